@@ -1,0 +1,144 @@
+# What one does with a checkout; `make help` lists it. Everything runs in .venv, made on first use.
+
+# The first Python that is new enough; another one: make PYTHON=/path/to/python3.12
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+    $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; \
+    done)
+
+VENV = .venv
+RUN = $(VENV)/bin/
+PIP = $(RUN)python -m pip --disable-pip-version-check --quiet
+PROJECTS = pyproject.toml client/pyproject.toml
+
+# make serve
+PORT ?= 9801
+LOGS ?= logs
+
+# make test: how many tests run at a time; one more than there are processors, for many only wait
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+
+# make test, bench, chaos, fuzz: more arguments, e.g. make test ARGS="-k rotation"
+ARGS ?=
+
+# make install, make uninstall
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+DESTDIR ?=
+EXTRAS ?=
+
+home = $(PREFIX)/lib/logd
+units = $(DESTDIR)$(PREFIX)/lib/systemd/system
+sysusers = $(DESTDIR)$(PREFIX)/lib/sysusers.d
+tmpfiles = $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+settings = $(DESTDIR)$(SYSCONFDIR)/logd
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test lint format types bench bench-quick chaos fuzz readme check dist \
+    install uninstall clean check-python
+
+help: ## list the targets
+	@echo 'make TARGET, where TARGET is one of:'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	    awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+serve: $(VENV)/serve.stamp ## run a daemon: PORT=9801, writing rotating files to the folder LOGS=logs
+	@echo 'Records go to $(abspath $(LOGS))/logd_0.log and so on; Ctrl-C ends the daemon.'
+	@exec $(RUN)logd serve --port $(PORT) --file '$(LOGS)/logd_%d.log' $(ARGS)
+
+test: $(VENV)/dev.stamp ## run all tests
+	$(RUN)python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+
+lint: $(VENV)/dev.stamp ## check style and formatting
+	$(RUN)ruff check .
+	$(RUN)ruff format --check .
+
+format: $(VENV)/dev.stamp ## mend formatting and what of style can be mended by itself
+	$(RUN)ruff check --fix .
+	$(RUN)ruff format .
+
+types: $(VENV)/dev.stamp ## check types of both packages
+	$(RUN)mypy
+
+check: lint types test ## all of lint, types and test
+
+bench: $(VENV)/dev.stamp ## measure against other daemons, under 10 minutes
+	$(RUN)python -m tests.bench $(ARGS)
+
+bench-quick: $(VENV)/dev.stamp ## the same in a minute
+	$(RUN)python -m tests.bench --quick $(ARGS)
+
+chaos: $(VENV)/dev.stamp ## kill, cut and fill disks under load, and count the records after
+	$(RUN)python -m tests.chaos $(ARGS)
+
+fuzz: $(VENV)/dev.stamp ## give the decoders bytes made to break them: ARGS="--minutes 10"
+	$(PIP) install 'atheris>=2.3'
+	$(RUN)python -m tests.fuzz $(ARGS)
+
+readme: $(VENV)/dev.stamp ## write the table of settings into the README
+	UPDATE_README=1 $(RUN)python -m pytest --quiet tests/test_config_text.py
+
+dist: $(VENV)/dev.stamp ## build the wheels of both packages into the folder dist
+	$(RUN)python -m build --outdir dist client
+	$(RUN)python -m build --outdir dist .
+
+install: check-python ## install the service: PREFIX=/usr/local, DESTDIR, EXTRAS=postgresql,mysql
+	$(PYTHON) -m venv '$(DESTDIR)$(home)'
+	'$(DESTDIR)$(home)/bin/python' -m pip --disable-pip-version-check install --quiet \
+	    ./client '.$(if $(EXTRAS),[$(EXTRAS)])'
+ifneq ($(DESTDIR),)
+	# Scripts name their interpreter by its whole path, which is another one once it is in place.
+	grep -rlI '$(DESTDIR)$(home)' '$(DESTDIR)$(home)/bin' '$(DESTDIR)$(home)/pyvenv.cfg' | \
+	    xargs sed -i 's|$(DESTDIR)$(home)|$(home)|g'
+endif
+	# The service runs as a user of its own and sees no home folders.
+	@case "$$('$(DESTDIR)$(home)/bin/python' -c 'import sys; print(sys.base_prefix)')" in \
+	    /root/*|/home/*) echo 'Warning: $(PYTHON) is in a home folder, where the service can not' \
+	        'use it; better: make install PYTHON=/usr/bin/python3' >&2 ;; esac
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(units)' '$(sysusers)' '$(tmpfiles)'
+	ln -sfn ../lib/logd/bin/logd '$(DESTDIR)$(PREFIX)/bin/logd'
+	sed 's|/usr/local/bin/logd|$(PREFIX)/bin/logd|; s|/etc/logd/|$(SYSCONFDIR)/logd/|' \
+	    systemd/logd.service > '$(units)/logd.service'
+	install -m 644 systemd/logd.socket '$(units)/logd.socket'
+	install -m 644 systemd/sysusers.conf '$(sysusers)/logd.conf'
+	sed 's|/etc/logd |$(SYSCONFDIR)/logd |' systemd/tmpfiles.conf > '$(tmpfiles)/logd.conf'
+	install -d -m 750 '$(settings)'
+	test -e '$(settings)/logd.toml' || install -m 640 systemd/logd.toml '$(settings)/logd.toml'
+ifeq ($(DESTDIR),)
+	# User and folders at once, where systemd is; a package does this when it is installed.
+	! command -v systemd-sysusers >/dev/null || systemd-sysusers '$(sysusers)/logd.conf'
+	! command -v systemd-tmpfiles >/dev/null || systemd-tmpfiles --create '$(tmpfiles)/logd.conf'
+	! getent group logd >/dev/null || chgrp logd '$(settings)' '$(settings)/logd.toml'
+	! test -d /run/systemd/system || systemctl daemon-reload
+endif
+
+uninstall: ## remove what install put in place; logs, state, settings and the user stay
+	! test -d /run/systemd/system || test -n '$(DESTDIR)' || \
+	    systemctl disable --now logd.service logd.socket
+	rm -rf '$(DESTDIR)$(home)'
+	rm -f '$(DESTDIR)$(PREFIX)/bin/logd' '$(units)/logd.service' '$(units)/logd.socket' \
+	    '$(sysusers)/logd.conf' '$(tmpfiles)/logd.conf'
+	! test -d /run/systemd/system || test -n '$(DESTDIR)' || systemctl daemon-reload
+
+clean: ## remove the environment and all that was built; logs stay
+	rm -rf $(VENV) build dist client/build *.egg-info client/*.egg-info \
+	    .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+check-python:
+	@$(or $(PYTHON),python3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    found=$$($(or $(PYTHON),python3) --version 2>&1) || found='none'; \
+	    echo "logd needs Python 3.11 or later, found $$found. Another one: make PYTHON=/path/to/it" >&2; \
+	    exit 1; }
+
+$(VENV)/bin/python: | check-python
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	    echo 'no environment could be made; on Debian: apt-get install python3-venv' >&2; exit 1; }
+
+$(VENV)/serve.stamp: $(PROJECTS) | $(VENV)/bin/python
+	@echo 'Installing logd into $(VENV) ...'
+	@$(PIP) install -e client -e .
+	@touch $@
+
+$(VENV)/dev.stamp: $(PROJECTS) | $(VENV)/bin/python
+	@echo 'Installing logd and what its tests need into $(VENV) ...'
+	@$(PIP) install -e client -e '.[dev,test,postgresql,mysql]'
+	@touch $@ $(VENV)/serve.stamp
