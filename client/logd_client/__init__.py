@@ -1,0 +1,60 @@
+"""The application side of logd.
+
+    from logd_client import createClientLog
+    log = createClientLog("localhost", ports=(9801,))
+    log("payment failed", "E", special={"order": 812})
+
+or, for apps that use the standard `logging`, `LogdHandler`. Log calls take microseconds and never
+wait for the network; records are delivered exactly once, see `socketclient.LogServerProxy`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from logd_client.errorhandlers import (
+    ErrorHandler,
+    SilentErrorHandler,
+    StderrErrorHandler,
+    StdoutErrorHandler,
+)
+from logd_client.handler import LogdHandler
+from logd_client.link import SessionProblem
+from logd_client.log import Log
+from logd_client.receipt import NotDelivered, Receipt
+from logd_client.socketclient import LogServerProxy, createClientLog
+
+if TYPE_CHECKING:
+    from logd_client.xmlrpc import (
+        XMLRPCConnectionException,
+        XMLRPCLogException,
+        XMLRPCServerException,
+    )
+
+__version__ = "1.0.0"
+
+__all__ = [
+    "ErrorHandler",
+    "Log",
+    "LogServerProxy",
+    "LogdHandler",
+    "NotDelivered",
+    "Receipt",
+    "SessionProblem",
+    "SilentErrorHandler",
+    "StderrErrorHandler",
+    "StdoutErrorHandler",
+    "XMLRPCConnectionException",
+    "XMLRPCLogException",
+    "XMLRPCServerException",
+    "createClientLog",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The XML-RPC names: HTTP takes 10 ms to import, and few apps want it."""
+    if name in __all__ and name.startswith("XMLRPC"):
+        from logd_client import xmlrpc
+
+        return getattr(xmlrpc, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,256 @@
+"""The bounded buffer between the app's threads and the sender.
+
+`put` is the part of a log call that all threads share, and the reason why a call costs little: a
+lock, a few additions, one append. It wakes the sender only when that sleeps for want of work;
+under load the sender comes by itself.
+
+The bound is in bytes and covers what waits here and what the sender keeps in memory until it is
+acknowledged. When it is reached the user's choice applies: wait a while for room, or drop at once.
+What is dropped is counted, and a record that says so stands in the log exactly where the gap is.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from logd_client.session import BATCH_BYTES, BATCH_RECORDS, AnyRow, Context, Items
+
+__all__ = ["CAT_INTERNALERROR", "ITEM_BYTES", "ROW_BYTES", "Buffer", "lost_row"]
+
+CAT_INTERNALERROR = "I"
+"""Category of records about logging itself, as the server's."""
+
+ROW_BYTES = 250
+"""What a waiting record costs besides its text: its tuple, time, number and string header."""
+
+ITEM_BYTES = 100
+"""What a special item costs, half of it for its key."""
+
+_FULL_BATCH_BYTES = 4 * BATCH_BYTES
+"""Encoded, a record takes a fraction of the memory that it needs while it waits."""
+
+
+class Buffer:
+    """Records of any number of threads, in one order, for one sender.
+
+    Args:
+        max_bytes: the bound.
+        block_timeout_s: how long `put` waits for room before it drops; 0 to drop at once. After
+            a wait in vain nobody waits again until the sender has made room: an app whose log
+            server is away is held up once, not at every call.
+        wake: wakes the sender; called when it sleeps and there is work, from any thread.
+
+    Attributes:
+        lost: records dropped since the start.
+        is_sender: tells whether the current thread is the sender's, which must never wait for
+            itself.
+    """
+
+    def __init__(self, max_bytes: int, block_timeout_s: float, wake: Callable[[], None]) -> None:
+        self._max_bytes = max_bytes
+        self._block_timeout_s = block_timeout_s
+        self._wake = wake
+        self.is_sender: Callable[[], bool] = lambda: False
+        self.lost = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all records and locks: in a child process they are the parent's."""
+        # Reentrant, because a signal handler or a finalizer may log in the midst of a log call.
+        self._lock: Any = threading.RLock()
+        self._has_room = threading.Condition(self._lock)
+        self._rows: list[AnyRow] = []
+        self._room = self._max_bytes
+        self._held = 0
+        self._numbered = 0
+        self._sender_sleeps = False
+        self._gave_up_waiting = False
+        self._waiting = 0
+        self._gap_count = 0
+        self._gap_from = self._gap_until = 0.0
+        self.lost = 0
+
+    def put(self, context: Context, ids: Iterator[int], when: float, msg: str, items: Items) -> int:
+        """Take one record; returns its message id, drawn from `ids` in the order of the records.
+
+        Waits or drops when the buffer is full (see the class); never raises for that.
+        """
+        cost = ROW_BYTES + len(msg)
+        if items:
+            cost += ITEM_BYTES * len(items)
+        with self._lock:
+            room = self._room - cost
+            if room < 0 or self._gap_count:
+                if not self._admit(cost, context.fields[0]):
+                    self._drop(when)
+                    return next(ids)
+                room = self._room - cost
+            self._room = room
+            msgid = next(ids)
+            self._rows.append((context, msgid, when, msg, items))
+        if self._sender_sleeps:
+            # Read after the append: the sender falls asleep under the lock and only when it
+            # found nothing, so one of the two sees the other.
+            self._sender_sleeps = False
+            self._wake()
+        return msgid
+
+    def put_tracked(
+        self, context: Context, ids: Iterator[int], when: float, msg: str, items: Items
+    ) -> tuple[int, int | None]:
+        """Like `put`; returns the message id and the sequence number, None if it was dropped."""
+        with self._lock:
+            lost = self.lost
+            msgid = self.put(context, ids, when, msg, items)
+            return msgid, None if self.lost > lost else self._numbered + len(self._rows)
+
+    def _admit(self, cost: int, pid: int) -> bool:
+        """Wait for room as the user wants it; true where a record of that cost may come in."""
+        if not self._has_room_for(cost) and self._may_wait(cost):
+            self._waiting += 1
+            try:
+                self._wake()
+                has_room = self._has_room.wait_for(
+                    lambda: self._has_room_for(cost), self._block_timeout_s
+                )
+            finally:
+                self._waiting -= 1
+            self._gave_up_waiting = not has_room
+        if not self._has_room_for(cost):
+            return False
+        self._append_gap(pid)
+        return True
+
+    def _has_room_for(self, cost: int) -> bool:
+        return self._room >= cost
+
+    def _may_wait(self, cost: int) -> bool:
+        return (
+            self._block_timeout_s > 0
+            and not self._gave_up_waiting
+            and cost <= self._max_bytes
+            and not self.is_sender()
+        )
+
+    def _drop(self, when: float) -> None:
+        self.lost += 1
+        if not self._gap_count:
+            self._gap_from = when
+        self._gap_until = when
+        self._gap_count += 1
+
+    def _append_gap(self, pid: int) -> None:
+        """Say in the log what is missing here."""
+        if self._gap_count:
+            noun = "record" if self._gap_count == 1 else "records"
+            text = (
+                f"{self._gap_count} {noun} lost by pid {pid} "
+                f"between {_iso(self._gap_from)} and {_iso(self._gap_until)}"
+            )
+            self._rows.append(lost_row(self._gap_count, pid, self._gap_until, text))
+            self._gap_count = 0
+
+    @property
+    def last_sequence(self) -> int:
+        """Sequence number of the newest record taken."""
+        with self._lock:
+            if self._gap_count:
+                self._append_gap(os.getpid())
+            return self._numbered + len(self._rows)
+
+    @property
+    def is_empty(self) -> bool:
+        """True when no record and no gap waits to be taken by the sender."""
+        return not self._rows and not self._gap_count
+
+    @property
+    def has_full_batch(self) -> bool:
+        """True when there is enough for a batch of good size."""
+        waiting_bytes = self._max_bytes - self._room - self._held
+        return len(self._rows) >= BATCH_RECORDS or waiting_bytes >= _FULL_BATCH_BYTES
+
+    def take(self) -> tuple[list[AnyRow], int]:
+        """All records that wait, in order, and the bytes they count for; for the sender.
+
+        They go on counting until `keep` is called.
+        """
+        with self._lock:
+            self._append_gap(os.getpid())
+            rows, self._rows = self._rows, []
+            self._numbered += len(rows)
+            return rows, self._max_bytes - self._room - self._held
+
+    def sleep(self) -> bool:
+        """Ask to be woken by the next `put`; False where there is work already."""
+        with self._lock:
+            self._sender_sleeps = not self._rows and not self._gap_count
+            return self._sender_sleeps
+
+    def keep(self, row_bytes: int, frame_bytes: int) -> None:
+        """Taken records of `row_bytes` became frames that need `frame_bytes` of memory."""
+        with self._lock:
+            self._held += frame_bytes
+            self._make_room(row_bytes - frame_bytes)
+
+    def release(self, frame_bytes: int) -> None:
+        """Frames of that many bytes are acknowledged."""
+        with self._lock:
+            self._held -= frame_bytes
+            self._make_room(frame_bytes)
+
+    def _make_room(self, size: int) -> None:
+        self._room += size
+        if size > 0:
+            self._has_room_again()
+
+    def _has_room_again(self) -> None:
+        self._gave_up_waiting = False
+        if self._waiting and self._block_timeout_s > 0:
+            self._has_room.notify_all()
+
+    def stored(self, sequence: int) -> None:
+        """Records up to that sequence number are on disk as batches, or stored by the server."""
+
+    def close(self) -> None:
+        """Take no more: what is put from now on is dropped and counted."""
+        with self._lock:
+            self._block_timeout_s = 0.0
+            self._room = -sys.maxsize
+
+    def prepare_for_exit(self) -> None:
+        """Never wait long from now on: the interpreter may freeze a thread that has the lock."""
+        self._lock = _ExitLock()
+        self._block_timeout_s = 0.0
+
+
+class _ExitLock:
+    """A lock for the end of the process: never waits long for a thread that is frozen."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._held = 0
+
+    def __enter__(self) -> None:
+        if self._lock.acquire(timeout=0.2):
+            self._held += 1
+
+    def __exit__(self, *_: object) -> None:
+        if self._held:
+            self._held -= 1
+            self._lock.release()
+
+
+def lost_row(count: int, pid: int, when: float, text: str) -> AnyRow:
+    """The record that stands in the log in place of lost ones; special item `lost` counts them."""
+    context = Context((pid, 0, "logd_client", CAT_INTERNALERROR, (), 0, ""))
+    return (context, 0, when, text, ("lost", count))
+
+
+def _iso(when: float) -> str:
+    base = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(when))
+    return f"{base}.{int(when % 1 * 1000):03d}{time.strftime('%z', time.localtime(when))}"

@@ -1,0 +1,188 @@
+"""`LogdHandler`: the standard `logging` straight to a logd server."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any
+
+from logd_client import lifecycle
+from logd_client.log import message_ids
+from logd_client.logging23 import LEVELMAP, category
+from logd_client.receipt import Receipt
+from logd_client.session import Context, Items
+from logd_client.socketclient import EXIT_TIMEOUT_S, LogServerProxy
+from logd_client.values import as_text, cut_text, flat_items, make_context
+
+__all__ = ["LogdHandler"]
+
+_CONTEXTS_MAX = 4096
+_EXTRA_TEXT_BYTES = 8192
+"""Longest text of an extra that is a list, dict or object; cut visibly beyond."""
+
+_ID_LIMIT = 1_000_000
+
+# One call in C for what places a record: the program's lines repeat, their contexts are kept.
+_place = itemgetter("pathname", "lineno", "levelno", "thread", "threadName", "funcName", "process")
+_FORMATTER = logging.Formatter()
+
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_STANDARD_COUNT = len(logging.makeLogRecord({}).__dict__)
+
+
+class LogdHandler(logging.Handler):
+    """Sends the records of the standard `logging` to a logd server, exactly once.
+
+    Levels become categories (`logging23.LEVELMAP`), exception and stack texts follow the
+    message, the special item `logger` names the logger (but not the root logger), and what was
+    given as `extra` becomes special items: scalars as they are, all else as JSON text. In
+    `dictConfig`:
+
+        "handlers": {"logd": {"class": "logd_client.LogdHandler", "host": "loghost"}}
+
+    Args:
+        host: see `LogServerProxy`, like `ports` and all further settings.
+        ports: the first one with a server is used.
+        level: as of every handler.
+        server: a proxy to share with others, in place of all settings; it is not closed with
+            this handler.
+        proxy: keyword arguments of `LogServerProxy`.
+
+    A formatter, if set, makes the whole text; without one it is the message.
+    """
+
+    def __init__(
+        self,
+        host: str = "localhost",
+        ports: Sequence[int] = (9801,),
+        level: int | str = logging.NOTSET,
+        *,
+        server: LogServerProxy | None = None,
+        **proxy: Any,
+    ) -> None:
+        if server is not None and proxy:
+            raise TypeError(f"server is given, so {', '.join(sorted(proxy))} can have no effect")
+        super().__init__(level)
+        self._owns_server = server is None
+        self.server = LogServerProxy(host, ports, **proxy) if server is None else server
+        self._ids = message_ids(_ID_LIMIT)
+        self._contexts: dict[Any, Context] = {}
+        self._names: dict[str, Items] = {"root": ()}
+        self._put = self.server.put
+        lifecycle.register(self)
+
+    def createLock(self) -> None:
+        """Have no lock: the buffer has one, and holding two costs each call."""
+        self.lock = None
+
+    def handle(self, record: logging.LogRecord) -> Any:
+        """Filter and emit, without the lock that other handlers need."""
+        passed: Any = self.filter(record) if self.filters else True
+        if passed:
+            # Since Python 3.12 a filter may return another record.
+            self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+        return passed
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            fields = record.__dict__
+            cat = LEVELMAP.get(record.levelno)
+            key = (cat, _place(fields))
+            context = self._contexts.get(key)
+            if context is None:
+                context = self._new_context(key, record)
+            items = self._names.get(record.name)
+            if items is None:
+                items = self._new_name(record.name)
+            if len(fields) != _STANDARD_COUNT or cat is None:
+                items += _extra_items(record)
+            if (
+                record.args
+                or record.exc_info
+                or record.exc_text
+                or record.stack_info
+                or self.formatter is not None
+            ):
+                text = self._text(record)
+            else:
+                text = as_text(record.msg)
+            self._put(context, self._ids, record.created, text, items)
+        except Exception:  # as every handler: logging decides what to do
+            self.handleError(record)
+
+    def _text(self, record: logging.LogRecord) -> str:
+        if self.formatter is not None:
+            return as_text(self.formatter.format(record))
+        text = as_text(record.getMessage())
+        if record.exc_info and not record.exc_text:
+            # Kept in the record, as formatters do, for the handlers that come after.
+            record.exc_text = _FORMATTER.formatException(record.exc_info)
+        if record.exc_text:
+            text = f"{text}\n{record.exc_text}"
+        if record.stack_info:
+            text = f"{text}\n{_FORMATTER.formatStack(record.stack_info)}"
+        return text
+
+    def _new_context(self, key: Any, record: logging.LogRecord) -> Context:
+        context = make_context(
+            record.process,
+            record.thread,
+            record.threadName,
+            category(record.levelno),
+            ((record.pathname, record.lineno),),
+            0,
+            record.funcName,
+        )
+        if len(self._contexts) >= _CONTEXTS_MAX:
+            self._contexts.clear()
+        self._contexts[key] = context
+        return context
+
+    def _new_name(self, name: str) -> Items:
+        items = ("logger", as_text(name))
+        if len(self._names) < _CONTEXTS_MAX:
+            self._names[name] = items
+        return items
+
+    def flush(self, timeout: float | None = EXIT_TIMEOUT_S) -> Receipt:  # type: ignore[override]
+        """Wait until the server has stored all that was logged before.
+
+        Args:
+            timeout: seconds, None for as long as it takes. Short by default: `logging` itself
+                calls this when it is configured anew and at exit.
+
+        Returns:
+            A receipt that is true where everything is stored.
+        """
+        return self.server.flush(timeout)
+
+    def close(self) -> None:
+        """Deliver the rest within the exit time and disconnect, unless the proxy is shared."""
+        if self._owns_server:
+            self.server.close()
+        super().close()
+
+    def after_fork(self) -> None:
+        """In a child process: message ids from 1 again."""
+        self._ids = message_ids(_ID_LIMIT)
+
+
+def _extra_items(record: logging.LogRecord) -> Items:
+    """What was given as `extra`, and the name of a level that has no category of its own."""
+    extras = {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
+    for key, value in extras.items():
+        if not isinstance(value, (str, int, float, bool, type(None))):
+            extras[key] = _json_text(value)
+    if record.levelno not in LEVELMAP:
+        extras.setdefault("level", record.levelname)
+    return flat_items(extras)
+
+
+def _json_text(value: object) -> str:
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError):
+        text = repr(value)
+    return cut_text(text, _EXTRA_TEXT_BYTES)

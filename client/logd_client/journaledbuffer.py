@@ -1,0 +1,87 @@
+"""A buffer whose records are on disk when the log call returns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from logd_client.buffer import ITEM_BYTES, ROW_BYTES, Buffer
+from logd_client.encoding import AnyRow, Context, Items
+from logd_client.rowjournal import RowJournal
+from logd_client.rows import NumberedRows
+
+__all__ = ["JournaledBuffer"]
+
+
+class JournaledBuffer(Buffer):
+    """A `Buffer` that writes each record into a journal, too; 1.5 us more a record.
+
+    Where the files of the session have reached their bound, it is full.
+
+    Attributes:
+        journal: of the present session; to be given before the first record.
+    """
+
+    _rows: NumberedRows
+    journal: RowJournal
+
+    def reset(self) -> None:
+        super().reset()
+        self._rows = NumberedRows()
+
+    def put(self, context: Context, ids: Iterator[int], when: float, msg: str, items: Items) -> int:
+        # As `Buffer.put`, which stays without a branch for this.
+        cost = ROW_BYTES + len(msg)
+        if items:
+            cost += ITEM_BYTES * len(items)
+        with self._lock:
+            room = self._room - cost
+            if room < 0 or self._gap_count or self.journal.is_full:
+                if not self._admit(cost, context.fields[0]):
+                    self._drop(when)
+                    return next(ids)
+                room = self._room - cost
+            self._room = room
+            msgid = next(ids)
+            self._rows.append((context, msgid, when, msg, items))
+            self.journal.write(self._rows)
+        if self._sender_sleeps:
+            self._sender_sleeps = False
+            self._wake()
+        return msgid
+
+    def _has_room_for(self, cost: int) -> bool:
+        return super()._has_room_for(cost) and not self.journal.is_full
+
+    def _append_gap(self, pid: int) -> None:
+        super()._append_gap(pid)
+        self.journal.write(self._rows)
+
+    def take(self) -> tuple[list[AnyRow], int]:
+        with self._lock:
+            self._append_gap(os.getpid())
+            rows = self._rows
+            self._rows = NumberedRows(rows)
+            self._numbered = self._rows.first - 1
+            return rows, self._max_bytes - self._room - self._held
+
+    def stored(self, sequence: int) -> None:
+        with self._lock:
+            was_full = self.journal.is_full
+            self.journal.release(sequence)
+            if was_full and not self.journal.is_full:
+                self._has_room_again()
+        self.journal.prepare()
+
+    def end_journal(self) -> bool:
+        """Write nothing into the journal any more; False where records wait that only it has."""
+        with self._lock:
+            if not self.is_empty:
+                return False
+            self.journal.close()
+            return True
+
+    def close(self) -> None:
+        with self._lock:
+            super().close()
+            self.journal.close()

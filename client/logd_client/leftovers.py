@@ -1,0 +1,143 @@
+"""Delivers what processes that are gone left in a spool directory.
+
+Each left session is sent under its own client id and numbers over a connection of its own,
+beside the session of this process, one after the other; then its folder is removed.
+"""
+
+from __future__ import annotations
+
+import select
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from logd_client.connection import ServerAddress
+from logd_client.link import Link, SessionProblem
+from logd_client.session import Entry, Session
+from logd_client.spool import Spool, SpoolPosition, open_leftovers
+
+__all__ = ["LeftoverSender"]
+
+_LOOK_S = 0.5
+"""How often it is looked whether to stop."""
+
+
+class _LeftoverStore:
+    """The files of one left session, for reading; notices about refused batches in memory."""
+
+    is_full = True
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+
+    def open(self) -> None:
+        pass
+
+    def keep(self, entry: Entry) -> Entry:
+        raise AssertionError("nothing is added to the session of another process")
+
+    def load(self, entry: Entry) -> bytes:
+        if isinstance(entry.frame, SpoolPosition):
+            return self._spool.load(entry.frame, entry.size)
+        frame: bytes = entry.frame
+        return frame
+
+    def acknowledge(self, acked: int) -> None:
+        self._spool.acknowledge(acked)
+
+    def close(self, *, is_delivered: bool) -> None:
+        self._spool.close(remove=is_delivered)
+
+    def abandon(self) -> None:
+        self._spool.abandon()
+
+
+class LeftoverSender:
+    """A thread that ends when all is delivered or the process ends.
+
+    Args:
+        directory: the spool directory.
+        address: where the server may be.
+        token: the shared token, None without one.
+        report: takes what people should know.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        address: ServerAddress,
+        token: str | None,
+        report: Callable[[BaseException], None],
+    ) -> None:
+        self._directory = directory
+        self._address = address
+        self._token = token
+        self._report = report
+        self._is_stopping = threading.Event()
+        self._link: Link | None = None
+        self._store: _LeftoverStore | None = None
+        self._thread = threading.Thread(target=self._run, name="logd_client spool", daemon=True)
+
+    def start(self) -> None:
+        """Begin, in a thread of its own."""
+        self._thread.start()
+
+    def stop(self, deadline: float) -> None:
+        """End soon; with a server there, not before `deadline` (monotonic time) or all is done.
+
+        What is not delivered stays in the directory.
+        """
+        link = self._link
+        if link is not None and link.connected_to is not None:
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+        self._is_stopping.set()
+        self._thread.join()
+
+    def abandon(self) -> None:
+        """Give up, in a child process, what the parent is delivering."""
+        if self._link is not None:
+            self._link.abandon()
+        if self._store is not None:
+            self._store.abandon()
+
+    def _run(self) -> None:
+        try:
+            for spool in open_leftovers(self._directory):
+                if self._is_stopping.is_set():
+                    spool.close(remove=False)
+                    return
+                self._deliver(spool)
+        except Exception as exc:  # top of the thread
+            self._report(
+                SessionProblem(f"spool {self._directory}: leftovers not delivered: {exc!r}")
+            )
+
+    def _deliver(self, spool: Spool) -> None:
+        self._store = store = _LeftoverStore(spool)
+        entries = spool.read_left()
+        is_delivered = True
+        if entries:
+            session = Session(spool.client_id, entries=entries, token=self._token)
+            self._link = link = Link(session, store, self._address, self._report, _ignore)
+            while session.oldest is not None and not self._is_stopping.is_set():
+                link.step()
+                if session.oldest is not None:
+                    _wait(link)
+            link.close()
+            self._link = None
+            is_delivered = session.oldest is None
+        self._store = None
+        store.close(is_delivered=is_delivered)
+
+
+def _ignore(entries: Sequence[Entry]) -> None:
+    pass
+
+
+def _wait(link: Link) -> None:
+    timeout_s = link.timeout_s(time.monotonic())
+    poll = select.poll()
+    if link.fileno() >= 0:
+        poll.register(link.fileno(), link.poll_events)
+    poll.poll(1000 * (_LOOK_S if timeout_s is None else min(timeout_s, _LOOK_S)))

@@ -1,0 +1,349 @@
+r"""Rows on disk before the log call returns, until the sender has encoded them into the spool.
+
+So that not even the last record is lost when the app is killed. The files stand beside those of
+`spool.py`, in the folder of the same session, and are named by a number, `1.rows`: 12 bytes
+"logd rows 1\n" and 4 random ones, the salt, then frames, big-endian:
+
+    length of what follows the checksum, 4 bytes; its CRC-32, begun with the salt, 4 bytes;
+    sequence number, 8; message id, 8; time, double; length of the context, 4; of the message, 4;
+    the context, JSON of its seven fields; the message, UTF-8; the items, JSON, or nothing.
+
+A file has its full size from the beginning and is mapped into memory. Writing a row is a copy: no
+system call, which would cost 1.5 us more, and which would let another thread have the interpreter
+for milliseconds. When the process dies, the system keeps the pages; only the death of the machine
+can lose them. A file whose rows are all in the spool is used again with another salt, so that what
+is left in it from its earlier life is no row any more, whatever it looks like.
+
+Each row has its sequence number: a reader passes over those that are in the spool already, and
+stops at the first that is torn or does not follow.
+
+Signal handlers and finalizers may log in the midst of a log call. So everything that writing
+changes is one tuple, replaced at once; whoever continues after an interruption at worst writes
+again, at the same place, the bytes that stand there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import itertools
+import json
+import mmap
+import os
+import struct
+import sys
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from logd_client.encoding import BATCH_RECORDS, FRAME_BYTES_MAX, AnyRow, Context, Entry, Items
+from logd_client.rows import NumberedRows, encode_fitting, fitted
+from logd_client.values import make_context
+
+__all__ = ["ROWS_SUFFIX", "RowJournal", "entries_of_rows"]
+
+ROWS_SUFFIX = ".rows"
+_MAGIC = b"logd rows 1\n"
+_SALT = struct.Struct(">I")
+_BEGIN = len(_MAGIC) + _SALT.size
+_FRAME = struct.Struct(">II")
+_ROW = struct.Struct(">QqdII")
+
+_SEGMENT_BYTES_MAX = 1 << 20
+_SEGMENT_BYTES_MIN = 16 << 10
+_SEGMENTS_OF_BOUND = 16
+"""A file has this part of the bound of all, within the limits above."""
+
+_FREE_MAX = 3
+"""Files kept for further use: as many as are full while the sender encodes, in a busy app."""
+
+_RETRY_S = 1.0
+_ITEMS_KEPT = 1024
+
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class _Segment:
+    """One mapped file.
+
+    Attributes:
+        size: bytes of the file.
+        salt: where its checksums begin.
+        last: sequence number of its last row, once another file is written.
+    """
+
+    def __init__(self, path: Path, size: int) -> None:
+        self._path = path
+        self.size = size
+        self.salt = 0
+        self.last = 0
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            _write_in_place(fd)
+            # Every block must be there: where the disk is full, a write into a hole of a mapped
+            # file ends the process.
+            _fill(fd, size)
+            self.map = mmap.mmap(fd, size)
+        except BaseException:
+            path.unlink()
+            raise
+        finally:
+            os.close(fd)
+
+    def begin(self) -> None:
+        """Make it empty."""
+        salt = os.urandom(_SALT.size)
+        self.map[:_BEGIN] = _MAGIC + salt
+        (self.salt,) = _SALT.unpack(salt)
+
+    def remove(self) -> None:
+        """Close and delete it."""
+        self.map.close()
+        with contextlib.suppress(OSError):
+            self._path.unlink()
+
+
+def _write_in_place(fd: int) -> None:
+    """Ask btrfs to write the file in place, as others do: else each write needs room anew."""
+    if sys.platform == "linux":
+        set_flags, no_copy_on_write = 0x40086602, struct.pack("l", 0x00800000)
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(fd, set_flags, no_copy_on_write)
+
+
+def _fill(fd: int, size: int) -> None:
+    zeros = bytes(min(size, 1 << 20))
+    written = 0
+    while written < size:
+        written += os.pwrite(fd, zeros[: size - written], written)
+
+
+class RowJournal:
+    """Writes rows for one session. Its caller's lock admits one thread at a time.
+
+    When the disk refuses, it is reported, and rows are not written until it works again.
+
+    Args:
+        open_folder: returns the folder of the session, made where it is not there yet.
+        max_bytes: with that much in use, by this and by the batches, `is_full` becomes true.
+        batch_bytes: tells the bytes of the batches beside.
+        report: takes the error of a disk that refuses.
+
+    Attributes:
+        is_full: True while no rows should come. Not counted are the file that is written and
+            those kept for further use, a quarter of `max_bytes` together.
+    """
+
+    def __init__(
+        self,
+        open_folder: Callable[[], Path],
+        max_bytes: int,
+        batch_bytes: Callable[[], int],
+        report: Callable[[BaseException], None],
+    ) -> None:
+        self._open_folder = open_folder
+        self._max_bytes = max_bytes
+        self._batch_bytes = batch_bytes
+        self._report = report
+        self._segment_bytes = min(
+            max(max_bytes // _SEGMENTS_OF_BOUND, _SEGMENT_BYTES_MIN), _SEGMENT_BYTES_MAX
+        )
+        self._numbers = itertools.count(1)
+        self._in_use: deque[_Segment] = deque()
+        self._free: list[_Segment] = []
+        # Sequence number of the next row, and where it will stand.
+        self._at: tuple[int, int, _Segment | None] = (1, 0, None)
+        self._item_texts: dict[Items, bytes] = {}
+        self._retry_at = 0.0
+        self._is_making = False
+        self._is_closed = False
+        self.is_full = False
+
+    def write(self, rows: NumberedRows) -> None:
+        """Write all of `rows` that is not written yet. Never raises for what the disk does."""
+        while True:
+            sequence, start, segment = self._at
+            first = rows.first
+            if sequence < first:
+                sequence = first
+            if sequence - first >= len(rows):
+                return
+            if segment is None:
+                frame = b""
+            else:
+                frame = self._frame(sequence, rows[sequence - first], segment.salt)
+                stop = start + len(frame)
+                if stop <= segment.size:
+                    segment.map[start:stop] = frame
+                    self._at = (sequence + 1, stop, segment)
+                    continue
+                segment.last = sequence - 1
+            if self._is_making:
+                # A handler interrupted this thread there: it goes on with these rows, too.
+                return
+            found = self._next_segment(len(frame))
+            self._at = (first + len(rows), 0, None) if found is None else (sequence, _BEGIN, found)
+            self._look_at_bound()
+
+    def _frame(self, sequence: int, row: AnyRow, salt: int) -> bytes:
+        try:
+            frame = self._plain_frame(sequence, row, salt)
+            if len(frame) <= FRAME_BYTES_MAX:
+                return frame
+        except (ValueError, TypeError, OverflowError, AttributeError, struct.error):
+            pass
+        return self._plain_frame(sequence, fitted(row), salt)
+
+    def _plain_frame(self, sequence: int, row: AnyRow, salt: int) -> bytes:
+        context, msgid, when, msg, items = row
+        try:
+            place = context.json
+        except AttributeError:
+            place = context.json = _to_json(context.fields).encode()
+        text = msg.encode("utf-8", "surrogatepass")
+        body = _ROW.pack(sequence, msgid, when, len(place), len(text)) + place + text
+        if items:
+            body += self._items(items)
+        return _FRAME.pack(len(body), zlib.crc32(body, salt)) + body
+
+    def _items(self, items: Items) -> bytes:
+        # The name of a logger, as a rule. Only text: 1 and True are equal as keys of a dict.
+        if len(items) != 2 or type(items[1]) is not str:
+            return _to_json(items).encode()
+        text = self._item_texts.get(items)
+        if text is None:
+            text = _to_json(items).encode()
+            if len(self._item_texts) >= _ITEMS_KEPT:
+                self._item_texts.clear()
+            self._item_texts[items] = text
+        return text
+
+    def _next_segment(self, frame_bytes: int) -> _Segment | None:
+        """An empty file that takes a frame of that length; None where the disk refuses."""
+        size = max(self._segment_bytes, _BEGIN + frame_bytes)
+        if size == self._segment_bytes and self._free:
+            segment: _Segment | None = self._free.pop()
+        else:
+            self._is_making = True
+            try:
+                segment = self._make_segment(size)
+            finally:
+                self._is_making = False
+        if segment is not None:
+            segment.begin()
+            self._in_use.append(segment)
+        return segment
+
+    def _make_segment(self, size: int) -> _Segment | None:
+        if self._is_closed or time.monotonic() < self._retry_at:
+            return None
+        try:
+            path = self._open_folder() / f"{next(self._numbers)}{ROWS_SUFFIX}"
+            return _Segment(path, size)
+        except (OSError, ValueError) as exc:
+            self._retry_at = time.monotonic() + _RETRY_S
+            self._report(exc)
+            return None
+
+    def prepare(self) -> None:
+        """Make the next file if it is time: here nobody waits for it. Needs no lock."""
+        _, used, segment = self._at
+        if self._free or (segment is not None and used < segment.size // 2):
+            return
+        made = self._make_segment(self._segment_bytes)
+        if made is not None:
+            self._free.append(made)
+
+    def release(self, sequence: int) -> None:
+        """Rows up to that number are in the spool, or stored by the server."""
+        used = self._in_use
+        while used and used[0] is not self._at[2] and used[0].last <= sequence:
+            segment = used.popleft()
+            if segment.size == self._segment_bytes and len(self._free) < _FREE_MAX:
+                self._free.append(segment)
+            else:
+                segment.remove()
+        self._look_at_bound()
+
+    def _look_at_bound(self) -> None:
+        waiting = sum([segment.size for segment in self._in_use if segment is not self._at[2]])
+        self.is_full = waiting + self._batch_bytes() >= self._max_bytes
+
+    def close(self) -> None:
+        """Write no more; what is written stays for the next process that opens the directory."""
+        self._is_closed = True
+        self._at = (self._at[0], 0, None)
+        for segment in [*self._in_use, *self._free]:
+            segment.map.close()
+        self._in_use.clear()
+        self._free.clear()
+
+
+def entries_of_rows(folder: Path, after: int, *, is_known: bool) -> Iterator[Entry]:
+    """The rows that a process left in the folder of its session, encoded.
+
+    Args:
+        folder: of a session whose process is gone.
+        after: rows up to this sequence number are left out.
+        is_known: False where `after` is what the server has at least: the first row may come
+            later then, for others were stored that nobody had told of.
+    """
+    segments = [
+        (numbered[0], path)
+        for path in folder.glob("*" + ROWS_SUFFIX)
+        for numbered in itertools.islice(_read_segment(path, {}), 1)
+    ]
+    contexts: dict[bytes, Context] = {}
+    waiting: list[AnyRow] = []
+    for _, path in sorted(segments):
+        for sequence, row in _read_segment(path, contexts):
+            if sequence <= after:
+                continue
+            if sequence != after + 1:
+                if is_known:
+                    break
+                after = sequence - 1
+            is_known = True
+            after = sequence
+            waiting.append(row)
+            if len(waiting) == BATCH_RECORDS:
+                yield from encode_fitting(after - len(waiting) + 1, waiting)
+                waiting = []
+    if waiting:
+        yield from encode_fitting(after - len(waiting) + 1, waiting)
+
+
+def _read_segment(path: Path, contexts: dict[bytes, Context]) -> Iterator[tuple[int, AnyRow]]:
+    data = path.read_bytes()
+    if len(data) < _BEGIN or not data.startswith(_MAGIC):
+        return
+    (salt,) = _SALT.unpack_from(data, len(_MAGIC))
+    start = _BEGIN
+    while start + _FRAME.size + _ROW.size <= len(data):
+        length, checksum = _FRAME.unpack_from(data, start)
+        start += _FRAME.size
+        body = data[start : start + length]
+        start += length
+        if not _ROW.size <= length == len(body) or zlib.crc32(body, salt) != checksum:
+            return
+        try:
+            yield _read_row(body, contexts)
+        except (ValueError, TypeError):
+            return
+
+
+def _read_row(body: bytes, contexts: dict[bytes, Context]) -> tuple[int, AnyRow]:
+    sequence, msgid, when, place_bytes, text_bytes = _ROW.unpack_from(body)
+    place = body[_ROW.size : _ROW.size + place_bytes]
+    text_end = _ROW.size + place_bytes + text_bytes
+    context = contexts.get(place)
+    if context is None:
+        context = contexts[place] = make_context(*json.loads(place))
+    msg = body[_ROW.size + place_bytes : text_end].decode("utf-8", "surrogatepass")
+    items: Sequence[Any] = json.loads(body[text_end:]) if text_end < len(body) else ()
+    if not all(isinstance(item, (str, int, float, type(None))) for item in items):
+        raise ValueError("special items of other types")
+    return sequence, (context, msgid, when, msg, tuple(items))

@@ -1,0 +1,269 @@
+"""Logs that go to a logd server over a socket: `createClientLog`, and the proxy below it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from logd_client.connection import ServerAddress, TlsSettings
+from logd_client.errorhandlers import ErrorHandler, StderrErrorHandler, create_error_handler
+from logd_client.log import Log
+from logd_client.receipt import Receipt
+from logd_client.sender import Sender, SenderSettings
+from logd_client.session import Context, Items
+from logd_client.values import as_text, flat_items, make_context
+
+__all__ = ["LogServerProxy", "createClientLog"]
+
+BUFFER_BYTES = 64 << 20
+SPOOL_BYTES = 256 << 20
+BLOCK_TIMEOUT_S = 5.0
+EXIT_TIMEOUT_S = 5.0
+_SAME_REPORT_S = 60.0
+
+
+class LogServerProxy:
+    """Stands for a logd server in this process; any number of logs and threads may share it.
+
+    Calls return at once: records go to a buffer and from there, by a background thread, to the
+    server, exactly once. The server may be away when this is made, and at any time later.
+
+    Args:
+        host: name or address of the server.
+        ports: the first one with a logd server is used.
+        errorHandler: told about what a person should look at (the server refuses the token, a
+            certificate is wrong, records were lost at the end); None prints it on stderr. From
+            any thread.
+        socket: path of the server's Unix socket, in place of host and ports.
+        token: the server's shared token.
+        tls: encrypt, and check the server's certificate. Any of the next five implies it but
+            `tls_verify=True`.
+        tls_ca: file of the certificate authorities to trust; None for the system's.
+        tls_cert: file of this client's own certificate.
+        tls_key: file of its key; None where `tls_cert` has both.
+        tls_verify: False accepts any certificate: anyone in between can read and forge.
+        tls_server_name: the name in the server's certificate; None for `host`.
+        buffer_bytes: bound of the memory for records that are not yet acknowledged.
+        when_full: "block": a call waits up to `block_timeout_s` for room, then its record is
+            dropped, and further calls don't wait till there was room again; "drop": dropped at
+            once. Dropped records are counted in `lost`, and a record in their place says so.
+        block_timeout_s: see `when_full`.
+        exit_timeout_s: how long the end of the process may be held up for delivery.
+        spool: directory for what is not acknowledged. What a log call returned for is there and
+            survives the death of this process (not that of the machine), however sudden; the next
+            process that names the same directory sends it. Should the disk refuse, the error
+            handler is told and records are in memory only. Calls cost 1.5 us more.
+        spool_bytes: bound of this process's files there, give or take a quarter; beyond it the
+            buffer counts as full.
+
+    Raises:
+        ValueError, TypeError: a wrong setting; the text names it.
+        OSError: the spool directory can't be used.
+    """
+
+    def __init__(
+        self,
+        host: str = "localhost",
+        ports: Sequence[int] = (9801,),
+        *,
+        errorHandler: ErrorHandler | str | None = None,
+        socket: str | Path | None = None,
+        token: str | None = None,
+        tls: bool = False,
+        tls_ca: str | None = None,
+        tls_cert: str | None = None,
+        tls_key: str | None = None,
+        tls_verify: bool = True,
+        tls_server_name: str | None = None,
+        buffer_bytes: int = BUFFER_BYTES,
+        when_full: str = "block",
+        block_timeout_s: float = BLOCK_TIMEOUT_S,
+        exit_timeout_s: float = EXIT_TIMEOUT_S,
+        spool: str | Path | None = None,
+        spool_bytes: int = SPOOL_BYTES,
+    ) -> None:
+        if when_full not in ("block", "drop"):
+            raise ValueError(f'when_full {when_full!r}: expected "block" or "drop"')
+        for name, number in (("buffer_bytes", buffer_bytes), ("spool_bytes", spool_bytes)):
+            if number < 1024:
+                raise ValueError(f"{name} {number}: expected at least 1024")
+        tls_settings = TlsSettings(tls_ca, tls_cert, tls_key, tls_verify, tls_server_name)
+        is_tls = tls or tls_settings != TlsSettings()
+        handler = create_error_handler(errorHandler)
+        self._handler = StderrErrorHandler() if handler is None else handler
+        self._reported: dict[str, float] = {}
+        self._clients = 0
+        self._lock = threading.Lock()
+        self._address = ServerAddress(host, ports, socket, tls_settings if is_tls else None)
+        self._sender = Sender(
+            SenderSettings(
+                address=self._address,
+                token=token,
+                buffer_bytes=buffer_bytes,
+                block_timeout_s=block_timeout_s if when_full == "block" else 0.0,
+                exit_timeout_s=exit_timeout_s,
+                spool=None if spool is None else Path(spool),
+                spool_bytes=spool_bytes,
+            ),
+            self._report,
+        )
+        self.put: Callable[[Context, Iterator[int], float, str, Items], int] = (
+            self._sender.buffer.put
+        )
+        """Takes a record as `Log` and `LogdHandler` have it: context, message ids, time, text,
+        special items; returns the message id."""
+
+    def __repr__(self) -> str:
+        place = self._sender.connected_to or "not connected"
+        return f"<LogServerProxy {self._address} ({place})>"
+
+    def addClient(self) -> int:
+        """A number for a client of this proxy, from 1; no more than a count."""
+        with self._lock:
+            self._clients += 1
+            return self._clients
+
+    def log(self, jobdata: Sequence[Any]) -> None:
+        """Send a record given as the 11-tuple that all servers take.
+
+        Raises:
+            ValueError, TypeError: it has not the shape of one.
+        """
+        msgid, pid, tid, threadname, when, msg, cat, path, tblen, cfunc, special = jobdata
+        context = make_context(pid, tid, threadname, cat, path, tblen, cfunc)
+        self.put(context, iter((int(msgid),)), float(when), as_text(msg), flat_items(special or {}))
+
+    def put_watched(
+        self, context: Context, ids: Iterator[int], when: float, msg: str, items: Items
+    ) -> tuple[int, Future[int] | None]:
+        """Like `put`; returns the message id and a future, None where the record was dropped.
+
+        The future's result is the record's sequence number, set once the server has stored it.
+        """
+        msgid, sequence = self._sender.buffer.put_tracked(context, ids, when, msg, items)
+        return msgid, None if sequence is None else self._sender.watch(sequence)
+
+    def wait(self, future: Future[int], timeout_s: float | None) -> bool:
+        """Wait for a future of `put_watched`; True when its record is stored."""
+        return self._sender.wait(future, timeout_s)
+
+    def flush(self, timeout: float | None = None) -> Receipt:
+        """Wait until all that was logged before is stored by the server.
+
+        Args:
+            timeout: seconds; None waits as long as it takes.
+
+        Returns:
+            A receipt that is true where everything is stored.
+        """
+        return self._sender.flush(timeout)
+
+    def close(self, timeout: float | None = None) -> Receipt:
+        """Deliver the rest within `timeout` seconds, then disconnect and stop the thread.
+
+        None stands for `exit_timeout_s`.
+
+        What was not delivered is lost, counted and reported; or left in the spool. Records that
+        are logged later are dropped and counted.
+        """
+        return self._sender.close(timeout)
+
+    @property
+    def lost(self) -> int:
+        """Records dropped in this process: buffer full, refused by the server, exit timed out."""
+        return self._sender.lost
+
+    @property
+    def acked(self) -> int:
+        """Highest sequence number of this session that the server has stored."""
+        return self._sender.acked
+
+    @property
+    def unacknowledged(self) -> int:
+        """Records taken that the server has not stored yet, as far as is known here."""
+        return self._sender.unacknowledged
+
+    @property
+    def connected_to(self) -> str | None:
+        """Address of the server in use, None without a connection."""
+        return self._sender.connected_to
+
+    @property
+    def last_error(self) -> str:
+        """Why there is no connection; "" where there is one."""
+        return self._sender.last_error
+
+    @property
+    def reconnects(self) -> int:
+        """How often the connection was made anew."""
+        return self._sender.reconnects
+
+    @property
+    def client_id(self) -> bytes:
+        """The session's 16-byte id; a forked child has another one."""
+        return self._sender.client_id
+
+    def _report(self, problem: BaseException) -> None:
+        """Tell the error handler, the same text once a minute at most."""
+        text, now = str(problem), time.monotonic()
+        with self._lock:
+            if now - self._reported.get(text, -_SAME_REPORT_S) < _SAME_REPORT_S:
+                return
+            if len(self._reported) > 100:
+                self._reported.clear()
+            self._reported[text] = now
+        try:
+            self._handler.handleException(problem)
+        except Exception as exc:  # a user's handler must not end the sender
+            StderrErrorHandler().handleException(exc)
+
+
+def createClientLog(
+    host: str = "localhost",
+    ports: Sequence[int] = (9801,),
+    errorHandler: ErrorHandler | str | None = None,
+    traceOffset: int = 0,
+    stackMax: int = 5,
+    extractStack: bool = True,
+    seFilesExclude: Callable[[str], object] | None = None,
+    *,
+    catsEnable: Sequence[str] | None = None,
+    catsDisable: Sequence[str] | None = None,
+    name: str | None = None,
+    msgCountLimit: int = 1000000,
+    **proxy: Any,
+) -> Log:
+    """A log whose records go to a logd server; it returns at once, wherever the server is.
+
+    Args:
+        host: see `LogServerProxy`, like `ports` and whatever is not listed here: `socket`,
+            `token`, `tls...`, `buffer_bytes`, `when_full`, `block_timeout_s`, `exit_timeout_s`,
+            `spool`, `spool_bytes`.
+        ports: the first one with a server is used.
+        errorHandler: see `Log`; problems of the background thread go to it as well.
+        traceOffset: see `Log`, like the rest.
+        stackMax: how many stack lines are logged.
+        extractStack: see `Log`.
+        seFilesExclude: see `Log`.
+        catsEnable: see `Log`.
+        catsDisable: see `Log`.
+        name: see `Log`.
+        msgCountLimit: see `Log`.
+        proxy: keyword arguments of `LogServerProxy`.
+    """
+    return Log(
+        LogServerProxy(host, ports, errorHandler=errorHandler, **proxy),
+        traceOffset=traceOffset,
+        msgCountLimit=msgCountLimit,
+        stackMax=stackMax,
+        errorHandler=errorHandler,
+        catsEnable=catsEnable,
+        catsDisable=catsDisable,
+        seFilesExclude=seFilesExclude,
+        name=name,
+        extractStack=extractStack,
+    )
