@@ -1,0 +1,106 @@
+"""Times as text: strftime with milliseconds, made once per second or even millisecond.
+
+Times of day are local, as the reference has them; put `%z` into the format where logs leave their
+time zone. Used by the `LogServer` for the timestamps of records, by `Formatter` for its dates.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import repeat
+from operator import mul
+
+STANDARD_FORMATS = {"std1": "%H:%M.%S;%3N", "std2": "%m/%d %H:%M.%S"}
+"""Formats that have a name of their own."""
+
+DEFAULT_FORMAT = "%Y-%m-%dT%H:%M:%S.%3N%z"
+"""The daemon's format: sortable, with the offset of the local time zone."""
+
+_FIELD = re.compile(r"%3N|%.?", re.DOTALL)
+_MILLISECONDS = [f"{number:03}" for number in range(1000)]
+# One of them is in no format.
+_SEPARATORS = "\x1f\x1e\x1d\x1c"
+# Records come in the order of time but for a few; what is older does not come again.
+_SECONDS_KEPT = 1024
+
+
+class _Seconds(dict[int, list[str]]):
+    """Second since the epoch -> the texts between its milliseconds; makes what is missing."""
+
+    def __init__(self, layout: Sequence[str]) -> None:
+        # One call for all parts: a sender's times may be years apart.
+        used = "".join(layout)
+        self._separator = next((mark for mark in _SEPARATORS if mark not in used), "\x01")
+        self._layout = self._separator.join(layout)
+
+    def __missing__(self, second: int) -> list[str]:
+        text = time.strftime(self._layout, time.localtime(second))
+        parts = text.split(self._separator)
+        if len(self) >= _SECONDS_KEPT:
+            self.clear()
+        self[second] = parts
+        return parts
+
+
+def _milliseconds(instant: float) -> int:
+    return int(instant * 1000.0)
+
+
+class Timestamps:
+    """Makes the timestamps of one format; safe to share between threads.
+
+    Args:
+        fmt: as for `time.strftime`, and `%3N` for milliseconds; "std1" and "std2" stand for
+            "%H:%M.%S;%3N" and "%m/%d %H:%M.%S"; None: every timestamp is an empty text.
+    """
+
+    def __init__(self, fmt: str | None) -> None:
+        self.fmt = fmt
+        text = "" if fmt is None else STANDARD_FORMATS.get(fmt, fmt)
+        layout = [""]
+        position = 0
+        for field in _FIELD.finditer(text):
+            layout[-1] += text[position : field.start()]
+            position = field.end()
+            if field[0] == "%3N":
+                layout.append("")
+            else:
+                layout[-1] += field[0]
+        layout[-1] += text[position:]
+        self._seconds = _Seconds(layout)
+
+    def text(self, t: float) -> str:
+        """One time, in seconds since the epoch, as text."""
+        return self._text(_milliseconds(t))
+
+    def texts(self, times: Sequence[float]) -> list[str]:
+        """Each of `times` as text.
+
+        Busy senders put many records into a millisecond, one after the other: then each text is
+        made once for its run of records, for a few nanoseconds a record.
+        """
+        count = len(times)
+        if not count or self.fmt is None:
+            return [""] * count
+        first, last = _milliseconds(times[0]), _milliseconds(times[-1])
+        if 0 <= last - first < count // 16 and sorted(times) == list(times):
+            return self._by_runs(times)
+        digits, parts = _MILLISECONDS, self._seconds
+        milliseconds = map(int, map(mul, times, repeat(1000.0)))
+        return [digits[number % 1000].join(parts[number // 1000]) for number in milliseconds]
+
+    def _by_runs(self, times: Sequence[float]) -> list[str]:
+        texts: list[str] = []
+        start = 0
+        while start < len(times):
+            number = _milliseconds(times[start])
+            stop = bisect_left(times, number + 1, start + 1, key=_milliseconds)
+            texts += [self._text(number)] * (stop - start)
+            start = stop
+        return texts
+
+    def _text(self, milliseconds: int) -> str:
+        return _MILLISECONDS[milliseconds % 1000].join(self._seconds[milliseconds // 1000])

@@ -1,0 +1,170 @@
+"""Frames in, batches out: tells the kinds of payload apart and has each decoded by its module.
+
+| payload | sender | module |
+| --- | --- | --- |
+| pickled dict | the standard library's `SocketHandler` | `recognition`, `templates`, `logrecords` |
+| pickled, JSON or MessagePack 11 items | the reference's clients, other languages | `rows` |
+| the same of "ping" | the reference's clients | none: it means nothing |
+| batches in a session | `logd_client` | `session` |
+
+This and all it calls runs in the thread of the pipeline, not on the event loop.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from typing import Final, cast
+
+from logd.batch import Batch
+from logd.wire import grammar, typed
+from logd.wire.columns import Columns
+from logd.wire.contexts import KnownContexts
+from logd.wire.errors import WireError
+from logd.wire.expansion import Room
+from logd.wire.frames import MAX_FRAME_BYTES, Frames
+from logd.wire.limits import MAX_ROW_OPCODES
+from logd.wire.logrecords import log_record
+from logd.wire.pickles import load
+from logd.wire.recognition import recognise
+from logd.wire.rows import add_row
+from logd.wire.session import decode_batch
+from logd.wire.templates import LOG_RECORD_HEAD, Template, Templates
+
+_PING: Final = "ping"
+_PINGS: Final = frozenset(
+    [pickle.dumps(_PING, protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
+)
+
+
+class Decoder:
+    """Decodes the frames of all connections; used by one thread at a time.
+
+    It holds no state of any connection, only what it learned about frames and contexts that come
+    again and again, see `templates.py` and `contexts.py`. What it keeps is bounded (some
+    megabytes).
+
+    Args:
+        max_frame_bytes: the limit of a frame; what a batch may be written as follows from it.
+    """
+
+    __slots__ = ("_contexts", "_room", "_templates")
+
+    def __init__(self, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
+        self._room = Room.of_frames(max_frame_bytes)
+        self._templates = Templates()
+        self._contexts = KnownContexts()
+
+    def decode(self, frames: Frames, *, peer: str = "", client: bytes | None = None) -> list[Batch]:
+        """The records of frames that one connection sent, in order; none for pings.
+
+        Args:
+            frames: whole frames; a session's opening is not among them.
+            peer: where they came from, for the batches.
+            client: the session's id; None for senders without a session.
+
+        Returns:
+            For a session a batch a frame, with `client` and `first` set; whether they follow on
+            one another is for the caller to check. For others as few batches as possible.
+
+        Raises:
+            WireError: a frame is bad. The error has its number and the batches before it.
+        """
+        if client is not None:
+            return self._session(frames, peer, client)
+        return self._plain(frames, peer)
+
+    def _session(self, frames: Frames, peer: str, client: bytes) -> list[Batch]:
+        batches: list[Batch] = []
+        data = frames.data
+        for start, stop in zip(frames.starts, frames.stops, strict=True):
+            try:
+                batch = decode_batch(
+                    data[start:stop],
+                    peer=peer,
+                    client=client,
+                    room=self._room,
+                    known=self._contexts,
+                )
+            except WireError as exc:
+                exc.frame = frames.starts.index(start)
+                exc.batches = batches
+                raise
+            batches.append(batch)
+        return batches
+
+    def _plain(self, frames: Frames, peer: str) -> list[Batch]:
+        columns = Columns(peer)
+        known = recognise(self._templates, frames)
+        if known is None:
+            self._one_by_one(frames, 0, frames.count, columns)
+            return columns.batches()
+        done = 0
+        for number in (*known.unknown, frames.count):
+            if number > done:
+                templates = cast("list[Template]", known.templates[done:number])
+                columns.add_all_repeated(
+                    templates, known.times[done:number], known.texts[done:number]
+                )
+            if number < frames.count:
+                self._one_by_one(frames, number, number + 1, columns)
+            done = number + 1
+        return columns.batches()
+
+    def _one_by_one(self, frames: Frames, first: int, end: int, columns: Columns) -> None:
+        """Decode the frames from `first` up to but without `end`."""
+        data = frames.data
+        match = self._templates.match
+        add = columns.add_repeated
+        for number in range(first, end):
+            start, stop = frames.starts[number], frames.stops[number]
+            try:
+                if data.startswith(LOG_RECORD_HEAD, start):
+                    known = match(data, start, stop)
+                    if known is not None:
+                        add(*known)
+                    else:
+                        self._log_record(data, start, stop, columns)
+                else:
+                    self._payload(data[start:stop], columns)
+            except WireError as exc:
+                exc.frame = number
+                exc.batches = columns.batches()
+                raise
+
+    def _log_record(self, data: bytes, start: int, stop: int, columns: Columns) -> None:
+        """A `SocketHandler` frame that is not known yet."""
+        payload = data[start:stop]
+        columns.add_log_record(log_record(load(payload, grammar.proven_flat(payload))))
+        self._templates.learn(data, start, stop)
+
+    def _payload(self, payload: bytes, columns: Columns) -> None:
+        """Any other frame of a sender without a session."""
+        value = _value(payload)
+        if type(value) is dict:
+            columns.add_log_record(log_record(value))
+        elif type(value) in (tuple, list):
+            add_row(cast("Sequence[object]", value), columns)
+        elif value != _PING:
+            raise WireError(f"record expected, got {type(value).__name__}")
+
+
+def _value(payload: bytes) -> object:
+    """What a payload holds, by whatever encoding its first byte shows."""
+    if payload in _PINGS:
+        return _PING
+    if typed.is_json(payload):
+        return typed.decode_json(payload)
+    if typed.is_message_pack(payload):
+        return typed.decode_packed(payload)
+    proven = grammar.proven_tree(payload, max_opcodes=MAX_ROW_OPCODES, dicts=1)
+    return load(payload, proven or grammar.proven_flat(payload))
+
+
+def decode_delivery(frames: Frames, *, peer: str = "", client: bytes | None = None) -> list[Batch]:
+    """`Decoder.decode` for callers that decode once; a `Decoder` that is kept learns and is faster.
+
+    Raises:
+        WireError: as for `Decoder.decode`.
+    """
+    return Decoder().decode(frames, peer=peer, client=client)

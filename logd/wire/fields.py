@@ -1,0 +1,257 @@
+"""Checks the fields of one record: what decoders return is anything, a `Batch` holds only these.
+
+None stands for "unknown" in what the documented senders send and is taken as such. Anything else
+of a wrong type is an error that names the field.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from math import isfinite
+from typing import cast
+
+from logd.batch import Context, Path, Special
+from logd.wire.errors import WireError
+from logd.wire.limits import (
+    MAX_CAT_CHARS,
+    MAX_ESCAPED_BYTES,
+    MAX_FILE_CHARS,
+    MAX_INTEGER,
+    MAX_KEY_CHARS,
+    MAX_NAME_CHARS,
+    MAX_PATH_CHARS,
+    MAX_SPECIAL_CHARS,
+    MAX_SPECIAL_ITEMS,
+    MAX_TIME,
+    MAX_VALUE_CHARS,
+    MIN_INTEGER,
+    cut,
+)
+
+LEVEL_CHARS = 8
+"""What a level of a call path is written with besides its file name: digits and separators."""
+
+_NUMBER_CHARS = 8
+
+_NO_SPECIAL: Special = {}
+
+
+class Named(str):
+    """A value that a program of ours would have to call something for: only its name is kept.
+
+    An application may give its records extras of any class (a date, an `Enum`). Nothing is looked
+    up or called to read them; in a special item stands `<datetime.datetime>`, in any other field
+    it is an error.
+    """
+
+    __slots__ = ()
+
+
+def text(value: object, limit: int, field: str) -> str:
+    """A text field, at most `limit` characters and the word that tells of a cut."""
+    if type(value) is str:
+        return value if len(value) <= limit else cut(value, limit)
+    if value is None:
+        return ""
+    if type(value) is bytes:
+        return cut(bytes_text(value), limit)
+    raise wrong_type(field, "text", value)
+
+
+def bytes_text(value: bytes) -> str:
+    """Text of a byte string: UTF-8, with backslash escapes for what is not."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        kept = _escaped(value[:MAX_ESCAPED_BYTES])
+        missing = len(value) - MAX_ESCAPED_BYTES
+        return kept if missing <= 0 else f"{kept}[... {missing} more]"
+
+
+def _escaped(value: bytes) -> str:
+    """UTF-8 with backslash escapes."""
+    if b"\\udc" in value:
+        return value.decode("utf-8", "backslashreplace")
+    # The same by way of lone surrogates, which takes 0.01 us for each escape instead of 0.2 us.
+    text = value.decode("utf-8", "surrogateescape").encode("utf-8", "backslashreplace").decode()
+    return text.replace("\\udc", "\\x")
+
+
+def message(value: object) -> str:
+    """The message. Whatever is no container has a text; it is bounded by its frame."""
+    if type(value) is str:
+        return value
+    if value is None or type(value) in (int, float, bool):
+        return str(value)
+    if type(value) is bytes:
+        return bytes_text(value)
+    raise wrong_type("msg", "text", value)
+
+
+def integer(value: object, field: str) -> int:
+    """An integer of 64 bit."""
+    if type(value) is int:
+        if MIN_INTEGER <= value <= MAX_INTEGER:
+            return value
+        raise WireError(f"{field}: integer of {value.bit_length()} bit, at most 64 bit allowed")
+    if value is None:
+        return 0
+    if type(value) is bool:
+        return int(value)
+    raise wrong_type(field, "an integer", value)
+
+
+def time(value: object) -> float:
+    """Seconds since the epoch, years 1970 to 9999."""
+    if type(value) is int:
+        if not 0 <= value < MAX_TIME:
+            raise WireError("time: outside the years 1970 to 9999")
+        return float(value)
+    if type(value) is not float:
+        raise wrong_type("time", "seconds since the epoch", value)
+    # False for NaN, too.
+    if 0.0 <= value < MAX_TIME:
+        return value
+    raise WireError(f"time: {value!r} seconds, outside the years 1970 to 9999")
+
+
+def call_path(value: object) -> Path:
+    """A call path: pairs of file name and line number; long ones end with a word about the rest."""
+    if value is None:
+        return ()
+    if type(value) not in (tuple, list):
+        raise wrong_type("path", "a list of pairs", value)
+    items = cast("Sequence[object]", value)
+    path: list[tuple[str | None, int | None]] = []
+    room = MAX_PATH_CHARS
+    for item in items:
+        if type(item) not in (tuple, list) or len(cast("tuple[object, ...]", item)) != 2:
+            raise wrong_type("path item", "a pair", item)
+        name, line = cast("tuple[object, object]", item)
+        if name is not None:
+            name = text(name, MAX_FILE_CHARS, "file name")
+            room -= len(name)
+        room -= LEVEL_CHARS
+        if room < 0:
+            path.append((f"[... {len(items) - len(path)} more]", None))
+            break
+        path.append((name, None if line is None else integer(line, "line number")))
+    return tuple(path)
+
+
+def path_chars(path: Path) -> int:
+    """About how many characters a path takes when it is written."""
+    return sum([LEVEL_CHARS + len(name or "") for name, _ in path])
+
+
+def context(
+    pid: object,
+    tid: object,
+    threadname: object,
+    cat: object,
+    path: Path,
+    tblen: object,
+    cfunc: object,
+) -> Context:
+    """What the records of one place have in common; `path` is one that `call_path` returned."""
+    # What honest senders send is looked at in one go: a third of the time of six calls.
+    if (
+        type(threadname) is str
+        and type(cat) is str
+        and type(cfunc) is str
+        and type(pid) is int
+        and type(tid) is int
+        and type(tblen) is int
+        and len(cat) <= MAX_CAT_CHARS
+        and len(threadname) <= MAX_NAME_CHARS
+        and len(cfunc) <= MAX_NAME_CHARS
+        and MIN_INTEGER <= pid <= MAX_INTEGER
+        and MIN_INTEGER <= tid <= MAX_INTEGER
+        and MIN_INTEGER <= tblen <= MAX_INTEGER
+    ):
+        return Context(pid, tid, threadname, cat, path, tblen, cfunc)
+    return Context(
+        integer(pid, "pid"),
+        integer(tid, "tid"),
+        text(threadname, MAX_NAME_CHARS, "threadname"),
+        text(cat, MAX_CAT_CHARS, "cat"),
+        path,
+        integer(tblen, "tblen"),
+        text(cfunc, MAX_NAME_CHARS, "cfunc"),
+    )
+
+
+def special_items(value: object) -> Special:
+    """The items of a record, from a dict."""
+    if not value:
+        return _NO_SPECIAL
+    if type(value) is not dict:
+        raise wrong_type("special", "a dict", value)
+    return bounded_items(iter(value.items()), MAX_SPECIAL_CHARS)[0]
+
+
+def bounded_items(pairs: Iterator[tuple[object, object]], room: int) -> tuple[Special, int]:
+    """Check and cut items so that all together have about `room` characters at most.
+
+    A key is looked at before it is hashed: hashing a deep tuple would end the process.
+
+    Returns:
+        The items, and the room that is left.
+    """
+    kept: dict[str, object] = {}
+    for key, value in pairs:
+        if type(key) is not str:
+            raise wrong_type("special key", "text", key)
+        if room <= 0 or len(kept) >= MAX_SPECIAL_ITEMS:
+            kept["..."] = f"[... {1 + sum(1 for _ in pairs)} more]"
+            break
+        room -= len(key)
+        kind = type(value)
+        if kind is str and len(cast("str", value)) <= MAX_NAME_CHARS:
+            room -= len(cast("str", value))
+        elif kind is int and MIN_INTEGER <= cast("int", value) <= MAX_INTEGER:
+            room -= _NUMBER_CHARS
+        else:
+            value = special_value(value, max(0, min(room, MAX_VALUE_CHARS)))
+            room -= len(value) if type(value) is str else _NUMBER_CHARS
+        kept[key if len(key) <= MAX_KEY_CHARS else cut(key, MAX_KEY_CHARS)] = value
+    return cast("Special", kept), room
+
+
+def special_value(value: object, limit: int) -> object:
+    """One value: text, integer, float, bool or None; what is none of them becomes text."""
+    kind = type(value)
+    if kind is str:
+        return value if len(cast("str", value)) <= limit else cut(cast("str", value), limit)
+    if kind is int:
+        # Decoders bound the digits; what no column of a database holds is kept as text.
+        return value if MIN_INTEGER <= cast("int", value) <= MAX_INTEGER else str(value)
+    if value is None or kind is bool:
+        return value
+    if kind is float:
+        return value if isfinite(cast("float", value)) else str(value)
+    if kind is bytes:
+        return text(value, limit, "special")
+    if kind is Named:
+        return cut(f"<{value}>", limit)
+    return cut(json_text(value), limit)
+
+
+def json_text(value: object) -> str:
+    """JSON of nested data; decoders have bounded its size and depth."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=_bytes_text)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise WireError(f"special: no JSON for it: {str(exc)[:100]}") from exc
+
+
+def wrong_type(field: str, expected: str, value: object) -> WireError:
+    """The error for a field of a wrong type."""
+    return WireError(f"{field}: {expected} expected, got {type(value).__name__}")
+
+
+def _bytes_text(value: object) -> str:
+    if type(value) is bytes:
+        return bytes_text(value)
+    raise TypeError(f"{type(value).__name__} in special")

@@ -1,0 +1,69 @@
+"""How much of each field is kept. What is longer is cut, and the cut is visible.
+
+The numbers keep what a frame expands to when it is written to a small multiple of the frame, as
+a pickle can name one long string over and over for two bytes each.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MAX_ROWS: Final = 65_536
+"""Records that are put together to one batch when each came in a frame of its own."""
+
+MAX_FRAME_ROWS: Final = 8_192
+"""Records of a batch in columns; no client sends more. The dearest records (each with another
+time, context, special item) cost some microseconds each until they are written, and one frame
+shall not cost more than 100 ms."""
+
+MAX_SIMPLE_ROWS: Final = 4_096
+"""Records of a simple sender's batch: each costs twice as much where it is no column's."""
+
+MAX_TIME: Final = 253_402_300_800.0
+"""Seconds since the epoch of the year 10000, which `datetime` can't hold."""
+
+MIN_INTEGER: Final = -(2**63)
+MAX_INTEGER: Final = 2**63 - 1
+"""What a database column, a struct and MessagePack hold."""
+
+MAX_NAME_CHARS: Final = 256
+"""Thread name, calling function. File systems end names at 255 bytes, people far earlier."""
+
+MAX_CAT_CHARS: Final = 64
+"""Category; the documented ones have one character."""
+
+MAX_FILE_CHARS: Final = 1024
+"""One file name of a call path."""
+
+MAX_PATH_CHARS: Final = 16_384
+"""A whole call path: 200 levels of 80 characters."""
+
+MAX_SPECIAL_ITEMS: Final = 256
+MAX_KEY_CHARS: Final = 128
+MAX_VALUE_CHARS: Final = 32_768
+MAX_SPECIAL_CHARS: Final = 131_072
+"""Special items of one record: number, length of a key, of a value, and of all together."""
+
+MAX_ESCAPED_BYTES: Final = 131_072
+"""A byte string that is not UTF-8; a valid one may be as long as its frame."""
+
+MAX_BATCH_OPCODES: Final = 300_000
+"""Pickle opcodes of a session's batch, 30 ms. A client's has at most 50,000 texts and tuples,
+each with no more than five opcodes: a level of a call path, a key or value of an item."""
+
+MAX_ROW_OPCODES: Final = 30_000
+"""Pickle opcodes of a single record: a call path of 5,000 levels."""
+
+CONTEXTS_PER_FRAME_BYTE: Final = 4
+ITEMS_PER_FRAME_BYTE: Final = 2
+MESSAGES_PER_FRAME_BYTE: Final = 1
+"""Characters that the contexts of a session's batch may be written as, for each byte that a frame
+may have; the same for its special items, and for its messages. Honest records share contexts and
+items, and no messages."""
+
+
+def cut(text: str, limit: int) -> str:
+    """The text, or its first `limit` characters and a word of how many are missing."""
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit]}[... {len(text) - limit} more]"
