@@ -1,0 +1,184 @@
+"""Records that an output refused for their content, kept for people and for `logd replay`.
+
+One JSON object a line, ASCII, synced before it counts as kept:
+
+    {"time": 1790000000.0, "output": "db sqlite:///log.db", "reason": "...", "peer": "10.0.0.7",
+     "record": [msgid, pid, tid, threadname, time, msg, cat, [[file, line], ...], tblen, cfunc,
+                {"key": "value"}]}
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+from logd.failpoints import failpoint
+
+if TYPE_CHECKING:
+    from logd.batch import Batch
+
+logger = logging.getLogger(__name__)
+
+LIMIT_BYTES = 64 << 20
+"""A file of this size takes no more: by then somebody has to look at the cause."""
+
+_REPORT_EVERY_S = 60.0
+_MODE = 0o640
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """One refused record.
+
+    Attributes:
+        time: when it was refused, in seconds since the epoch.
+        output: which output refused it.
+        reason: why.
+        peer: where the record came from, "" for this machine.
+        record: the 11 items that clients send: msgid, pid, tid, threadname, time, msg, cat, path,
+            tblen, cfunc, special.
+    """
+
+    time: float
+    output: str
+    reason: str
+    peer: str
+    record: tuple[Any, ...]
+
+
+class DeadLetterFile:
+    """Appends refused records to a file. Any thread may call it.
+
+    Args:
+        path: the file; made with the first record.
+        limit_bytes: beyond this size records are counted and no longer kept.
+        clock: tells the time, in seconds since the epoch.
+
+    Attributes:
+        kept: records kept since the start.
+        lost: records not kept since the start, because the file is full or the disk refused.
+    """
+
+    def __init__(
+        self,
+        path: FilePath,
+        *,
+        limit_bytes: int = LIMIT_BYTES,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.path = path
+        self.kept = 0
+        self.lost = 0
+        self._limit_bytes = limit_bytes
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._reported_at = float("-inf")
+
+    def put(self, batch: Batch, row: int, reason: str, output: str) -> None:
+        """Keep record `row` of `batch`; it is on disk when this returns.
+
+        What can't be kept is counted in `lost` and reported: one record must not stop a log.
+        """
+        now = self._clock()
+        letter = {
+            "time": now,
+            "output": output,
+            "reason": reason,
+            "peer": batch.peer,
+            "record": _record(batch, row),
+        }
+        data = json.dumps(letter, default=str).encode("ascii") + b"\n"
+        with self._lock:
+            try:
+                problem = self._append(data)
+            except OSError as exc:
+                problem = str(exc)
+            if not problem:
+                self.kept += 1
+                return
+            self.lost += 1
+            if now - self._reported_at >= _REPORT_EVERY_S:
+                self._reported_at = now
+                logger.error(
+                    "%s: %d refused records not kept so far: %s", self.path, self.lost, problem
+                )
+
+    def _append(self, data: bytes) -> str:
+        """Write and sync; returns why that was not done, "" where it was."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self.path, flags, _MODE)
+        try:
+            size = os.fstat(descriptor).st_size
+            if size + len(data) > self._limit_bytes:
+                return f"it would be larger than {self._limit_bytes} bytes"
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                data = b"\n" + data
+            failpoint("deadletters.before_write")
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+            except OSError:
+                os.ftruncate(descriptor, size)
+                raise
+            failpoint("deadletters.before_sync")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        return ""
+
+
+def _record(batch: Batch, row: int) -> list[Any]:
+    context = batch.contexts[batch.index[row]]
+    return [
+        batch.msgid[row],
+        context.pid,
+        context.tid,
+        context.threadname,
+        batch.time[row],
+        batch.msg[row],
+        context.cat,
+        context.path,
+        context.tblen,
+        context.cfunc,
+        dict(batch.special.get(row, {})),
+    ]
+
+
+def read_dead_letters(path: FilePath) -> Iterator[DeadLetter]:
+    """The records of a file, in the order they were refused.
+
+    A line that is none (a crash left half of one) is passed over with a warning.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    with path.open(encoding="ascii", errors="replace") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                letter = _letter(json.loads(line))
+            except (ValueError, TypeError, KeyError, RecursionError) as exc:
+                logger.warning("%s, line %d: not a dead letter: %s", path, number, exc)
+                continue
+            yield letter
+
+
+def _letter(item: Any) -> DeadLetter:
+    record = list(item["record"])
+    if len(record) != 11:
+        raise ValueError(f"expected a record of 11 items, got {len(record)}")
+    record[7] = tuple((name, line) for name, line in record[7])
+    return DeadLetter(
+        float(item["time"]),
+        str(item["output"]),
+        str(item["reason"]),
+        str(item["peer"]),
+        tuple(record),
+    )

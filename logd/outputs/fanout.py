@@ -1,0 +1,109 @@
+"""All outputs of the daemon as one: every batch goes to each of them, each at its own pace.
+
+This is the writer that the daemon gives to its `LogServer`; the pipeline hands it whole `Work`s
+and need not wait, the documented writer methods wait until the record is written.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from logd.outputs.work import Work
+from logd.outputs.worker import OutputWorker
+
+if TYPE_CHECKING:
+    from logd.batch import Batch
+    from logd.job import MsgJob
+
+
+class Outputs:
+    """Hands work to the workers of all outputs, and stops them together.
+
+    Attributes:
+        workers: one for each output. To exchange them, a new list is put in its place.
+    """
+
+    def __init__(self, workers: Sequence[OutputWorker]) -> None:
+        self.workers = list(workers)
+        # Reentrant: who exchanges workers may have a last word to write.
+        self._lock = threading.RLock()
+
+    def start(self) -> None:
+        """Start all workers."""
+        for worker in self.workers:
+            worker.start()
+
+    def submit(self, work: Work) -> None:
+        """Queue `work` at every output; its `on_done` is called when all of them have it."""
+        with self._lock:
+            work.expect(len(self.workers))
+            for worker in self.workers:
+                worker.submit(work)
+
+    @contextmanager
+    def exchanging(self) -> Iterator[None]:
+        """While this lasts nobody else submits, so that nothing goes to a worker that stops."""
+        with self._lock:
+            yield
+
+    def wait_written(self, work: Work) -> None:
+        """Return once every output that works has written `work`."""
+        for worker in self.workers:
+            worker.wait_written(work)
+
+    def call_each(self, method: Callable[[OutputWorker], Callable[[], None]]) -> None:
+        """Run what `method` makes of each worker in that worker's thread, between two writes."""
+        for worker in self.workers:
+            worker.call(method(worker))
+
+    def stuck_s(self) -> float:
+        """The longest time, in seconds, that an output has been busy with one call."""
+        return max((worker.stuck_s() for worker in self.workers), default=0.0)
+
+    def give_up_at(self, deadline: float) -> None:
+        """Set the end of the drain time for all outputs; see `OutputWorker.give_up_at`."""
+        for worker in self.workers:
+            worker.give_up_at(deadline)
+
+    def stop(self) -> None:
+        """Stop all workers at the same time; returns when all have stopped."""
+        stop_together(self.workers)
+
+    # -- the documented writer interface, for filters and observers that use it --------------
+
+    def write_batch(self, batch: Batch) -> None:
+        """Write a batch of the daemon's own; queued before it returns, written soon after."""
+        self.submit(_own_work(batch))
+
+    def writeNow(self, job: MsgJob) -> None:
+        """Write one job; returns once every output that works has it."""
+        from logd.batch import Batch
+
+        work = _own_work(Batch.from_jobs([job]))
+        self.submit(work)
+        self.wait_written(work)
+
+
+def _own_work(batch: Batch) -> Work:
+    """Work for a batch that came from no sender, whatever its records were made of.
+
+    A filter may write a record of a session, or a copy, before those in front of it are written;
+    with the session's mark it would make those look written, too.
+    """
+    return Work([batch.in_session(None)], {}, _ignore)
+
+
+def stop_together(workers: Iterable[OutputWorker]) -> None:
+    """Stop several workers at the same time; returns when all have stopped."""
+    threads = [threading.Thread(target=worker.stop) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _ignore(work: Work) -> None:
+    """Nobody waits for the daemon's own records."""

@@ -1,0 +1,81 @@
+"""Outputs by name: those of logd and those that other packages bring.
+
+A package registers a callable `(address: str, settings: OutputSettings) -> Output` in its
+metadata; `--output NAME:ADDRESS` finds it here:
+
+    [project.entry-points."logd.writers"]
+    kafka = "logd_kafka:make_output"
+
+Nothing of a package is imported before its output is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
+
+from logd.outputs.base import Output, OutputSettings, OutputUnusable
+
+GROUP = "logd.writers"
+"""The entry points' group."""
+
+OutputFactory = Callable[[str, OutputSettings], Output]
+
+
+def create(
+    spec: str, settings: OutputSettings, found: Iterable[EntryPoint] | None = None
+) -> Output:
+    """The output that "NAME:ADDRESS" names, not yet opened.
+
+    Args:
+        spec: the name, and what its package calls an address; it may hold colons itself.
+        settings: what the output needs besides.
+        found: the entry points to choose from; those of the installed packages where None.
+
+    Raises:
+        OutputUnusable: no package or several have the name, or the package can't be loaded.
+    """
+    name, colon, address = spec.partition(":")
+    if not (name and colon):
+        raise OutputUnusable(f'output {spec!r}: expected "name:address"')
+    return resolve(name, found)(address, settings)
+
+
+def resolve(name: str, found: Iterable[EntryPoint] | None = None) -> OutputFactory:
+    """What makes outputs of this name.
+
+    Raises:
+        OutputUnusable: no package or several have the name, or the package can't be loaded.
+    """
+    known = list(entry_points(group=GROUP) if found is None else found)
+    # A package that is seen twice (editable and built) registers the same thing; that is no clash.
+    matches = list({point.value: point for point in known if point.name == name}.values())
+    if not matches:
+        raise OutputUnusable(_unknown(name, sorted({point.name for point in known})))
+    if len(matches) > 1:
+        owners = " and ".join(sorted(f"{_owner(point)} ({point.value})" for point in matches))
+        raise OutputUnusable(f"output {name!r} is brought by {owners}: uninstall all but one")
+    point = matches[0]
+    try:
+        factory = point.load()
+    except (ImportError, AttributeError) as exc:
+        raise OutputUnusable(
+            f"output {name!r}: can't load {point.value} of {_owner(point)}: {exc}"
+        ) from exc
+    if not callable(factory):
+        raise OutputUnusable(
+            f"output {name!r}: {point.value} of {_owner(point)} is no callable but "
+            f"{type(factory).__name__}"
+        )
+    return factory  # type: ignore[no-any-return]  # entry points are untyped by nature
+
+
+def _owner(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else "an unknown package"
+
+
+def _unknown(name: str, names: list[str]) -> str:
+    close = get_close_matches(name, names, 1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"output {name!r} is not installed{hint}; there are: {', '.join(names) or 'none'}"

@@ -1,0 +1,264 @@
+"""Names of the files of one log: by ring number or by date. Knows the folder's names, not files.
+
+A pattern has one `%d` (or `%s`, `%03d`) in its last part. With naming "ring" it is the number of
+the file: 0, 1, ... up to the ring's size and then 0 again. With naming "date" it is when the file
+was begun, `20261122-111000`; there the pattern may spell a date itself (`app-%Y%m%d.log`) or have
+no place for one at all. A second file of the same date gets `.1` before its suffix, and so on.
+A compressed file has the name of the original with `.gz` or `.zst` behind it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from logd.outputs.base import OutputUnusable
+
+COMPRESSED_SUFFIXES = (".gz", ".zst")
+
+_PLACE = re.compile(r"%(0?\d{0,2})d|%s")
+_DATE_CODES = {"%Y": r"(\d{4})", **dict.fromkeys(("%m", "%d", "%H", "%M", "%S"), r"(\d{2})")}
+_DATE_CODE = re.compile("|".join(_DATE_CODES))
+_WHOLE_DATE = "%Y%m%d-%H%M%S"
+
+Key = tuple[int, ...]
+"""Position of a file among those of its log; what it means is up to the kind of names."""
+
+
+def plain_name(name: str) -> str:
+    """The name of the original of a compressed file; other names as they are."""
+    for suffix in COMPRESSED_SUFFIXES:
+        if name.endswith(suffix):
+            return name.removesuffix(suffix)
+    return name
+
+
+class Names(ABC):
+    """How the files of one log are called."""
+
+    @abstractmethod
+    def key(self, name: str) -> Key | None:
+        """The key of an uncompressed file's name; None where it is none of this log's."""
+
+    @abstractmethod
+    def first(self, now: float) -> str:
+        """The name of the first file of a new log."""
+
+    @abstractmethod
+    def following(self, current: str, now: float) -> str:
+        """The name of the file after `current`; one that exists is to be overwritten."""
+
+    @abstractmethod
+    def oldest_first(self, names: Iterable[str], current: str) -> list[str]:
+        """The names (compressed or not) among `names` that are of this log, without `current`."""
+
+    def foreseen(self, current: str) -> str:
+        """The name of the file after `current` where it does not depend on the time, else ""."""
+        return ""
+
+    def matches(self, name: str) -> bool:
+        """True for the names of this log, compressed or not."""
+        return self.key(plain_name(name)) is not None
+
+
+class FixedName(Names):
+    """One file under one name, never rotated by us."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def key(self, name: str) -> Key | None:
+        """The only one."""
+        return () if name == self._name else None
+
+    def first(self, now: float) -> str:
+        """The only one."""
+        return self._name
+
+    def following(self, current: str, now: float) -> str:
+        """The only one again: it is overwritten."""
+        return self._name
+
+    def oldest_first(self, names: Iterable[str], current: str) -> list[str]:
+        """Nothing: what others made of the file (`app.log.1`) is theirs."""
+        return []
+
+
+class RingNames(Names):
+    """Numbered names that return after `count` files; without a count they go on for ever."""
+
+    def __init__(self, before: str, width: str, after: str, count: int | None) -> None:
+        self._form = f"{_percents(before)}%{width}d{_percents(after)}"
+        self._regex = re.compile(re.escape(before) + r"(\d{1,18})" + re.escape(after))
+        self._count = count
+
+    def key(self, name: str) -> Key | None:
+        """The number of a file."""
+        match = self._regex.fullmatch(name)
+        if match is None or self._form % int(match[1]) != name:
+            return None
+        return (int(match[1]),)
+
+    def first(self, now: float) -> str:
+        """Number 0."""
+        return self._form % 0
+
+    def following(self, current: str, now: float) -> str:
+        """The next number, or 0 after the last."""
+        key = self.key(current)
+        number = 0 if key is None else key[0] + 1
+        return self._form % (number if self._count is None else number % self._count)
+
+    def foreseen(self, current: str) -> str:
+        """The next number, or 0 after the last."""
+        return self.following(current, 0.0)
+
+    def oldest_first(self, names: Iterable[str], current: str) -> list[str]:
+        """From the number that is overwritten next; those of a larger ring before all others."""
+        at = self.key(current)
+        place = -1 if at is None else at[0]
+
+        def age(name: str) -> tuple[int, int, str]:
+            key = self.key(plain_name(name))
+            number = key[0] if key is not None else 0
+            if self._count is None:
+                return (1, number, name)
+            if number >= self._count:
+                return (0, number, name)
+            return (1, (number - place - 1) % self._count, name)
+
+        return sorted((name for name in names if self.matches(name) and name != current), key=age)
+
+
+class DateNames(Names):
+    """Names by when a file was begun; a later one always has the higher key."""
+
+    def __init__(self, form: str, *, utc: bool) -> None:
+        self._form = form
+        self._to_struct = time.gmtime if utc else time.localtime
+        stem, dot, suffix = form.rpartition(".")
+        self._stem, self._suffix = (form, "") if not dot or "%" in suffix else (stem, dot + suffix)
+        codes = _DATE_CODE.findall(form)
+        self._order = [codes.index(code) for code in _DATE_CODES if code in codes]
+        self._regex = re.compile(
+            f"{_date_regex(self._stem)}(?:\\.(\\d{{1,9}}))?{_date_regex(self._suffix)}"
+        )
+        self._counter = len(_DATE_CODE.findall(self._stem))
+
+    def key(self, name: str) -> Key | None:
+        """Year, month, ... as far as the pattern has them, and the number among equals."""
+        match = self._regex.fullmatch(name)
+        if match is None:
+            return None
+        groups = list(match.groups())
+        counter = int(groups.pop(self._counter) or 0)
+        return (*(int(groups[place]) for place in self._order), counter)
+
+    def first(self, now: float) -> str:
+        """The name for now."""
+        return self._name(now, 0)
+
+    def following(self, current: str, now: float) -> str:
+        """The name for now, or where the clock went back the one right after `current`."""
+        name = self._name(now, 0)
+        key, key_before = self.key(name), self.key(current)
+        if key is None or key_before is None or key > key_before:
+            return name
+        counter = key_before[-1]
+        stem = current.removesuffix(self._suffix) if self._suffix else current
+        if counter:
+            stem = stem.removesuffix(f".{counter}")
+        return f"{stem}.{counter + 1}{self._suffix}"
+
+    def oldest_first(self, names: Iterable[str], current: str) -> list[str]:
+        """By date."""
+        found = []
+        for name in names:
+            key = self.key(plain_name(name))
+            if key is not None and name != current:
+                found.append((key, name))
+        return [name for _, name in sorted(found)]
+
+    def _name(self, now: float, counter: int) -> str:
+        stamp = self._to_struct(now)
+
+        def text(form: str) -> str:
+            return _DATE_CODE.sub(lambda code: time.strftime(code[0], stamp), form)
+
+        number = f".{counter}" if counter else ""
+        return f"{text(self._stem)}{number}{text(self._suffix)}"
+
+
+def _percents(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _date_regex(form: str) -> str:
+    place, regex = 0, ""
+    for code in _DATE_CODE.finditer(form):
+        regex += re.escape(form[place : code.start()]) + _DATE_CODES[code[0]]
+        place = code.end()
+    return regex + re.escape(form[place:])
+
+
+def parse_pattern(
+    pattern: str,
+    *,
+    naming: Literal["ring", "date"],
+    count: int | None,
+    rotates: bool,
+    utc: bool,
+) -> tuple[Path, Names]:
+    """Read a pattern: the folder, made absolute, and how the files in it are called.
+
+    Args:
+        pattern: path with the place for number or date in its last part.
+        naming: by ring number or by date.
+        count: size of the ring, None for numbers that never return.
+        rotates: False where one file goes on for ever; then the pattern needs no place.
+        utc: dates by the clock of UTC, else by the local one.
+
+    Raises:
+        OutputUnusable: the pattern can't be used; the text says how it has to be.
+    """
+    path = Path(pattern)
+    name = path.name
+    if not name or "\0" in pattern or name in (".", "..") or pattern.endswith("/"):
+        raise OutputUnusable(
+            f"file {pattern}: expected the path of a file, such as logs/app_%d.log"
+        )
+    if "%" in str(path.parent):
+        raise OutputUnusable(
+            f"file {pattern}: the place for the number (%d) must be in the last part"
+        )
+    if naming == "date":
+        return path.parent.absolute(), DateNames(_date_form(name), utc=utc)
+    places = list(_PLACE.finditer(name))
+    if not places and not rotates and "%" not in name:
+        return path.parent.absolute(), FixedName(name)
+    if len(places) != 1 or name.count("%") != 1:
+        raise OutputUnusable(
+            f"file {pattern}: expected one %d for the number of the file, such as app_%d.log"
+        )
+    before, after = name[: places[0].start()], name[places[0].end() :]
+    return path.parent.absolute(), RingNames(before, places[0][1] or "", after, count)
+
+
+def _date_form(name: str) -> str:
+    if "%Y" in name:
+        if "%" in _DATE_CODE.sub("", name) or len(set(codes := _DATE_CODE.findall(name))) != len(
+            codes
+        ):
+            raise OutputUnusable(f"file {name}: expected each of %Y %m %d %H %M %S at most once")
+        return name
+    places = list(_PLACE.finditer(name))
+    if len(places) > 1 or name.count("%") != len(places):
+        raise OutputUnusable(f"file {name}: expected one %d for the date, such as app_%d.log")
+    if places:
+        return name[: places[0].start()] + _WHOLE_DATE + name[places[0].end() :]
+    stem, dot, suffix = name.rpartition(".")
+    return f"{stem}-{_WHOLE_DATE}{dot}{suffix}" if stem else f"{name}-{_WHOLE_DATE}"

@@ -1,0 +1,170 @@
+"""Makes values fit the columns that are to hold them: visibly, and never by losing the record.
+
+A text loses what no database stores (NUL, lone surrogates become visible escapes) and, where it
+is longer than its column, its end, in whose place stands "…". A number that its column can't hold
+becomes NULL; the `special` column of the daemon's tables has it nevertheless.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Float, Integer, String
+from sqlalchemy.dialects.mysql import LONGTEXT, MEDIUMTEXT, TINYTEXT
+from sqlalchemy.types import TEXT, BigInteger, SmallInteger, Text, TypeEngine
+
+Fit = Callable[[object], Any]
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_INTEGER = re.compile(r"\s*[+-]?\d{1,19}\s*", re.ASCII)
+_ELLIPSIS = "…"
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\u{code:04x}" if code else "\\x00"
+
+
+def is_storable(text: str) -> bool:
+    """True where every database can store `text` as it is."""
+    if "\0" in text:
+        return False
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def storable(text: str) -> str:
+    """`text` with NULs and lone surrogates as visible escapes."""
+    return text if is_storable(text) else _UNSTORABLE.sub(_escape, text)
+
+
+@dataclass(frozen=True)
+class TextFit:
+    """Makes texts fit a column.
+
+    Attributes:
+        max_chars: what the column holds, in characters; None for no limit.
+        max_bytes: what the column or a statement holds, in bytes of UTF-8; None for no limit.
+    """
+
+    max_chars: int | None = None
+    max_bytes: int | None = None
+
+    def __call__(self, value: object) -> str | None:
+        """One value; what is no text becomes one, None stays."""
+        if value is None:
+            return None
+        return self.text(value if isinstance(value, str) else str(value))
+
+    def text(self, text: str) -> str:
+        """One text."""
+        text = storable(text)
+        if self.max_chars is not None and len(text) > self.max_chars:
+            text = text[: self.max_chars - 1] + _ELLIPSIS
+        if self.max_bytes is not None and len(text) * 4 > self.max_bytes:
+            text = self._cut_bytes(text, self.max_bytes)
+        return text
+
+    def texts(self, texts: Sequence[str]) -> Sequence[str]:
+        """A column of texts; where all fit, as is nearly always so, without a look at each."""
+        if not texts:
+            return texts
+        joined = "".join(texts)
+        longest = 0
+        if self.max_chars is not None or self.max_bytes is not None:
+            longest = max(map(len, texts))
+        fits = (
+            is_storable(joined)
+            and (self.max_chars is None or longest <= self.max_chars)
+            and (self.max_bytes is None or longest * 4 <= self.max_bytes)
+        )
+        return texts if fits else list(map(self.text, texts))
+
+    @staticmethod
+    def _cut_bytes(text: str, max_bytes: int) -> str:
+        data = text.encode()
+        if len(data) <= max_bytes:
+            return text
+        room = max_bytes - len(_ELLIPSIS.encode())
+        return data[: max(room, 0)].decode(errors="ignore") + _ELLIPSIS
+
+
+@dataclass(frozen=True)
+class IntegerFit:
+    """Makes integers fit a column of `bits` bits; what is none or does not fit becomes None."""
+
+    bits: int
+
+    def __call__(self, value: object) -> int | None:
+        """One value; texts of digits and whole floats count as integers."""
+        if isinstance(value, str):
+            value = int(value) if _INTEGER.fullmatch(value) else None
+        elif isinstance(value, float):
+            value = int(value) if value.is_integer() else None
+        if not isinstance(value, int):
+            return None
+        limit = 1 << (self.bits - 1)
+        return int(value) if -limit <= value < limit else None
+
+    def integers(self, values: Sequence[int]) -> Sequence[int | None]:
+        """A column of integers; where all fit, without a look at each."""
+        limit = 1 << (self.bits - 1)
+        if not values or (-limit <= min(values) and max(values) < limit):
+            return values
+        return list(map(self, values))
+
+
+def fit_number(value: object) -> float | None:
+    """A value for a column of floating-point numbers; NULL for what is none, NaN and infinity."""
+    if isinstance(value, str | int | float):
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            return None
+        return number if math.isfinite(number) else None
+    return None
+
+
+def _keep(value: object) -> object:
+    return storable(value) if isinstance(value, str) else value
+
+
+def fit_for(kind: TypeEngine[Any], dialect_name: str, max_text_bytes: int | None = None) -> Fit:
+    """What makes values fit a column.
+
+    Args:
+        kind: the column's type.
+        dialect_name: "sqlite", "postgresql" or "mysql" (MariaDB too).
+        max_text_bytes: what one text may have at most in a statement; None for no limit.
+    """
+    variant = kind._variant_mapping.get(dialect_name, kind)
+    if isinstance(variant, String):
+        own_bytes = _mysql_text_bytes(variant) if dialect_name == "mysql" else None
+        limits = [limit for limit in (own_bytes, max_text_bytes) if limit is not None]
+        return TextFit(variant.length, min(limits, default=None))
+    if isinstance(variant, Integer):
+        if dialect_name == "sqlite" or isinstance(variant, BigInteger):
+            return IntegerFit(64)
+        return IntegerFit(16 if isinstance(variant, SmallInteger) else 32)
+    if isinstance(variant, Float):
+        return fit_number
+    return _keep
+
+
+def _mysql_text_bytes(kind: String) -> int | None:
+    if isinstance(kind, LONGTEXT):
+        return None
+    if isinstance(kind, MEDIUMTEXT):
+        return (1 << 24) - 1
+    if isinstance(kind, TINYTEXT):
+        return 255
+    return (1 << 16) - 1 if isinstance(kind, Text | TEXT) else None
