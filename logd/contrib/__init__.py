@@ -1,0 +1,1 @@
+"""Additions to the log: mail digests, messages indented by stack depth, richer messages."""

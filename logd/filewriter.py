@@ -1,0 +1,372 @@
+"""Logging into text files, one after the other in a ring.
+
+For local logs and servers that an app makes itself. A record is in the file when the call returns;
+whether it survives the death of the machine is for the daemon's outputs (`logd.outputs`) to see to.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import weakref
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from logd.batch import Batch
+from logd.rotation import (
+    RotateLogWriter,
+    RotateWriterFactory,
+    check_drop,
+    numbered_names,
+    rotation_schedule,
+)
+from logd.server import LogServer
+from logd.text import CONTINUATION
+from logd.textwriter import TextlineLogWriter, WriterClosed, encode_lines
+
+if TYPE_CHECKING:
+    from logd.job import MsgJob
+    from logd_client import Log
+
+FILE_MODE = 0o640
+"""Rights of new files, before the umask: not for everyone, logs may hold secrets."""
+
+_BLOCK = 1 << 20
+
+
+class FileClosedEvent:
+    """The specified log file was closed.
+
+    Attributes:
+        filePath: its full name.
+        lineCount: how many entries it has.
+    """
+
+    def __init__(self, filePath: str, lineCount: int) -> None:
+        self.filePath = filePath
+        self.lineCount = lineCount
+
+    def __repr__(self) -> str:
+        return f"FileClosedEvent({self.filePath!r}, {self.lineCount})"
+
+
+class FileConfig:
+    """Describes a single log file; rotation needs one for each file.
+
+    Args:
+        filepath: full name of the file.
+        drop: True: a new writer clears the file. False: it appends to it, which makes no sense
+            with rotation.
+        lazy: True: the file is opened with the first record. False: at once.
+    """
+
+    def __init__(
+        self, filepath: str | os.PathLike[str], drop: bool = True, lazy: bool = True
+    ) -> None:
+        self.filepath = os.fspath(filepath)
+        self.drop = drop
+        self.lazy = lazy
+
+    def __repr__(self) -> str:
+        return f"FileConfig({self.filepath!r}, drop={self.drop}, lazy={self.lazy})"
+
+
+class FileLogWriter(TextlineLogWriter):
+    """Writes entries to one file, in UTF-8, unbuffered. One thread at a time may use it.
+
+    Args:
+        config: the file.
+        format_line: the layout, see `TextlineLogWriter`.
+        fileClosed: called with a `FileClosedEvent` by `close`, if the file was opened.
+
+    Raises:
+        OSError: not lazy, and the file can't be opened; a symbolic link never is.
+    """
+
+    def __init__(
+        self,
+        config: FileConfig,
+        format_line: Callable[..., Any] | None = None,
+        fileClosed: Callable[[FileClosedEvent], Any] | None = None,
+    ) -> None:
+        super().__init__(format_line)
+        self.config = config
+        self._file_closed = fileClosed
+        self._file: int | None = None
+        self._close_file: weakref.finalize[[int], Any] | None = None
+        self._size = 0
+        self._older_lines = 0
+        self._is_closed = False
+        if not config.lazy:
+            self._createFile()
+
+    def writeNow(self, job: MsgJob) -> None:
+        """Append one record; the file holds it when this returns.
+
+        Raises:
+            WriterClosed: after `close()`.
+            OSError: the disk refused; no part of the record remains and it may be given again.
+        """
+        self.write_batch(Batch.from_jobs([job]))
+
+    def write_batch(self, batch: Batch) -> None:
+        """Append records with one write; all or, with an error as of `writeNow`, none."""
+        self._append(self.line_format.encode_batch(batch))
+        self._line_count += len(batch)
+
+    def write_part(self, batch: Batch, max_size: int) -> int:
+        """Append as many records as fit into a file of `max_size` bytes.
+
+        Returns:
+            How many: 0 where not even one fits behind what this writer wrote; its first record
+            always fits.
+        """
+        self._opened()
+        entries = self.line_format.format_batch(batch)
+        data = encode_lines(entries)
+        count = len(entries)
+        if self._size + len(data) > max_size:
+            count = self._fitting(entries, max_size)
+            data = encode_lines(entries[:count])
+        if count:
+            self._append(data)
+            self._line_count += count
+        return count
+
+    def _fitting(self, entries: Sequence[str], max_size: int) -> int:
+        size = self._size
+        for count, entry in enumerate(entries):
+            size += len(encode_lines([entry]))
+            if size > max_size:
+                return count if count or self._line_count else 1
+        return len(entries)
+
+    def close(self) -> None:
+        """Close the file and report it to `fileClosed`; does nothing when closed.
+
+        Raises:
+            Exception: whatever `fileClosed` raises; the file is closed all the same.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._close_file is None:
+            return
+        self._close_file()
+        self._file = None
+        if self._file_closed is not None:
+            lines = self._older_lines + self._line_count
+            self._file_closed(FileClosedEvent(self.config.filepath, lines))
+
+    def _opened(self) -> int:
+        if self._is_closed:
+            raise WriterClosed(f"{self.config.filepath}: the writer is closed")
+        return self._createFile() if self._file is None else self._file
+
+    def _createFile(self) -> int:
+        """Open the file, clear it or mend its torn last line; returns its descriptor."""
+        path = self.config.filepath
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            file = os.open(path, flags, FILE_MODE)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise OSError(
+                    error.errno, "is a symbolic link, and logs are not written through links", path
+                ) from error
+            raise
+        try:
+            state = os.fstat(file)
+            if stat.S_ISREG(state.st_mode):
+                self._size = 0 if self.config.drop else state.st_size
+                if self.config.drop:
+                    os.ftruncate(file, 0)
+                elif self._size:
+                    self._take_up(file)
+        except OSError:
+            os.close(file)
+            raise
+        self._file = file
+        # Local logs have no close: the descriptor goes with the last reference.
+        self._close_file = weakref.finalize(self, os.close, file)
+        return file
+
+    def _take_up(self, file: int) -> None:
+        """End the file's last line if a crash left it torn; count its entries if that is wanted."""
+        if os.pread(file, 1, self._size - 1) != b"\n":
+            self._size += os.write(file, b"\n")
+        if self._file_closed is not None:
+            self._older_lines = _count_entries(file)
+
+    def _append(self, data: bytes) -> None:
+        file = self._opened()
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(file, data[written:] if written else data)
+        except OSError:
+            self._cut_off(file, written)
+            raise
+        self._size += written
+
+    def _cut_off(self, file: int, written: int) -> None:
+        """Take back what was written of a failed append, unless another process appended since."""
+        if written and os.fstat(file).st_size == self._size + written:
+            os.ftruncate(file, self._size)
+
+
+def _count_entries(file: int) -> int:
+    """How many lines of a file do not continue the entry before them."""
+    mark = CONTINUATION.encode()
+    count = position = 0
+    ends_line = True
+    before = b""
+    while block := os.pread(file, _BLOCK, position):
+        # A mark may be cut by the end of a block: look at its last bytes again with the next.
+        text = before + block
+        count += block.count(b"\n") - text.count(b"\n" + mark)
+        if position == 0:
+            count -= block.startswith(mark)
+        before = text[-len(mark) :]
+        ends_line = block.endswith(b"\n")
+        position += len(block)
+    return count if ends_line else count + 1
+
+
+LOGWRITER_CLASS: Callable[..., Any] = FileLogWriter
+"""Makes the writers of `createRotatingServer` and `createLocalLog` unless they are told another."""
+
+
+def createRotatingServer(
+    filePathPattern: str,
+    rotateCount: int,
+    rotateLineMin: int | None,
+    tsFormat: str | None = "std1",
+    filters: Iterable[Callable[..., Any]] | None = None,
+    observers: Iterable[Callable[..., Any]] | None = None,
+    logwriterFactory: Callable[[FileConfig], Any] | None = None,
+    drop: bool = True,
+    format_line: Callable[..., Any] | None = None,
+    fileClosed: Callable[[FileClosedEvent], Any] | None = None,
+    *,
+    rotateSize: int | None = None,
+    rotateAt: str | None = None,
+    rotateUtc: bool = False,
+) -> LogServer:
+    """Make a server that writes into a ring of files; whichever limit comes first rotates it.
+
+    Args:
+        filePathPattern: full file name with a placeholder for the number, e.g. "./mylog%d.txt".
+        rotateCount: how many files, at least 1.
+        rotateLineMin: records of a file, exactly; None to switch rotation by lines off.
+        tsFormat: format of timestamps, see `LogServer`.
+        filters: see `LogServer`.
+        observers: see `LogServer`.
+        logwriterFactory: makes a writer of a `FileConfig`; None: `LOGWRITER_CLASS` of this module
+            at the time of the call does, with `format_line` and `fileClosed`.
+        drop: clear existing files when they come into use; False appends, for one file only.
+        format_line: the layout, see `TextlineLogWriter`.
+        fileClosed: called with a `FileClosedEvent` when a file is full.
+        rotateSize: bytes that a file does not exceed, unless by its only record.
+        rotateAt: times to rotate at: "hourly", "daily 00:00" or "weekly mon 03:00".
+        rotateUtc: these are times of UTC; else of the local zone.
+
+    Raises:
+        AssertionError: `drop=False` with several files.
+        ValueError: a bad pattern, count or time; the text says which.
+    """
+    check_drop(drop, rotateCount)
+    configs = [FileConfig(name, drop=drop) for name in numbered_names(filePathPattern, rotateCount)]
+    if logwriterFactory is None:
+        writer_class = LOGWRITER_CLASS
+
+        def logwriterFactory(config: FileConfig) -> Any:
+            return writer_class(config, format_line=format_line, fileClosed=fileClosed)
+
+    writer = RotateLogWriter(
+        RotateWriterFactory(configs, logwriterFactory).nextWriter,
+        rotateLineMin,
+        size=rotateSize,
+        schedule=rotation_schedule(rotateAt, rotateUtc),
+    )
+    return LogServer(writer, filters=filters, observers=observers, tsFormat=tsFormat)
+
+
+def createLocalLog(
+    filePathPattern: str,
+    rotateCount: int,
+    rotateLineMin: int | None,
+    filters: Iterable[Callable[..., Any]] | None = None,
+    observers: Iterable[Callable[..., Any]] | None = None,
+    traceOffset: int = 0,
+    tsFormat: str | None = "std1",
+    stackMax: int = 5,
+    drop: bool = True,
+    catsEnable: Collection[str] | None = None,
+    catsDisable: Collection[str] | None = None,
+    seFilesExclude: Callable[[str], object] | None = None,
+    format_line: Callable[..., Any] | None = None,
+    name: str | None = None,
+    extractStack: bool = True,
+    fileClosed: Callable[[FileClosedEvent], Any] | None = None,
+    *,
+    rotateSize: int | None = None,
+    rotateAt: str | None = None,
+    rotateUtc: bool = False,
+) -> Log:
+    """Make a log that writes into a ring of files in this process, before each call returns.
+
+    Args:
+        filePathPattern: see `createRotatingServer`, as for all that is not listed here.
+        rotateCount: see there.
+        rotateLineMin: see there.
+        filters: see there.
+        observers: see there.
+        traceOffset: see `logd_client.Log`.
+        tsFormat: see `createRotatingServer`.
+        stackMax: how many stack lines are logged, see `logd_client.Log`.
+        drop: see `createRotatingServer`.
+        catsEnable: see `logd_client.Log`.
+        catsDisable: see there.
+        seFilesExclude: see there.
+        format_line: see `createRotatingServer`.
+        name: shown by the log's `repr`.
+        extractStack: see `logd_client.Log`.
+        fileClosed: see `createRotatingServer`.
+        rotateSize: see there.
+        rotateAt: see there.
+        rotateUtc: see there.
+
+    Returns:
+        A `logd_client.Log`, ready to use.
+
+    Raises:
+        AssertionError, ValueError: as `createRotatingServer`.
+    """
+    from logd_client import Log
+
+    server = createRotatingServer(
+        filePathPattern,
+        rotateCount,
+        rotateLineMin,
+        tsFormat=tsFormat,
+        filters=filters,
+        observers=observers,
+        drop=drop,
+        format_line=format_line,
+        fileClosed=fileClosed,
+        rotateSize=rotateSize,
+        rotateAt=rotateAt,
+        rotateUtc=rotateUtc,
+    )
+    return Log(
+        server,
+        traceOffset=traceOffset,
+        stackMax=stackMax,
+        catsEnable=catsEnable,
+        catsDisable=catsDisable,
+        seFilesExclude=seFilesExclude,
+        name=name,
+        extractStack=extractStack,
+    )

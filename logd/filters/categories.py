@@ -1,0 +1,43 @@
+"""Lets records through by their category."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from logd.job import MsgJob
+
+__all__ = ["Categories"]
+
+
+class Categories:
+    """Keeps or drops records by category, as `Log(catsEnable, catsDisable)` does at the sender.
+
+    Args:
+        enable: only these categories are written.
+        disable: these categories are not written.
+
+    Raises:
+        ValueError: both given, or neither.
+        TypeError: a plain string instead of a sequence of strings.
+    """
+
+    def __init__(
+        self, enable: Sequence[str] | None = None, disable: Sequence[str] | None = None
+    ) -> None:
+        if (enable is None) == (disable is None):
+            raise ValueError("expected either enable or disable, got both or neither of them")
+        for name, cats in (("enable", enable), ("disable", disable)):
+            if isinstance(cats, str):
+                raise TypeError(f"{name}: expected a sequence of categories, got the str {cats!r}")
+        self._enabled = None if enable is None else frozenset(enable)
+        self._disabled = frozenset(disable or ())
+
+    def __call__(self, jobhist: Sequence[MsgJob], writer: object) -> None:
+        """Drop the current record if its category is not wanted."""
+        job = jobhist[-1]
+        if job.cat in self._disabled or (
+            self._enabled is not None and job.cat not in self._enabled
+        ):
+            job.drop()

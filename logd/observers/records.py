@@ -1,0 +1,63 @@
+"""What observers show of a record: as an object for JSON, as one line of text; and which ones."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from logd.job import MsgJob
+
+__all__ = ["Selection", "record_as_dict", "to_json"]
+
+
+class Selection:
+    """Which records an observer cares for.
+
+    Args:
+        cats: these categories; None: any.
+        pattern: regular expression to be found in the message; None: any message.
+
+    Raises:
+        TypeError: a plain string for cats.
+        ValueError: a pattern that does not compile.
+    """
+
+    def __init__(self, cats: Sequence[str] | None, pattern: str | None) -> None:
+        if isinstance(cats, str):
+            raise TypeError(f"cats: expected a sequence of categories, got the str {cats!r}")
+        self._cats = None if cats is None else frozenset(cats)
+        try:
+            self._search = None if pattern is None else re.compile(pattern).search
+        except re.error as exc:
+            raise ValueError(f"pattern: {exc}") from exc
+
+    def __contains__(self, job: MsgJob) -> bool:
+        return (self._cats is None or job.cat in self._cats) and (
+            self._search is None or self._search(job.msg) is not None
+        )
+
+
+def record_as_dict(job: MsgJob) -> dict[str, Any]:
+    """The record for JSON: fields named as everywhere, the time as ISO 8601 in UTC."""
+    return {
+        "time": datetime.fromtimestamp(job.time, UTC).isoformat(timespec="milliseconds"),
+        "cat": job.cat,
+        "msg": job.msg,
+        "pid": job.pid,
+        "tid": job.tid,
+        "threadname": job.threadname,
+        "msgid": job.msgid,
+        "cfunc": job.cfunc,
+        "path": [list(item) for item in job.path],
+        "peer": job.peer,
+        "special": dict(job.special),
+    }
+
+
+def to_json(value: object) -> bytes:
+    """`value` as JSON in ASCII: lone surrogates, which no encoding takes, are escaped too."""
+    return json.dumps(value, separators=(",", ":")).encode("ascii")
