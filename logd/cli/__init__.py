@@ -1,0 +1,37 @@
+"""The commands of logd.
+
+Only this package knows click, and only it configures logging. `commands.py` lists the commands;
+each lives in a module of its own that is imported when it is called, so that `logd --help` and
+shell completion answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from logd.errors import LogdError
+
+EXIT_FAILED = 1
+"""What was asked for did not work; a line on standard error says why."""
+
+EXIT_USAGE = 2
+"""What was asked for makes no sense: wrong options or settings."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; `arguments` are those of the process where None.
+
+    Returns:
+        The exit status, where the command did not end the process itself: click does so after
+        usage errors (2) and `--help` (0).
+    """
+    from logd.cli.commands import logd
+
+    try:
+        logd.main(arguments, prog_name="logd", windows_expand_args=False)
+    except LogdError as exc:
+        for line in getattr(exc, "problems", (str(exc),)):
+            print(f"logd: {line}", file=sys.stderr)
+        return getattr(exc, "exit_status", EXIT_FAILED)
+    return 0

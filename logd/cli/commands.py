@@ -1,0 +1,94 @@
+"""The table of commands, and the group that imports one only when it is called."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable
+from importlib import import_module
+from typing import NamedTuple
+
+import click
+
+from logd import __version__
+
+
+class Entry(NamedTuple):
+    """One command: its heading, the module and name it is found under, what it does."""
+
+    heading: str
+    module: str
+    attribute: str
+    help: str
+
+
+COMMANDS = {
+    "serve": Entry(
+        "Daemon", "logd.cli.serve", "serve", "Run the daemon: receive and write records."
+    ),
+    "config": Entry("Daemon", "logd.cli.config", "config", "Show or check settings."),
+    "status": Entry("Daemon", "logd.cli.status", "status", "Show what a running daemon is doing."),
+    "ping": Entry("Daemon", "logd.cli.ping", "ping", "Ask whether a daemon answers."),
+    "send": Entry(
+        "Records", "logd.cli.send", "send", "Send a message, or lines from standard input."
+    ),
+    "replay": Entry("Records", "logd.cli.replay", "replay", "Send dead letters once more."),
+    "tail": Entry(
+        "Reading", "logd.cli.tail", "tail", "Show the last entries, and those that come."
+    ),
+    "query": Entry(
+        "Reading", "logd.cli.query", "query", "Find or count entries in all of the log."
+    ),
+}
+
+
+class CommandTable(click.Group):
+    """Finds commands in `COMMANDS`; its help needs none of them imported."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        command = getattr(import_module(entry.module), entry.attribute)
+        assert isinstance(command, click.Command)  # noqa: S101 - a slip in the table above
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for heading in dict.fromkeys(entry.heading for entry in COMMANDS.values()):
+            with formatter.section(heading):
+                formatter.write_dl(list(self._rows(heading)))
+
+    def _rows(self, heading: str) -> Iterable[tuple[str, str]]:
+        for name, entry in COMMANDS.items():
+            if entry.heading == heading:
+                yield name, entry.help
+
+
+def _print_version(ctx: click.Context, _option: click.Parameter, is_given: bool) -> None:
+    if is_given and not ctx.resilient_parsing:
+        click.echo(f"logd {__version__} (Python {platform.python_version()})")
+        ctx.exit()
+
+
+@click.group(
+    cls=CommandTable,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and end.",
+)
+def logd() -> None:
+    """A log daemon: many senders, one log, every record exactly once.
+
+    \b
+    logd serve                  run a daemon on port 9801, writing to logs
+    logd send "hello" --cat I   write a line into its log
+    logd COMMAND --help         tells more
+    """

@@ -1,0 +1,43 @@
+"""`logd config`: shows the settings in force, or checks a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from logd.cli.options import SettingsCommand
+from logd.config_checks import warnings
+from logd.config_sources import InForce, Sources, load
+from logd.config_text import as_toml
+
+
+@click.command(cls=SettingsCommand)
+@click.option(
+    "--check",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Only say whether this settings file is right; all else is left aside.",
+)
+def config(check: Path | None, in_force: InForce | None = None) -> None:
+    """Show the settings in force as a settings file, each with where it came from.
+
+    It takes the options of "logd serve" and shows what that would use. Passwords are left out.
+
+    \b
+    Examples:
+      logd config > logd.toml
+          A file with all settings, to begin with.
+      logd config --config /etc/logd/logd.toml
+          What is in force, and why.
+      logd config --check /etc/logd/logd.toml
+          Exit status 0 where the file is right, else 2 and a line for each fault.
+    """
+    if check is not None:
+        in_force = load(Sources(file=check.absolute()))
+        click.echo(f"{check}: all settings are right")
+    else:
+        assert in_force is not None  # noqa: S101 - SettingsCommand reads them unless --check
+        click.echo(as_toml(in_force), nl=False)
+    for note in (*in_force.notes, *warnings(in_force.config)):
+        click.echo(f"logd: {note}", err=True)

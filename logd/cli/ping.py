@@ -1,0 +1,72 @@
+"""`logd ping`: whether a daemon answers, not only a port that is open."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import click
+
+from logd.cli.target import Target, target_options
+from logd.errors import LogdError
+from logd_client.connection import ConnectionFailed, Place, ServerAddress, open_connection
+from logd_client.session import (
+    REFUSAL_BASE,
+    AnswerDecoder,
+    ProtocolError,
+    SessionEnded,
+    SessionRefused,
+    encode_opening,
+)
+
+
+@click.command()
+@target_options
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="Longest time to wait for the answer.",
+)
+def ping(target: Target, timeout: float) -> None:
+    """Ask a daemon for a sign of life.
+
+    Opens a session as a sender would, token and certificate included, and sends no record. Exit
+    status 0 and the round trip where it is answered, else 1 and the reason.
+    """
+    address = target.address()
+    failures = []
+    for place in address.places():
+        started = time.perf_counter()
+        try:
+            _open_session(address, place, target.token, timeout)
+        except ConnectionFailed as exc:
+            failures.append(str(exc))
+        except SessionEnded as exc:
+            raise LogdError(f"{place}: {exc}") from exc
+        else:
+            elapsed_ms = (time.perf_counter() - started) * 1000
+            click.echo(f"{place}: logd answered in {elapsed_ms:.2f} ms")
+            return
+    raise LogdError(f"no daemon answers: {'; '.join(failures)}")
+
+
+def _open_session(
+    address: ServerAddress, place: Place, token: str | None, timeout_s: float
+) -> None:
+    """Connect, open a session of a new client, take its answer and hang up.
+
+    Raises:
+        ConnectionFailed: no connection, or no answer in time.
+        SessionEnded: the answer is a refusal, or no daemon's.
+    """
+    opening = encode_opening(os.urandom(16), 1, token)
+    sock, answer = open_connection(address, place, opening, timeout_s)
+    sock.close()
+    numbers = AnswerDecoder().receive_data(answer)
+    if not numbers:
+        raise ProtocolError("an answer without a number: this is no logd server")
+    if numbers[0] >= REFUSAL_BASE:
+        raise SessionRefused(numbers[0] - REFUSAL_BASE)

@@ -1,0 +1,46 @@
+"""Standard output for commands whose output may be long, endless, or cut short by its reader."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+
+def put(data: bytes) -> None:
+    """Write to standard output, and let it be seen at once."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+@contextmanager
+def quiet_end() -> Iterator[None]:
+    """End without a word where the reader of standard output is gone, or on Ctrl-C."""
+    try:
+        yield
+    except BrokenPipeError:
+        # What is still buffered must not be tried again at the end of the process.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+
+
+def wait(news: int | None, timeout_s: float) -> bool:
+    """Wait for something to read, or for a while; False when nobody reads what is written.
+
+    Args:
+        news: descriptor of what is read; None: there is none, wait the whole time.
+        timeout_s: the longest time to wait, in seconds.
+    """
+    output = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(output, 0)  # errors and hang-ups are told unasked
+    if news is not None:
+        poll.register(news, select.POLLIN)
+    return all(descriptor != output for descriptor, _ in poll.poll(timeout_s * 1000))

@@ -1,0 +1,91 @@
+"""`logd send`: the `logger(1)` of logd."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+from collections.abc import Iterator
+
+import click
+
+from logd.cli.delivery import Delivery
+from logd.cli.target import Target, target_options
+from logd_client.log import Log
+
+_LONGEST_LINE = 256 * 1024
+"""Characters; a line without an end must not fill the memory, so a longer one becomes several."""
+
+_INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+
+@click.command()
+@click.argument("message", nargs=-1)
+@click.option("--cat", metavar="CATEGORY", default="", help="Category, such as E, W or I.")
+@click.option(
+    "--special",
+    metavar="KEY=VALUE ...",
+    multiple=True,
+    help="An item of its own, to filter by and for database columns; may be given again.",
+)
+@target_options
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Longest time for the delivery.",
+)
+def send(
+    target: Target, message: tuple[str, ...], cat: str, special: tuple[str, ...], timeout: float
+) -> None:
+    """Send MESSAGE, or lines from standard input, and wait until the daemon has stored it.
+
+    Without a message, or with "-", each line of standard input is a record, sent as it comes.
+    Exit status 0 once all is stored, else 1 and the reason.
+
+    \b
+    Examples:
+      logd send "backup done" --cat I --special host=db1 --special minutes=12
+      tail -f old.log | logd send --cat W
+    """
+    items = _items(special)
+    is_interrupted = False
+    with Delivery(target, timeout) as delivery:
+        log = Log(delivery.proxy, stackMax=0, extractStack=False)
+        try:
+            for text in _lines() if message in ((), ("-",)) else [" ".join(message)]:
+                log(text, cat, items)
+        except KeyboardInterrupt:
+            is_interrupted = True
+        delivery.finish()
+    if is_interrupted:
+        sys.exit(_INTERRUPTED)
+
+
+def _lines() -> Iterator[str]:
+    """The lines of standard input, as they come; bytes that are no UTF-8 stay recognisable."""
+    stdin = io.TextIOWrapper(
+        os.fdopen(os.dup(0), "rb"), encoding="utf-8", errors="surrogateescape", newline="\n"
+    )
+    with stdin:
+        while line := stdin.readline(_LONGEST_LINE):
+            yield line.removesuffix("\n").removesuffix("\r")
+
+
+def _items(texts: tuple[str, ...]) -> dict[str, str | int]:
+    """The special items; what looks like a whole number is one.
+
+    Raises:
+        click.BadParameter: a text is not KEY=VALUE.
+    """
+    items: dict[str, str | int] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise click.BadParameter(f"expected KEY=VALUE, got {text!r}", param_hint="--special")
+        items[key] = int(value) if re.fullmatch("0|-?[1-9][0-9]{0,17}", value) else value
+    return items

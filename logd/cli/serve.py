@@ -1,0 +1,49 @@
+"""`logd serve`: the daemon in the foreground, till it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import click
+
+from logd.cli import logs
+from logd.cli.options import SettingsCommand
+from logd.config_sources import InForce
+
+logger = logging.getLogger(__name__)
+
+
+@click.command(cls=SettingsCommand)
+def serve(in_force: InForce) -> None:
+    """Receive log records over the network and write them to files and databases.
+
+    Runs in the foreground till Ctrl-C or SIGTERM, then writes all it has received. Senders are
+    the package logd-client, Python's own logging.handlers.SocketHandler, and anything else that
+    speaks MessagePack; one port serves them all.
+
+    \b
+    Examples:
+      logd serve
+          Listen on localhost, port 9801; write to logs/logd_0.log and so on.
+      logd serve --file 'app_%d.log' --rotate-count 5 --rotate-size '100 MiB'
+          Keep five files of a hundred megabytes.
+      logd serve --db sqlite:///log.db --stdout
+          Write to tables of an SQLite database and show everything here, too.
+      logd serve --host 0.0.0.0 --token-file token.txt --allow 10.0.0.0/8
+          Listen on the network, for those who know the token.
+      logd serve --config logd.toml
+          Take settings from a file; "logd config" prints one to begin with.
+
+    Every option can be set by an environment variable too (--rotate-count: LOGD_ROTATE_COUNT)
+    and in the file (rotate_count = 5). The command line goes before the environment, that before
+    the file. An option with "..." or given again takes several values. [Values in brackets] are
+    the defaults.
+    """
+    logs.configure(in_force.config.log_level)
+    for note in in_force.notes:
+        logger.warning("%s", note)
+    # Late, as it brings the event loop and the databases: `logd serve --help` needs neither.
+    from logd.daemon.service import serve as run
+
+    sys.exit(run(in_force.config))

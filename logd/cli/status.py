@@ -1,0 +1,107 @@
+"""`logd status`: what a running daemon is doing, on one screen."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from logd.cli.display import is_colored
+from logd.cli.statusscreen import colored, plain, screen
+from logd.controlsocket import ControlClient, candidates
+from logd.errors import LogdError
+
+EVERY_S = 1.0
+REQUEST = {"do": "status"}
+
+
+@click.command()
+@click.option(
+    "--control",
+    metavar="PATH",
+    type=click.Path(),
+    help="The daemon's control socket.",
+)
+@click.option(
+    "--config",
+    "config_file",
+    metavar="FILE",
+    type=click.Path(),
+    help="The daemon's settings, which tell where its control socket is.",
+)
+@click.option("--watch", is_flag=True, help="Show it anew each second, till Ctrl-C.")
+@click.option("--json", "is_json", is_flag=True, help="Print all of it as JSON.")
+def status(control: str | None, config_file: str | None, watch: bool, is_json: bool) -> None:
+    """Show what a running daemon is doing.
+
+    Rates, queue, outputs and how far behind they are, the busiest connections, what clients say
+    they lost, and what senders did wrong.
+
+    The daemon is found by its control socket: that of --control, or of the settings (--config,
+    variables LOGD_...), which is control.sock in the folder .logd-state beside the log where they
+    name none. Without either, a daemon started in this folder or that of /etc/logd/logd.toml. Only
+    the user it runs as, and root, may ask it.
+
+    \b
+    Examples:
+      logd status --watch
+      logd status --config /etc/logd/logd.toml --json
+    """
+    paths = candidates(control, config_file)
+    if not watch:
+        with ControlClient(paths) as client:
+            _show(client.ask(REQUEST), is_json=is_json)
+        return
+    try:
+        _watch(paths, is_json=is_json)
+    except (KeyboardInterrupt, BrokenPipeError):
+        # Nothing is left to flush to a reader who hung up.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _watch(paths: Sequence[Path], *, is_json: bool) -> None:
+    """Show the status for ever; a daemon that restarts is waited for."""
+    client: ControlClient | None = None
+    while True:
+        started = time.monotonic()
+        try:
+            client = client or ControlClient(paths)
+            answer = client.ask(REQUEST)
+        except LogdError as exc:
+            if client is not None:
+                client.close()
+                client = None
+            _show_lines([str(exc)]) if sys.stdout.isatty() else print(exc, file=sys.stderr)
+        else:
+            _show(answer, is_json=is_json, in_place=True)
+        sys.stdout.flush()
+        time.sleep(max(0.0, EVERY_S - (time.monotonic() - started)))
+
+
+def _show(answer: dict[str, Any], *, is_json: bool, in_place: bool = False) -> None:
+    if is_json:
+        print(json.dumps(answer, indent=None if in_place else 2))
+        return
+    is_terminal = sys.stdout.isatty()
+    paint = colored if is_colored("auto", os.environ) else plain
+    rows = shutil.get_terminal_size().lines - 1 if is_terminal else None
+    lines = screen(answer, paint, rows)
+    if in_place and is_terminal:
+        _show_lines(lines)
+    else:
+        print("\n".join(lines))
+        if in_place:
+            print()
+
+
+def _show_lines(lines: Sequence[str]) -> None:
+    """Put the lines on the terminal in the place of those before."""
+    text = "".join(f"{line}\x1b[K\n" for line in lines)
+    print(f"\x1b[H{text}\x1b[J", end="")

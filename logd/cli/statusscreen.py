@@ -1,0 +1,211 @@
+"""The daemon's status as one screen for a person. Pure: a snapshot in, lines out.
+
+The snapshot is that of `logd.daemon.status`, as the control socket sends it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from logd.text import escape
+
+Snapshot = Mapping[str, Any]
+Paint = Callable[[str, str], str]
+"""Text in a style ("bold", "dim", "red", "yellow"), or as it is where there are no colours."""
+
+SPANS = ("1", "10", "60")
+_RIGHT = ">"
+_LEFT = "<"
+_STYLES = {"bold": "\x1b[1m", "dim": "\x1b[2m", "red": "\x1b[31m", "yellow": "\x1b[33m"}
+
+
+def plain(text: str, _style: str) -> str:
+    """No colours."""
+    return text
+
+
+def colored(text: str, style: str) -> str:
+    """Colours of a terminal."""
+    return f"{_STYLES[style]}{text}\x1b[0m" if text else text
+
+
+def screen(status: Snapshot, paint: Paint = plain, rows: int | None = None) -> list[str]:
+    """The lines of the screen.
+
+    Args:
+        status: the snapshot.
+        paint: colours.
+        rows: at most so many lines; connections are what is left out. None for all.
+    """
+    lines = [
+        _title(status, paint),
+        "",
+        *_totals(status, paint),
+        "",
+        *_outputs(status["outputs"], paint),
+    ]
+    faults = _faults(status["faults"], paint)
+    connections = _connections(status["connections"]["top"], paint)
+    if rows is not None:
+        left = max(0, rows - len(lines) - len(faults))
+        connections = connections[:left] if left >= 3 else []
+    return [*lines, *connections, *faults]
+
+
+def _title(status: Snapshot, paint: Paint) -> str:
+    name = paint(f"logd {status['version']}", "bold")
+    state = "" if status["state"] == "running" else paint(f"  {status['state']}", "yellow")
+    return (
+        f"{name}  pid {status['pid']}  up {duration(status['uptime_s'])}{state}"
+        f"  on {', '.join(map(escape, status['addresses'])) or 'no address'}"
+    )
+
+
+def _totals(status: Snapshot, paint: Paint) -> list[str]:
+    connections, queue, lost = status["connections"], status["queue"], status["lost_by_clients"]
+    part = queue["bytes"] / queue["limit_bytes"] if queue["limit_bytes"] else 0.0
+    records_per_s = [f"{status['records_per_s'][span]:,.0f}/s" for span in SPANS]
+    bytes_per_s = [f"{size(status['bytes_per_s'][span])}/s" for span in SPANS]
+    lines = _columns(
+        [
+            [" " * 11, "total", "last second", "10 s", "60 s"],
+            ["records", f"{status['records']:,}", *records_per_s],
+            ["received", size(status["received_bytes"]), *bytes_per_s],
+        ],
+        "<>>>>",
+    )
+    lines[0] = paint(lines[0], "dim")
+    queue_text = f"{size(queue['bytes'])} of {size(queue['limit_bytes'])} ({part:.0%})"
+    lost_text = f"{lost['records']:,} records lost by clients"
+    if lost["last"] is not None:
+        last = lost["last"]
+        at = clock(last["time"])
+        peer = escape(last["peer"]) or "this machine"
+        lost_text += f", last {last['records']:,} by pid {last['pid']} of {peer} at {at}"
+    connections_text = (
+        f"{connections['open']:,} open ({connections['sessions']:,} with acknowledgements), "
+        f"{connections['accepted']:,} since the start, {connections['refused']:,} refused"
+    )
+    return [
+        *lines,
+        f"queue        {paint(queue_text, 'yellow') if queue['is_full'] else queue_text}",
+        f"connections  {connections_text}",
+        f"losses       {paint(lost_text, 'red') if lost['records'] else lost_text}",
+        f"reloads      {_reloads(status['reloads'], paint)}",
+    ]
+
+
+def _reloads(reloads: Snapshot, paint: Paint) -> str:
+    text = f"{reloads['total']:,}"
+    if not reloads["last_succeeded"]:
+        text += paint(", the last one failed: the settings before it are in force", "red")
+    return text
+
+
+def _outputs(outputs: Sequence[Snapshot], paint: Paint) -> list[str]:
+    table = [["output", "written", "current", "lines", "size", "waiting", "lag"]]
+    table += [
+        [
+            escape(output["name"]),
+            f"{output['written']:,}",
+            escape(output["current"]),
+            f"{output['lines']:,}",
+            size(output["size"]) if output["size"] else "-",
+            f"{output['waiting_records']:,}",
+            duration(output["lag_s"]) if output["lag_s"] >= 1 else "-",
+        ]
+        for output in outputs
+    ]
+    lines = _columns(table, "<><>>>>")
+    shown = [paint(lines[0], "dim")]
+    for line, output in zip(lines[1:], outputs, strict=True):
+        shown.append(line)
+        shown += _troubles(output, paint)
+    return shown
+
+
+def _troubles(output: Snapshot, paint: Paint) -> list[str]:
+    error = output["last_error"]
+    if output["failing_since"] is not None:
+        since = clock(output["failing_since"])
+        text = f"  failing since {since}, tried {output['retries']:,} times"
+        return [paint(f"{text}: {escape(error['text'])}" if error else text, "red")]
+    if error is not None:
+        text = f"  last error at {clock(error['time'])}: {escape(error['text'])}"
+        return [paint(text, "yellow")]
+    return []
+
+
+def _connections(connections: Sequence[Snapshot], paint: Paint) -> list[str]:
+    if not connections:
+        return []
+    table = [["peer", "kind", "records", "received", "unacknowledged", "open"]]
+    for one in connections:
+        is_session = one["kind"] == "session"
+        table.append(
+            [
+                escape(one["peer"]),
+                one["kind"],
+                f"{one['records']:,}",
+                size(one["bytes"]),
+                f"{one['unacknowledged']:,}" if is_session else "-",
+                duration(one["open_s"]),
+            ]
+        )
+    lines = _columns(table, "<<>>>>")
+    return ["", paint(lines[0], "dim"), *lines[1:]]
+
+
+def _faults(faults: Snapshot, paint: Paint) -> list[str]:
+    if not faults["total"]:
+        return []
+    lines = [f"{faults['total']:,} faults of senders, {faults['bad_frames']:,} of them bad frames"]
+    lines += [
+        f"  {clock(fault['time'])}  {escape(fault['peer'])}  {escape(fault['reason'])}"
+        for fault in faults["last"]
+    ]
+    return ["", paint(lines[0], "yellow"), *lines[1:]]
+
+
+def _columns(table: Sequence[Sequence[str]], alignment: str) -> list[str]:
+    """Rows as lines, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join(
+            f"{cell:{align}{width}}"
+            for cell, align, width in zip(row, alignment, widths, strict=True)
+        ).rstrip()
+        for row in table
+    ]
+
+
+def size(count: float) -> str:
+    """Bytes for people: "812 B", "1.5 MiB"."""
+    if count < 1024:
+        return f"{count:.0f} B"
+    for unit in ("KiB", "MiB", "GiB"):
+        count /= 1024
+        if count < 1000:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1024:,.1f} TiB"
+
+
+def duration(seconds: float) -> str:
+    """A time span for people: "7 s", "2:05 min", "3:10 h", "12 d 4 h"."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02} min"
+    if whole < 86_400:
+        return f"{whole // 3600}:{whole % 3600 // 60:02} h"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+
+
+def clock(when: float) -> str:
+    """Local time of day, with the date where it is not today's."""
+    local = time.localtime(when)
+    is_today = local[:3] == time.localtime()[:3]
+    return time.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S", local)

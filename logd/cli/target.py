@@ -1,0 +1,133 @@
+"""Where a daemon listens: the options of the commands that talk to one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from logd.config_sources import TOKEN_VARIABLE
+from logd.errors import LogdError
+from logd_client.connection import ServerAddress, TlsSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A daemon as the user described it.
+
+    Attributes:
+        host: name or address; unused with `unix_path`.
+        ports: tried in turn.
+        unix_path: path of a Unix socket, None for TCP.
+        tls: what TLS needs, None without it.
+        token: the shared token, None for none.
+    """
+
+    host: str
+    ports: tuple[int, ...]
+    unix_path: str | None
+    tls: TlsSettings | None
+    token: str | None
+
+    def address(self) -> ServerAddress:
+        """The same for the client library.
+
+        Raises:
+            LogdError: a certificate or key can't be used.
+        """
+        try:
+            return ServerAddress(self.host, self.ports, self.unix_path, self.tls)
+        except ValueError as exc:
+            raise LogdError(str(exc)) from exc
+
+
+def target_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that describe a daemon; it is called with `target`."""
+
+    @wraps(command)
+    def called(
+        host: str,
+        port: tuple[int, ...],
+        socket: str | None,
+        token_file: Path | None,
+        tls: bool,
+        tls_ca: str | None,
+        tls_cert: str | None,
+        tls_key: str | None,
+        **others: Any,
+    ) -> None:
+        wants_tls = tls or tls_ca is not None or tls_cert is not None
+        if socket is not None and wants_tls:
+            raise click.UsageError("--socket has no TLS: a Unix socket never leaves the machine")
+        if tls_key is not None and tls_cert is None:
+            raise click.UsageError("--tls-key needs --tls-cert")
+        target = Target(
+            host=host,
+            ports=port,
+            unix_path=socket,
+            tls=TlsSettings(ca=tls_ca, cert=tls_cert, key=tls_key) if wants_tls else None,
+            token=_token(token_file),
+        )
+        command(target=target, **others)
+
+    for option in reversed(_OPTIONS):
+        called = option(called)
+    return called
+
+
+_PORT = click.IntRange(1, 65535)
+_FILE = click.Path(exists=True, dir_okay=False)
+_OPTIONS = (
+    click.option(
+        "--host", metavar="HOST", default="localhost", show_default=True, help="The daemon's host."
+    ),
+    click.option(
+        "--port",
+        metavar="PORT ...",
+        type=_PORT,
+        multiple=True,
+        default=(9801,),
+        help="Its port; given again, the first with a daemon is used.  [default: 9801]",
+    ),
+    click.option(
+        "--socket",
+        metavar="PATH",
+        type=click.Path(),
+        help="Its Unix socket, instead of host and port.",
+    ),
+    click.option(
+        "--token-file",
+        metavar="PATH",
+        envvar="LOGD_TOKEN_FILE",
+        type=click.Path(path_type=Path),
+        help="File with the shared token; the variable LOGD_TOKEN may hold the token itself.",
+    ),
+    click.option("--tls", is_flag=True, help="Speak TLS; implied by the next ones."),
+    click.option(
+        "--tls-ca",
+        metavar="PATH",
+        type=_FILE,
+        help="Authorities the daemon's certificate may come from; the system's where not given.",
+    ),
+    click.option("--tls-cert", metavar="PATH", type=_FILE, help="Certificate to show."),
+    click.option("--tls-key", metavar="PATH", type=_FILE, help="Key of that certificate."),
+)
+
+
+def _token(path: Path | None) -> str | None:
+    if path is None:
+        return os.environ.get(TOKEN_VARIABLE) or None
+    try:
+        token = path.read_text(encoding="utf-8").partition("\n")[0].strip()
+    except OSError as exc:
+        raise LogdError(f"token file {path}: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise LogdError(f"token file {path}: not UTF-8 text") from exc
+    if not token:
+        raise LogdError(f"token file {path}: its first line should hold the token, and is empty")
+    return token

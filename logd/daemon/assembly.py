@@ -1,0 +1,351 @@
+"""Makes the parts of a daemon from its settings: pipeline, outputs, limits, TLS."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import ssl
+import stat
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from logd.config import Config
+from logd.config_secrets import without_secrets
+from logd.daemon.limits import Limits
+from logd.daemon.tls import server_context
+from logd.errors import StartupError
+from logd.folders import make_folder
+from logd.formatter import Formatter
+from logd.lineformat import LineFormat
+from logd.outputs import registry
+from logd.outputs.base import Output, OutputSettings, OutputUnavailable, OutputUnusable
+from logd.outputs.deadletters import DeadLetterFile
+from logd.outputs.fanout import Outputs
+from logd.outputs.spool import Spool
+from logd.outputs.worker import OutputWorker
+from logd.plugins import close_callables, load_callables
+from logd.policy import Retention, RotationPolicy, Schedule
+from logd.server import LogServer, ObserverAlreadyAdded
+
+if TYPE_CHECKING:
+    from logd.batch import PathFormatter
+
+logger = logging.getLogger(__name__)
+
+Fatal = Callable[[BaseException], None]
+Note = Callable[[str], None]
+
+
+Callables = dict[str, Callable[..., Any]]
+"""Filters or observers by the text of the settings that named them, in their order."""
+
+OUTPUT_SETTINGS = (
+    "rotate_count",
+    "rotate_lines",
+    "rotate_size",
+    "rotate_at",
+    "rotate_utc",
+    "naming",
+    "compress",
+    "keep_age_s",
+    "keep_total_bytes",
+    "min_free_bytes",
+    "table_pattern",
+    "columns",
+    "line_format",
+    "timestamp",
+    "sync",
+)
+"""The settings that an output is made with: where one of them changes it is opened anew."""
+
+SERVER_SETTINGS = ("filter", "observer", "timestamp", "file_names")
+"""The settings that the `LogServer` is made with."""
+
+
+@dataclass
+class Assembled:
+    """A pipeline with its opened outputs, ready to be run; a reload changes it in place.
+
+    Attributes:
+        config: the settings it was made from.
+        workshop: makes its outputs.
+        server: filters, observers and the writer.
+        outputs: the writer: all outputs with their workers, not started.
+        workers: the same workers, by what the settings call their output.
+        marks: client id -> sequence number that every output holds, at the start.
+        filters, observers: to be closed at the end.
+    """
+
+    config: Config
+    workshop: Workshop
+    server: LogServer
+    outputs: Outputs
+    workers: dict[str, OutputWorker]
+    marks: Mapping[bytes, int]
+    filters: Callables
+    observers: Callables
+
+    def close(self) -> None:
+        """Close outputs that were never started."""
+        for worker in self.outputs.workers:
+            worker.output.close()
+
+    def close_plugins(self, timeout_s: float) -> None:
+        """End the filters' and observers' own threads, within `timeout_s` seconds."""
+        end_callables([*self.filters.values(), *self.observers.values()], timeout_s)
+
+
+@dataclass
+class Workshop:
+    """Makes outputs and the workers that feed them.
+
+    Attributes:
+        state: the folder for spools and dead letters; the same as long as the daemon runs.
+        dead_letters: takes the records that outputs refuse for their content.
+        on_problem, on_fatal: see `OutputWorker`.
+    """
+
+    state: Path
+    dead_letters: DeadLetterFile
+    on_problem: Note
+    on_fatal: Fatal
+
+    def output(self, spec: str, config: Config) -> Output:
+        """The output that the settings call `spec`, not opened.
+
+        Raises:
+            StartupError: it can't be used as configured.
+        """
+        try:
+            return registry.create(spec, _settings(config, self.state, self.dead_letters))
+        except OutputUnusable as exc:
+            raise StartupError(f"output {without_secrets(spec)}: {exc}") from exc
+
+    def worker(
+        self,
+        spec: str,
+        output: Output,
+        marks: Mapping[bytes, int] | None,
+        config: Config,
+        formatter: PathFormatter,
+    ) -> OutputWorker:
+        """A worker for it, not started; `marks` as `OutputWorker` takes them."""
+        name = without_secrets(spec)
+        # The checksum tells outputs apart whose names look the same in a file's name.
+        number = zlib.crc32(name.encode("utf-8", "backslashreplace"))
+        spool = self.state / f"spool-{_file_name(name)}.{number:08x}"
+        return OutputWorker(
+            output,
+            marks,
+            Spool(spool, formatter=formatter),
+            durable=config.sync == "batch",
+            on_problem=self.on_problem,
+            on_fatal=self.on_fatal,
+        )
+
+
+def assemble(config: Config, on_problem: Note, on_fatal: Fatal) -> Assembled:
+    """Load the filters and observers, open all outputs.
+
+    Raises:
+        StartupError: something can't be used as configured; what was opened is closed again.
+    """
+    filters = load(config.filter, "filter")
+    observers = load(config.observer, "observer")
+    outputs = Outputs([])
+    server = make_server(config, outputs, filters, observers)
+    state = config.state_folder
+    dead_letters = DeadLetterFile(state / "dead-letters.jsonl")
+    workshop = Workshop(state, dead_letters, on_problem, on_fatal)
+    # All of them before anything is made on disk: a wrong pattern leaves nothing behind.
+    made = [(spec, workshop.output(spec, config)) for spec in output_specs(config)]
+    _make_state_folder(config)
+    workers: dict[str, OutputWorker] = {}
+    found: list[Mapping[bytes, int]] = []
+    try:
+        for spec, output in made:
+            found.append(open_output(spec, output))
+            workers[spec] = workshop.worker(spec, output, found[-1], config, server)
+    except BaseException:
+        for worker in workers.values():
+            worker.output.close()
+        raise
+    outputs.workers = list(workers.values())
+    return Assembled(config, workshop, server, outputs, workers, _common(found), filters, observers)
+
+
+def load(specs: Sequence[str], kind: str, kept: Mapping[str, Callable[..., Any]] = {}) -> Callables:
+    """The filters or observers that the settings name; those in `kept` are used again.
+
+    Raises:
+        StartupError: one of them can't be used.
+    """
+    fresh = [spec for spec in specs if spec not in kept]
+    loaded = dict(zip(fresh, load_callables(fresh, kind=kind), strict=True))
+    return {spec: kept[spec] if spec in kept else loaded[spec] for spec in specs}
+
+
+def make_server(
+    config: Config, outputs: Outputs, filters: Callables, observers: Callables
+) -> LogServer:
+    """The `LogServer` for these settings.
+
+    Raises:
+        StartupError: the same filter or observer is there under two names.
+    """
+    try:
+        return LogServer(
+            outputs,
+            filters=filters.values(),
+            observers=observers.values(),
+            cfnMode=LogServer.CFN_FULL if config.file_names == "full" else LogServer.CFN_SHORT,
+            tsFormat=config.timestamp,
+        )
+    except ObserverAlreadyAdded as exc:
+        raise StartupError(str(exc)) from exc
+
+
+def end_callables(callables: Sequence[object], timeout_s: float) -> None:
+    """Close filters and observers, within `timeout_s` seconds."""
+    if not close_callables(callables, timeout_s):
+        logger.warning("a filter or observer did not finish within %.0f s", timeout_s)
+
+
+def changed(names: Iterable[str], old: Config, new: Config) -> bool:
+    """Whether one of the settings differs."""
+    return any(getattr(old, name) != getattr(new, name) for name in names)
+
+
+def limits(config: Config) -> Limits:
+    """The limits for peers."""
+    return Limits(
+        max_frame_bytes=config.max_frame_bytes,
+        max_connections=config.max_connections,
+        max_connections_per_peer=config.max_connections_per_peer,
+        frame_timeout_s=config.frame_timeout_s,
+        idle_timeout_s=config.idle_timeout_s,
+        peer_records_per_s=config.peer_records_per_s,
+        allow=[ipaddress.ip_network(network, strict=False) for network in config.allow],
+        max_partial_bytes=config.queue_bytes,
+    )
+
+
+def tls_context(config: Config) -> ssl.SSLContext | None:
+    """The context for TLS listeners; None where no certificate is set."""
+    if config.tls_cert is None or config.tls_key is None:
+        return None
+    return server_context(
+        cert=config.tls_cert,
+        key=config.tls_key,
+        client_ca=config.tls_client_ca,
+        client_certs=config.tls_client_certs,
+        min_version=config.tls_min_version,
+    )
+
+
+def output_specs(config: Config) -> list[str]:
+    """Every output of the settings as "NAME:ADDRESS", as `registry.create` takes it.
+
+    Raises:
+        StartupError: one is there twice.
+    """
+    specs = [
+        *(f"file:{pattern}" for pattern in config.file),
+        *(f"db:{url}" for url in config.db),
+        *(["stdout:-"] if config.stdout else []),
+        *config.output,
+    ]
+    for spec in specs:
+        if specs.count(spec) > 1:
+            raise StartupError(f"output {without_secrets(spec)} is named twice; name it once")
+    return specs
+
+
+def _settings(config: Config, state: Path, dead_letters: DeadLetterFile) -> OutputSettings:
+    schedule = (
+        None if config.rotate_at is None else Schedule.parse(config.rotate_at, config.rotate_utc)
+    )
+    return OutputSettings(
+        rotation=RotationPolicy(
+            lines=config.rotate_lines, size=config.rotate_size, schedule=schedule
+        ),
+        retention=Retention(
+            count=config.rotate_count,
+            age_s=config.keep_age_s,
+            total_bytes=config.keep_total_bytes,
+        ),
+        # Each output has a layout of its own: they format in threads of their own.
+        line_format=_line_format(config),
+        durable=config.sync == "batch",
+        state_dir=state,
+        dead_letters=dead_letters,
+        compress=config.compress,
+        naming=config.naming,
+        min_free_bytes=config.min_free_bytes,
+        table_pattern=config.table_pattern,
+        columns=config.columns,
+    )
+
+
+def _line_format(config: Config) -> LineFormat:
+    if config.line_format is None:
+        return LineFormat()
+    try:
+        return Formatter(config.line_format, config.timestamp)
+    except ValueError as exc:
+        raise StartupError(f"line_format: {exc}") from exc
+
+
+def open_output(spec: str, output: Output) -> Mapping[bytes, int]:
+    """Open an output; returns its marks.
+
+    Raises:
+        StartupError: it can't be opened; one of `OutputUnavailable` might later.
+    """
+    try:
+        return output.open()
+    except (OutputUnusable, OutputUnavailable, OSError) as exc:
+        raise StartupError(f"output {without_secrets(spec)}: {exc}") from exc
+
+
+def _make_state_folder(config: Config) -> None:
+    folder = config.state_folder
+    try:
+        make_folder(folder)
+        if config.state_dir is None:
+            _check_found_folder(folder)
+    except OSError as exc:
+        raise StartupError(
+            f"state_dir {folder}: {exc.strerror}; make the folder, or choose another"
+        ) from exc
+
+
+def _check_found_folder(folder: Path) -> None:
+    """See that a state folder nobody named was not put there by a stranger.
+
+    Beside a log in a folder where others may write (`/tmp`) they could have made it first, to read
+    the dead letters, or a link to lead them elsewhere.
+    """
+    state = folder.lstat()
+    owners = (os.geteuid(), 0, folder.parent.stat().st_uid)
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid not in owners:
+        raise StartupError(
+            f"state_dir: {folder} is a link or belongs to user id {state.st_uid}: "
+            "name a folder of this daemon's own with state_dir"
+        )
+
+
+def _common(found: Sequence[Mapping[bytes, int]]) -> dict[bytes, int]:
+    """What every output holds: only that may be acknowledged or skipped."""
+    if not found:
+        return {}
+    first, *others = found
+    return {client: min(m.get(client, 0) for m in (first, *others)) for client in first}
+
+
+def _file_name(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:80]

@@ -1,0 +1,157 @@
+"""The stages of a graceful stop: nothing that reached this machine is left behind.
+
+    1. accept what the kernel has already taken, then no more
+    2. sessions: read no more, they keep what is not acknowledged; senders without acks: read on
+       until no kernel, theirs included, and no TLS holds anything of theirs, then close
+    3. decode and filter what is queued, end filters and observers; outputs go on writing meanwhile
+    4. write, or spool what an output refuses when the drain time is over; acknowledge
+    5. close connections
+
+One deadline spans the stages. Past it nothing is waited for that others could delay (a sender
+that never stops, an output that is away); what was received is still written or spooled.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import fcntl
+import termios
+import time
+from collections.abc import Callable
+
+from logd.daemon.acceptor import Acceptor
+from logd.daemon.connection import Connection, Kind, Pause
+from logd.daemon.hub import Hub
+from logd.daemon.pipeline import Pipeline
+from logd.outputs.fanout import Outputs
+
+LOOK_AGAIN_S = 0.002
+"""Nothing tells when a socket's buffer is empty; so it is asked."""
+
+IN_FLIGHT_BYTES = 16 * 1024**2
+"""What two kernels may hold of one sender, who takes it for sent: by default 4 MiB at most at its
+end and 6 at ours. Who has sent so much since the stop came has sent what came before."""
+
+BUSY_BYTES = 65_536
+"""Who sends so much between two looks may have more on its way, which takes `ON_THE_WAY_S`. Less
+may be an app on this machine that goes on logging, and is not waited for."""
+
+ON_THE_WAY_S = 0.1
+"""How long the next bytes take from a sender's kernel to ours, over a slow network."""
+
+SLOW_LINK_S = 3.0
+"""So long senders on other machines are waited for however little comes at a time."""
+
+CUT_FRAME_GRACE_S = 1.0
+"""How long a sender may take to complete a frame that it had begun when the stop came."""
+
+PLUGINS_S = 10.0
+"""How long filters and observers may take to end what they have running (a mail, a webhook)."""
+
+SPOOL_S = 10.0
+"""When an output has neither taken nor spooled so long after the deadline what it was given, the
+rest is decoded all the same, so that at least other outputs get it."""
+
+CLOSE_S = 2.0
+"""How long peers may take to read their last acks."""
+
+
+async def drain(
+    hub: Hub,
+    acceptor: Acceptor,
+    pipeline: Pipeline,
+    outputs: Outputs | None,
+    drain_s: float,
+    close_plugins: Callable[[float], None] | None = None,
+) -> None:
+    """Stop the daemon as the module says; returns when all stages are done."""
+    deadline = time.monotonic() + drain_s
+    if outputs is not None:
+        outputs.give_up_at(deadline)
+    await acceptor.stop()
+    # Whoever was slowed down is not to be waited for: what has arrived is taken.
+    hub.lift_rates()
+    hub.is_draining = True
+    for connection in hub.connections:
+        if connection.kind is Kind.SESSION:
+            connection.pause(Pause.DRAIN)
+    await _read_out(hub, deadline)
+    lifting = hub.loop.call_later(deadline - time.monotonic() + SPOOL_S, pipeline.lift_limit)
+    await pipeline.wait_decoded()
+    lifting.cancel()
+    await asyncio.to_thread(pipeline.stop)
+    if close_plugins is not None:
+        left_s = max(0.0, min(deadline - time.monotonic(), PLUGINS_S))
+        await asyncio.to_thread(close_plugins, left_s)
+    if outputs is not None:
+        await asyncio.to_thread(outputs.stop)
+    # The last acks were handed to the loop just now, from the threads that ended.
+    await asyncio.sleep(0)
+    for connection in list(hub.connections):
+        connection.close()
+    await hub.wait_all_closed(CLOSE_S)
+
+
+async def _read_out(hub: Hub, deadline: float) -> None:
+    """Let the loop read senders without acks until nothing of theirs is left; close them."""
+    cut_frames_until = min(deadline, time.monotonic() + CUT_FRAME_GRACE_S)
+    senders: dict[Connection, _Sender] = {}
+    while True:
+        # A pass of the loop in between: what was readable by then has been read.
+        await asyncio.sleep(0)
+        now = time.monotonic()
+        left = [
+            connection
+            for connection in hub.connections
+            if connection.kind is not Kind.SESSION and not connection.is_closing
+        ]
+        if not left:
+            return
+        for connection in left:
+            sender = senders.get(connection)
+            if sender is None:
+                since_s = hub.loop.time() - connection.last_read
+                sender = senders[connection] = _Sender(connection, now, now - since_s)
+            if sender.is_read_out(now, cut_frames_until) or now > deadline:
+                connection.close()
+        await asyncio.sleep(LOOK_AGAIN_S)
+
+
+class _Sender:
+    """What is seen of one sender without acks, from look to look."""
+
+    def __init__(self, connection: Connection, now: float, last_read: float) -> None:
+        self._connection = connection
+        self._first_bytes = self._seen_bytes = connection.read_bytes
+        self._slow_until = now + SLOW_LINK_S if connection.origin else now
+        self._busy_until = last_read + ON_THE_WAY_S
+        self._is_quiet = False
+
+    def is_read_out(self, now: float, cut_frames_until: float) -> bool:
+        """Whether all is here that it had sent when the stop came."""
+        connection = self._connection
+        new_bytes = connection.read_bytes - self._seen_bytes
+        self._seen_bytes = connection.read_bytes
+        if self._seen_bytes - self._first_bytes >= IN_FLIGHT_BYTES:
+            return True
+        if new_bytes >= BUSY_BYTES or (new_bytes and now < self._slow_until):
+            self._busy_until = now + ON_THE_WAY_S
+        was_quiet = self._is_quiet
+        self._is_quiet = not (
+            (connection.partial_bytes and now < cut_frames_until)
+            or connection.may_hold_back
+            or _unread_bytes(connection)
+        )
+        # Twice, for one that was paused just before may have more in a moment.
+        return self._is_quiet and was_quiet and now >= self._busy_until
+
+
+def _unread_bytes(connection: Connection) -> int:
+    """Bytes that the kernel has received for `connection` and nobody has read."""
+    sock = connection.raw_socket()
+    if sock is None:
+        return 0
+    unread = array.array("i", [0])
+    fcntl.ioctl(sock.fileno(), termios.FIONREAD, unread)
+    return unread[0]

@@ -1,0 +1,257 @@
+"""The live feed: what an output has just written, for `logd tail -f` and whoever else listens.
+
+A follower begins between two writes of one output, at a known position of that output's log: what
+was written before is there, what comes after is sent. Nothing is both, nothing is neither, however
+often files rotate. Without followers it costs the output nothing.
+
+A follower that reads too slowly never holds anybody up: beyond `MOST_RECORDS` or `MOST_BYTES`
+that wait for it, further batches are left out and their number is told in their place.
+
+Followers of an output whose settings a reload changes go on with the output that takes its place;
+where the output is removed they are told so, and end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from logd.filenames import ShortNames
+
+if TYPE_CHECKING:
+    from logd.batch import Batch, Context, PathFormatter
+    from logd.outputs.worker import OutputWorker
+
+MOST_RECORDS = 50_000
+MOST_BYTES = 16 << 20
+
+RECORDS_A_SLICE = 2000
+"""So many records are made JSON at a time, in a thread: about 10 ms of work."""
+
+
+class Slice(NamedTuple):
+    """Some records of a batch.
+
+    Attributes:
+        skipped: records left out before these.
+        batch: the batch; None where only the number of those left out is to be told.
+        rows: their places in it.
+    """
+
+    skipped: int
+    batch: Batch | None
+    rows: Sequence[int]
+
+
+class Follower:
+    """One listener. Called with batches in the output's thread, read from in the event loop's.
+
+    Args:
+        loop: the event loop.
+        cats: only records of these categories; None for all.
+        pid: only records of this process; None for all.
+
+    Attributes:
+        worker: whom it follows; changed by a reload.
+        ended: why there will be nothing more; None as long as there may be.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, cats: Iterable[str] | None, pid: int | None
+    ) -> None:
+        self.worker: OutputWorker | None = None
+        self.ended: str | None = None
+        self._loop = loop
+        self._cats = None if cats is None else frozenset(cats)
+        self._pid = pid
+        self._lock = threading.Lock()
+        self._slices: deque[Slice] = deque()
+        self._records = 0
+        self._bytes = 0
+        self._skipped = 0
+        self._news = asyncio.Event()
+
+    # -- the output's thread -----------------------------------------------------------------
+
+    def __call__(self, batches: Sequence[Batch]) -> None:
+        """Queue what was just written."""
+        if self.ended is not None:
+            return
+        has_news = False
+        for batch in batches:
+            rows = self._rows(batch)
+            if rows:
+                self._put(batch, rows)
+                has_news = True
+        if has_news:
+            # The loop is closed where the daemon stops at once.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._news.set)
+
+    def _rows(self, batch: Batch) -> Sequence[int]:
+        """The rows of `batch` that this follower wants."""
+        if self._cats is None and self._pid is None:
+            return range(len(batch))
+        wanted = {place for place, context in enumerate(batch.contexts) if self._wants(context)}
+        if len(wanted) == len(batch.contexts):
+            return range(len(batch))
+        if not wanted:
+            return ()
+        return [row for row, place in enumerate(batch.index) if place in wanted]
+
+    def _wants(self, context: Context) -> bool:
+        return (self._cats is None or context.cat in self._cats) and (
+            self._pid is None or context.pid == self._pid
+        )
+
+    def _put(self, batch: Batch, rows: Sequence[int]) -> None:
+        size = sum(map(len, batch.msg))
+        with self._lock:
+            if self._records >= MOST_RECORDS or self._bytes >= MOST_BYTES:
+                self._skipped += len(rows)
+                return
+            self._slices.append(Slice(self._skipped, batch, rows))
+            self._skipped = 0
+            self._records += len(rows)
+            self._bytes += size
+
+    # -- the event loop's thread ---------------------------------------------------------------
+
+    def end(self, why: str) -> None:
+        """Nothing more will come; what waits is still sent."""
+        self.ended = self.ended or why
+        self._news.set()
+
+    async def wait(self) -> None:
+        """Return when there is something to take, or the end has come."""
+        await self._news.wait()
+
+    def take(self) -> Slice | None:
+        """The next slice; None where nothing waits."""
+        with self._lock:
+            if not self._slices:
+                skipped, self._skipped = self._skipped, 0
+                if skipped:
+                    return Slice(skipped, None, ())
+                if self.ended is None:
+                    self._news.clear()
+                return None
+            skipped, batch, rows = self._slices[0]
+            assert batch is not None  # noqa: S101 - only made above
+            now, later = rows[:RECORDS_A_SLICE], rows[RECORDS_A_SLICE:]
+            self._records -= len(now)
+            if later:
+                self._slices[0] = Slice(0, batch, later)
+            else:
+                del self._slices[0]
+                self._bytes -= sum(map(len, batch.msg))
+            return Slice(skipped, batch, now)
+
+
+class Feed:
+    """All followers. Event loop's thread only."""
+
+    def __init__(self) -> None:
+        self.followers: set[Follower] = set()
+
+    def add(self, follower: Follower, worker: OutputWorker) -> None:
+        """`follower` is about to watch `worker`."""
+        follower.worker = worker
+        self.followers.add(follower)
+
+    def remove(self, follower: Follower) -> None:
+        """It hung up."""
+        self.followers.discard(follower)
+        follower.end("closed")
+        if follower.worker is not None:
+            follower.worker.unwatch(follower)
+
+    def outputs_changed(self, successors: Mapping[OutputWorker, OutputWorker | None]) -> None:
+        """Some outputs are gone; those that took their place have their watchers already."""
+        for follower in tuple(self.followers):
+            worker = follower.worker
+            if worker is None or worker not in successors:
+                continue
+            follower.worker = successors[worker]
+            if follower.worker is None:
+                follower.end(f"output {worker.output.name} was removed by a reload")
+        for successor in filter(None, successors.values()):
+            for watcher in successor.watchers:
+                # It hung up while it was handed over.
+                if isinstance(watcher, Follower) and watcher not in self.followers:
+                    successor.unwatch(watcher)
+
+
+def choose(workers: Sequence[OutputWorker], name: str | None = None) -> OutputWorker | None:
+    """The output to follow: one that can be read back and works, files before tables.
+
+    Args:
+        workers: all there are.
+        name: of the output that is wanted, as status has it; None for the best.
+    """
+    if name is not None:
+        return next((worker for worker in workers if worker.output.name == name), None)
+
+    def rank(worker: OutputWorker) -> tuple[bool, bool, bool]:
+        position = worker.output.status().position
+        return (worker.state.failing_since is not None, not position, "file" not in position)
+
+    return min(workers, key=rank, default=None)
+
+
+_ENCODER = msgspec.json.Encoder()
+_SHORT = ShortNames()
+
+
+def encode(part: Slice) -> bytes:
+    """A slice as lines of JSON."""
+    entries: list[dict[str, Any]] = [{"skipped": part.skipped}] if part.skipped else []
+    if part.batch is not None:
+        entries += _entries(part.batch, part.rows)
+    try:
+        return _ENCODER.encode_lines(entries)
+    except UnicodeEncodeError:
+        # Lone surrogates in some text: slower, as escapes.
+        return b"".join(json.dumps(entry).encode("ascii") + b"\n" for entry in entries)
+
+
+def _entries(batch: Batch, rows: Sequence[int]) -> list[dict[str, Any]]:
+    contexts = [_context_items(context, batch.formatter) for context in batch.contexts]
+    times, texts, msgids, msgs, special = (
+        batch.time,
+        batch.ts,
+        batch.msgid,
+        batch.msg,
+        batch.special,
+    )
+    index, peer = batch.index, batch.peer
+    return [
+        {
+            "time": times[row],
+            "ts": texts[row] if texts is not None else "",
+            **contexts[index[row]],
+            "peer": peer,
+            "msgid": msgids[row],
+            "msg": msgs[row],
+            "special": dict(special.get(row, ())),
+        }
+        for row in rows
+    ]
+
+
+def _context_items(context: Context, formatter: PathFormatter | None) -> dict[str, Any]:
+    return {
+        "cat": context.cat,
+        "pid": context.pid,
+        "threadname": context.threadname,
+        "tid": context.tid,
+        "cfunc": context.cfunc,
+        "path": (formatter or _SHORT).pathAsStr(context.path),
+    }

@@ -1,0 +1,365 @@
+"""The consumer: takes deliveries off the intake and feeds the `LogServer` with them.
+
+One asyncio task takes what waits; one thread decodes it, runs the filters and hands the batches to
+the outputs, so that neither a long batch nor a slow filter keeps the event loop from answering.
+While the thread works on one portion the next is already waiting for it: two portions are under
+way at most.
+
+Portions grow by themselves: whatever arrived while the thread was busy becomes the next one. A
+lone record passes at once, a flood passes in portions of `PORTION_BYTES`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+
+from logd.daemon.connection import Connection
+from logd.daemon.hub import Hub
+from logd.daemon.intake import Delivery
+from logd.daemon.sinks import Sink
+from logd.failpoints import failpoint
+from logd.outputs.work import Work
+from logd.wire import Decoder, Refusal, WireError
+
+if TYPE_CHECKING:
+    from logd.batch import Batch
+    from logd.job import MsgJob
+    from logd.server import LogServer
+
+logger = logging.getLogger(__name__)
+
+PORTION_BYTES = 1 << 20
+"""How much the thread gets at a time: enough that costs per portion vanish, little enough that
+its memory stays in the processor's cache and a record never waits long for its portion."""
+
+PORTIONS_UNDER_WAY = 2
+
+Portion = list[tuple[Connection, Delivery]]
+_Size = tuple[Connection, int]
+"""Bytes that count in a connection's budget."""
+
+T = TypeVar("T")
+
+
+class _Failure(NamedTuple):
+    """A connection to be refused, and why."""
+
+    connection: Connection
+    refusal: Refusal
+    reason: str
+
+
+BATCH_BYTES = 1000
+RECORD_BYTES = 200
+SPECIAL_BYTES = 300
+ITEM_BYTES = 100
+CONTEXT_BYTES = 400
+"""About what decoding makes of what was received, besides texts: a batch itself, each record, its
+special items, each of them, and a context."""
+
+WEIGHT_ALLOWED = 4
+"""Decoded records may weigh so many times what they were on the wire; beyond that the budget is
+charged for it. Ordinary records stay below. Where each has items, one can make it 40 times."""
+
+
+def _weight(batch: Batch) -> int:
+    """What a batch counts in the budget at least, in bytes."""
+    special = batch.special
+    size = BATCH_BYTES + RECORD_BYTES * len(batch) + CONTEXT_BYTES * len(batch.contexts)
+    if special:
+        size += SPECIAL_BYTES * len(special) + ITEM_BYTES * sum(map(len, special.values()))
+    return size // WEIGHT_ALLOWED
+
+
+class Pipeline:
+    """Owns the pipeline's thread, and the knowledge of what passed through it.
+
+    Args:
+        hub: whose intake is consumed.
+        server: filters and observers, and what makes text of times.
+        sink: where batches go.
+        marks: client id -> sequence number that every output holds from earlier runs.
+        on_fatal: called when the thread failed in a way that only a restart can mend.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        server: LogServer,
+        sink: Sink,
+        marks: dict[bytes, int],
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self._hub = hub
+        self._server = server
+        self._sink = sink
+        self._accepted = dict(marks)
+        self._on_fatal = on_fatal
+        self._max_frame_bytes = hub.limits.max_frame_bytes
+        self._decoder = Decoder(max_frame_bytes=self._max_frame_bytes)
+        self._portions: queue.SimpleQueue[Portion | Callable[[], None] | None] = queue.SimpleQueue()
+        self._slots = asyncio.Semaphore(PORTIONS_UNDER_WAY)
+        self._unfinished = 0
+        self._has_failed = False
+        self._changed = asyncio.Event()
+        # What was handed to the sink and is not durable yet, as it counts in the budget.
+        self._decoded_bytes = 0
+        self._has_room = asyncio.Event()
+        self._is_unbounded = False
+        self._awaited: set[asyncio.Future[Any]] = set()
+        self._busy_since: float | None = None
+        self._thread = threading.Thread(target=self._guarded, name="logd-pipeline", daemon=True)
+
+    # -- the event loop's side -------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Consume until cancelled. The single consumer task of the daemon."""
+        self._thread.start()
+        while True:
+            await self._wait_for_room()
+            portion = await self._hub.intake.take(PORTION_BYTES)
+            self._unfinished += 1
+            try:
+                await self._slots.acquire()
+            finally:
+                self._portions.put(portion)
+
+    async def _wait_for_room(self) -> None:
+        """Leave what waits encoded while too much is decoded that no output has taken yet."""
+        while self._decoded_bytes >= self._hub.intake.limit_bytes and not self._is_unbounded:
+            self._has_room.clear()
+            await self._has_room.wait()
+
+    def lift_limit(self) -> None:
+        """Decode all that waits, however much memory it takes: there is no more time."""
+        self._is_unbounded = True
+        self._has_room.set()
+
+    async def wait_decoded(self) -> None:
+        """Return when all that the intake holds has been handed to the outputs.
+
+        Also when the thread has failed, and nothing will be handed over any more.
+        """
+        while not self._has_failed and (self._unfinished or not self._hub.intake.is_empty):
+            self._changed.clear()
+            await self._changed.wait()
+
+    def call(self, request: Callable[[], None]) -> None:
+        """Run `request` in the pipeline's thread, between two portions."""
+        self._portions.put(request)
+
+    async def between_portions(self, request: Callable[[], T]) -> T:
+        """Run `request` as `call` does and wait for it; what it returns or raises comes back.
+
+        Raises:
+            RuntimeError: the thread has failed, so that it will never run.
+        """
+        done: asyncio.Future[T] = self._hub.loop.create_future()
+
+        def answer(result: T | None, error: Exception | None) -> None:
+            if done.done():
+                return
+            if error is not None:
+                done.set_exception(error)
+            else:
+                done.set_result(cast("T", result))
+
+        def run() -> None:
+            try:
+                result = request()
+            except Exception as exc:
+                self._tell_loop(answer, None, exc)
+            else:
+                self._tell_loop(answer, result, None)
+
+        self._awaited.add(done)
+        done.add_done_callback(self._awaited.discard)
+        if self._has_failed:
+            self._fail_awaited()
+        self.call(run)
+        return await done
+
+    def _fail_awaited(self) -> None:
+        """The thread is gone: nobody has to wait for it any more."""
+        self._has_failed = True
+        self._changed.set()
+        for done in tuple(self._awaited):
+            if not done.done():
+                done.set_exception(RuntimeError("the pipeline has failed"))
+
+    def stop(self) -> None:
+        """End the thread once it has done what it was given; returns when it has ended."""
+        self._portions.put(None)
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def stuck_s(self) -> float:
+        """Seconds that the thread has spent on one portion; 0 when it waits."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def forget(self, clients: Sequence[bytes]) -> None:
+        """Drop what is known of clients that are gone."""
+
+        def drop() -> None:
+            for client in clients:
+                self._accepted.pop(client, None)
+
+        self.call(drop)
+
+    def _handed_over(
+        self, failures: Sequence[_Failure], portion: Portion, heavy: Sequence[_Size]
+    ) -> None:
+        """The thread is done with a portion: it is decoded, and on its way to the outputs."""
+        for connection, size in heavy:
+            self._hub.intake.charge(connection, size)
+        self._decoded_bytes += sum(size for _, size in heavy)
+        self._decoded_bytes += sum(delivery.size for _, delivery in portion)
+        self._unfinished -= 1
+        self._slots.release()
+        self._changed.set()
+        for failure in failures:
+            failure.connection.fail(failure.refusal, failure.reason)
+        if self._hub.limits.peer_records_per_s:
+            self._slow_down({connection for connection, _ in portion})
+
+    def _slow_down(self, connections: set[Connection]) -> None:
+        """Pause the connections of peers that sent more than they may in a second."""
+        hub = self._hub
+        for connection in connections:
+            new = connection.records - connection.counted_records
+            connection.counted_records += new
+            wait_s = hub.rates.spend(connection.account, new, hub.loop.time())
+            if wait_s > 0 and not connection.is_closed:
+                connection.pause_for(wait_s)
+
+    def _durable(self, work: Work, sizes: Sequence[_Size]) -> None:
+        """Every output has `work`: its bytes make room, its senders are told."""
+        intake = self._hub.intake
+        for connection, size in sizes:
+            intake.release(connection, size)
+            self._decoded_bytes -= size
+        self._has_room.set()
+        failpoint("ack.before_send")
+        self._hub.sessions.durable(work.acks)
+        failpoint("ack.after_send")
+        intake.resume()
+
+    # -- the thread's side -----------------------------------------------------------------
+
+    @property
+    def server(self) -> LogServer:
+        """The filters and observers in force."""
+        return self._server
+
+    def use(self, server: LogServer, max_frame_bytes: int) -> None:
+        """Go on with another server and limit; called in the thread, from a request."""
+        self._server = server
+        # What came before under a higher limit is still decoded.
+        self._max_frame_bytes = max(max_frame_bytes, self._max_frame_bytes)
+        self._decoder = Decoder(max_frame_bytes=self._max_frame_bytes)
+
+    def accepted(self, client: bytes) -> int:
+        """The highest sequence number of a session that was handed on; from any thread."""
+        return self._accepted.get(client, 0)
+
+    def _guarded(self) -> None:
+        try:
+            while (item := self._portions.get()) is not None:
+                if callable(item):
+                    item()
+                    continue
+                self._busy_since = time.monotonic()
+                self._process(item)
+                self._busy_since = None
+        except BaseException as exc:
+            logger.exception("the pipeline failed")
+            self._on_fatal(exc)
+            self._tell_loop(self._fail_awaited)
+
+    def _process(self, portion: Portion) -> None:
+        """Decode a portion, filter it, hand it to the sink, show it to the observers."""
+        failures: list[_Failure] = []
+        acks: dict[bytes, int] = {}
+        batches: list[Batch] = []
+        seen: list[MsgJob] = []
+        weights: list[_Size] = []
+        for batch in self._new_batches(portion, acks, failures, weights):
+            prepared = self._server.prepare(batch)
+            if prepared.batch is not None:
+                batches.append(prepared.batch)
+            if prepared.jobs:
+                seen.extend(prepared.jobs)
+        heavy = [(connection, size) for connection, size in weights if size > 0]
+        self._tell_loop(self._handed_over, failures, portion, heavy)
+        sizes = [(connection, delivery.size) for connection, delivery in portion] + heavy
+        work = Work(batches, acks, lambda work: self._tell_loop(self._durable, work, sizes))
+        self._sink.submit(work)
+        if seen:
+            self._sink.wait_written(work)
+            self._server.observe(seen)
+
+    def _new_batches(
+        self,
+        portion: Portion,
+        acks: dict[bytes, int],
+        failures: list[_Failure],
+        weights: list[_Size],
+    ) -> Iterator[Batch]:
+        """Decode, and leave out what was accepted before.
+
+        Notes acks to give, who failed, and by how many bytes what a connection sent weighs more
+        than it was taken for.
+        """
+        losses = self._hub.losses
+        for connection, delivery in portion:
+            if connection.is_undecodable:
+                continue
+            try:
+                batches = self._decoder.decode(
+                    delivery.frames, peer=connection.origin, client=connection.client
+                )
+            except WireError as exc:
+                connection.is_undecodable = True
+                failures.append(_Failure(connection, Refusal.FRAME, exc.reason))
+                batches = list(exc.batches)
+            except Exception:
+                # A defect of ours, shown by bytes of a peer. It must not become a way to end the
+                # daemon: the peer is refused, and the traceback tells us what to mend.
+                logger.exception("%s sent what the decoder failed at", connection.peer)
+                connection.is_undecodable = True
+                failures.append(_Failure(connection, Refusal.FRAME, "the decoder failed"))
+                continue
+            weights.append((connection, sum(map(_weight, batches)) - delivery.size))
+            for batch in batches:
+                connection.records += len(batch)
+                self._hub.counts.records += len(batch)
+                if batch.client is None:
+                    losses.look_at(batch)
+                    yield batch
+                    continue
+                known = max(self._accepted.get(batch.client, 0), connection.first - 1)
+                if batch.first > known + 1:
+                    connection.is_undecodable = True
+                    reason = f"record {batch.first} of a session came, {known + 1} was expected"
+                    failures.append(_Failure(connection, Refusal.ORDER, reason))
+                    break
+                # Not the last one's: on an old connection may come what a new one has sent again.
+                acks[batch.client] = max(batch.last, acks.get(batch.client, 0))
+                new = batch.after(known)
+                if new is not None:
+                    self._accepted[batch.client] = new.last
+                    losses.look_at(new)
+                    yield new
+
+    def _tell_loop(self, callback: Callable[..., None], *args: object) -> None:
+        # The loop is closed where the daemon was told to stop at once: nobody is left to tell.
+        with contextlib.suppress(RuntimeError):
+            self._hub.loop.call_soon_threadsafe(callback, *args)

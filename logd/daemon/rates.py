@@ -1,0 +1,42 @@
+"""How fast counters grow: averages over the last 1, 10 and 60 seconds.
+
+Fed once a second with the totals; keeps a minute of them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+SPANS_S = (1, 10, 60)
+EVERY_S = 1.0
+
+
+class Sample(NamedTuple):
+    """Totals at one moment (seconds, only ever growing)."""
+
+    at: float
+    records: int
+    bytes: int
+
+
+class Rates:
+    """The totals of the last minute. Event loop's thread only."""
+
+    def __init__(self, now: float) -> None:
+        self._samples = deque([Sample(now, 0, 0)], maxlen=round(max(SPANS_S) / EVERY_S) + 1)
+
+    def add(self, now: float, records: int, received_bytes: int) -> None:
+        """Note the totals at `now`; to be called every `EVERY_S` seconds."""
+        self._samples.append(Sample(now, records, received_bytes))
+
+    def over(self, span_s: float) -> tuple[float, float]:
+        """Records and bytes a second, over the last `span_s` seconds or what there is of them."""
+        last = self._samples[-1]
+        # Samples come a little late now and then; half a step more keeps the one that is meant.
+        oldest = last.at - span_s - EVERY_S / 2
+        first = next(sample for sample in self._samples if sample.at >= oldest)
+        passed = last.at - first.at
+        if passed <= 0:
+            return 0.0, 0.0
+        return (last.records - first.records) / passed, (last.bytes - first.bytes) / passed

@@ -1,0 +1,398 @@
+"""A reload: settings are read anew, and what can change without a restart does.
+
+No record and no connection is lost, no promise is broken:
+
+    1. Everything that may fail is done first, while the daemon goes on: settings are read and
+       checked, filters and observers loaded, certificates read, new outputs opened. A mistake
+       ends the reload here, and nothing has changed.
+    2. Outputs are exchanged in the pipeline's thread, between two portions: nothing is submitted
+       meanwhile. Those that go write what they were given, for `DRAIN_S` at most, then the rest
+       goes to their spool; they close before others open the same files or tables. Those that
+       stay notice nothing. If an output can't be opened after all, the old ones are taken back.
+    3. Limits, token and certificates are put in force, filters and observers that go are closed.
+    4. Outputs that stayed reopen their files, whether the settings changed or not (logrotate).
+
+Acknowledgements stay right. They are cumulative, so a portion must not be acknowledged before
+those in front of it: an output that goes has finished or spooled all of them before the next
+portion is handed out, and each output that stays writes in order. An output that is new gets what
+is received from then on; what earlier portions hold was never promised to be there.
+
+A filter or observer whose text in the settings did not change goes on as it is, with what it has
+counted; an output whose settings did not change does, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from logd.config_checks import warnings
+from logd.config_sources import ConfigError, changes
+from logd.config_sources import reload as read_again
+from logd.daemon import assembly
+from logd.daemon.assembly import OUTPUT_SETTINGS, SERVER_SETTINGS, changed, end_callables
+from logd.errors import StartupError
+from logd.outputs.base import OutputUnavailable
+from logd.outputs.fanout import stop_together
+
+if TYPE_CHECKING:
+    from logd.config import Config
+    from logd.config_sources import Changes
+    from logd.daemon.assembly import Assembled, Callables
+    from logd.daemon.feed import Feed
+    from logd.daemon.limits import Limits
+    from logd.daemon.notify import ServiceManager
+    from logd.daemon.runner import Daemon
+    from logd.outputs.base import Output
+    from logd.outputs.worker import OutputWorker
+    from logd.server import LogServer
+
+logger = logging.getLogger(__name__)
+
+DRAIN_S = 10.0
+"""The longest time that outputs which go may hold up the pipeline; `drain_s` where that is less."""
+
+PLUGINS_S = 10.0
+"""How long filters and observers that go may take to end what they have running."""
+
+
+class Outcome(NamedTuple):
+    """What a reload did.
+
+    Attributes:
+        problems: why the old settings stay in force; empty where the new ones are.
+        changed: settings that changed now.
+        at_restart: settings that differ and need a restart.
+        notes: what else is worth a line.
+    """
+
+    problems: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    at_restart: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(kw_only=True)
+class _Plan:
+    """What is to be put in force; made without changing anything.
+
+    Attributes:
+        specs: all outputs, in the order of the settings.
+        outgoing: workers to stop, by output.
+        incoming: outputs to open; those that take the place of one in `outgoing` are closed.
+        marks: of those of `incoming` that are open already.
+    """
+
+    config: Config
+    changes: Changes
+    notes: tuple[str, ...]
+    filters: Callables
+    observers: Callables
+    server: LogServer
+    limits: Limits
+    tls: ssl.SSLContext | None
+    specs: Sequence[str]
+    outgoing: Mapping[str, OutputWorker]
+    incoming: Mapping[str, Output]
+    marks: Mapping[str, Mapping[bytes, int]]
+
+
+@dataclass
+class _Exchange:
+    """How the exchange of outputs went.
+
+    Attributes:
+        successors: what took the place of each worker that went, None where nothing did.
+        problem: why the old outputs were taken back.
+    """
+
+    successors: dict[OutputWorker, OutputWorker | None] = field(default_factory=dict)
+    problem: str | None = None
+
+
+class Reloader:
+    """Reloads one daemon. Event loop's thread only.
+
+    Args:
+        daemon: the daemon.
+        assembled: its parts; changed in place.
+        manager: is told when a reload begins and ends.
+        feed: followers of outputs that go are sent on their way.
+        plain_hosts: addresses listened on without TLS, for the warning about exposure.
+
+    Attributes:
+        succeeded: whether the last reload put its settings in force; True before the first.
+        reloads: how many there were.
+    """
+
+    def __init__(
+        self,
+        daemon: Daemon,
+        assembled: Assembled,
+        manager: ServiceManager,
+        feed: Feed,
+        plain_hosts: Sequence[str] = (),
+    ) -> None:
+        self._daemon = daemon
+        self._assembled = assembled
+        self._manager = manager
+        self._feed = feed
+        self._plain_hosts = plain_hosts
+        self._is_waiting = False
+        self.succeeded = True
+        self.reloads = 0
+
+    async def reload_soon(self) -> None:
+        """Reload, unless one waits to begin anyway: it will see the same settings."""
+        if not self._is_waiting:
+            self._is_waiting = True
+            await self.reload()
+
+    async def reload(self) -> Outcome:
+        """Reload; one at a time. What it did is told to the daemon's own log, too."""
+        async with self._daemon.changing:
+            self._is_waiting = False
+            if self._daemon.stopping.is_set():
+                return Outcome(("the daemon is stopping",))
+            self._manager.reloading()
+            before = set(self._assembled.outputs.workers)
+            outcome = await self._renew()
+            stayed = [worker for worker in self._assembled.outputs.workers if worker in before]
+            for text in await self._daemon.ask_outputs(stayed, lambda one: one.output.reopen()):
+                logger.warning("reopening files: %s", text)
+            self.reloads += 1
+            self.succeeded = not outcome.problems
+            self._tell(outcome)
+            return outcome
+
+    def _tell(self, outcome: Outcome) -> None:
+        for problem in outcome.problems:
+            logger.error("not reloaded, the old settings stay in force: %s", problem)
+        for note in outcome.notes:
+            logger.warning("%s", note)
+        if outcome.at_restart:
+            logger.warning("changed, but only a restart will do: %s", ", ".join(outcome.at_restart))
+        if outcome.problems:
+            self._manager.ready(f"not reloaded: {outcome.problems[0]}")
+        else:
+            logger.info("reloaded; changed: %s", ", ".join(outcome.changed) or "nothing")
+            self._manager.ready("reloaded")
+
+    async def _renew(self) -> Outcome:
+        if self._assembled.config.sources is None:
+            return Outcome()
+        try:
+            plan = await asyncio.to_thread(self._prepare)
+        except ConfigError as exc:
+            return Outcome(exc.problems)
+        except StartupError as exc:
+            return Outcome((str(exc),))
+        try:
+            exchange = await self._daemon.pipeline.between_portions(lambda: self._exchange(plan))
+        except (RuntimeError, StartupError) as exc:
+            exchange = _Exchange(problem=str(exc))
+        self._feed.outputs_changed(exchange.successors)
+        if exchange.problem is not None:
+            await asyncio.to_thread(end_callables, self._fresh_callables(plan), PLUGINS_S)
+            return Outcome((exchange.problem,))
+        await self._put_in_force(plan)
+        return Outcome((), plan.changes.now, self._at_restart(plan), plan.notes)
+
+    # -- what may fail (a thread of its own) ---------------------------------------------------
+
+    def _prepare(self) -> _Plan:
+        """Read and check everything; nothing is changed yet.
+
+        Raises:
+            StartupError: something can't be used.
+        """
+        assembled = self._assembled
+        old = assembled.config
+        in_force = read_again(old)
+        new = in_force.config
+        with contextlib.ExitStack() as undo:
+            filters = assembly.load(new.filter, "filter", assembled.filters)
+            undo.callback(_end_others, filters, assembled.filters)
+            observers = assembly.load(new.observer, "observer", assembled.observers)
+            undo.callback(_end_others, observers, assembled.observers)
+            server = assembled.server
+            if changed(SERVER_SETTINGS, old, new):
+                server = assembly.make_server(new, assembled.outputs, filters, observers)
+            tls = assembly.tls_context(new)
+            if tls is None and self._daemon.acceptor.needs_tls:
+                raise StartupError("tls_cert: a port for TLS is open, and needs tls_cert, tls_key")
+            specs = assembly.output_specs(new)
+            are_remade = changed(OUTPUT_SETTINGS, old, new)
+            workers = assembled.workers
+            incoming = {
+                spec: assembled.workshop.output(spec, new)
+                for spec in specs
+                if are_remade or spec not in workers
+            }
+            outgoing = {
+                spec: worker for spec, worker in workers.items() if are_remade or spec not in specs
+            }
+            plan = _Plan(
+                config=new,
+                changes=changes(old, new),
+                notes=(*in_force.notes, *warnings(new, self._plain_hosts)),
+                filters=filters,
+                observers=observers,
+                server=server,
+                limits=assembly.limits(new),
+                tls=tls,
+                specs=specs,
+                incoming=incoming,
+                outgoing=outgoing,
+                marks=self._open_ahead(incoming, outgoing),
+            )
+            undo.pop_all()
+        return plan
+
+    def _open_ahead(
+        self, incoming: Mapping[str, Output], outgoing: Mapping[str, OutputWorker]
+    ) -> dict[str, Mapping[bytes, int]]:
+        """Open what is new and does not wait for another output to close; returns the marks."""
+        marks: dict[str, Mapping[bytes, int]] = {}
+        try:
+            for spec, output in incoming.items():
+                if spec in outgoing:
+                    continue
+                try:
+                    marks[spec] = assembly.open_output(spec, output)
+                except StartupError:
+                    if not outgoing:
+                        raise
+                    # Perhaps one that goes has its files: it is tried again when that is closed.
+        except BaseException:
+            for spec in marks:
+                incoming[spec].close()
+            raise
+        return marks
+
+    # -- the exchange (the pipeline's thread) ----------------------------------------------------
+
+    def _exchange(self, plan: _Plan) -> _Exchange:
+        """Put the new outputs in the place of the old ones, or, where that fails, the old ones."""
+        daemon, assembled = self._daemon, self._assembled
+        exchange = _Exchange()
+        with assembled.outputs.exchanging():
+            # Its last word about filters that failed.
+            assembled.server.observe(())
+            self._let_go(plan.outgoing.values())
+            if daemon.failure is not None:
+                # One has neither written nor spooled what it was given, and the daemon stops. An
+                # output in its place would have later numbers acknowledged, and those with them.
+                for output in plan.incoming.values():
+                    output.close()
+                raise StartupError(f"an output failed: {daemon.failure}")
+            try:
+                fresh = {spec: self._opened(plan, spec) for spec in plan.incoming}
+                specs: Sequence[str] = plan.specs
+            except StartupError as exc:
+                exchange.problem = str(exc)
+                for output in plan.incoming.values():
+                    output.close()
+                fresh = self._taken_back(plan.outgoing)
+                specs = list(assembled.workers)
+            for spec, gone in plan.outgoing.items():
+                successor = exchange.successors[gone] = fresh.get(spec)
+                if successor is not None:
+                    for watcher in gone.watchers:
+                        successor.watch(watcher)
+            for worker in fresh.values():
+                worker.start()
+            assembled.workers = {spec: fresh.get(spec) or assembled.workers[spec] for spec in specs}
+            assembled.outputs.workers = list(assembled.workers.values())
+            if exchange.problem is None:
+                daemon.pipeline.use(plan.server, plan.limits.max_frame_bytes)
+        return exchange
+
+    def _let_go(self, workers: Iterable[OutputWorker]) -> None:
+        """Stop workers once they have written or spooled what they were given."""
+        now = time.monotonic()
+        for worker in workers:
+            # One that is away now is not waited for: the operator may just be removing it for that.
+            is_away = worker.state.failing_since is not None
+            worker.give_up_at(now if is_away else now + min(self._daemon.drain_s, DRAIN_S))
+        stop_together(workers)
+
+    def _opened(self, plan: _Plan, spec: str) -> OutputWorker:
+        """A worker for an output of the new settings.
+
+        Raises:
+            StartupError: it can't be opened.
+        """
+        output = plan.incoming[spec]
+        marks = plan.marks.get(spec)
+        if marks is None:
+            try:
+                marks = assembly.open_output(spec, output)
+            except StartupError as exc:
+                # One that was there before may be away for a moment: the worker will open it.
+                is_away = isinstance(exc.__cause__, OutputUnavailable)
+                if spec not in plan.outgoing or not is_away:
+                    raise
+        return self._assembled.workshop.worker(spec, output, marks, plan.config, plan.server)
+
+    def _taken_back(self, outgoing: Iterable[str]) -> dict[str, OutputWorker]:
+        """Workers with the old settings, which open their outputs themselves.
+
+        Raises:
+            StartupError: what they need is gone, too; the daemon stops.
+        """
+        assembled = self._assembled
+        workers = {}
+        for spec in outgoing:
+            try:
+                output = assembled.workshop.output(spec, assembled.config)
+            except StartupError as exc:
+                self._daemon.fatal(exc)
+                raise
+            workers[spec] = assembled.workshop.worker(
+                spec, output, None, assembled.config, assembled.server
+            )
+        return workers
+
+    # -- what can't fail (the event loop's thread) ------------------------------------------------
+
+    async def _put_in_force(self, plan: _Plan) -> None:
+        daemon, assembled, config = self._daemon, self._assembled, plan.config
+        daemon.hub.change_limits(plan.limits)
+        daemon.hub.token = config.token
+        daemon.hub.intake.change_limits(config.queue_bytes, config.connection_queue_bytes)
+        daemon.acceptor.tls = plan.tls
+        daemon.drain_s = config.drain_s
+        logging.getLogger("logd").setLevel(config.log_level.upper())
+        used = {id(one) for one in (*plan.filters.values(), *plan.observers.values())}
+        gone = [
+            one
+            for one in (*assembled.filters.values(), *assembled.observers.values())
+            if id(one) not in used
+        ]
+        assembled.config, assembled.server = config, plan.server
+        assembled.filters, assembled.observers = plan.filters, plan.observers
+        await asyncio.to_thread(end_callables, gone, PLUGINS_S)
+
+    def _at_restart(self, plan: _Plan) -> tuple[str, ...]:
+        names = plan.changes.at_restart
+        # It may stand beside the first log file, which is another one now.
+        has_moved = plan.config.state_folder != self._assembled.workshop.state
+        return (*names, "state_dir") if has_moved and "state_dir" not in names else names
+
+    def _fresh_callables(self, plan: _Plan) -> list[object]:
+        assembled = self._assembled
+        old = {id(one) for one in (*assembled.filters.values(), *assembled.observers.values())}
+        new = (*plan.filters.values(), *plan.observers.values())
+        return [one for one in new if id(one) not in old]
+
+
+def _end_others(loaded: Callables, kept: Callables) -> None:
+    """Close what was loaded for nothing."""
+    end_callables([one for spec, one in loaded.items() if spec not in kept], PLUGINS_S)

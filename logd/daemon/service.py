@@ -1,0 +1,218 @@
+"""`logd serve`: everything put together, from settings to exit status.
+
+The order is that of a promise kept: outputs are opened and locked first, then sockets listen, then
+readiness is told, in one line and to systemd. A start that fails closes what it opened and leaves
+one line that says what, where and what to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import resource
+import signal
+import sys
+from collections.abc import Sequence
+
+from logd.config import Config
+from logd.config_checks import warnings
+from logd.daemon import assembly, control
+from logd.daemon.allocator import keep_freed_memory
+from logd.daemon.feed import Feed
+from logd.daemon.listeners import Listener, inherited, listen_tcp, listen_unix
+from logd.daemon.notify import ServiceManager
+from logd.daemon.reload import Reloader
+from logd.daemon.runner import Companion, Daemon, Parts
+from logd.errors import StartupError
+from logd.outputs.fanout import Outputs
+
+logger = logging.getLogger(__name__)
+
+SWITCH_INTERVAL_S = 0.001
+"""How long a thread may keep the interpreter while another wants it. The default of 5 ms would let
+the pipeline's thread hold up the event loop at every read: at full speed that costs a third of the
+throughput."""
+
+
+def serve(config: Config) -> int:
+    """Run the daemon until it is told to stop; returns the exit status.
+
+    Raises:
+        StartupError: it can't start as configured; nothing is left half started.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    keep_freed_memory()
+    _allow_descriptors()
+    with asyncio.Runner(loop_factory=loop_factory(config.loop)) as runner:
+        return runner.run(_serve(config))
+
+
+def _allow_descriptors() -> None:
+    """Open as many descriptors as the system lets us; mostly a process starts with 1024.
+
+    The low limit protects programs that use select(); we don't.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Some systems promise more than they grant: then the limit stays what it is.
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def loop_factory(name: str) -> type[asyncio.AbstractEventLoop] | None:
+    """The event loop's class for a setting; the standard loop where uvloop is absent."""
+    if name == "uvloop":
+        try:
+            import uvloop
+        except ImportError:
+            logger.info("uvloop is not installed, the standard event loop serves")
+        else:
+            return uvloop.Loop
+    return None
+
+
+async def _serve(config: Config) -> int:
+    with contextlib.ExitStack() as undo:
+        # Outputs report to the daemon, which is made of them: by the time they do, it is there.
+        assembled = assembly.assemble(
+            config, lambda text: daemon.problem(text), lambda exc: daemon.fatal(exc)
+        )
+        undo.callback(assembled.close)
+        tls = assembly.tls_context(config)
+        listeners = _listen(config)
+        for listener in listeners:
+            undo.callback(listener.close)
+        if tls is None and any(listener.is_tls for listener in listeners):
+            raise StartupError("systemd hands over a socket for TLS: set tls_cert and tls_key")
+        control_listener = control.listen(config)
+        if control_listener is not None:
+            undo.callback(control_listener.close)
+        metrics_listeners = _listen_for_metrics(config.metrics)
+        for listener in metrics_listeners:
+            undo.callback(listener.close)
+        manager = ServiceManager()
+        parts = Parts(
+            server=assembled.server,
+            outputs=assembled.outputs,
+            marks=assembled.marks,
+            listeners=listeners,
+            limits=assembly.limits(config),
+            token=config.token,
+            tls=tls,
+            queue_bytes=config.queue_bytes,
+            connection_queue_bytes=config.connection_queue_bytes,
+            drain_s=config.drain_s,
+            close_plugins=assembled.close_plugins,
+        )
+        daemon = Daemon(parts, manager)
+        feed = Feed()
+        plain_hosts = _plain_hosts(listeners)
+        reloader = Reloader(daemon, assembled, manager, feed, plain_hosts)
+        if control_listener is not None:
+            daemon.companions.append(control.Control(daemon, control_listener, reloader, feed))
+        if metrics_listeners:
+            daemon.companions.append(_metrics_server(daemon, metrics_listeners, reloader, feed))
+        # From here on the daemon closes what it was given.
+        undo.pop_all()
+    _watch_signals(daemon, reloader)
+    for warning in warnings(config, plain_hosts):
+        logger.warning("%s", warning)
+    return await daemon.run(lambda: _tell_ready(manager, daemon.addresses, assembled.outputs))
+
+
+def _listen(config: Config) -> list[Listener]:
+    """Sockets handed over by systemd, else those of the settings."""
+    listeners = inherited()
+    if listeners:
+        return listeners
+    with contextlib.ExitStack() as undo:
+        if config.port:
+            listeners += listen_tcp(config.host, config.port)
+        for listener in listeners:
+            undo.callback(listener.close)
+        if config.tls_port:
+            tls_listeners = listen_tcp(config.host, config.tls_port, is_tls=True)
+            for listener in tls_listeners:
+                undo.callback(listener.close)
+            listeners += tls_listeners
+        if config.socket is not None:
+            listeners.append(
+                listen_unix(
+                    config.socket,
+                    owner=config.socket_owner,
+                    group=config.socket_group,
+                    mode=config.socket_mode,
+                )
+            )
+        undo.pop_all()
+    return listeners
+
+
+def _plain_hosts(listeners: Sequence[Listener]) -> list[str]:
+    """The addresses that are listened on over TCP without TLS."""
+    return [
+        listener.sock.getsockname()[0]
+        for listener in listeners
+        if not listener.is_tls and listener.path is None
+    ]
+
+
+def _listen_for_metrics(address: str | None) -> list[Listener]:
+    if address is None:
+        return []
+    host, _, port = address.rpartition(":")
+    try:
+        listeners = listen_tcp((host.strip("[]"),), (int(port),))
+    except StartupError as exc:
+        raise StartupError(f"metrics {address}: {exc}") from exc
+    for listener in listeners:
+        logger.info("metrics on http://%s/metrics", listener.address)
+    return listeners
+
+
+def _metrics_server(
+    daemon: Daemon, listeners: Sequence[Listener], reloader: Reloader, feed: Feed
+) -> Companion:
+    # Late: the client library is not for those who want no metrics.
+    from logd.daemon.metrics import MetricsServer
+
+    return MetricsServer(daemon, listeners, reloader, feed)
+
+
+def _tell_ready(manager: ServiceManager, addresses: Sequence[str], outputs: Outputs) -> None:
+    names = ", ".join(worker.output.name for worker in outputs.workers)
+    text = f"ready on {', '.join(addresses)}, writing to {names}, pid {os.getpid()}"
+    logger.info("%s", text)
+    manager.ready(text)
+
+
+def _watch_signals(daemon: Daemon, reloader: Reloader) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop(name: str) -> None:
+        if daemon.stopping.is_set():
+            logger.warning("second signal (%s), stopping at once: %s", name, daemon.left())
+            logging.shutdown()
+            # As after kill -9: what is on disk is whole, and the next start takes up from there.
+            os._exit(1)
+        logger.info("%s, draining", name)
+        daemon.stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, signal.Signals(number).name)
+    loop.add_signal_handler(signal.SIGUSR1, _rotate, daemon)
+    loop.add_signal_handler(signal.SIGHUP, _reload, daemon, reloader)
+
+
+def _rotate(daemon: Daemon) -> None:
+    """SIGUSR1: every output goes on to its next file or table."""
+    logger.info("SIGUSR1, rotating")
+    if daemon.outputs is not None:
+        daemon.outputs.call_each(lambda worker: worker.output.rotate)
+
+
+def _reload(daemon: Daemon, reloader: Reloader) -> None:
+    """SIGHUP: settings are read anew, files are opened again under their names."""
+    logger.info("SIGHUP, reloading")
+    daemon.spawn(reloader.reload_soon())

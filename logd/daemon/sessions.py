@@ -1,0 +1,96 @@
+"""Who is to be told what is durable: the sessions of all clients that take acks.
+
+A session belongs to a client id, not to a connection: after a cut the client comes back on another
+one, and what still waited from the first is acknowledged on the second. All calls come from the
+event loop's thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from logd.outputs.marks import LIMIT
+
+KEEP_UNSEEN_S = 86_400.0
+"""Marks of clients that were not seen for a day may go: no client waits that long to resend."""
+
+MOST_SESSIONS = LIMIT
+"""Beyond so many clients those that are not connected go before their day is over, the one unseen
+for longest first: a peer can open sessions under random ids as fast as it can connect."""
+
+
+class Acknowledged(Protocol):
+    """A connection that can be told how far its session is durable."""
+
+    def send_ack(self, number: int) -> None:
+        """Tell the client that all up to `number` is durable."""
+
+
+class Sessions:
+    """For each client id the highest durable sequence number and the connection to tell."""
+
+    def __init__(self, marks: Mapping[bytes, int], clock: Callable[[], float] = time.time) -> None:
+        now = clock()
+        self._clock = clock
+        self._durable = dict(marks)
+        # In the order in which they were last seen.
+        self._seen = dict.fromkeys(marks, now)
+        self._connections: dict[bytes, Acknowledged] = {}
+
+    def __len__(self) -> int:
+        """How many sessions are connected."""
+        return len(self._connections)
+
+    def opened(self, client: bytes, connection: Acknowledged) -> int:
+        """A client came, or came back; returns what is durable of its records."""
+        self._connections[client] = connection
+        self._see(client)
+        return self._durable.get(client, 0)
+
+    def acknowledged(self, client: bytes) -> int:
+        """What is durable of a client's records."""
+        return self._durable.get(client, 0)
+
+    def closed(self, client: bytes, connection: Acknowledged) -> None:
+        """`connection` is gone; the session goes on where the client came back meanwhile."""
+        if self._connections.get(client) is connection:
+            del self._connections[client]
+            self._see(client)
+            if client not in self._durable:
+                # Nothing of it is stored: there is nothing to remember.
+                del self._seen[client]
+
+    def _see(self, client: bytes) -> None:
+        self._seen.pop(client, None)
+        self._seen[client] = self._clock()
+
+    def durable(self, acks: Mapping[bytes, int]) -> None:
+        """Every output holds these records: client id -> sequence number."""
+        for client, number in acks.items():
+            number = max(number, self._durable.get(client, 0))
+            self._durable[client] = number
+            if client not in self._seen:
+                self._see(client)
+            connection = self._connections.get(client)
+            if connection is not None:
+                connection.send_ack(number)
+
+    def prune(self) -> list[bytes]:
+        """Forget clients that were not seen for a day, or are too many; returns their ids."""
+        oldest = self._clock() - KEEP_UNSEEN_S
+        surplus = len(self._seen) - MOST_SESSIONS
+        gone: list[bytes] = []
+        connected: list[bytes] = []
+        for client, seen in self._seen.items():
+            if seen >= oldest and surplus <= len(gone):
+                break
+            (connected if client in self._connections else gone).append(client)
+        for client in gone:
+            del self._seen[client]
+            self._durable.pop(client, None)
+        for client in connected:
+            # They are seen all the time.
+            self._see(client)
+        return gone

@@ -1,0 +1,133 @@
+"""What an operator sees of the running daemon: one snapshot as plain values, for JSON.
+
+`logd status` prints it; `metrics.py` reads the same counters by itself. Event loop's thread only.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import time
+from collections.abc import Iterable
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from logd import __version__
+from logd.daemon.rates import SPANS_S
+
+if TYPE_CHECKING:
+    from logd.daemon.connection import Connection
+    from logd.daemon.runner import Daemon
+    from logd.outputs.worker import OutputWorker
+
+CONNECTIONS_SHOWN = 20
+MOST_CONNECTIONS_SHOWN = 1000
+
+
+def snapshot(daemon: Daemon, connections: int = CONNECTIONS_SHOWN) -> dict[str, Any]:
+    """The state of the daemon.
+
+    Args:
+        daemon: the daemon.
+        connections: how many connections are listed: those with the most records.
+
+    Returns:
+        See README, `logd status --json`. Times are seconds since the epoch, sizes bytes.
+    """
+    hub = daemon.hub
+    counts = hub.counts
+    rates = {span_s: daemon.rates.over(span_s) for span_s in SPANS_S}
+    return {
+        "version": __version__,
+        "pid": os.getpid(),
+        "state": "running" if daemon.is_ready else "stopping",
+        "started_at": hub.started_at,
+        "uptime_s": time.time() - hub.started_at,
+        "addresses": daemon.addresses,
+        "records": counts.records,
+        "received_bytes": counts.bytes,
+        "frames": counts.frames,
+        "records_per_s": {str(span_s): rate for span_s, (rate, _) in rates.items()},
+        "bytes_per_s": {str(span_s): rate for span_s, (_, rate) in rates.items()},
+        "queue": {
+            "bytes": hub.intake.queued_bytes,
+            "limit_bytes": hub.intake.limit_bytes,
+            "is_full": hub.intake.is_full,
+        },
+        "connections": {
+            "open": len(hub.connections),
+            "accepted": counts.connections,
+            "refused": counts.refused_connections,
+            "sessions": len(hub.sessions),
+            "top": [
+                _connection(daemon, connection)
+                for connection in _busiest(hub.connections, connections)
+            ],
+        },
+        "outputs": [_output(worker) for worker in _workers(daemon)],
+        "lost_by_clients": _losses(daemon),
+        "faults": {
+            "total": counts.faults,
+            "bad_frames": counts.bad_frames,
+            "last": [fault._asdict() for fault in hub.last_faults],
+        },
+        "stuck_s": daemon.stuck_s(),
+    }
+
+
+def _busiest(connections: Iterable[Connection], count: int) -> list[Connection]:
+    return heapq.nlargest(
+        min(count, MOST_CONNECTIONS_SHOWN), connections, key=attrgetter("records")
+    )
+
+
+def _connection(daemon: Daemon, connection: Connection) -> dict[str, Any]:
+    unacknowledged = 0
+    if connection.client is not None:
+        known = max(daemon.sessions.acknowledged(connection.client), connection.first - 1)
+        unacknowledged = max(0, daemon.pipeline.accepted(connection.client) - known)
+    return {
+        "peer": connection.peer,
+        "kind": connection.kind.value,
+        "records": connection.records,
+        "bytes": connection.read_bytes,
+        "unacknowledged": unacknowledged,
+        "queued_bytes": connection.queued_bytes,
+        "open_s": daemon.hub.loop.time() - connection.since,
+    }
+
+
+def _workers(daemon: Daemon) -> list[OutputWorker]:
+    return [] if daemon.outputs is None else daemon.outputs.workers
+
+
+def _output(worker: OutputWorker) -> dict[str, Any]:
+    status, state, lag = worker.output.status(), worker.state, worker.lag()
+    errors = [error for error in (status.last_error, state.last_error) if error is not None]
+    text, when = max(errors, key=lambda error: error[1], default=(None, None))
+    return {
+        "name": status.name,
+        "current": status.current,
+        "lines": status.lines,
+        "size": status.size,
+        "written": status.written,
+        "rotations": status.rotations,
+        "waiting_records": lag.records,
+        "lag_s": lag.seconds,
+        "failing_since": state.failing_since,
+        "retries": state.retries,
+        "last_error": None if text is None else {"text": text, "time": when},
+        "details": status.details,
+    }
+
+
+def _losses(daemon: Daemon) -> dict[str, Any]:
+    losses = daemon.hub.losses
+    last = losses.last
+    return {
+        "records": losses.records,
+        "reports": losses.reports,
+        "last": None
+        if last is None
+        else {"time": last.time, "peer": last.peer, "pid": last.pid, "records": last.records},
+    }

@@ -1,0 +1,136 @@
+"""The last entries of a log and then what comes, without a gap and without a repetition.
+
+A running daemon gives a live feed that says where in the log it begins; the log is read up to
+there. Without a daemon the log itself is looked at again and again. If a feed ends, or its reader
+was too slow for it, the log is read on: all the while a follower of the log passes over as many
+entries as the feed brings, which the log has in the same order, and so stands where to go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from logd.query.entry import Entry
+from logd.query.live import LiveFeed, NoFeed
+from logd.query.places import first_there
+from logd.query.ringfiles import CannotRead
+from logd.query.selection import Selection
+from logd.query.source import Follower, Note, Position, Source
+
+LOOK_EVERY_S = 0.2
+"""How often a log without a daemon is worth a look."""
+
+
+class Following:
+    """Follows a log. First ask for `history`, then `read` again and again; `close` it.
+
+    Args:
+        sources: the places the log is kept in, the preferred one first.
+        selection: which entries are wanted.
+        control: path of the daemon's control socket; None: don't ask the daemon.
+        on_note: told what the user should know.
+
+    Raises:
+        CannotRead: there is neither a daemon nor a log.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        selection: Selection,
+        control: Path | None,
+        on_note: Note,
+    ) -> None:
+        self._selection = selection
+        self._on_note = on_note
+        self._follower: Follower[Any] | None = None
+        self._source: Source | None = None
+        self._start: Position | None = None
+        self._feed = self._open_feed(sources, control) if control is not None else None
+        if self._feed is None:
+            self._source = first_there(sources)
+            self._start = self._source.end()
+        if self._source is not None:
+            self._follower = self._source.follow(selection, self._start, self._note_of_follower)
+
+    def _open_feed(self, sources: Sequence[Source], control: Path) -> LiveFeed | None:
+        try:
+            feed = LiveFeed(control, self._selection)
+        except NoFeed as exc:
+            self._on_note(f"no daemon answers ({exc}): following what it has written")
+            return None
+        self._start = feed.position
+        if self._start is not None:
+            self._source = next((s for s in sources if s.has(self._start)), None)
+        if sources and self._source is None:
+            feed.close()
+            self._on_note(
+                f"the daemon at {control} writes to {feed.output or 'no log that can be read'}: "
+                f"following {sources[0].name}"
+            )
+            return None
+        return feed
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the daemon tells of new entries."""
+        return self._feed is not None
+
+    def fileno(self) -> int | None:
+        """What becomes readable when `read` has something; None: call it every `LOOK_EVERY_S`."""
+        return None if self._feed is None else self._feed.fileno()
+
+    def history(self, count: int) -> list[Entry]:
+        """The last entries before `read`'s first, oldest first."""
+        if not count or self._source is None or self._start is None:
+            return []
+        last = self._source.entries(
+            self._selection, newest_first=True, limit=count, end=self._start
+        )
+        return list(last)[::-1]
+
+    def read(self) -> Sequence[Entry] | None:
+        """New entries that pass, perhaps none of those that came; None where nothing came.
+
+        Raises:
+            CannotRead: the log can't be read, or the feed of a daemon that keeps none has ended.
+        """
+        if self._feed is None:
+            assert self._follower is not None  # noqa: S101 - the one or the other
+            return self._follower.read()
+        entries = self._feed.read()
+        if self._feed.skipped and self._follower is not None:
+            # What came with the word of it is read again, in its order.
+            self._turn_to_log("too slow for the live feed")
+            return ()
+        wanted = [entry for entry in entries if self._selection.matches(entry)]
+        if self._follower is not None:
+            self._follower.pass_over(len(wanted))
+        elif self._feed.skipped:
+            self._on_note(f"{self._feed.skipped} entries left out: they were not taken fast enough")
+            self._feed.skipped = 0
+        if self._feed.has_ended:
+            self._turn_to_log(self._feed.why_ended)
+        return wanted or None
+
+    def _turn_to_log(self, reason: str) -> None:
+        if self._feed is not None:
+            self._feed.close()
+            self._feed = None
+        if self._source is None:
+            raise CannotRead(f"{reason}, and it keeps no log that can be read")
+        self._on_note(f"{reason}: following {self._source.name}")
+
+    def _note_of_follower(self, text: str) -> None:
+        # What the log has lost while the daemon tells it all is of no interest.
+        if self._feed is None:
+            self._on_note(text)
+
+    def close(self) -> None:
+        """Leave the feed, close the log."""
+        if self._feed is not None:
+            self._feed.close()
+        if self._follower is not None:
+            self._follower.close()

@@ -1,0 +1,86 @@
+"""From settings to sources: where the log of a daemon with these settings is kept."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence, Set
+from typing import TYPE_CHECKING
+
+from logd.query.files import FileSource
+from logd.query.ringfiles import CannotRead
+from logd.query.source import Note, Source
+
+if TYPE_CHECKING:
+    from logd.config import Config
+
+logger = logging.getLogger(__name__)
+
+
+def sources_of(
+    config: Config, on_note: Note = logger.warning, *, unset: Set[str] = frozenset()
+) -> list[Source]:
+    """A source for each output of the settings that can be read: files, then databases.
+
+    Args:
+        config: the settings.
+        on_note: see `Source`.
+        unset: names of settings with a value that nobody has set: the daemon may have another,
+            from its command line, so what the files and tables tell themselves goes before it.
+
+    Raises:
+        CannotRead: an address can't be used.
+    """
+    sources: list[Source] = [
+        FileSource(
+            pattern,
+            on_note,
+            naming=None if "naming" in unset else config.naming,
+            count=None if "rotate_count" in unset else config.rotate_count,
+            timestamp=config.timestamp,
+            is_own_format=config.line_format is None,
+        )
+        for pattern in config.file
+    ]
+    if config.db:
+        # Late, as it brings SQLAlchemy.
+        from logd.query.tables import TableSource
+
+        pattern = None if "table_pattern" in unset else config.table_pattern
+        sources += [TableSource(address, on_note, pattern=pattern) for address in config.db]
+    return sources
+
+
+def first_there(sources: Sequence[Source]) -> Source:
+    """The first source with something to read.
+
+    Raises:
+        CannotRead: there is none; says where was looked.
+    """
+    problem = None
+    for source in sources:
+        try:
+            if source.is_there():
+                return source
+        except CannotRead as exc:
+            problem = problem or exc
+    if problem is not None:
+        raise problem
+    names = ", ".join(source.name for source in sources)
+    raise CannotRead(_nothing(names))
+
+
+def _nothing(names: str) -> str:
+    if not names:
+        return "nothing to read: the settings have no file and no database"
+    return f"nothing to read: there is no {names}"
+
+
+def open_source(
+    config: Config, on_note: Note = logger.warning, *, unset: Set[str] = frozenset()
+) -> Source:
+    """The log of a daemon with these settings: of its outputs the first that can be read.
+
+    Raises:
+        CannotRead: there is none.
+    """
+    return first_there(sources_of(config, on_note, unset=unset))
