@@ -1,0 +1,250 @@
+"""`LogdHandler`: the standard `logging` to a server."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from ack_server import AckServer
+
+from logd_client import LogdHandler, LogServerProxy, logging23
+
+LOOPBACK = "127.0.0.1"
+
+
+@pytest.fixture
+def server() -> Iterator[AckServer]:
+    """A server that behaves."""
+    with AckServer() as made:
+        yield made
+
+
+@pytest.fixture
+def logger(server: AckServer) -> Iterator[logging.Logger]:
+    """A logger with a handler to the server."""
+    made = logging.getLogger("shop.cart")
+    made.propagate = False
+    made.setLevel(1)
+    handler = LogdHandler(LOOPBACK, (server.port,))
+    made.addHandler(handler)
+    yield made
+    made.removeHandler(handler)
+    handler.close()
+
+
+def own_handler(logger: logging.Logger) -> LogdHandler:
+    """The handler under test; pytest adds some of its own."""
+    (handler,) = (one for one in logger.handlers if isinstance(one, LogdHandler))
+    return handler
+
+
+def stored(logger: logging.Logger, server: AckServer) -> list[Any]:
+    """All that was logged, once it is stored."""
+    assert own_handler(logger).flush(60)
+    return server.records
+
+
+def test_a_record_arrives_whole(logger: logging.Logger, server: AckServer) -> None:
+    """Text with its arguments, category, place, thread and logger are in the record."""
+    logger.error("order %d of %s", 5, "ann")
+    line = sys._getframe().f_lineno - 1
+    ((msgid, when, msg, context, special),) = stored(logger, server)
+    assert (msgid, msg, special) == (1, "order 5 of ann", {"logger": "shop.cart"})
+    pid, tid, threadname, cat, path, tblen, cfunc = context
+    assert (cat, path, tblen) == ("E", ((__file__, line),), 0)
+    assert cfunc == "test_a_record_arrives_whole"
+    assert threadname == "MainThread"
+    assert min(pid, tid, when) > 0
+
+
+def test_the_root_logger_has_no_item(server: AckServer) -> None:
+    """Records of the root logger carry no name."""
+    handler = LogdHandler(LOOPBACK, (server.port,))
+    handler.handle(logging.makeLogRecord({"name": "root", "msg": "m", "levelno": 20}))
+    assert handler.flush(60)
+    assert server.records[0][4] == {}
+    handler.close()
+
+
+def test_levels_become_categories(
+    logger: logging.Logger, server: AckServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Standard levels map by LEVELMAP; others to the next lower one, with their name as item."""
+    for _ in range(2):
+        for level in (50, 40, 30, 20, 10, 35):
+            logger.log(level, "m")
+    records = stored(logger, server)
+    assert [record[3][3] for record in records] == ["C", "E", "W", "I", "D", "W"] * 2
+    assert [record[4].get("level") for record in records] == [None] * 5 + ["Level 35"] + [
+        None
+    ] * 5 + ["Level 35"]
+    for cat in "xy":
+        monkeypatch.setitem(logging23.LEVELMAP, logging.ERROR, cat)
+        logger.error("m")
+    assert [record[3][3] for record in stored(logger, server)[-2:]] == ["x", "y"]
+
+
+def test_exceptions_and_stacks_follow_the_message(
+    logger: logging.Logger, server: AckServer
+) -> None:
+    """Exception and stack texts are part of the message; an exception is formatted once."""
+    try:
+        raise KeyError("gone")
+    except KeyError:
+        logger.exception("failed", stack_info=True)
+        logger.warning("no text", exc_info=True)
+    first, second = (record[2] for record in stored(logger, server))
+    assert first.startswith("failed\nTraceback")
+    assert "KeyError: 'gone'\nStack (most recent call last)" in first
+    assert second.startswith("no text\nTraceback")
+
+
+def test_extras_become_special_items(logger: logging.Logger, server: AckServer) -> None:
+    """Scalars stay what they are, all else becomes JSON text of bounded length."""
+    loop: list[Any] = []
+    loop.append(loop)
+    logger.info(
+        "m",
+        extra={
+            "user": "ann",
+            "n": 3,
+            "ok": True,
+            "rate": 0.5,
+            "none": None,
+            "cart": {"a": [1, "\u00e4"]},
+            "long": ["x" * 20_000],
+            "loop": loop,
+            "thing": object,
+        },
+    )
+    special = stored(logger, server)[0][4]
+    assert special.pop("long").endswith("characters]")
+    assert special == {
+        "logger": "shop.cart",
+        "user": "ann",
+        "n": 3,
+        "ok": True,
+        "rate": 0.5,
+        "none": None,
+        "cart": '{"a": [1, "\u00e4"]}',
+        "loop": "[[...]]",
+        "thing": "\"<class 'object'>\"",
+    }
+
+
+def test_a_formatter_makes_the_text(logger: logging.Logger, server: AckServer) -> None:
+    """With a formatter the message is what it returns."""
+    own_handler(logger).setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logger.warning("%s!", "m")
+    assert stored(logger, server)[0][2] == "WARNING: m!"
+
+
+def test_other_handlers_attributes_are_no_extras(logger: logging.Logger, server: AckServer) -> None:
+    """What another handler's formatter left in the record is not taken for an extra."""
+    record = logging.makeLogRecord({"name": "n", "msg": "m", "levelno": 20})
+    logging.Formatter("%(asctime)s %(message)s").format(record)
+    own_handler(logger).handle(record)
+    assert stored(logger, server)[0][4] == {"logger": "n"}
+
+
+def test_filters_and_levels_apply(logger: logging.Logger, server: AckServer) -> None:
+    """The handler's own level and filters decide as for every handler."""
+    handler = own_handler(logger)
+    handler.setLevel(logging.WARNING)
+    handler.addFilter(lambda record: "secret" not in record.getMessage())
+    logger.info("low")
+    logger.error("secret")
+    logger.error("shown")
+    assert [record[2] for record in stored(logger, server)] == ["shown"]
+
+
+def test_bad_arguments_are_reported_as_logging_does(
+    logger: logging.Logger, server: AckServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A message that does not fit its arguments does not reach the app as an error."""
+    own_handler(logger).handle(logging.makeLogRecord({"msg": "%d", "args": ("text",)}))
+    logger.error("next")
+    assert [record[2] for record in stored(logger, server)] == ["next"]
+    assert "--- Logging error ---" in capsys.readouterr().err
+
+
+def test_messages_may_be_any_object(logger: logging.Logger, server: AckServer) -> None:
+    """A message that is no text is logged as its text."""
+    logger.error({"a": 1})
+    assert stored(logger, server)[0][2] == "{'a': 1}"
+
+
+def test_it_is_made_by_dictconfig(server: AckServer) -> None:
+    """`logging.config.dictConfig` makes it, with settings of the connection."""
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "handlers": {
+                "logd": {
+                    "class": "logd_client.LogdHandler",
+                    "level": "INFO",
+                    "host": LOOPBACK,
+                    "ports": [server.port],
+                    "when_full": "drop",
+                }
+            },
+            "loggers": {"configured": {"handlers": ["logd"], "level": "DEBUG"}},
+        }
+    )
+    logger = logging.getLogger("configured")
+    logger.debug("low")
+    logger.info("high")
+    assert [record[2] for record in stored(logger, server)] == ["high"]
+    handler = own_handler(logger)
+    logger.removeHandler(handler)
+    handler.close()
+
+
+def test_a_proxy_may_be_shared(server: AckServer) -> None:
+    """A handler with a given proxy uses it, leaves it open, and allows no other settings."""
+    proxy = LogServerProxy(LOOPBACK, (server.port,))
+    for _ in range(2):
+        handler = LogdHandler(server=proxy)
+        handler.handle(logging.makeLogRecord({"msg": "m"}))
+        handler.close()
+    assert proxy.flush(60)
+    assert len(server.records) == 2
+    with pytest.raises(TypeError, match="spool can have no effect"):
+        LogdHandler(server=proxy, spool="x")
+    proxy.close()
+
+
+def test_many_places_do_not_grow_memory(server: AckServer) -> None:
+    """Places and logger names that a handler knows are bounded."""
+    handler = LogdHandler(LOOPBACK, (server.port,))
+    for n in range(10_000):
+        handler.handle(
+            logging.makeLogRecord({"name": f"n{n}", "msg": "m", "lineno": n, "levelno": 20})
+        )
+    assert len(handler._contexts) <= 4096
+    assert len(handler._names) <= 4096
+    assert handler.flush(60)
+    assert len(server.records) == 10_000
+    assert server.records[-1][4] == {"logger": "n9999"}
+    handler.close()
+
+
+@pytest.mark.parametrize("created", [float("nan"), -5.0, 1e15])
+def test_odd_records_harm_no_others(
+    logger: logging.Logger, server: AckServer, created: float
+) -> None:
+    """A record with an impossible time or place arrives with possible ones."""
+    logger.error("before")
+    odd = {"msg": "odd", "created": created, "lineno": None, "process": 10**30, "levelno": 20}
+    own_handler(logger).handle(logging.makeLogRecord(odd))
+    logger.error("after")
+    records = stored(logger, server)
+    assert [record[2] for record in records] == ["before", "odd", "after"]
+    assert 1e9 < records[1][1] < 1e10
+    assert records[1][3][0] == 0
+    assert records[1][3][4] == (("", 0),)

@@ -1,0 +1,339 @@
+"""`Log` as documented, with a server in the same process."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+from typing import Any
+
+import pytest
+
+import logd_client
+from logd_client import Log
+from logd_client.callpath import CallSites
+from logd_client.log import message_ids
+
+
+class ListServer:
+    """What `Log` needs of a server: keeps the 11-tuples."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[Any, ...]] = []
+        self.clients = 0
+
+    def addClient(self) -> None:
+        self.clients += 1
+
+    def log(self, jobdata: tuple[Any, ...]) -> None:
+        self.jobs.append(jobdata)
+
+    @property
+    def last(self) -> dict[str, Any]:
+        names = ["msgid", "pid", "tid", "threadname", "ts", "msg", "cat", "path", "tblen"]
+        names += ["cfunc", "special"]
+        return dict(zip(names, self.jobs[-1]))
+
+
+class Broken(ListServer):
+    def log(self, jobdata: tuple[Any, ...]) -> None:
+        raise OSError("broken")
+
+
+def make(**kwargs: Any) -> tuple[Log, ListServer]:
+    """A log with a server that keeps all."""
+    server = ListServer()
+    return Log(server, **kwargs), server
+
+
+def test_face_has_the_documented_names() -> None:
+    """`__all__` names what exists, and the version is there."""
+    assert logd_client.__version__ == "1.0.0"
+    for name in logd_client.__all__:
+        assert hasattr(logd_client, name)
+
+
+def test_call_makes_a_job_of_eleven() -> None:
+    """A call gives the server the 11-tuple, with the caller's place and the time."""
+    log, server = make()
+    assert server.clients == 1
+    line = sys._getframe().f_lineno + 1
+    assert log("hello", "E") == 1
+    job = server.last
+    assert len(server.jobs[0]) == 11
+    assert (job["msg"], job["cat"], job["special"]) == ("hello", "E", {})
+    assert job["path"] == ((__file__, line),)
+    assert job["cfunc"] == "test_call_makes_a_job_of_eleven"
+    assert job["threadname"] == threading.current_thread().name
+    assert job["tid"] == threading.get_ident()
+    assert isinstance(job["ts"], float)
+
+
+def test_message_ids_count_from_one_and_go_back() -> None:
+    """Ids go back to 1 where the next one would be `msgCountLimit`."""
+    log, _ = make(msgCountLimit=4)
+    assert [log("m") for _ in range(7)] == [1, 2, 3, 1, 2, 3, 1]
+    log, _ = make(msgCountLimit=2)
+    assert [log("m") for _ in range(3)] == [1, 1, 1]
+    with pytest.raises(ValueError, match="at least 2"):
+        make(msgCountLimit=1)
+    ids = message_ids(1000000)
+    for expected in range(1, 1000000):
+        assert next(ids) == expected
+    assert next(ids) == 1
+
+
+def test_switched_off_log_logs_nothing() -> None:
+    """`off` makes calls return None, `on` ends that, `repr` shows which."""
+    log, server = make(name="mine")
+    assert repr(log) == "mine(on)"
+    log.off()
+    assert repr(log) == "mine(Off)"
+    assert log("m") is None
+    assert log.submit("m").cancelled()
+    log.on()
+    assert log("m") == 1
+    assert len(server.jobs) == 1
+
+
+def test_categories_are_enabled_or_disabled() -> None:
+    """`catsEnable` lets only its categories through, `catsDisable` all but its own."""
+    log, server = make(catsEnable=["E", ""])
+    assert [log("m", cat) for cat in ("E", "W", "")] == [1, None, 2]
+    log, server = make(catsDisable=("E",))
+    assert [log("m", cat) for cat in ("E", "W", "")] == [None, 1, 2]
+    assert log.submit("m", "E").cancelled()
+    assert len(server.jobs) == 2
+    log, server = make(catsEnable=())
+    assert log("m") is None
+    assert log.submit("m").cancelled()
+
+
+def test_wrong_categories_are_errors() -> None:
+    """A plain string, or both arguments at once, is an error that says so."""
+    with pytest.raises(TypeError, match="catsEnable 'EW'"):
+        make(catsEnable="EW")
+    with pytest.raises(TypeError, match="catsDisable 'E'"):
+        make(catsDisable="E")
+    with pytest.raises(ValueError, match="both are given"):
+        make(catsEnable=["E"], catsDisable=["W"])
+
+
+def test_special_items_are_merged_by_precedence() -> None:
+    """Keyword wins over special, special over sticked; no dict of the caller is changed."""
+    log, server = make()
+    sticked, special = {"a": 1, "b": 1, "c": 1}, {"b": 2, "c": 2}
+    log.set_sticked_items(sticked)
+    with pytest.warns(DeprecationWarning, match="special=") as caught:
+        log("m", special=special, c=3)
+    assert caught[0].filename == __file__
+    assert server.last["special"] == {"a": 1, "b": 2, "c": 3}
+    assert (sticked, special) == ({"a": 1, "b": 1, "c": 1}, {"b": 2, "c": 2})
+    sticked["z"] = 9
+    log("m")
+    assert server.last["special"] == {"a": 1, "b": 1, "c": 1}
+    log.set_sticked_items({})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        log("m")
+    assert server.last["special"] == {}
+
+
+def test_error_handlers() -> None:
+    """None lets the app have the error, an object gets it, and the call returns None."""
+    with pytest.raises(OSError, match="broken"):
+        Log(Broken())("m")
+    caught: list[BaseException] = []
+
+    class Handler:
+        def handleException(self, e: BaseException) -> None:
+            caught.append(e)
+
+    assert Log(Broken(), errorHandler=Handler())("m") is None
+    assert str(caught[0]) == "broken"
+    assert isinstance(Log(Broken()).submit("m").exception(), OSError)
+
+
+@pytest.mark.parametrize("choice", ["stderr", "STDERR", "stdout", "Silent"])
+def test_named_error_handlers(choice: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The names in any case print one line or nothing."""
+    assert Log(Broken(), errorHandler=choice)("m") is None
+    out, err = capsys.readouterr()
+    expected = "logd: OSError: broken\n"
+    assert out == (expected if choice == "stdout" else "")
+    assert err == (expected if choice.lower() == "stderr" else "")
+
+
+@pytest.mark.parametrize("choice", ["", "std", 5, object()])
+def test_other_error_handlers_are_type_errors(choice: Any) -> None:
+    """Any other string or object is refused at once."""
+    with pytest.raises(TypeError, match="errorHandler"):
+        make(errorHandler=choice)
+
+
+def test_closed_stderr_is_no_further_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The printing handlers do nothing where there is no usable stream."""
+    log = Log(Broken(), errorHandler="stderr")
+    monkeypatch.setattr(sys, "stderr", None)
+    assert log("m") is None
+    closed = open("/dev/null", "w")  # noqa: PTH123, SIM115
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    assert log("m") is None
+
+
+def test_stack_lines_up_to_the_maximum() -> None:
+    """`stackMax` limits the path; 0 leaves it empty but names the calling function."""
+
+    def inner(log: Log) -> None:
+        log("m")
+
+    def outer(log: Log) -> None:
+        inner(log)
+
+    log, server = make(stackMax=2)
+    outer(log)
+    assert [name for name, _ in server.last["path"]] == [__file__] * 2
+    assert server.last["cfunc"] == "inner"
+    log, server = make(stackMax=0)
+    outer(log)
+    assert server.last["path"] == ()
+    assert server.last["cfunc"] == "inner"
+    log, server = make(stackMax=1000)
+    outer(log)
+    assert len(server.last["path"]) == server.last["tblen"] > 10
+
+
+def test_path_is_right_at_every_repetition() -> None:
+    """Cached places differ by line, by caller and by depth of the stack."""
+    log, server = make(stackMax=2)
+
+    def leaf() -> None:
+        log("a")
+        log("b")
+
+    def middle(depth: int) -> None:
+        if depth:
+            middle(depth - 1)
+        else:
+            leaf()
+
+    for _ in range(3):
+        seen = []
+        for depth in (0, 3, 1, 0):
+            middle(depth)
+            seen.append([(job[7], job[8]) for job in server.jobs[-2:]])
+        (path_a, depth_a), (path_b, depth_b) = seen[0]
+        assert depth_a == depth_b
+        assert path_b[0] == (__file__, path_a[0][1] + 1)
+        assert path_b[1] == path_a[1]
+        assert [s[0][1] - depth_a for s in seen] == [0, 3, 1, 0]
+        assert seen[1][0][0] == path_a
+        assert seen[3] == seen[0]
+
+
+def test_code_that_is_gone_never_lends_its_place() -> None:
+    """Functions made and dropped one after the other keep their own lines in the path."""
+    log, server = make(stackMax=1)
+    for n in range(200):
+        namespace: dict[str, Any] = {"log": log}
+        exec(compile("\n" * n + "def f(): log('m')", f"file{n}", "exec"), namespace)
+        namespace["f"]()
+        assert server.last["path"] == ((f"file{n}", n + 1),)
+
+
+def test_many_places_do_not_grow_memory() -> None:
+    """The places known per thread are bounded."""
+    sites = CallSites(1)
+    for n in range(10000):
+        sites.find(0, str(n))
+    assert len(sites._local.here.sites) <= 4096
+
+
+def test_trace_depth_and_offset_skip_callers() -> None:
+    """A wrapper hides itself by `traceDepth`, all calls by `traceOffset`."""
+
+    def wrapper(log: Log, depth: int) -> None:
+        log("m", traceDepth=depth)
+
+    log, server = make()
+    wrapper(log, 2)
+    line = sys._getframe().f_lineno - 1
+    assert server.last["path"] == ((__file__, line),)
+    assert server.last["cfunc"] == "test_trace_depth_and_offset_skip_callers"
+    wrapper(log, 1)
+    assert server.last["cfunc"] == "wrapper"
+    wrapper(log, 0)
+    assert server.last["cfunc"] == "wrapper"
+    log, server = make(traceOffset=1)
+    wrapper(log, 1)
+    assert server.last["cfunc"] == "test_trace_depth_and_offset_skip_callers"
+
+
+@pytest.mark.parametrize("depth", [200, 10**6])
+def test_too_high_trace_depth_is_adjusted(depth: int) -> None:
+    """A depth beyond the stack gives the outermost caller, never an error."""
+    log, server = make(stackMax=3)
+    assert log("m", traceDepth=depth) == 1
+    assert len(server.last["path"]) == 1
+    log, server = make(traceOffset=depth)
+    assert log("m") == 1
+
+
+def test_excluded_files_are_hidden() -> None:
+    """Where `seFilesExclude` is true, (None, None) stands in the path."""
+    log, server = make(stackMax=3, seFilesExclude=lambda name: name == __file__)
+    log("m")
+    assert server.last["path"][0] == (None, None)
+    assert server.last["path"][1][0] is not None
+
+
+def test_without_stack_nothing_is_read() -> None:
+    """`extractStack=False` gives an empty path, depth 0 and no function."""
+    log, server = make(extractStack=False, stackMax=5)
+    log("m", "E", traceDepth=50)
+    job = server.last
+    assert (job["path"], job["tblen"], job["cfunc"], job["cat"]) == ((), 0, "", "E")
+
+
+@pytest.mark.parametrize("extract", [True, False])
+def test_thread_names_follow(extract: bool) -> None:
+    """Each thread logs under its own name, also after the name was changed."""
+    log, server = make(extractStack=extract)
+
+    def work() -> None:
+        for name in ("first", "second", "first"):
+            threading.current_thread().name = name
+            log("m")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    log("m")
+    assert [job[3] for job in server.jobs[:3]] == ["first", "second", "first"]
+    assert server.last["threadname"] != "first"
+    assert server.jobs[0][2] != server.last["tid"]
+
+
+def test_messages_become_text() -> None:
+    """Objects are logged as their `str`, bytes as UTF-8, subclasses as exact str."""
+
+    class Text(str):
+        __slots__ = ()
+
+    log, server = make()
+    for message, text in ((5, "5"), (None, "None"), (b"\xc3\xa4\xff", "ä\\xff"), (Text("t"), "t")):
+        log(message)
+        assert server.last["msg"] == text
+        assert type(server.last["msg"]) is str
+
+
+def test_local_servers_have_stored_when_the_call_returns() -> None:
+    """`flush`, `close` and futures are true at once where the server is in the same process."""
+    log, server = make()
+    assert log.submit("m", special={"a": 1}).result(0) == 0
+    assert server.last["special"] == {"a": 1}
+    assert log.flush(0)
+    assert log.close()
+    assert log("m", sync=True) == 2
+    assert log.server is server

@@ -1,0 +1,87 @@
+"""`python -m tests.bench`: all benchmarks, one table. See README.md beside this file."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.bench import (
+    databases,
+    latency,
+    many_connections,
+    one_call,
+    overload,
+    rotation,
+    startup,
+    text_files,
+)
+from tests.bench.results import Row, Settings, as_json, progress, table
+
+BENCHMARKS: dict[str, Callable[[Settings], Iterator[Row]]] = {
+    "batches": text_files.batches,
+    "frames": text_files.frames,
+    "databases": databases.databases,
+    "one_call": one_call.one_call,
+    "connections": many_connections.many_connections,
+    "latency": latency.latency,
+    "overload": overload.overload,
+    "startup": startup.startup,
+    "rotation": rotation.rotation,
+}
+
+
+def main() -> int:
+    """Run what was asked for; the exit status is 0 also where goals are missed."""
+    options = _parser().parse_args()
+    # Servers, folders and databases go on every way out.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    settings = Settings(
+        options.size,
+        options.rounds or {"full": 3, "quick": 1}.get(options.size, 1),
+        options.soak,
+    )
+    rows: list[Row] = []
+    for name in options.only or BENCHMARKS:
+        started = time.monotonic()
+        progress(name)
+        rows += BENCHMARKS[name](settings)
+        progress(f"{name}: {time.monotonic() - started:.0f} s")
+    sys.stdout.write(table(rows))
+    if options.json:
+        options.json.write_text(as_json(rows))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    sizes = parser.add_mutually_exclusive_group()
+    sizes.add_argument(
+        "--quick",
+        dest="size",
+        action="store_const",
+        const="quick",
+        default="full",
+        help="less of everything, one round: under a minute",
+    )
+    sizes.add_argument(
+        "--smoke",
+        dest="size",
+        action="store_const",
+        const="smoke",
+        help="next to nothing, to see that the benchmarks work; the figures mean nothing",
+    )
+    parser.add_argument(
+        "--only", action="append", choices=BENCHMARKS, help="this benchmark; may be repeated"
+    )
+    parser.add_argument("--rounds", type=int, help="turns of each contender (3; quick: 1)")
+    parser.add_argument("--soak", type=int, metavar="SECONDS", help="how long overload lasts")
+    parser.add_argument("--json", type=Path, help="write the rows to this file, too")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""`python -m tests.chaos`: everything that can go wrong, for longer than a test suite may take.
+
+Prints the seed first: `--seed` with it repeats the choices of a run (not the timing of processes).
+Ends with status 1 where the oracle found a fault.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.chaos import scenarios
+from tests.chaos.oracle import Verdict
+
+Scenario = Callable[[Path, int], Verdict]
+
+
+@contextmanager
+def small_disk(folder: Path, size: str = "64m") -> Iterator[Path]:
+    """A file system of its own, so small that it can be filled; needs root."""
+    disk = folder / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], check=True)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def _full_disk(count: int) -> Scenario:
+    def run(folder: Path, seed: int) -> Verdict:
+        with small_disk(folder) as disk:
+            return scenarios.full_disk(disk, seed, count)
+
+    return run
+
+
+def _kills(kind: str, count: int, sync: str = "batch") -> Scenario:
+    return lambda folder, seed: scenarios.kills(kind, folder, seed, count, sync=sync)
+
+
+def _fail_point(kind: str, name: str) -> Scenario:
+    return lambda folder, seed: scenarios.fail_point(kind, name, folder, seed)
+
+
+def plan(kills: int) -> dict[str, Scenario]:
+    """All scenarios by name, in the order they are run."""
+    found: dict[str, Scenario] = {
+        f"{kills} kills, files": _kills("files", kills),
+        f"{kills} kills, files, sync none": _kills("files", kills, "none"),
+        f"{kills} kills, sqlite": _kills("sqlite", kills),
+        f"{kills} kills, postgresql": _kills("postgresql", kills),
+        f"{kills * 3} cuts": lambda folder, seed: scenarios.cuts("files", folder, seed, kills * 3),
+        "postgresql restarted": lambda folder, seed: scenarios.database_restarts(folder, seed, 3),
+        "disk full": _full_disk(5),
+        "stop without database": scenarios.stop_without_database,
+        "dead apps": lambda folder, seed: scenarios.dead_apps(folder, seed, 20),
+    }
+    for kind, names in scenarios.FAIL_POINTS.items():
+        found |= {f"{kind}: {name}": _fail_point(kind, name) for name in names}
+    return found
+
+
+def main() -> int:
+    """Run the scenarios; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    parser.add_argument("--kills", type=int, default=100, help="SIGKILLs for each output")
+    parser.add_argument("--only", help="scenarios whose name contains this")
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)
+    faults = 0
+    for name, scenario in plan(options.kills).items():
+        if options.only and options.only not in name:
+            continue
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="logd-chaos-") as folder:
+            verdict = scenario(Path(folder), options.seed)
+        faults += not verdict.is_good
+        print(f"{name} ({time.monotonic() - started:.0f} s): {verdict}", flush=True)
+    print("all promises kept" if not faults else f"{faults} scenarios with faults")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

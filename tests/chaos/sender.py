@@ -1,0 +1,99 @@
+"""A sender in a process of its own: numbered records at full speed till its standard input closes.
+
+Each record says which sender wrote it, its number, and a checksum of both with a text of varying
+length, so that the oracle sees what is missing, repeated, out of order or changed by a byte.
+
+    python sender.py NUMBER PORT [--spool DIR] [--records N] [--die]
+
+When it is told to stop it waits until all is acknowledged and prints how many records it sent;
+with `--die` it ends by SIGKILL right after its last log call instead. With `--adopt` it stays until
+the spools of processes that died are delivered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import select
+import signal
+import sys
+import time
+import zlib
+from pathlib import Path
+
+from logd_client import Log
+from logd_client.socketclient import createClientLog
+
+LOOK_EVERY = 50
+FILLER = "all work and no play makes a dull log "
+
+
+def text_of(sender: int, number: int) -> str:
+    """The text of a record."""
+    body = f"sender {sender} record {number} {FILLER[: number * 7 % len(FILLER)]}"
+    return f"{body}crc {zlib.crc32(body.encode()):08x}"
+
+
+def is_told_to_stop() -> bool:
+    """Whether standard input was closed."""
+    return bool(select.select([sys.stdin], [], [], 0)[0])
+
+
+def send(log: Log, sender: int, records: int | None, first: int, flush_every: int | None) -> int:
+    """Send till told to stop, or `records` of them; returns the number after the last one."""
+    for number in itertools.count(first):
+        if number - first == records:
+            return number
+        if number % LOOK_EVERY == 0 and records is None and is_told_to_stop():
+            return number
+        if flush_every is not None and number % flush_every == 0:
+            log.flush(60.0)
+        if log(text_of(sender, number), "EWID"[number % 4]) is None:
+            raise SystemExit(f"record {number} of sender {sender} was not taken")
+    raise AssertionError("count() never ends")
+
+
+def wait_for_leftovers(spool: Path, timeout_s: float) -> None:
+    """Return when no spool but that of this process is left."""
+    deadline = time.monotonic() + timeout_s
+    while len(list(spool.iterdir())) > 1:
+        if time.monotonic() > deadline:
+            raise SystemExit(f"spools are left: {sorted(spool.iterdir())}")
+        time.sleep(0.01)
+
+
+def main() -> None:
+    """Send, wait, tell."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("number", type=int)
+    parser.add_argument("port", type=int)
+    parser.add_argument("--spool")
+    parser.add_argument("--records", type=int)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--flush-every", type=int)
+    parser.add_argument("--die", action="store_true")
+    parser.add_argument("--adopt", action="store_true")
+    parser.add_argument("--flush-s", type=float, default=90.0)
+    parser.add_argument("--buffer-bytes", type=int, default=8 << 20)
+    options = parser.parse_args()
+    log = createClientLog(
+        "127.0.0.1",
+        (options.port,),
+        stackMax=2,
+        spool=options.spool,
+        buffer_bytes=options.buffer_bytes,
+        block_timeout_s=120.0,
+    )
+    end = send(log, options.number, options.records, options.first, options.flush_every)
+    if options.die:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if options.adopt:
+        wait_for_leftovers(Path(options.spool), options.flush_s)
+    if not log.flush(options.flush_s):
+        raise SystemExit(f"sender {options.number}: not all acknowledged in {options.flush_s} s")
+    print(end, flush=True)
+
+
+if __name__ == "__main__":
+    main()

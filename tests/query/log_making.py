@@ -1,0 +1,90 @@
+"""Logs for the tests of readers: written by the real outputs, a record at a time or in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from logd.batch import Batch, Context
+from logd.filenames import ShortNames
+from logd.outputs.files import FileOutput
+from logd.policy import Retention, RotationPolicy
+from logd.timestamps import DEFAULT_FORMAT, Timestamps
+from tests.outputs.output_making import make_settings
+
+START = 1_790_000_400.0
+"""A moment in the past, at the beginning of a minute; record n is n seconds later."""
+
+PATH = (("/srv/shop/views.py", 42), ("/srv/shop/urls.py", 10))
+
+
+def record(
+    number: int,
+    *,
+    cat: str = "I",
+    msg: str | None = None,
+    pid: int = 4711,
+    peer: str = "",
+    special: Mapping[str, Any] | None = None,
+    path: Any = PATH,
+    time: float | None = None,
+    timestamp: str | None = DEFAULT_FORMAT,
+) -> Batch:
+    """A batch of one record, "record NUMBER" unless told otherwise."""
+    moment = START + number if time is None else time
+    return Batch(
+        [Context(pid, 9, "MainThread", cat, path, 7, "charge")],
+        bytes(1),
+        [number],
+        [moment],
+        [f"record {number}" if msg is None else msg],
+        {0: special} if special else None,
+        peer=peer,
+        ts=Timestamps(timestamp).texts([moment]),
+        formatter=ShortNames(),
+    )
+
+
+def records(first: int, last: int, **more: Any) -> list[Batch]:
+    """Records first to last."""
+    return [record(number, **more) for number in range(first, last + 1)]
+
+
+@contextmanager
+def log_files(pattern: Path, *, lines: int | None = None, **more: Any) -> Iterator[FileOutput]:
+    """An open output to files; `lines` a file, `count` files."""
+    settings = make_settings(
+        pattern.parent,
+        rotation=RotationPolicy(lines=lines),
+        retention=Retention(count=more.pop("count", 10)),
+        durable=False,
+        **more,
+    )
+    output = FileOutput(str(pattern), settings)
+    output.open()
+    try:
+        yield output
+    finally:
+        output.close()
+
+
+def write_log(pattern: Path, batches: Sequence[Batch], **more: Any) -> None:
+    """Write a log, wait for compression, close it."""
+    with log_files(pattern, **more) as output:
+        for batch in batches:
+            output.write([batch])
+        assert output.wait_idle(60)
+
+
+def numbers(entries: Any) -> list[int]:
+    """The message ids."""
+    return [entry.msgid for entry in entries]
+
+
+class Notes(list[str]):
+    """Collects what readers are told."""
+
+    def __call__(self, text: str) -> None:
+        self.append(text)

@@ -1,0 +1,79 @@
+"""Counts ready to be shown."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from logd.query.files import FileSource
+from logd.query.selection import Selection
+from logd.query.summaries import count, count_by
+from tests.query.log_making import Notes, record, write_log
+
+HOUR = 3600.0
+
+
+@pytest.fixture
+def berlin() -> Iterator[None]:
+    """The local zone is Berlin's."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = "Europe/Berlin"
+    time.tzset()
+    yield
+    if before is None:
+        del os.environ["TZ"]
+    else:
+        os.environ["TZ"] = before
+    time.tzset()
+
+
+def source_of(folder: Path, *times: float) -> FileSource:
+    """A log with a record for each time."""
+    write_log(
+        folder / "app_%d.log",
+        [record(number, time=moment, cat="EI"[number % 2]) for number, moment in enumerate(times)],
+    )
+    return FileSource(str(folder / "app_%d.log"), Notes())
+
+
+@pytest.mark.usefixtures("berlin")
+def test_hours(tmp_path: Path) -> None:
+    """Hours are the local ones, in their order; those without an entry are there with 0."""
+    source = source_of(tmp_path, *(1_790_000_400.0 + offset for offset in (3 * HOUR, 0, 60)))
+    assert count_by(source, Selection(), "hour") == [
+        ("2026-09-21 16:00", 2),
+        ("2026-09-21 17:00", 0),
+        ("2026-09-21 18:00", 0),
+        ("2026-09-21 19:00", 1),
+    ]
+
+
+@pytest.mark.usefixtures("berlin")
+def test_an_hour_that_comes_twice(tmp_path: Path) -> None:
+    """When clocks are set back, the offset tells two hours of one name apart."""
+    first = 1_761_435_000.0  # 2025-10-26 01:30 in summer time
+    source = source_of(tmp_path, *(first + hour * HOUR for hour in (0, 1, 2)))
+    assert [item.label for item in count_by(source, Selection(), "hour")] == [
+        "2025-10-26 01:00 +0200",
+        "2025-10-26 02:00 +0200",
+        "2025-10-26 02:00 +0100",
+    ]
+
+
+def test_a_long_pause(tmp_path: Path) -> None:
+    """A year without an entry is not shown hour by hour."""
+    source = source_of(tmp_path, 1_700_000_000.0, 1_750_000_000.0)
+    assert len(count_by(source, Selection(), "hour")) == 2
+
+
+def test_most_frequent_first(tmp_path: Path) -> None:
+    """All but hours are ordered by how many there are; what is empty is shown as a dash."""
+    source = source_of(tmp_path, *[1_790_000_400.0] * 5)
+    assert count_by(source, Selection(), "cat") == [("E", 3), ("I", 2)]
+    assert count_by(source, Selection(), "host") == [("-", 5)]
+    assert count_by(source, Selection(), "site") == [("views.py(42)", 5)]
+    assert count(source, Selection(cats=frozenset("I"))) == 2

@@ -1,0 +1,463 @@
+"""The documented writer to database tables, against real databases."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Column, Integer, Table, event, select
+
+from logd import dbwriter_sa
+from logd.batch import Batch
+from logd.dbwriter_sa import (
+    DBConfig,
+    DBLogWriter,
+    createLocalLog,
+    createRotatingServer,
+    default_format_dict,
+)
+from logd.job import MsgJob
+from logd.server import ColumnConfigurationMismatch, LogServer
+from logd.textwriter import WriterClosed
+from tests.conftest import Database
+
+
+def make_job(number: int = 1, **changes: Any) -> MsgJob:
+    """A job whose message tells its number."""
+    values: dict[str, Any] = {
+        "msgid": number,
+        "pid": 4711,
+        "tid": 17,
+        "threadname": "MainThread",
+        "ts": "11:10.00;123",
+        "msg": f"message {number}",
+        "cat": "E",
+        "path": (("/srv/views.py", 42), ("/srv/urls.py", 10)),
+        "tblen": 9,
+        "cfunc": "pay",
+        "special": {},
+        "formatter": None,
+        "time": 1_790_000_000.0,
+    }
+    return MsgJob(**{**values, **changes})
+
+
+class Writers:
+    """Makes writers and servers and closes their writers after the test."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._made: list[Any] = []
+        self.observed: list[str] = []
+
+    def writer(self, number: int = 0, **config: Any) -> DBLogWriter:
+        """A writer to a table of the test."""
+        format_dict = config.pop("format_dict", None)
+        name = self.database.pattern % number
+        writer = DBLogWriter(DBConfig(self.database.url, name, **config), format_dict)
+        self._made.append(writer)
+        return writer
+
+    def server(self, rotate_count: int, line_min: int | None, **settings: Any) -> LogServer:
+        """A server that rotates tables of the test."""
+        settings.setdefault("tableNamePattern", self.database.pattern)
+        server = createRotatingServer(self.database.url, rotate_count, line_min, **settings)
+        self._made.append(server.writer)
+        return server
+
+    def local_log(self, rotate_count: int, line_min: int | None, **settings: Any) -> Any:
+        """A local log into tables of the test."""
+        settings.setdefault("tableNamePattern", self.database.pattern)
+        return createLocalLog(
+            self.database.url, rotate_count, line_min, observers=[self._observe], **settings
+        )
+
+    def _observe(self, history: list[MsgJob], writer: Any) -> None:
+        """Note what a local log wrote, and its writer, to close it."""
+        self.observed.append(history[-1].msg)
+        if writer not in self._made:
+            self._made.append(writer)
+
+    def messages(self, number: int = 0) -> list[str]:
+        """The messages in one table."""
+        rows = self.database.rows(self.database.pattern % number, "msgid")
+        return [row["msg"] for row in rows]
+
+    def close_all(self) -> None:
+        """Close all writers."""
+        for writer in self._made:
+            writer.close()
+
+
+@pytest.fixture
+def writers(database: Database) -> Iterator[Writers]:
+    """Writers on each kind of database."""
+    made = Writers(database)
+    yield made
+    made.close_all()
+
+
+@pytest.fixture
+def sqlite_writers(sqlite: Database) -> Iterator[Writers]:
+    """Writers on SQLite alone, for what does not depend on the database."""
+    made = Writers(sqlite)
+    yield made
+    made.close_all()
+
+
+# -- DBConfig --------------------------------------------------------------------------------------
+
+
+def test_default_columns_are_the_documented_ones() -> None:
+    """`COLS_DEFAULT` has the names, types and lengths of the document, in its order."""
+    shown = [
+        (name, "Integer" if kind is Integer else f"String({kind.length})")
+        for name, kind in DBConfig.COLS_DEFAULT
+    ]
+    assert shown == [
+        ("pid", "Integer"),
+        ("threadname", "String(32)"),
+        ("msgid", "Integer"),
+        ("ts", "String(32)"),
+        ("cat", "String(1)"),
+        ("msg", "String(512)"),
+        ("cfunc", "String(32)"),
+        ("cfn", "String(32)"),
+        ("cln", "Integer"),
+        ("path", "String(512)"),
+    ]
+    assert DBConfig.Integer is Integer
+
+
+def test_config_keeps_what_it_was_given() -> None:
+    """drop defaults to True and cols to None, which means `COLS_DEFAULT`."""
+    config = DBConfig("sqlite://", "log_0")
+    assert (config.engineStr, config.tablename, config.drop) == ("sqlite://", "log_0", True)
+    assert config.cols == DBConfig.COLS_DEFAULT
+    assert "geheim" not in repr(DBConfig("postgresql://u:geheim@h/d", "log_0"))
+
+
+@pytest.mark.parametrize(
+    ("cols", "expected"),
+    [
+        ([("msg", Integer), ("msg", Integer)], "'msg': already reserved by another column"),
+        ([("msg", Integer), ("MSG", Integer)], "'MSG': already reserved by another column"),
+        ([("traceDepth", Integer)], "'traceDepth': already reserved by a parameter"),
+        ([("a; DROP TABLE x", Integer)], "expected a name of 1 to 63 letters"),
+        ([("", Integer)], "expected a name"),
+        ([("a", int)], "'a': expected DBConfig.Integer or DBConfig.String, got <class 'int'>"),
+        ([("a",)], "expected (name, type)"),
+        ([("a", Integer, "primary")], "'a': expected a dict of keyword arguments"),
+        (["pid"], "expected (name, type)"),
+    ],
+)
+def test_impossible_columns_are_named_with_the_reason(cols: Any, expected: str) -> None:
+    """`ColumnConfigurationMismatch` tells which column is impossible and why."""
+    with pytest.raises(ColumnConfigurationMismatch) as caught:
+        DBConfig("sqlite://", "log_0", cols=cols)
+    assert expected in str(caught.value)
+    with pytest.raises(ColumnConfigurationMismatch):
+        DBLogWriter.createColumns(cols)
+
+
+@pytest.mark.parametrize("name", ["", "1log", 'log"', "log-0", "log;", "x" * 64, None])
+def test_impossible_table_names_are_refused(name: Any) -> None:
+    """A table's name is a plain one, so that it can't be anything else in SQL."""
+    with pytest.raises(ValueError, match=r"table .* expected a name"):
+        DBConfig("sqlite://", name)
+
+
+# -- DBLogWriter -----------------------------------------------------------------------------------
+
+
+def test_a_job_becomes_a_row_of_the_default_columns(writers: Writers) -> None:
+    """Each default column holds its field; file names are short, path begins after cfn and cln."""
+    writer = writers.writer()
+    writer.writeNow(make_job())
+    assert writers.database.rows(writer.getTable().name) == [
+        {
+            "pid": 4711,
+            "threadname": "MainThread",
+            "msgid": 1,
+            "ts": "11:10.00;123",
+            "cat": "E",
+            "msg": "message 1",
+            "cfunc": "pay",
+            "cfn": "views.py",
+            "cln": 42,
+            "path": "urls.py(10)",
+        }
+    ]
+
+
+def test_a_batch_is_one_transaction(writers: Writers) -> None:
+    """All records of a batch are committed together, or none."""
+    cols = (*DBConfig.COLS_DEFAULT, ("order", Integer, {"unique": True}))
+    writer = writers.writer(cols=cols)
+    commits: list[Any] = []
+    event.listen(writer.engine, "commit", commits.append)
+    jobs = [make_job(number, special={"order": number}) for number in range(100)]
+    writer.write_batch(Batch.from_jobs(jobs))
+    assert len(commits) == 1
+    assert len(writers.messages()) == writer.estimateLineCount() == 100
+    jobs = [make_job(number, special={"order": number}) for number in (100, 5)]
+    with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
+        writer.write_batch(Batch.from_jobs(jobs))
+    assert len(writers.messages()) == writer.estimateLineCount() == 100
+
+
+def test_values_are_made_to_fit_their_columns(writers: Writers) -> None:
+    """Too long texts end with an ellipsis; NULs and lone surrogates become visible escapes."""
+    writer = writers.writer()
+    writer.writeNow(make_job(2**40, msg="é" * 600, cat="EW", threadname="a\x00b\udc80", cfunc=""))
+    (row,) = writers.database.rows(writer.getTable().name)
+    assert row["msg"] == "é" * 511 + "…"
+    assert (row["cat"], row["threadname"], row["cfunc"]) == ("…", "a\\x00b\\udc80", "")
+    assert row["msgid"] == (2**40 if writers.database.kind == "sqlite" else None)
+
+
+def test_drop_true_starts_with_an_empty_table(writers: Writers) -> None:
+    """drop=True, the default, deletes an existing table."""
+    writers.writer().writeNow(make_job(1))
+    writer = writers.writer()
+    assert (writers.messages(), writer.estimateLineCount()) == ([], 0)
+
+
+def test_drop_false_extends_an_existing_table(writers: Writers) -> None:
+    """drop=False keeps what is in the table, counts it, and makes the table where it is missing."""
+    writers.writer(drop=False).writeNow(make_job(1))
+    writer = writers.writer(drop=False)
+    assert writer.estimateLineCount() == 1
+    writer.writeNow(make_job(2))
+    assert writers.messages() == ["message 1", "message 2"]
+    assert writer.estimateLineCount() == 2
+
+
+def test_own_columns_are_filled_from_special(writers: Writers) -> None:
+    """A column's name can be used as item of a log call; kwargs of a 3-tuple go to `Column`."""
+    cols = (
+        *DBConfig.COLS_DEFAULT,
+        ("mycolumn", DBConfig.Integer),
+        ("ipadress", DBConfig.String, {"default": "127.0.0.1"}),
+        ("special", DBConfig.String(100)),
+        ("tid", DBConfig.Integer),
+    )
+    writer = writers.writer(cols=cols)
+    jobs = [
+        make_job(1, special={"mycolumn": 5, "other": "x", "msg": "not me"}),
+        make_job(2, special={"ipadress": "10.0.0.1"}),
+    ]
+    writer.writeNow(jobs[0])
+    writer.write_batch(Batch.from_jobs([jobs[1]]))
+    rows = writers.database.rows(writer.getTable().name, "msgid")
+    assert [(row["mycolumn"], row["ipadress"], row["msg"]) for row in rows] == [
+        (5, "127.0.0.1", "message 1"),
+        (None, "10.0.0.1", "message 2"),
+    ]
+    assert json.loads(rows[0]["special"])["other"] == "x"
+    assert rows[0]["tid"] == 17
+
+
+def test_own_primary_key(writers: Writers) -> None:
+    """An own column can be the primary key; the database numbers it unless the app does."""
+    cols = (*DBConfig.COLS_DEFAULT, ("mycolumn", DBConfig.Integer, {"primary_key": True}))
+    writer = writers.writer(cols=cols)
+    assert [column.name for column in writer.getTable().primary_key] == ["mycolumn"]
+    writer.writeNow(make_job(1))
+    writer.writeNow(make_job(2, special={"mycolumn": 50}))
+    rows = writers.database.rows(writer.getTable().name, "msgid")
+    assert [row["mycolumn"] for row in rows] == [1, 50]
+
+
+def test_columns_may_be_fewer(writers: Writers) -> None:
+    """`cols` are all columns: what is not among them is not written."""
+    writer = writers.writer(cols=[("msgid", Integer), ("msg", DBConfig.String(20))])
+    writer.writeNow(make_job())
+    rows = writers.database.rows(writer.getTable().name)
+    assert rows == [{"msgid": 1, "msg": "message 1"}]
+
+
+def test_create_columns_makes_content_columns_only() -> None:
+    """`createColumns` returns SQLAlchemy columns, without a primary key of its own."""
+    columns = DBLogWriter.createColumns((*DBConfig.COLS_DEFAULT, ("user", DBConfig.String)))
+    assert {type(column) for column in columns} == {Column}
+    assert not any(column.primary_key for column in columns)
+    assert [column.name for column in columns][-2:] == ["path", "user"]
+
+
+def test_format_dict_decides_the_content(writers: Writers) -> None:
+    """format_dict takes a job and returns {column name: content}; names without column go."""
+
+    def shout(job: MsgJob) -> dict[str, Any]:
+        return {**default_format_dict(job), "msg": job.msg.upper(), "no_column": 1}
+
+    writer = writers.writer(format_dict=shout)
+    writer.writeNow(make_job())
+    assert writers.messages() == ["MESSAGE 1"]
+
+
+def test_a_subclass_may_format_by_its_own_method(sqlite_writers: Writers) -> None:
+    """`_format_dict` is the default formatting method, and can be overridden."""
+
+    class Loud(DBLogWriter):
+        def _format_dict(self, job: MsgJob) -> dict[str, Any]:
+            return {"msgid": job.msgid, "msg": job.msg + "!"}
+
+    config = DBConfig(sqlite_writers.database.url, sqlite_writers.database.pattern % 0)
+    writer = Loud(config)
+    writer.writeNow(make_job())
+    writer.close()
+    assert sqlite_writers.messages() == ["message 1!"]
+
+
+def test_a_closed_writer_takes_no_more(sqlite_writers: Writers) -> None:
+    """After close() a record is refused, and closing again does nothing."""
+    writer = sqlite_writers.writer()
+    writer.close()
+    writer.close()
+    with pytest.raises(WriterClosed):
+        writer.writeNow(make_job())
+
+
+def test_get_table_is_a_table_to_query(sqlite_writers: Writers) -> None:
+    """`getTable` returns the SQLAlchemy table, which the writer's engine can read."""
+    writer = sqlite_writers.writer()
+    writer.writeNow(make_job())
+    table = writer.getTable()
+    assert isinstance(table, Table)
+    with writer.engine.connect() as connection:
+        assert connection.execute(select(table.c.msg)).scalar_one() == "message 1"
+
+
+def test_threads_share_a_writer(writers: Writers) -> None:
+    """Records of several threads all get in, also where the database lives in memory."""
+    writer = writers.writer()
+
+    def write(start: int) -> None:
+        for number in range(start, start + 20):
+            writer.writeNow(make_job(number))
+
+    threads = [threading.Thread(target=write, args=(100 * n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert writer.estimateLineCount() == len(writers.messages()) == 80
+
+
+def test_a_database_in_memory_serves_all_threads() -> None:
+    """A log into sqlite:// can be written to by a thread that did not make it."""
+    writer = DBLogWriter(DBConfig("sqlite://", "log_0"))
+    thread = threading.Thread(target=writer.writeNow, args=(make_job(),))
+    thread.start()
+    thread.join(60)
+    with writer.engine.connect() as connection:
+        assert connection.execute(select(writer.getTable().c.msg)).scalars().all() == ["message 1"]
+    writer.close()
+    writer.engine.dispose()
+
+
+# -- createRotatingServer, createLocalLog ----------------------------------------------------------
+
+
+def test_a_server_rotates_exactly_and_drops_the_oldest(writers: Writers) -> None:
+    """Tables hold exactly rotateLineMin rows; the ring comes round to the first."""
+    server = writers.server(2, 3)
+    for number in range(1, 9):
+        server.logJob(make_job(number))
+    assert writers.messages(0) == ["message 7", "message 8"]
+    assert writers.messages(1) == ["message 4", "message 5", "message 6"]
+    names = [writer.getTable().name for writer in server.writer.writers]
+    assert names == [writers.database.pattern % 1, writers.database.pattern % 0]
+
+
+def test_without_line_min_nothing_rotates(sqlite_writers: Writers) -> None:
+    """rotateLineMin=None switches rotation off."""
+    server = sqlite_writers.server(2, None)
+    for number in range(1, 30):
+        server.logJob(make_job(number))
+    assert len(sqlite_writers.messages(0)) == 29
+
+
+def test_drop_false_is_for_one_table_only(sqlite_writers: Writers) -> None:
+    """drop=False with several tables is an AssertionError; with one it appends."""
+    with pytest.raises(AssertionError):
+        sqlite_writers.server(2, 3, drop=False)
+    for number in (1, 2):
+        sqlite_writers.server(1, None, drop=False).logJob(make_job(number))
+    assert sqlite_writers.messages() == ["message 1", "message 2"]
+
+
+def test_table_name_pattern_defaults_to_the_documented(sqlite_writers: Writers) -> None:
+    """The default pattern is log_%s."""
+    server = createRotatingServer(sqlite_writers.database.url, 2, 1)
+    server.logJob(make_job(1))
+    server.logJob(make_job(2))
+    names = [writer.getTable().name for writer in server.writer.writers]
+    server.writer.close()
+    assert names == ["log_0", "log_1"]
+
+
+def test_logwriter_class_is_looked_up_at_the_call(
+    sqlite_writers: Writers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a logwriterFactory the module variable LOGWRITER_CLASS makes the writers."""
+
+    class Own(DBLogWriter):
+        pass
+
+    monkeypatch.setattr(dbwriter_sa, "LOGWRITER_CLASS", Own)
+    server = sqlite_writers.server(2, 3, format_dict=lambda job: {"msg": "own"})
+    server.logJob(make_job())
+    assert type(server.writer.writers[-1]) is Own
+    assert sqlite_writers.messages() == ["own"]
+
+
+def test_a_logwriter_factory_gets_a_config(sqlite_writers: Writers) -> None:
+    """A logwriterFactory makes one writer per table; format_dict is then ignored."""
+    configs: list[DBConfig] = []
+
+    def factory(config: DBConfig) -> DBLogWriter:
+        configs.append(config)
+        return DBLogWriter(config)
+
+    server = sqlite_writers.server(
+        2, 1, logwriterFactory=factory, format_dict=lambda job: {"msg": "ignored"}
+    )
+    server.logJob(make_job(1))
+    server.logJob(make_job(2))
+    assert [config.tablename for config in configs] == [
+        sqlite_writers.database.pattern % number for number in (0, 1)
+    ]
+    assert sqlite_writers.messages(0) == ["message 1"]
+
+
+def test_rotation_by_time(sqlite_writers: Writers) -> None:
+    """`rotateAt` takes the schedules of the daemon, and names what it does not understand."""
+    server = sqlite_writers.server(2, None, rotateAt="daily 00:00", rotateUtc=True)
+    server.logJob(make_job(1))
+    server.writer._clock = lambda: 1e11
+    server.logJob(make_job(2))
+    assert (sqlite_writers.messages(0), sqlite_writers.messages(1)) == (
+        ["message 1"],
+        ["message 2"],
+    )
+    with pytest.raises(ValueError, match="fortnightly"):
+        sqlite_writers.server(2, None, rotateAt="fortnightly")
+
+
+def test_a_local_log_writes_before_the_call_returns(writers: Writers) -> None:
+    """createLocalLog: rows with message, category, call path and own columns, synchronously."""
+    cols = (*DBConfig.COLS_DEFAULT, ("user", DBConfig.String(20)))
+    log = writers.local_log(2, 2, cols=cols, stackMax=1)
+    for number in range(1, 4):
+        log(f"message {number}", "W", special={"user": "ann"})
+    (row,) = writers.database.rows(writers.database.pattern % 1)
+    assert (row["msg"], row["cat"], row["user"]) == ("message 3", "W", "ann")
+    assert (row["cfn"], row["path"]) == ("test_dbwriter_sa.py", "")
+    assert row["ts"][5] == "."
+    assert writers.messages(0) == ["message 1", "message 2"]
+    assert writers.observed == ["message 1", "message 2", "message 3"]

@@ -1,0 +1,144 @@
+"""The README's programs run, its commands exist, its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemon_process import DaemonProcess, running
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def programs() -> dict[str, str]:
+    """The Python programs by the name in their first line."""
+    found = {}
+    for match in BLOCK.finditer(README):
+        if match["language"] == "python":
+            name = match["text"].splitlines()[0].removeprefix("# ")
+            found[name] = match["text"]
+    return found
+
+
+def commands() -> Iterator[str]:
+    """What stands behind the prompts, one command each."""
+    for match in BLOCK.finditer(README):
+        if match["language"] == "console":
+            for line in match["text"].splitlines():
+                if line.startswith(("$ logd ", "# logd ")):
+                    yield line[2:]
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[DaemonProcess]:
+    """A daemon as the quick start has it, on a free port."""
+    with running(folder=tmp_path) as process:
+        yield process
+
+
+def run(name: str, daemon: DaemonProcess) -> str:
+    """Run a program of the README in the daemon's folder; returns what it printed."""
+    text = programs()[name]
+    text = text.replace('"host": "localhost"', f'"host": "127.0.0.1", "ports": [{daemon.port}]')
+    text = text.replace('"localhost", 9801', f'"127.0.0.1", {daemon.port}')
+    text = text.replace('"localhost", (9801,)', f'"127.0.0.1", ({daemon.port},)')
+    path = daemon.folder / name
+    path.write_text(text)
+    return subprocess.run(
+        [sys.executable, path], check=True, cwd=daemon.folder, capture_output=True, text=True
+    ).stdout
+
+
+def logd(daemon: DaemonProcess, *arguments: str) -> str:
+    """What a command of logd prints, run in the daemon's folder."""
+    command = [sys.executable, "-m", "logd", *arguments]
+    return subprocess.run(
+        command, check=True, cwd=daemon.folder, capture_output=True, text=True
+    ).stdout
+
+
+def test_twenty_workers_share_a_log(daemon: DaemonProcess) -> None:
+    """The first thing most users do: what the README shows is what comes out."""
+    run("shop.py", daemon)
+    assert daemon.stop() == 0
+    assert logd(daemon, "query", "--by", "cat") == "I  20,000\nE      20\n"
+    assert re.fullmatch(
+        r"shop\.py\(\d+\)  20\n", logd(daemon, "query", "--cat", "E", "--by", "site")
+    )
+    assert logd(daemon, "query", "--cat", "E", "--since", "yesterday", "--count") == "20\n"
+    last = logd(daemon, "tail", "-n", "1").splitlines()
+    assert "checkout failed\tMainThread\twork\tshop.py(" in last[0]
+    assert last[-1] == "  | ZeroDivisionError: division by zero"
+
+
+def test_an_old_app_works_unchanged(daemon: DaemonProcess) -> None:
+    """The second: the standard library's handler."""
+    run("old.py", daemon)
+    assert daemon.stop() == 0
+    assert " W " in daemon.log_text()
+    assert "disk 93% full\tMainThread\t<module>\told.py(" in daemon.log_text()
+
+
+def test_the_client_does_what_the_table_says(daemon: DaemonProcess) -> None:
+    """The client's program prints a receipt and its records are in the log."""
+    assert run("app.py", daemon) == "Receipt(complete=True, sequence=2)\n"
+    assert daemon.stop() == 0
+    assert [line.split("\t")[0].split(" ", 3)[3] for line in daemon.log_text().splitlines()] == [
+        "payment failed",
+        "card charged",
+    ]
+
+
+def test_an_output_of_ones_own(tmp_path: Path) -> None:
+    """A package with the README's output is found by its name, and keeps its marks."""
+    package = tmp_path / "site"
+    metadata = package / "logd_jsonlines-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (package / "logd_jsonlines.py").write_text(programs()["logd_jsonlines.py"])
+    (metadata / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: logd-jsonlines\nVersion: 1.0\n"
+    )
+    entry = re.search(r'^\[project.entry-points."(.*)"\]\n(\w+) = "(.*)"$', README, re.MULTILINE)
+    assert entry is not None
+    (metadata / "entry_points.txt").write_text(f"[{entry[1]}]\n{entry[2]} = {entry[3]}\n")
+    environment = {"PYTHONPATH": str(package)}
+    for _ in range(2):
+        with running(
+            "--output", "jsonlines:log.jsonl", folder=tmp_path, environment=environment
+        ) as daemon:
+            run("app.py", daemon)
+            assert daemon.stop() == 0, daemon.output
+    assert (tmp_path / "log.jsonl").read_text().count("payment failed") == 2
+
+
+@pytest.mark.parametrize("command", sorted(set(commands())))
+def test_commands_have_the_options_shown(command: str) -> None:
+    """Every option that a command of the README uses is one that its help names."""
+    words = command.split()
+    help_text = subprocess.run(
+        [sys.executable, "-m", "logd", words[1], "--help"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    for word in words[2:]:
+        if word.startswith("-"):
+            assert re.search(rf"(^|[ ,]){re.escape(word)}\b", help_text, re.MULTILINE), word
+
+
+def test_paths_and_targets_exist() -> None:
+    """Files named in links and in the table of the code are there; so are make's targets."""
+    for path in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / path).exists(), path
+    for path in re.findall(r"`((?:logd|client)/[\w/]+(?:\.py|/))`", README):
+        assert (ROOT / path).exists(), path
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"`?make ([a-z-]+)", README):
+        assert re.search(rf"^{target}:|^\.PHONY:.*\b{target}\b", makefile, re.MULTILINE), target

@@ -1,0 +1,509 @@
+import os
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from logd import LogServer, MsgJob, ObserverAlreadyAdded
+from logd.batch import Batch
+from logd.failures import PERIOD_S, FailureReports
+from logd.textwriter import tm_structconverter
+from tests.records import MOMENT, make_batch, make_job, make_jobdata
+
+
+class Writer:
+    """Keeps what it writes."""
+
+    def __init__(self) -> None:
+        self.jobs: list[MsgJob] = []
+
+    def writeNow(self, job: MsgJob) -> None:
+        self.jobs.append(job)
+
+    @property
+    def messages(self) -> list[str]:
+        """The first lines of what was written."""
+        return [job.msg.partition("\n")[0] for job in self.jobs]
+
+
+class BatchWriter(Writer):
+    """Keeps batches as they come, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[Batch] = []
+
+    def write_batch(self, batch: Batch) -> None:
+        self.batches.append(batch)
+        self.jobs += batch.jobs()
+
+
+class Recorder:
+    """An observer or filter that notes the messages it sees."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.sizes: list[int] = []
+        self.writers: list[Any] = []
+
+    def __call__(self, jobhist: list[MsgJob], writer: Any) -> None:
+        self.seen.append(jobhist[-1].msg)
+        self.sizes.append(len(jobhist))
+        self.writers.append(writer)
+
+
+def change(text: str) -> Callable[[list[MsgJob], Any], None]:
+    """A filter that appends to the message."""
+
+    def append(jobhist: list[MsgJob], writer: Any) -> None:
+        jobhist[-1].msg += text
+
+    return append
+
+
+def fail(jobhist: list[MsgJob], writer: Any) -> None:
+    """A filter or observer that never works."""
+    raise RuntimeError("on purpose")
+
+
+def drop_odd(jobhist: list[MsgJob], writer: Any) -> None:
+    """A filter that drops records with odd ids."""
+    if jobhist[-1].msgid % 2:
+        jobhist[-1].drop()
+
+
+@pytest.fixture
+def utc(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run in UTC, whatever the machine's zone."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+# -- documented behaviour ---------------------------------------------------------------------
+
+
+def test_constants() -> None:
+    """CAT_INTERNALERROR = 'I', CFN_FULL = 2, CFN_SHORT = 1."""
+    assert (LogServer.CAT_INTERNALERROR, LogServer.CFN_FULL, LogServer.CFN_SHORT) == ("I", 2, 1)
+
+
+def test_log_writes_a_tuple_of_eleven() -> None:
+    """log(jobdata): the record is written, with all that the client sent."""
+    writer = Writer()
+    server = LogServer(writer)
+    server.log(make_jobdata(special={"user": "ann"}, path=[["a.py", 1]]))
+    (job,) = writer.jobs
+    assert (job.msgid, job.pid, job.tid, job.msg, job.cat) == (17, 4711, 9, "payment failed", "E")
+    assert (job.path, job.tblen, job.special) == ((("a.py", 1),), 12, {"user": "ann"})
+    assert (job.ts, job.time, job.formatter) == ("", MOMENT, server)
+
+
+def test_log_refuses_other_tuples() -> None:
+    """What has not 11 items is no record."""
+    with pytest.raises(ValueError, match="11 items, got 2"):
+        LogServer(Writer()).log((1, 2))
+
+
+@pytest.mark.usefixtures("utc")
+@pytest.mark.parametrize(
+    ("ts_format", "text"),
+    [(None, ""), ("std1", "11:10.00;123"), ("std2", "11/22 11:10.00"), ("%S.%3N", "00.123")],
+)
+def test_timestamps(ts_format: str | None, text: str) -> None:
+    """tsFormat: "use %3N for milliseconds", "None for no timestamps", "std1", "std2"."""
+    writer = Writer()
+    server = LogServer(writer, tsFormat=ts_format)
+    server.log(make_jobdata())
+    server.log_batch(make_batch())
+    assert [job.ts for job in writer.jobs] == [text, text]
+
+
+@pytest.mark.usefixtures("utc")
+def test_time_str() -> None:
+    """_timeStr(dt): "readable time info", for whatever can be meant by dt."""
+    server = LogServer(None, tsFormat="%H:%M:%S.%3N")
+    assert server._timeStr(MOMENT) == "11:10:00.123"
+    assert server._timeStr(datetime.fromtimestamp(MOMENT, UTC)) == "11:10:00.123"
+    assert server._timeStr(time.localtime(MOMENT)) == "11:10:00.000"
+    assert server._timeStr(tm_structconverter(MOMENT)) == "11:10:00.123"
+
+
+def test_file_names() -> None:
+    """cfnMode: short is the "file name without directory path(=Default)", full is all of it."""
+    short, full = LogServer(None), LogServer(None, cfnMode=LogServer.CFN_FULL)
+    assert short.format_fname("/srv/shop/views.py") == "views.py"
+    assert short.format_fname("C:\\shop\\views.py") == "views.py"
+    assert full.format_fname("/srv/shop/views.py") == "/srv/shop/views.py"
+    assert short.format_fname(None) is full.format_fname(None) is None
+    with pytest.raises(ValueError, match="cfnMode"):
+        LogServer(None, cfnMode=3)
+
+
+def test_path_as_str() -> None:
+    """pathAsStr: "call path, formatted as str, Empty str if path is empty"; imin skips items."""
+    server = LogServer(None)
+    path = ((None, None), ("/a/b.py", 1), (None, None), (None, None), ("/c.py", 2), (None, None))
+    assert server.pathAsStr(path) == "...<-b.py(1)<-...<-c.py(2)<-..."
+    assert server.pathAsStr(path, imin=1) == "b.py(1)<-...<-c.py(2)<-..."
+    assert server.pathAsStr(()) == server.pathAsStr(path, 6) == ""
+
+
+def test_clients_are_numbered() -> None:
+    """addClient: "unique id", also for threads that ask at the same time."""
+    server = LogServer(None)
+    ids: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: ids.extend(server.addClient() for _ in range(500)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(ids) == list(range(1, 2001))
+
+
+def test_filters_change_what_is_written() -> None:
+    """filters: "When they modify the message, the change gets visible in the log"."""
+    writer = BatchWriter()
+    server = LogServer(writer, filters=[change("1"), change("2")])
+    server.log(make_jobdata(msg="a"))
+    server.log_batch(make_batch(2))
+    assert writer.messages == ["a12", "message 012", "message 112"]
+
+
+def test_observers_run_after_the_record_was_written() -> None:
+    """observers: "Called each time after(!) a message was written", with jobhist and writer."""
+    writer = Writer()
+    written: list[list[str]] = []
+    recorder = Recorder()
+    server = LogServer(
+        writer, observers=[lambda jobhist, writer: written.append(writer.messages), recorder]
+    )
+    server.log(make_jobdata(msg="a"))
+    server.log(make_jobdata(msg="b"))
+    assert written == [["a"], ["a", "b"]]
+    assert recorder.seen == ["a", "b"]
+    assert recorder.writers == [writer, writer]
+
+
+def test_observers_change_jobs_for_later_observers_only() -> None:
+    """observers: "modify job content for following observers, without affecting the log"."""
+    writer = Writer()
+    recorder = Recorder()
+    LogServer(writer, observers=[change("!"), recorder]).log(make_jobdata(msg="a"))
+    assert recorder.seen == ["a!"]
+    # The writer of this test keeps the job itself; a real one has written its text by then.
+    batch_writer = BatchWriter()
+    LogServer(batch_writer, observers=[change("!")]).log_batch(make_batch())
+    assert list(batch_writer.batches[0].msg) == ["message 0"]
+
+
+def test_observe_method() -> None:
+    """observers: "An observer can also have an observe() method. If available, this is used"."""
+
+    class Old:
+        def __init__(self) -> None:
+            self.seen: list[str] = []
+
+        def observe(self, jobhist: list[MsgJob], writer: Any) -> None:
+            self.seen.append(jobhist[-1].msg)
+
+        def __call__(self, jobhist: list[MsgJob], writer: Any) -> None:
+            raise AssertionError("not called")
+
+    observer, one_filter = Old(), Old()
+    LogServer(Writer(), filters=[one_filter], observers=[observer]).log(make_jobdata(msg="a"))
+    assert observer.seen == one_filter.seen == ["a"]
+
+
+def test_jobhist() -> None:
+    """jobhist: "the N last message-jobs, with the latests at [-1]", limited by jobhistSize."""
+    filters, observers = Recorder(), Recorder()
+    server = LogServer(BatchWriter(), [filters], [observers], jobhistSize=3)
+    server.log_batch(make_batch(5))
+    server.log(make_jobdata(msg="last"))
+    expected = [f"message {row}" for row in range(5)] + ["last"]
+    assert filters.seen == observers.seen == expected
+    assert filters.sizes == observers.sizes == [1, 2, 3, 3, 3, 3]
+    with pytest.raises(ValueError, match="jobhistSize"):
+        LogServer(None, jobhistSize=0)
+
+
+def test_observers_twice_in_the_list() -> None:
+    """Raises: "AssertionError - if an observer is >1 times in the list", filters likewise."""
+    with pytest.raises(AssertionError, match=r"observer .*fail is in the list already"):
+        LogServer(None, observers=[fail, fail])
+    with pytest.raises(AssertionError, match="filter"):
+        LogServer(None, filters=[fail, fail])
+
+
+def test_add_observer() -> None:
+    """addObserver "appends the observer at the end"; ObserverAlreadyAdded: "Attempt to add an
+    observer twice".
+    """
+    first, second = Recorder(), Recorder()
+    server = LogServer(Writer(), observers=[first])
+    server.addObserver(second)
+    server.log(make_jobdata())
+    assert server.observers == [first, second]
+    assert second.seen == ["payment failed"]
+    with pytest.raises(ObserverAlreadyAdded):
+        server.addObserver(first)
+
+
+def test_lists_are_the_servers_own() -> None:
+    """The caller's list of observers is not changed."""
+    mine: list[Any] = []
+    LogServer(None, observers=mine).addObserver(fail)
+    assert mine == []
+
+
+# -- batches ----------------------------------------------------------------------------------
+
+
+def test_batch_is_written_whole() -> None:
+    """A batch reaches a writer with `write_batch` as a batch, with its texts of times and names."""
+    writer = BatchWriter()
+    server = LogServer(writer, tsFormat="%3N")
+    written = server.log_batch(make_batch(3))
+    assert writer.batches == [written]
+    assert written is not None
+    assert written.ts == ["123"] * 3
+    assert written.formatter is server
+
+
+def test_writer_of_single_records_gets_batches_too() -> None:
+    """A writer that has only `writeNow` gets the records of a batch one by one."""
+    writer = Writer()
+    LogServer(writer).log_batch(make_batch(3))
+    assert writer.messages == ["message 0", "message 1", "message 2"]
+
+
+def test_write_now_of_a_subclass_sees_every_record() -> None:
+    """What a subclass adds in `writeNow` happens to each record, though its base takes batches."""
+
+    class Shouting(BatchWriter):
+        def writeNow(self, job: MsgJob) -> None:
+            super().writeNow(job.copy_update({"msg": job.msg.upper()}))
+
+    writer = Shouting()
+    LogServer(writer).log_batch(make_batch(2))
+    assert writer.messages == ["MESSAGE 0", "MESSAGE 1"]
+
+
+def test_dropped_records_are_not_written() -> None:
+    """What a filter drops is neither written nor observed nor seen by later filters."""
+    writer, later, observer = BatchWriter(), Recorder(), Recorder()
+    server = LogServer(writer, [drop_odd, later], [observer])
+    batch = make_batch(5, client=b"c" * 16, first=21)
+    written = server.log_batch(batch)
+    server.log(make_jobdata(number=7))
+    assert written is not None
+    assert writer.messages == later.seen == observer.seen == ["message 1", "message 3"]
+    assert (written.first, written.last, written.sequence) == (21, 25, [22, 24])
+
+
+def test_batch_of_which_nothing_is_left() -> None:
+    """Where filters drop all, nothing is written."""
+    writer = BatchWriter()
+    assert LogServer(writer, [drop_odd]).log_batch(make_batch(1)) is None
+    assert writer.batches == []
+
+
+def test_prepare_makes_jobs_only_for_someone() -> None:
+    """Records become objects only where filters or observers want them."""
+    plain = LogServer(None).prepare(make_batch(3))
+    assert plain.batch is not None
+    assert plain.jobs is None
+    filtered = LogServer(None, filters=[change("!")]).prepare(make_batch(3))
+    assert filtered.batch is not None
+    assert list(filtered.batch.msg) == ["message 0!", "message 1!", "message 2!"]
+    assert filtered.jobs is None
+    observed = LogServer(None, observers=[change("!")]).prepare(make_batch(3))
+    assert observed.jobs is not None
+    assert [job.msg for job in observed.jobs] == ["message 0", "message 1", "message 2"]
+
+
+def test_job_made_by_the_app() -> None:
+    """logJob passes a job through the same pipeline."""
+    writer, observer = Writer(), Recorder()
+    LogServer(writer, [change("!")], [observer]).logJob(make_job("a"))
+    assert writer.messages == observer.seen == ["a!"]
+
+
+# -- failures ---------------------------------------------------------------------------------
+
+
+def test_failing_filter_harms_no_record() -> None:
+    """A failing filter leaves the record; the failure is a record of CAT_INTERNALERROR."""
+    writer = BatchWriter()
+    server = LogServer(writer, filters=[fail, change("!")])
+    server.log_batch(make_batch(100))
+    reports = [job for job in writer.jobs if job.cat == "I"]
+    records = [job.msg for job in writer.jobs if job.cat != "I"]
+    assert records == [f"message {row}!" for row in range(100)]
+    (report,) = reports
+    assert report.msg.startswith("filter tests.test_server.fail failed: RuntimeError: on purpose\n")
+    assert "Traceback" in report.msg
+    assert (report.pid, report.cfunc, report.cfn()) == (os.getpid(), "fail", "test_server.py")
+
+
+def test_failing_observer_harms_no_record() -> None:
+    """A failing observer keeps neither records from the log nor other observers from their work."""
+    writer, recorder = Writer(), Recorder()
+    server = LogServer(writer, observers=[fail, recorder], tsFormat="%Y")
+    server.log(make_jobdata(msg="a"))
+    server.log(make_jobdata(msg="b"))
+    report = "observer tests.test_server.fail failed: RuntimeError: on purpose"
+    assert writer.messages == ["a", report, "b"]
+    assert [text.partition("\n")[0] for text in recorder.seen] == ["a", report, "b"]
+    assert writer.jobs[1].ts == time.strftime("%Y")
+
+
+def test_writers_error_reaches_the_caller() -> None:
+    """A local log's caller learns that its record was not written; observers see nothing."""
+
+    class Full(Writer):
+        def writeNow(self, job: MsgJob) -> None:
+            raise OSError(28, "No space left on device")
+
+    recorder = Recorder()
+    with pytest.raises(OSError, match="No space"):
+        LogServer(Full(), observers=[recorder]).log(make_jobdata())
+    assert recorder.seen == []
+
+
+def test_report_that_cannot_be_written() -> None:
+    """That a report can't be written is no failure of the record that came with it."""
+
+    class NoReports(Writer):
+        def writeNow(self, job: MsgJob) -> None:
+            if job.cat == "I":
+                raise OSError(28, "No space left on device")
+            super().writeNow(job)
+
+    writer = NoReports()
+    LogServer(writer, observers=[fail]).log(make_jobdata(msg="a"))
+    assert writer.messages == ["a"]
+
+
+def test_failures_of_the_writer_beside_its_work() -> None:
+    """What a writer reports by `take_failures` becomes a record."""
+
+    class Closing(Writer):
+        def take_failures(self) -> list[tuple[str, Exception]]:
+            return [("closing a file", ValueError("zip"))] if len(self.jobs) == 1 else []
+
+    writer = Closing()
+    LogServer(writer).log(make_jobdata(msg="a"))
+    assert writer.messages == ["a", "closing a file failed: ValueError: zip"]
+
+
+def test_same_failure_is_counted() -> None:
+    """The same failure is one record a minute, with the number of those in between."""
+    now = 0.0
+    reports = FailureReports("I", clock=lambda: now)
+    assert reports.take() is None
+    for _ in range(5):
+        reports.add("filter x", ValueError("bad"))
+        reports.add("filter y", ValueError("bad"))
+    first = reports.take()
+    assert first is not None
+    assert [text.partition("\n")[0] for text in first.msg] == [
+        "filter x failed: ValueError: bad",
+        "filter y failed: ValueError: bad",
+    ]
+    assert reports.take() is None
+    now = PERIOD_S
+    again = reports.take()
+    assert again is not None
+    assert again.msg[0] == "filter x failed: ValueError: bad (4 more since the last report)"
+    now = 2 * PERIOD_S
+    assert reports.take() is None
+    reports.add("filter x", ValueError("bad"))
+    assert reports.take() is not None, "after a quiet minute it is a new failure"
+
+
+def test_kinds_of_failures_are_bounded() -> None:
+    """However many kinds of failures there are, memory and log stay bounded."""
+    reports = FailureReports("I")
+    for number in range(1000):
+        reports.add(f"filter {number}", ValueError("bad"))
+    batch = reports.take()
+    assert batch is not None
+    assert len(batch) == 257
+    assert batch.msg[-1] == "further failures of other kinds"
+
+
+# -- threads ----------------------------------------------------------------------------------
+
+
+def test_shared_by_threads() -> None:
+    """A server may be shared by threads: filters, writer and observers see one record at a time."""
+    writer, recorder = BatchWriter(), Recorder()
+    server = LogServer(writer, [change("!")], [recorder], jobhistSize=5)
+
+    def send(name: str) -> None:
+        for number in range(200):
+            server.log(make_jobdata(msg=f"{name}{number}"))
+            server.log_batch(make_batch(2, msg=[f"{name}{number}a", f"{name}{number}b"]))
+
+    threads = [threading.Thread(target=send, args=(name,)) for name in "xyz"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(writer.jobs) == 1800
+    assert writer.messages == recorder.seen
+    assert max(recorder.sizes) == 5
+    for name in "xyz":
+        mine = [text for text in writer.messages if text.startswith(name)]
+        assert mine == [
+            f"{name}{number}{part}!" for number in range(200) for part in ("", "a", "b")
+        ]
+
+
+def test_observer_that_logs() -> None:
+    """What an observer logs is written, and does not call the observer again."""
+    writer, recorder = Writer(), Recorder()
+
+    def echo(jobhist: list[MsgJob], _writer: Any) -> None:
+        server.log(make_jobdata(msg=f"seen {jobhist[-1].msg}"))
+
+    server = LogServer(writer, [change("!")], [echo, recorder])
+    server.log(make_jobdata(msg="a"))
+    assert writer.messages == ["a!", "seen a!"]
+    assert recorder.seen == ["a!"]
+
+
+def test_fork_while_a_thread_logs() -> None:
+    """A child forked while another thread was writing can log."""
+    is_writing, may_go_on = threading.Event(), threading.Event()
+
+    class Slow(Writer):
+        def writeNow(self, job: MsgJob) -> None:
+            if job.msg == "slow":
+                is_writing.set()
+                may_go_on.wait(60)
+            super().writeNow(job)
+
+    writer = Slow()
+    server = LogServer(writer)
+    thread = threading.Thread(target=server.log, args=(make_jobdata(msg="slow"),))
+    thread.start()
+    assert is_writing.wait(60)
+    child = os.fork()
+    if child == 0:
+        server.log(make_jobdata(msg="child"))
+        os._exit(0 if writer.messages == ["child"] else 1)
+    _, status = os.waitpid(child, 0)
+    may_go_on.set()
+    thread.join()
+    assert status == 0
