@@ -97,13 +97,15 @@ def test_hanging_process(make_command, make_job, tmp_path):
         "    child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
         f"    open({str(children)!r}, 'w').write(str(child.pid))\n"
         "    time.sleep(600)\n",
-        timeout_s=5.0,
+        timeout_s=10.0,
     )
     command([make_job("hang")], None)
     while command.queue.lost == 0:
         threading.Event().wait(0.01)
-    assert not _runs(int(children.read_text()))
-    with pytest.raises(DeliveryLost, match=r"killed after 5(\.0)? s"):
+    # It was killed, but nobody waited for it: the kernel ends it when it likes.
+    while _runs(int(children.read_text())):
+        threading.Event().wait(0.01)
+    with pytest.raises(DeliveryLost, match=r"killed after 10 s"):
         command([make_job("fine")], None)
     assert command.close(TIMEOUT_S)
     assert command.queue.delivered == 1
