@@ -9,6 +9,7 @@ concern: see `encoders.py`.
 from __future__ import annotations
 
 import random
+import sys
 import time
 from functools import cache
 from itertools import cycle, islice
@@ -158,14 +159,15 @@ def _sites() -> tuple[tuple[Context, ...], tuple[str, ...]]:
         logger = _LOGGERS[site % 5]
         package = f"/srv/shop/lib/python3.11/site-packages/{logger.replace('.', '/')}"
         path = tuple(
-            (f"{package}/{rng.choice(_FILES)}", rng.randrange(9, 400))
+            (sys.intern(f"{package}/{rng.choice(_FILES)}"), rng.randrange(9, 400))
             for _ in range(rng.randrange(3, 6))
         )
         category = rng.choice(_CATEGORIES)
         function = rng.choice(_FUNCTIONS)
         for thread in rng.sample(range(8), 2):
             tid = 140_000 + thread
-            contexts.append(Context(0, tid, f"worker-{thread}", category, path, 12, function))
+            name = sys.intern(f"worker-{thread}")
+            contexts.append(Context(0, tid, name, category, path, 12, function))
             loggers.append(logger)
     return tuple(contexts), tuple(loggers)
 
