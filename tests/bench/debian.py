@@ -47,7 +47,14 @@ def unpacked(*packages: str) -> Path:
 
 def environment(root: Path) -> dict[str, str]:
     """The variables with which programs unpacked in `root` find their libraries."""
-    return {"LD_LIBRARY_PATH": f"{root / _LIBRARIES}:{root / 'usr/lib'}"}
+    # Some packages have not moved to /usr yet; syslog-ng's own folder is compiled in.
+    folders = (
+        root / _LIBRARIES,
+        root / _LIBRARIES.removeprefix("usr/"),
+        root / "usr/lib",
+        root / "usr/lib/syslog-ng",
+    )
+    return {"LD_LIBRARY_PATH": ":".join(map(str, folders))}
 
 
 def libraries(root: Path) -> Path:
