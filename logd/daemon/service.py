@@ -38,9 +38,9 @@ throughput."""
 
 GARBAGE_THRESHOLD = 10_000
 """Containers that may be made, more than freed, before the collector looks for cycles among them.
-Decoded records are no garbage and in no cycle, but at the default of 700 it looks at each of them
-several times while they wait for their output, and the more often at all connections: that is a
-fifth of the throughput of ten thousand. What it costs: garbage of a defect stays a little longer."""
+Decoded records are in no cycle, but at the default of 700 it looks at each of them several times
+while they wait for their output, and the more often the more connections there are: that was a
+fifth of the throughput of ten thousand. The price: a cycle of garbage stays a little longer."""
 
 
 def serve(config: Config) -> int:
