@@ -41,6 +41,10 @@ its memory stays in the processor's cache and a record never waits long for its 
 
 PORTIONS_UNDER_WAY = 2
 
+DECODED_SHARE = 4
+"""What one in so many bytes of the queue's limit made may wait decoded: an output that falls behind
+needs no more to be busy, and decoded records take several times the memory of encoded ones."""
+
 Portion = list[tuple[Connection, Delivery]]
 _Size = tuple[Connection, int]
 """Bytes that count in a connection's budget."""
@@ -133,9 +137,13 @@ class Pipeline:
 
     async def _wait_for_room(self) -> None:
         """Leave what waits encoded while too much is decoded that no output has taken yet."""
-        while self._decoded_bytes >= self._hub.intake.limit_bytes and not self._is_unbounded:
+        while self._decoded_bytes >= self._most_decoded and not self._is_unbounded:
             self._has_room.clear()
             await self._has_room.wait()
+
+    @property
+    def _most_decoded(self) -> int:
+        return self._hub.intake.limit_bytes // DECODED_SHARE
 
     def lift_limit(self) -> None:
         """Decode all that waits, however much memory it takes: there is no more time."""
