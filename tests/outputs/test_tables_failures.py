@@ -239,6 +239,17 @@ def test_a_killed_connection_is_made_anew(server: Database, tmp_path: Path) -> N
     outputs.close_all()
 
 
+def before_next_commit(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Do something right before the next transaction is committed."""
+
+    def at(name: str) -> None:
+        if name == "tables.before_commit":
+            act()
+            monkeypatch.setattr(tables_store, "failpoint", lambda name: None)
+
+    monkeypatch.setattr(tables_store, "failpoint", at)
+
+
 @pytest.mark.parametrize("client", [ANN, None])
 def test_a_lost_answer_to_a_commit_doubles_nothing(
     proxied: tuple[Outputs, Proxy, str],
@@ -250,12 +261,7 @@ def test_a_lost_answer_to_a_commit_doubles_nothing(
     output = outputs.opened(url=url)
     output.write([outputs.batch(3, client=client)])
 
-    def lose_answer(name: str) -> None:
-        if name == "tables.before_commit":
-            proxy.swallow_answers()
-            monkeypatch.setattr(tables_store, "failpoint", lambda name: None)
-
-    monkeypatch.setattr(tables_store, "failpoint", lose_answer)
+    before_next_commit(monkeypatch, proxy.swallow_answers)
     batches = [outputs.batch(2, first=4, client=client), outputs.batch(3, first=6, client=client)]
     reasons = write_till_done(output, batches)
     assert len(reasons) == 1
@@ -274,12 +280,7 @@ def test_a_cut_before_the_commit_loses_nothing(
     output = outputs.opened(url=url)
     output.write([outputs.batch(3, client=client)])
 
-    def cut(name: str) -> None:
-        if name == "tables.before_commit":
-            proxy.cut()
-            monkeypatch.setattr(tables_store, "failpoint", lambda name: None)
-
-    monkeypatch.setattr(tables_store, "failpoint", cut)
+    before_next_commit(monkeypatch, proxy.cut)
     reasons = write_till_done(output, [outputs.batch(2, first=4, client=client)])
     assert len(reasons) == 1
     assert outputs.messages() == {"0": numbered(*range(1, 6))}
