@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -231,8 +231,8 @@ def createClientLog(
     extractStack: bool = True,
     seFilesExclude: Callable[[str], object] | None = None,
     *,
-    catsEnable: Sequence[str] | None = None,
-    catsDisable: Sequence[str] | None = None,
+    catsEnable: Collection[str] | None = None,
+    catsDisable: Collection[str] | None = None,
     name: str | None = None,
     msgCountLimit: int = 1000000,
     **proxy: Any,
