@@ -284,13 +284,16 @@ def cuts(kind: str, folder: Path, seed: int, count: int, *, clients: int = 8) ->
 
 
 def full_disk(folder: Path, seed: int, count: int, *, clients: int = 4) -> oracle.Verdict:
-    """Fill the disk (`folder` is a small file system of its own) for a while, `count` times."""
+    """Fill the disk (`folder` is a small file system of its own) for a while, `count` times.
+
+    Senders keep a pace: there are records to write at each time, and the log alone fills nothing.
+    """
     chance = random.Random(seed)
     target = file_target(folder, lines=1_000_000)
     ballast = folder / "ballast"
     with (
         restarted(target, folder) as daemons,
-        senders(daemons.port, clients, "--records", "60000") as sending,
+        senders(daemons.port, clients, "--rate", "2000") as sending,
     ):
         for _ in range(count):
             _fill(ballast)

@@ -1,9 +1,11 @@
-"""A sender in a process of its own: numbered records at full speed till its standard input closes.
+"""A sender in a process of its own: numbered records till its standard input closes.
+
+At full speed, or at a `--rate` of so many a second.
 
 Each record says which sender wrote it, its number, and a checksum of both with a text of varying
 length, so that the oracle sees what is missing, repeated, out of order or changed by a byte.
 
-    python sender.py NUMBER PORT [--spool DIR] [--records N] [--die]
+    python sender.py NUMBER PORT [--spool DIR] [--records N] [--rate N] [--die]
 
 When it is told to stop it waits until all is acknowledged and prints how many records it sent;
 with `--die` it ends by SIGKILL right after its last log call instead. With `--adopt` it stays until
@@ -40,13 +42,23 @@ def is_told_to_stop() -> bool:
     return bool(select.select([sys.stdin], [], [], 0)[0])
 
 
-def send(log: Log, sender: int, records: int | None, first: int, flush_every: int | None) -> int:
+def send(
+    log: Log,
+    sender: int,
+    records: int | None,
+    first: int,
+    flush_every: int | None,
+    rate: float | None,
+) -> int:
     """Send till told to stop, or `records` of them; returns the number after the last one."""
     for number in itertools.count(first):
         if number - first == records:
             return number
-        if number % LOOK_EVERY == 0 and records is None and is_told_to_stop():
-            return number
+        if number % LOOK_EVERY == 0:
+            if records is None and is_told_to_stop():
+                return number
+            if rate is not None:
+                time.sleep(LOOK_EVERY / rate)
         if flush_every is not None and number % flush_every == 0:
             log.flush(60.0)
         if log(text_of(sender, number), "EWID"[number % 4]) is None:
@@ -70,6 +82,7 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("--spool")
     parser.add_argument("--records", type=int)
+    parser.add_argument("--rate", type=float)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--flush-every", type=int)
     parser.add_argument("--die", action="store_true")
@@ -85,7 +98,14 @@ def main() -> None:
         buffer_bytes=options.buffer_bytes,
         block_timeout_s=120.0,
     )
-    end = send(log, options.number, options.records, options.first, options.flush_every)
+    end = send(
+        log,
+        options.number,
+        options.records,
+        options.first,
+        options.flush_every,
+        options.rate,
+    )
     if options.die:
         os.kill(os.getpid(), signal.SIGKILL)
     if options.adopt:
