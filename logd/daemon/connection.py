@@ -12,7 +12,6 @@ is not complete yet. That keeps ten thousand idle connections small.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import enum
 import hmac
 import ipaddress
@@ -41,7 +40,6 @@ logger = logging.getLogger(__name__)
 MOST_UNREAD_ACKS_BYTES = 65_536
 """A client that lets so many bytes of acks lie is broken; it is cut off."""
 
-
 LINGER_S = 5.0
 """So long a peer may take to read the last it is told; a connection never outlives that."""
 
@@ -52,14 +50,14 @@ FRAME_COST_BYTES = 72
 """What a frame takes in memory besides its bytes: two offsets and their places in lists. A flood
 of tiny frames weighs many times what it was on the wire."""
 
-
 MOST_NAGLED_BYTES = 65_536
-"""`SocketHandler` leaves Nagle's algorithm on: its kernel keeps a record back while an earlier one
-is not acknowledged by ours, which waits in turn, 10 to 40 ms, for something to send with it. So
-ours is asked to acknowledge at once (Linux forgets it again: tcp(7), TCP_QUICKACK); where a read
-gives more than this there is no such waiting."""
+"""A read of fewer bytes may be all that came. `SocketHandler` leaves Nagle's algorithm on: its
+kernel keeps a record back while ours has not acknowledged the one before, and ours waits in turn,
+10 to 40 ms, for something to send along. So ours is asked to acknowledge at once, after each such
+read, as it forgets that again (tcp(7), TCP_QUICKACK). Sessions switch the algorithm off."""
 
-_ACK_AT_ONCE: int | None = getattr(socket, "TCP_QUICKACK", None)
+# Linux only.
+_ACK_AT_ONCE: int = getattr(socket, "TCP_QUICKACK", 0)
 
 
 class Kind(enum.Enum):
@@ -175,9 +173,10 @@ class Connection(asyncio.BufferedProtocol):
         if self.is_failed:
             return
         if self._nagling is not None and nbytes < MOST_NAGLED_BYTES:
-            # Where it is cut off already, the next read finds out.
-            with contextlib.suppress(OSError):
-                self._nagling.setsockopt(socket.IPPROTO_TCP, cast("int", _ACK_AT_ONCE), 1)
+            try:
+                self._nagling.setsockopt(socket.IPPROTO_TCP, _ACK_AT_ONCE, 1)
+            except OSError:
+                pass  # where it is cut off already, the next read finds out
         self.last_read = hub.loop.time()
         self.read_bytes += nbytes
         hub.counts.bytes += nbytes
@@ -238,7 +237,7 @@ class Connection(asyncio.BufferedProtocol):
                 return
             if opening is None:
                 self.kind = Kind.PLAIN
-                if self.host and _ACK_AT_ONCE is not None:
+                if self.host and _ACK_AT_ONCE:
                     self._nagling = self.raw_socket()
             else:
                 self._open_session(opening)

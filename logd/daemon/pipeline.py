@@ -42,8 +42,8 @@ its memory stays in the processor's cache and a record never waits long for its 
 PORTIONS_UNDER_WAY = 2
 
 DECODED_SHARE = 4
-"""What one in so many bytes of the queue's limit made may wait decoded: an output that falls behind
-needs no more to be busy, and decoded records take several times the memory of encoded ones."""
+"""One in so many bytes of the queue's limit may wait decoded. That keeps an output busy; the rest
+waits as it came, for decoded records take several times the memory."""
 
 Portion = list[tuple[Connection, Delivery]]
 _Size = tuple[Connection, int]
