@@ -182,7 +182,7 @@ class Connection(asyncio.BufferedProtocol):
         hub.counts.bytes += nbytes
         before = self._splitter.partial_bytes
         try:
-            frames = self._splitter.feed(bytes(hub.read_buffer_view[:nbytes]))
+            frames = self._splitter.feed(hub.read_buffer_view[:nbytes])
         except FrameError as exc:
             if exc.frames is not None:
                 self._deliver(exc.frames)

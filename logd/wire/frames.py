@@ -101,21 +101,24 @@ class FrameSplitter:
         """How many bytes of an incomplete frame are kept."""
         return len(self._rest)
 
-    def feed(self, data: bytes) -> Frames | None:
+    def feed(self, received: bytes | memoryview) -> Frames | None:
         """Take what was read; return the frames that are now whole, None where there are none.
 
-        Frames of length 0 are keep-alives and are skipped.
+        It is copied once, with what was kept before it. Frames of length 0 are keep-alives and are
+        skipped.
 
         Raises:
             FrameError: a length over the limit. The stream is lost; close the connection. Frames
                 that were whole before it are in the error.
         """
         if self._rest:
-            self._rest += data
-            if len(self._rest) < self._needed:
+            if len(self._rest) + len(received) < self._needed:
+                self._rest += received
                 return None
-            data = bytes(self._rest)
+            data = b"".join((self._rest, received))
             self._rest = bytearray()
+        else:
+            data = bytes(received)
         starts: list[int] = []
         stops: list[int] = []
         unpack = _LENGTH.unpack_from
