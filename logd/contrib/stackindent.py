@@ -9,7 +9,7 @@ check(order)                     #   checking order 812
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from logd import printwriter
@@ -87,8 +87,8 @@ def createPrintIndentLog(
     tsFormat: str | None = None,
     writeMsgid: bool = False,
     stackMax: int = 1,
-    catsEnable: Sequence[str] | None = None,
-    catsDisable: Sequence[str] | None = None,
+    catsEnable: Collection[str] | None = None,
+    catsDisable: Collection[str] | None = None,
     seFilesExclude: Callable[[str], bool] | None = None,
     format_line: Callable[..., str] | None = None,
     name: str | None = None,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,20 +12,6 @@ from logd.query.summaries import count, count_by
 from tests.query.log_making import Notes, record, write_log
 
 HOUR = 3600.0
-
-
-@pytest.fixture
-def berlin() -> Iterator[None]:
-    """The local zone is Berlin's."""
-    before = os.environ.get("TZ")
-    os.environ["TZ"] = "Europe/Berlin"
-    time.tzset()
-    yield
-    if before is None:
-        del os.environ["TZ"]
-    else:
-        os.environ["TZ"] = before
-    time.tzset()
 
 
 def source_of(folder: Path, *times: float) -> FileSource:

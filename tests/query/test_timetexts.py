@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from logd.query.timetexts import TimeReader
 from logd.timestamps import DEFAULT_FORMAT, Timestamps
-
-
-@pytest.fixture
-def berlin() -> Iterator[None]:
-    """The local zone is Berlin's."""
-    before = os.environ.get("TZ")
-    os.environ["TZ"] = "Europe/Berlin"
-    time.tzset()
-    yield
-    if before is None:
-        del os.environ["TZ"]
-    else:
-        os.environ["TZ"] = before
-    time.tzset()
 
 
 @given(st.integers(0, 4_000_000_000_000))
