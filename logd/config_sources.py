@@ -12,7 +12,6 @@ import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +20,7 @@ from logd.config_checks import problems
 from logd.config_kinds import Many
 from logd.config_secrets import without_secrets
 from logd.errors import StartupError
+from logd.spelling import nearest
 
 FILE_VARIABLE = "LOGD_CONFIG"
 TOKEN_VARIABLE = "LOGD_TOKEN"  # noqa: S105 - the name of the variable, not a token
@@ -183,11 +183,9 @@ class _Reader:
                         f"variable {variable}: {_expected(setting, text)}{_of_kubernetes(text)}"
                     )
             elif variable.startswith("LOGD_") and variable not in _OTHER_VARIABLES:
-                close = get_close_matches(variable, settings, 1, 0.85)
-                if close:
-                    self.notes.append(
-                        f"variable {variable} is no setting; did you mean {close[0]}?"
-                    )
+                meant = nearest(variable, settings, alike=0.85)
+                if meant is not None:
+                    self.notes.append(f"variable {variable} is no setting; did you mean {meant}?")
 
     def read_command_line(self, options: Mapping[str, str | tuple[str, ...]]) -> None:
         for name, given in options.items():
@@ -251,8 +249,8 @@ def _expected(setting: Setting, value: object) -> str:
 
 
 def _hint(name: str) -> str:
-    close = get_close_matches(name.replace("-", "_").lower(), SETTINGS, 1)
-    return f'; did you mean "{close[0]}"?' if close else ""
+    meant = nearest(name.replace("-", "_").lower(), SETTINGS)
+    return f'; did you mean "{meant}"?' if meant is not None else ""
 
 
 def _of_kubernetes(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import sys
 from collections.abc import Iterable
 from importlib import import_module
 from typing import NamedTuple
@@ -68,7 +68,8 @@ class CommandTable(click.Group):
 
 def _print_version(ctx: click.Context, _option: click.Parameter, is_given: bool) -> None:
     if is_given and not ctx.resilient_parsing:
-        click.echo(f"logd {__version__} (Python {platform.python_version()})")
+        python = ".".join(map(str, sys.version_info[:3]))
+        click.echo(f"logd {__version__} (Python {python})")
         ctx.exit()
 
 

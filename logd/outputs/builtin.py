@@ -1,4 +1,4 @@
-"""The outputs that come with logd, as packages of others would bring theirs; see `registry.py`.
+"""The outputs that come with logd, made as packages of others would make theirs; see `registry.py`.
 
 Each is imported only when it is asked for: databases take their time.
 """
@@ -33,3 +33,7 @@ def stdout_output(address: str, settings: OutputSettings) -> Output:
     if address != "-":
         raise OutputUnusable(f'stdout: expected the address "-", got {address!r}')
     return StdoutOutput(settings)
+
+
+BUILT_IN = {"db": db_output, "file": file_output, "stdout": stdout_output}
+"""What makes them, by the names they have in `--output NAME:ADDRESS`."""

@@ -1,4 +1,4 @@
-"""Outputs by name: those of logd and those that other packages bring.
+"""Outputs by name: those of logd (`builtin.py`) and those that other packages bring.
 
 A package registers a callable `(address: str, settings: OutputSettings) -> Output` in its
 metadata; `--output NAME:ADDRESS` finds it here:
@@ -6,16 +6,21 @@ metadata; `--output NAME:ADDRESS` finds it here:
     [project.entry-points."logd.writers"]
     kafka = "logd_kafka:make_output"
 
-Nothing of a package is imported before its output is asked for.
+Nothing of a package is imported before its output is asked for, and the metadata of all packages
+is not read for an output of logd's own: that takes as long as the rest of its start.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from logd.outputs.base import Output, OutputSettings, OutputUnusable
+from logd.outputs.builtin import BUILT_IN
+from logd.spelling import nearest
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "logd.writers"
 """The entry points' group."""
@@ -43,16 +48,18 @@ def create(
 
 
 def resolve(name: str, found: Iterable[EntryPoint] | None = None) -> OutputFactory:
-    """What makes outputs of this name.
+    """What makes outputs of this name; logd's own names mean logd's own outputs.
 
     Raises:
         OutputUnusable: no package or several have the name, or the package can't be loaded.
     """
-    known = list(entry_points(group=GROUP) if found is None else found)
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    known = list(_registered() if found is None else found)
     # A package that is seen twice (editable and built) registers the same thing; that is no clash.
     matches = list({point.value: point for point in known if point.name == name}.values())
     if not matches:
-        raise OutputUnusable(_unknown(name, sorted({point.name for point in known})))
+        raise OutputUnusable(_unknown(name, sorted({*BUILT_IN, *(point.name for point in known)})))
     if len(matches) > 1:
         owners = " and ".join(sorted(f"{_owner(point)} ({point.value})" for point in matches))
         raise OutputUnusable(f"output {name!r} is brought by {owners}: uninstall all but one")
@@ -71,11 +78,18 @@ def resolve(name: str, found: Iterable[EntryPoint] | None = None) -> OutputFacto
     return factory  # type: ignore[no-any-return]  # entry points are untyped by nature
 
 
+def _registered() -> Iterable[EntryPoint]:
+    """What the installed packages registered."""
+    from importlib.metadata import entry_points
+
+    return entry_points(group=GROUP)
+
+
 def _owner(point: EntryPoint) -> str:
     return point.dist.name if point.dist is not None else "an unknown package"
 
 
 def _unknown(name: str, names: list[str]) -> str:
-    close = get_close_matches(name, names, 1)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return f"output {name!r} is not installed{hint}; there are: {', '.join(names) or 'none'}"
+    meant = nearest(name, names)
+    hint = f" (did you mean {meant!r}?)" if meant is not None else ""
+    return f"output {name!r} is not installed{hint}; there are: {', '.join(names)}"

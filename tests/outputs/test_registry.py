@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from logd.outputs.base import OutputSettings, OutputUnusable
+from logd.outputs.builtin import file_output
 from logd.outputs.registry import GROUP, create, resolve
 
 SETTINGS = cast("OutputSettings", object())
@@ -42,12 +43,18 @@ def test_spec_without_name_or_colon_is_refused(spec: str) -> None:
 
 def test_unknown_name_lists_what_there_is() -> None:
     """An unknown name is answered with the nearest and with all known ones."""
-    known = [point("kafka", "a:b"), point("file", "c:d")]
+    known = [point("kafka", "a:b"), point("loki", "c:d")]
     with pytest.raises(OutputUnusable) as caught:
         resolve("kafak", known)
     assert str(caught.value) == (
-        "output 'kafak' is not installed (did you mean 'kafka'?); there are: file, kafka"
+        "output 'kafak' is not installed (did you mean 'kafka'?); there are: "
+        "db, file, kafka, loki, stdout"
     )
+
+
+def test_own_names_are_not_for_other_packages() -> None:
+    """A package that registers a name of logd's own does not get its records."""
+    assert resolve("file", [point("file", "os:getcwd")]) is file_output
 
 
 def test_two_packages_with_one_name_are_a_conflict() -> None:

@@ -1,0 +1,19 @@
+"""Finds the name that someone meant, for the "did you mean" of error messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def nearest(name: str, names: Iterable[str], alike: float = 0.6) -> str | None:
+    """The one of `names` that is most like `name`; None where none is alike.
+
+    Args:
+        name: what was found.
+        names: what is known.
+        alike: from 0 (anything will do) to 1 (the same).
+    """
+    # Late, as few starts have an error to report.
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, names, 1, alike)), None)
