@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -11,14 +12,21 @@ import click
 
 from logd import __version__
 
+BEHIND_THE_DAEMON = 10
+"""Niceness of commands that take all of a core that they are given, where cores are short."""
+
 
 class Entry(NamedTuple):
-    """One command: its heading, the module and name it is found under, what it does."""
+    """One command: its heading, the module and name it is found under, what it does.
+
+    Its niceness holds from before the import on, which takes as long as a scan of 100 MB.
+    """
 
     heading: str
     module: str
     attribute: str
     help: str
+    niceness: int = 0
 
 
 COMMANDS = {
@@ -36,7 +44,11 @@ COMMANDS = {
         "Reading", "logd.cli.tail", "tail", "Show the last entries, and those that come."
     ),
     "query": Entry(
-        "Reading", "logd.cli.query", "query", "Find or count entries in all of the log."
+        "Reading",
+        "logd.cli.query",
+        "query",
+        "Find or count entries in all of the log.",
+        BEHIND_THE_DAEMON,
     ),
 }
 
@@ -51,6 +63,8 @@ class CommandTable(click.Group):
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
+        if entry.niceness:
+            os.nice(entry.niceness)
         command = getattr(import_module(entry.module), entry.attribute)
         assert isinstance(command, click.Command)  # noqa: S101 - a slip in the table above
         return command

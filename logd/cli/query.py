@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from contextlib import closing
@@ -20,9 +19,6 @@ from logd.query.places import first_there
 from logd.query.source import Key, Source
 
 _SHOWN_AT_ONCE = 512
-
-_NICENESS = 10
-"""A scan takes all of a core that it is given; where cores are short, the daemon goes first."""
 
 
 @click.command()
@@ -55,7 +51,6 @@ def query(reading: Reading, count: bool, by: Key | None, limit: int | None) -> N
     """
     if count and by is not None:
         raise click.UsageError("--count and --by: only one of them can be had")
-    os.nice(_NICENESS)
     with quiet_end(), closing(first_there(reading.sources)) as source:
         progress = Progress()
         try:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from logd.cli import main
+from logd.cli.commands import BEHIND_THE_DAEMON
 from logd.outputs.tables import TableOutput
 from tests.cli.conftest import ENVIRONMENT, PATIENCE_S, Command
 from tests.cli.terminal import COLUMNS, on_terminal
@@ -227,3 +228,17 @@ def test_a_query_lets_the_daemon_go_first(tmp_path: Path) -> None:
         assert os.getpriority(os.PRIO_PROCESS, query.pid) == min(own + 10, 19)
         query.stdout.read()
     assert query.returncode == 0
+
+
+def test_query_goes_behind_the_daemon(tmp_path: Path) -> None:
+    """A scan runs at a lower priority than what it may run beside."""
+    line = "2026-11-22 03:00:00.000 I 1.1 a message of this log\n"
+    log = tmp_path / "large.log"
+    log.write_text(line * 20_000)  # more than a pipe holds, so that it can't end unread
+    command = [sys.executable, "-m", "logd", "query", "--file", str(log)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        niceness = os.getpriority(os.PRIO_PROCESS, process.pid)
+        process.stdout.read()
+    assert niceness == os.getpriority(os.PRIO_PROCESS, 0) + BEHIND_THE_DAEMON
