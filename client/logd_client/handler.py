@@ -18,14 +18,16 @@ from logd_client.values import as_text, cut_text, flat_items, make_context
 
 __all__ = ["LogdHandler"]
 
-_CONTEXTS_MAX = 4096
+_PLACES_MAX = 4096
 _EXTRA_TEXT_BYTES = 8192
 """Longest text of an extra that is a list, dict or object; cut visibly beyond."""
 
 _ID_LIMIT = 1_000_000
 
 # One call in C for what places a record: the program's lines repeat, their contexts are kept.
-_place = itemgetter("pathname", "lineno", "levelno", "thread", "threadName", "funcName", "process")
+_place = itemgetter(
+    "pathname", "lineno", "levelno", "thread", "threadName", "funcName", "process", "name"
+)
 _FORMATTER = logging.Formatter()
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
@@ -68,8 +70,10 @@ class LogdHandler(logging.Handler):
         self._owns_server = server is None
         self.server = LogServerProxy(host, ports, **proxy) if server is None else server
         self._ids = message_ids(_ID_LIMIT)
-        self._contexts: dict[Any, Context] = {}
+        self._places: dict[Any, tuple[str | None, Context, Items]] = {}
+        """By place: the category in `LEVELMAP`, the context, the item that names the logger."""
         self._names: dict[str, Items] = {"root": ()}
+        """The same objects for all places of a logger, as records that share them cost less."""
         self._put = self.server.put
         lifecycle.register(self)
 
@@ -79,7 +83,10 @@ class LogdHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> Any:
         """Filter and emit, without the lock that other handlers need."""
-        passed: Any = self.filter(record) if self.filters else True
+        if not self.filters:
+            self.emit(record)
+            return True
+        passed: Any = self.filter(record)
         if passed:
             # Since Python 3.12 a filter may return another record.
             self.emit(passed if isinstance(passed, logging.LogRecord) else record)
@@ -87,27 +94,26 @@ class LogdHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
+            # Each line here is paid by every log call of the application.
             fields = record.__dict__
             cat = LEVELMAP.get(record.levelno)
-            key = (cat, _place(fields))
-            context = self._contexts.get(key)
-            if context is None:
-                context = self._new_context(key, record)
-            items = self._names.get(record.name)
-            if items is None:
-                items = self._new_name(record.name)
+            place = _place(fields)
+            found = self._places.get(place)
+            if found is None or found[0] is not cat:
+                found = self._new_place(place, cat, record)
+            _, context, items = found
             if len(fields) != _STANDARD_COUNT or cat is None:
                 items += _extra_items(record)
+            text = record.msg
             if (
                 record.args
+                or type(text) is not str
                 or record.exc_info
                 or record.exc_text
                 or record.stack_info
                 or self.formatter is not None
             ):
                 text = self._text(record)
-            else:
-                text = as_text(record.msg)
             self._put(context, self._ids, record.created, text, items)
         except Exception:  # as every handler: logging decides what to do
             self.handleError(record)
@@ -125,7 +131,9 @@ class LogdHandler(logging.Handler):
             text = f"{text}\n{_FORMATTER.formatStack(record.stack_info)}"
         return text
 
-    def _new_context(self, key: Any, record: logging.LogRecord) -> Context:
+    def _new_place(
+        self, place: Any, cat: str | None, record: logging.LogRecord
+    ) -> tuple[str | None, Context, Items]:
         context = make_context(
             record.process,
             record.thread,
@@ -135,16 +143,15 @@ class LogdHandler(logging.Handler):
             0,
             record.funcName,
         )
-        if len(self._contexts) >= _CONTEXTS_MAX:
-            self._contexts.clear()
-        self._contexts[key] = context
-        return context
-
-    def _new_name(self, name: str) -> Items:
-        items = ("logger", as_text(name))
-        if len(self._names) < _CONTEXTS_MAX:
-            self._names[name] = items
-        return items
+        items = self._names.get(record.name)
+        if items is None:
+            items = ("logger", as_text(record.name))
+            if len(self._names) < _PLACES_MAX:
+                self._names[record.name] = items
+        if len(self._places) >= _PLACES_MAX:
+            self._places.clear()
+        found = self._places[place] = cat, context, items
+        return found
 
     def flush(self, timeout: float | None = EXIT_TIMEOUT_S) -> Receipt:  # type: ignore[override]
         """Wait until the server has stored all that was logged before.

@@ -81,7 +81,7 @@ class Log:
         self._handler = create_error_handler(errorHandler)
         self._enabled = None if catsEnable is None else frozenset(catsEnable)
         self._disabled = frozenset(catsDisable or ())
-        self._is_on = True
+        self.on()
         self._sticked: dict[str, Any] = {}
         self._skip = max(0, traceOffset)
         self._id_limit = msgCountLimit
@@ -124,12 +124,11 @@ class Log:
         Raises:
             NotDelivered: with `sync`, the record was dropped or the time is over.
         """
-        if not self._is_on or cat in self._disabled:
-            return None
-        if self._enabled is not None and cat not in self._enabled:
+        if not self._takes_all and not self._takes(cat):
             return None
         try:
-            context = self._find_site((max(1, traceDepth)) + self._skip, cat)
+            depth = traceDepth if traceDepth > 1 else 1  # noqa: FURB136 - each call pays for max()
+            context = self._find_site(depth + self._skip, cat)
             if type(message) is not str:
                 message = as_text(message)
             if special or kwargs or self._sticked:
@@ -161,10 +160,7 @@ class Log:
         `await asyncio.wrap_future(log.submit(...))`. Callbacks run in the sender's thread.
         """
         future: Future[int] = Future()
-        if not self._is_on or cat in self._disabled:
-            future.cancel()
-            return future
-        if self._enabled is not None and cat not in self._enabled:
+        if not self._takes(cat):
             future.cancel()
             return future
         try:
@@ -184,6 +180,14 @@ class Log:
         except Exception as exc:  # every error is the future's
             future.set_exception(exc)
             return future
+
+    def _takes(self, cat: str) -> bool:
+        """Whether records of a category are logged now."""
+        return (
+            self._is_on
+            and cat not in self._disabled
+            and (self._enabled is None or cat in self._enabled)
+        )
 
     def _log_and_wait(
         self, context: Context, message: object, items: Any, sync: bool | float
@@ -238,10 +242,12 @@ class Log:
     def on(self) -> None:
         """Log again after `off`."""
         self._is_on = True
+        # What most logs do, told by one look in each call.
+        self._takes_all = self._enabled is None and not self._disabled
 
     def off(self) -> None:
         """Log nothing until `on`; calls return None."""
-        self._is_on = False
+        self._is_on = self._takes_all = False
 
     def flush(self, timeout: float | None = None) -> Receipt:
         """Wait until the server has stored all that was logged before; see `Receipt`.

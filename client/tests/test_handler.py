@@ -226,7 +226,7 @@ def test_many_places_do_not_grow_memory(server: AckServer) -> None:
         handler.handle(
             logging.makeLogRecord({"name": f"n{n}", "msg": "m", "lineno": n, "levelno": 20})
         )
-    assert len(handler._contexts) <= 4096
+    assert len(handler._places) <= 4096
     assert len(handler._names) <= 4096
     assert handler.flush(60)
     assert len(server.records) == 10_000
