@@ -41,7 +41,7 @@ its memory stays in the processor's cache and a record never waits long for its 
 
 PORTIONS_UNDER_WAY = 2
 
-DECODED_SHARE = 4
+DECODED_SHARE = 8
 """One in so many bytes of the queue's limit may wait decoded. That keeps an output busy; the rest
 waits as it came, for decoded records take several times the memory."""
 
