@@ -33,15 +33,24 @@ class _Site:
     Attributes:
         context: what records of this place have in common.
         depth: frames from the log call outwards, the depth of the stack that was read.
-        codes: keeps the code objects alive, so that no other gets one of their ids.
+        code: of the log call's own frame; kept alive, so that no other gets its id. None where
+            no stack is read.
+        callers: code and place in it of the frames around that, as many as are in a call path.
     """
 
-    __slots__ = ("codes", "context", "depth")
+    __slots__ = ("callers", "code", "context", "depth")
 
-    def __init__(self, context: Context, depth: int, codes: tuple[CodeType, ...]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        depth: int,
+        code: CodeType | None,
+        callers: tuple[tuple[CodeType, int], ...],
+    ) -> None:
         self.context = context
         self.depth = depth
-        self.codes = codes
+        self.code = code
+        self.callers = callers
 
 
 class _ThreadSites:
@@ -108,7 +117,7 @@ class CallSites:
         site = here.sites.get(cat)
         if site is None:
             fields = (self._pid, _get_ident(), here.name, cat, (), 0, "")
-            site = self._keep(here, cat, _Site(Context(fields), 0, ()))
+            site = self._keep(here, cat, _Site(Context(fields), 0, None, ()))
         return site.context
 
     def _find_site(self, skip: int, cat: str) -> Context:
@@ -122,27 +131,49 @@ class CallSites:
             first = _getframe(skip + 1)
         except ValueError:
             first = self._outermost(_getframe(1))
-        # The loop is the cost of a call path: no line numbers, no names. Code objects are taken
-        # by id, for their own hash reads all that they contain.
-        levels: list[Any] = [cat, id(first.f_code), first.f_lasti]
-        add = levels.append
+        # Mostly the callers are those of the last time, which is quick to see. This loop is the
+        # cost of a call path: no line numbers, no names.
+        start = (cat, id(first.f_code), first.f_lasti)
+        site = here.sites.get(start)
+        if site is not None:
+            frame: FrameType | None = first
+            for code, at in site.callers:
+                frame = frame.f_back  # type: ignore[union-attr]
+                if frame is None or frame.f_code is not code or frame.f_lasti != at:
+                    break
+            else:
+                try:
+                    # The outermost frame stands exactly where it stood: the depth is the same.
+                    if _getframe(site.depth + 1).f_back is None:
+                        return site.context
+                except ValueError:
+                    pass
+        return self._find_other(here, start, first, _getframe(1)).context
+
+    def _find_other(
+        self, here: _ThreadSites, start: Any, first: FrameType, inside: FrameType
+    ) -> _Site:
+        """The site of a call whose callers are others than those of the last from the same place.
+
+        `inside` is the frame of the log itself, which does not count to the depth.
+        """
+        levels: list[Any] = [*start]
         frame: FrameType | None = first
         for _ in self._levels:
             frame = frame.f_back  # type: ignore[union-attr]
             if frame is None:
                 break
-            add(id(frame.f_code))
-            add(frame.f_lasti)
+            levels += (id(frame.f_code), frame.f_lasti)
         key = tuple(levels)
         site = here.sites.get(key)
         if site is not None:
             try:
-                # The outermost frame stands exactly where it stood: the depth is the same.
-                if _getframe(site.depth + 1).f_back is None:
-                    return site.context
+                if _getframe(site.depth + 2).f_back is None:
+                    here.sites[start] = site
+                    return site
             except ValueError:
                 pass
-        return self._read_site(here, key, first, _getframe(1), cat)
+        return self._keep(here, start, self._read_site(here, key, first, inside))
 
     def _outermost(self, frame: FrameType) -> FrameType:
         while frame.f_back is not None:
@@ -150,12 +181,9 @@ class CallSites:
         return frame
 
     def _read_site(
-        self, here: _ThreadSites, key: Any, first: FrameType, inside: FrameType, cat: str
-    ) -> Context:
-        """The context of a place that is new, or was seen at another depth of the stack.
-
-        `inside` is the frame of the log itself, which does not count to the depth.
-        """
+        self, here: _ThreadSites, key: Any, first: FrameType, inside: FrameType
+    ) -> _Site:
+        """The site of a place that is new, or was seen at another depth of the stack."""
         depth = 0
         frame = inside.f_back
         while frame is not None:
@@ -164,26 +192,27 @@ class CallSites:
         site = here.sites.get((depth, key))
         if site is None:
             path: list[tuple[str | None, int | None]] = []
-            codes: list[CodeType] = [first.f_code]
+            callers: list[tuple[CodeType, int]] = []
             frame = first
             while frame is not None and len(path) < self._stack_max:
                 filename = frame.f_code.co_filename
                 hidden = is_hidden(filename, self._exclude)
                 path.append((None, None) if hidden else (filename, frame.f_lineno or 0))
-                codes.append(frame.f_code)
+                if frame is not first:
+                    callers.append((frame.f_code, frame.f_lasti))
                 frame = frame.f_back
             fields = (
                 self._pid,
                 _get_ident(),
                 here.name,
-                cat,
+                key[0],
                 tuple(path),
                 depth,
                 first.f_code.co_name,
             )
-            site = self._keep(here, (depth, key), _Site(Context(fields), depth, tuple(codes)))
-        here.sites[key] = site
-        return site.context
+            site = _Site(Context(fields), depth, first.f_code, tuple(callers))
+            self._keep(here, (depth, key), site)
+        return self._keep(here, key, site)
 
     def _keep(self, here: _ThreadSites, key: Any, site: _Site) -> _Site:
         if len(here.sites) >= _SITES_MAX:

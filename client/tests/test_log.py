@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import sys
 import threading
+import traceback
 import warnings
 from typing import Any
 
@@ -230,6 +232,35 @@ def test_path_is_right_at_every_repetition() -> None:
         assert [s[0][1] - depth_a for s in seen] == [0, 3, 1, 0]
         assert seen[1][0][0] == path_a
         assert seen[3] == seen[0]
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3, 5])
+def test_path_is_right_from_any_caller(levels: int) -> None:
+    """One place that is reached by many ways, in any order, has the path of its own way."""
+    log, server = make(stackMax=levels)
+    ways = random.Random(levels)
+
+    def leaf() -> list[tuple[str, int]]:
+        frames = traceback.walk_stack(sys._getframe())
+        found = [(frame.f_code.co_filename, line) for frame, line in frames]
+        log("m")
+        return [(found[0][0], found[0][1] + 1), *found[1:]]
+
+    def left(depth: int) -> list[tuple[str, int]]:
+        return step(depth)
+
+    def right(depth: int) -> list[tuple[str, int]]:
+        return step(depth)
+
+    def step(depth: int) -> list[tuple[str, int]]:
+        if not depth:
+            return leaf()
+        return left(depth - 1) if ways.random() < 0.5 else right(depth - 1)
+
+    for _ in range(300):
+        stack = step(ways.randrange(5))
+        assert server.last["path"] == tuple(stack[:levels])
+        assert server.last["tblen"] == len(stack)
 
 
 def test_code_that_is_gone_never_lends_its_place() -> None:

@@ -20,9 +20,18 @@ from tests.bench.files import scratch_folder
 from tests.bench.logd_receiver import logd_server
 from tests.bench.peers import LOG_PATTERN, REPOSITORY
 from tests.bench.processes import ContenderFailed, free_port
-from tests.bench.results import Contest, Row, Settings, at_most, compete
+from tests.bench.results import Contest, Goal, Row, Settings, at_most, compete, ratio_row
 
 TASK = "4 one call"
+
+WITH_PATH, WITHOUT_PATH = "log(), 5-level path", "log(), no path"
+HANDLER = "logging + LogdHandler"
+ADDED = "added by LogdHandler"
+DISCARDED = "logging, discarded"
+GOALS_US = {WITH_PATH: 3.0, WITHOUT_PATH: 1.5, ADDED: 1.5}
+
+DISCARDED_US = 5.4
+"""What `DISCARDED` took where the goals were set. Beside it they hold on any machine."""
 
 PICOLOGGING = "picologging + SocketHandler"
 
@@ -47,10 +56,10 @@ def one_call(settings: Settings) -> Iterator[Row]:
     calls = settings.pick(200_000, 50_000, 10_000)
     contest = compete(
         {
-            "log(), 5-level path": partial(_to_logd, "log_with_path", calls),
-            "log(), no path": partial(_to_logd, "log_without_path", calls),
-            "logging + LogdHandler": partial(_to_logd, "logd_handler", calls),
-            "logging, discarded": partial(_to_sink, "discard", calls),
+            WITH_PATH: partial(_to_logd, "log_with_path", calls),
+            WITHOUT_PATH: partial(_to_logd, "log_without_path", calls),
+            HANDLER: partial(_to_logd, "logd_handler", calls),
+            DISCARDED: partial(_to_sink, "discard", calls),
             "logging + SocketHandler": partial(_to_sink, "socket_handler", calls),
             "logging + QueueHandler": partial(_to_sink, "queue_handler", calls),
             PICOLOGGING: partial(_picologging, calls),
@@ -58,20 +67,21 @@ def one_call(settings: Settings) -> Iterator[Row]:
         settings.rounds,
     )
     medians = {name: [done.median_us for done in runs] for name, runs in contest.runs.items()}
-    goals = {"log(), 5-level path": at_most(3, "us"), "log(), no path": at_most(1.5, "us")}
     for name, runs in contest.runs.items():
         mean = statistics.median(done.mean_us for done in runs)
         cpu = statistics.median(done.cpu_us for done in runs)
         notes = f"mean {mean:.1f} us, CPU of all threads {cpu:.1f} us"
-        yield Row(TASK, name, medians[name], "us", notes, goals.get(name))
+        yield Row(TASK, name, medians[name], "us", notes, _goal(name))
     yield from _absent(contest)
-    pairs = zip(
-        medians.get("logging + LogdHandler", ()),
-        medians.get("logging, discarded", ()),
-        strict=False,
-    )
-    added = [ours - bare for ours, bare in pairs]
-    yield Row(TASK, "added by LogdHandler", added, "us", goal=at_most(1.5, "us"))
+    pairs = zip(medians.get(HANDLER, ()), medians.get(DISCARDED, ()), strict=False)
+    medians[ADDED] = [ours - bare for ours, bare in pairs]
+    yield Row(TASK, ADDED, medians[ADDED], "us", goal=_goal(ADDED))
+    for name, most_us in GOALS_US.items():
+        yield ratio_row(TASK, name, DISCARDED, medians, at_most(most_us / DISCARDED_US))
+
+
+def _goal(name: str) -> Goal | None:
+    return at_most(GOALS_US[name], "us") if name in GOALS_US else None
 
 
 def _absent(contest: Contest[Calls]) -> Iterator[Row]:
