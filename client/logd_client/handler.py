@@ -96,12 +96,12 @@ class LogdHandler(logging.Handler):
         try:
             # Each line here is paid by every log call of the application.
             fields = record.__dict__
-            cat = LEVELMAP.get(record.levelno)
-            place = _place(fields)
-            found = self._places.get(place)
-            if found is None or found[0] is not cat:
-                found = self._new_place(place, cat, record)
-            _, context, items = found
+            try:
+                cat, context, items = self._places[_place(fields)]
+                if cat is not LEVELMAP[record.levelno]:
+                    cat, context, items = self._find_place(record)
+            except KeyError:  # a new place, or a level of the application's own
+                cat, context, items = self._find_place(record)
             if len(fields) != _STANDARD_COUNT or cat is None:
                 items += _extra_items(record)
             text = record.msg
@@ -121,7 +121,7 @@ class LogdHandler(logging.Handler):
     def _text(self, record: logging.LogRecord) -> str:
         if self.formatter is not None:
             return as_text(self.formatter.format(record))
-        text = as_text(record.getMessage())
+        text = as_text(record.getMessage() if record.args else record.msg)
         if record.exc_info and not record.exc_text:
             # Kept in the record, as formatters do, for the handlers that come after.
             record.exc_text = _FORMATTER.formatException(record.exc_info)
@@ -131,9 +131,12 @@ class LogdHandler(logging.Handler):
             text = f"{text}\n{_FORMATTER.formatStack(record.stack_info)}"
         return text
 
-    def _new_place(
-        self, place: Any, cat: str | None, record: logging.LogRecord
-    ) -> tuple[str | None, Context, Items]:
+    def _find_place(self, record: logging.LogRecord) -> tuple[str | None, Context, Items]:
+        place = _place(record.__dict__)
+        cat = LEVELMAP.get(record.levelno)
+        found = self._places.get(place)
+        if found is not None and found[0] is cat:
+            return found
         context = make_context(
             record.process,
             record.thread,

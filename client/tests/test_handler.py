@@ -61,6 +61,19 @@ def test_a_record_arrives_whole(logger: logging.Logger, server: AckServer) -> No
     assert min(pid, tid, when) > 0
 
 
+def test_messages_of_other_types_become_text(logger: logging.Logger, server: AckServer) -> None:
+    """Bytes are read as UTF-8, also before a traceback; anything else becomes its str()."""
+    try:
+        raise KeyError("gone")
+    except KeyError:
+        logger.exception("käse".encode())
+    logger.error("käse".encode())
+    logger.error(["a", 1])
+    first, *others = (record[2] for record in stored(logger, server))
+    assert first.splitlines()[0] == "käse"
+    assert others == ["käse", "['a', 1]"]
+
+
 def test_the_root_logger_has_no_item(server: AckServer) -> None:
     """Records of the root logger carry no name."""
     handler = LogdHandler(LOOPBACK, (server.port,))
