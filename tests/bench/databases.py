@@ -67,7 +67,7 @@ def databases(settings: Settings) -> Iterator[Row]:
 def _postgresql(settings: Settings) -> Iterator[Row]:
     task = "3 PostgreSQL"
     many = settings.pick(300_000, 60_000, 2_000)
-    few = settings.pick(40_000, 8_000, 1_000)
+    few = settings.pick(24_000, 8_000, 1_000)
     contest = compete(
         {
             "logd": partial(_receive, _logd, Postgresql(), encoders.session, many),
@@ -92,7 +92,7 @@ def _postgresql(settings: Settings) -> Iterator[Row]:
 
 def _sqlite(settings: Settings) -> Iterator[Row]:
     task = "3 SQLite"
-    many = settings.pick(600_000, 100_000, 2_000)
+    many = settings.pick(400_000, 100_000, 2_000)
     with scratch_folder() as folder:
         database = Sqlite(folder)
         contest = compete(

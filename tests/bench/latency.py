@@ -41,7 +41,7 @@ class Latency:
 
 def latency(settings: Settings) -> Iterator[Row]:
     """Goal 6: p50, p99 and p99.9 with `sync=batch` and `sync=none`, beside the peers."""
-    seconds = settings.pick(5, 1, 1)
+    seconds = settings.pick(4, 1, 1)
     daemon = logd(encoders.session)
     unsynced = logd(encoders.session, "--sync", "none")
     contest = compete(

@@ -52,7 +52,7 @@ def rotation(settings: Settings) -> Iterator[Row]:
 
 
 def _stalls(settings: Settings) -> Iterator[Row]:
-    load = encoders.small_batches(settings.pick(600_000, 150_000, 10_000), 1, BATCH)
+    load = encoders.small_batches(settings.pick(400_000, 150_000, 10_000), 1, BATCH)
     names = ("steady, no rotation", "steady, rotation", "steady, rotation and gzip")
     contest = compete(
         {
