@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
+from functools import cached_property
 from itertools import repeat
 from typing import Any, NamedTuple, Protocol
 
@@ -27,6 +28,61 @@ Path = tuple[tuple[str | None, int | None], ...]
 
 Special = Mapping[str, str | int]
 """Items that the application added to one record."""
+
+
+class ContextItems(Mapping[int, Special]):
+    """The special items of a batch's records, where those of one place share them.
+
+    A mapping as any other `Batch.special`, for who wants to see records. Who works by columns takes
+    the items of a context once, and spends nothing on the records: where each has the name of its
+    logger that is a tenth of all work.
+
+    Args:
+        shared: for each context of the batch the items of its records, empty for none.
+        index: for each record the position of its context.
+        own: record number -> items of records whose contexts share none.
+    """
+
+    def __init__(
+        self, shared: Sequence[Special], index: Sequence[int], own: Mapping[int, Special]
+    ) -> None:
+        self.shared = shared
+        self.own = own
+        self._index = index
+
+    @property
+    def different(self) -> Sequence[Special]:
+        """The items as they are kept: those that records share once only."""
+        return [*self.shared, *self.own.values()]
+
+    @cached_property
+    def _rows(self) -> dict[int, Special]:
+        rows = {row: self.shared[position] for row, position in enumerate(self._index)}
+        rows.update(self.own)
+        return {row: items for row, items in rows.items() if items}
+
+    def __getitem__(self, row: int) -> Special:
+        return self._rows[row]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __bool__(self) -> bool:
+        return any(self.shared) or bool(self.own)
+
+    # What a mapping has by itself looks up key after key.
+
+    def keys(self) -> KeysView[int]:
+        return self._rows.keys()
+
+    def values(self) -> ValuesView[Special]:
+        return self._rows.values()
+
+    def items(self) -> ItemsView[int, Special]:
+        return self._rows.items()
 
 
 class PathFormatter(Protocol):

@@ -23,7 +23,7 @@ from itertools import chain, compress
 from operator import add, itemgetter, not_
 from typing import TYPE_CHECKING, Any
 
-from logd.batch import Batch
+from logd.batch import Batch, ContextItems
 from logd.filenames import ShortNames
 from logd.text import ItemTexts, category_text, entry_of, escape, is_safe, split_messages
 
@@ -83,8 +83,9 @@ class LineFormat:
         else:
             deal = itemgetter(*batch.index)
             head_column, tail_column = list(deal(heads)), list(deal(tails))
-        if batch.special:
-            self._add_items(tail_column, batch.special)
+        own = batch.special.own if isinstance(batch.special, ContextItems) else batch.special
+        if own:
+            self._add_items(tail_column, own)
         messages = batch.msg
         if not is_safe("".join(messages)):
             messages = list(messages)
@@ -124,6 +125,8 @@ class LineFormat:
         for context in batch.contexts:
             key = (context.threadname, context.cfunc, context.path)
             tails.append(known(key) or _make_tail(key, formatter, kept))
+        if isinstance(batch.special, ContextItems):
+            tails = list(map(add, tails, self._items.texts(batch.special.shared)))
         return heads, tails
 
 

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logd.batch import Batch, Context
+from logd.batch import Batch, Context, ContextItems, Special
 from logd.job import MsgJob
+from logd.lineformat import LineFormat
 
 CLIENT = b"0123456789abcdef"
 HERE = Context(1, 2, "MainThread", "E", (("a.py", 3),), 4, "f")
@@ -170,3 +171,33 @@ def test_job_made_by_hand() -> None:
     job = MsgJob(1, 2, 3, "t", "now", "text", "", (), 0, "", None, None, time=7.0)
     batch = Batch.from_jobs([job])
     assert (batch.ts, list(batch.msg), batch.client, batch.last) == (["now"], ["text"], None, 0)
+
+
+def items_of_records(fewest: int) -> st.SearchStrategy[dict[str, Any]]:
+    """Special items of a record, at least so many."""
+    values = st.integers(0, 9) | st.text("xy\n", max_size=3)
+    return st.dictionaries(st.sampled_from("abc"), values, min_size=fewest)
+
+
+@given(st.data(), st.integers(1, 6))
+def test_items_of_contexts_are_items_of_their_records(data: st.DataObject, count: int) -> None:
+    """Items that records share by their place look and are written as if each had them itself."""
+    shared: list[Special] = [data.draw(items_of_records(0)), {}]
+    own_rows = data.draw(st.sets(st.sampled_from(range(count)))) - {0}
+    own = {row: data.draw(items_of_records(1)) for row in own_rows}
+    index = bytes(row in own_rows for row in range(count))
+    contexts = (HERE, THERE) if own else (HERE,)
+    made = ContextItems(shared[: len(contexts)], index, own)
+    each = {row: own[row] if row in own else shared[0] for row in range(count)}
+    plain = {row: items for row, items in each.items() if items}
+    assert made == plain
+    assert bool(made) == bool(plain)
+    assert list(made) == list(made.keys()) == list(plain)
+    assert [made.get(row) for row in range(count)] == [plain.get(row) for row in range(count)]
+    by_context, by_record = (
+        make_batch(count, contexts=contexts, index=index, special=special)
+        for special in (made, plain)
+    )
+    assert LineFormat().encode_batch(by_context) == LineFormat().encode_batch(by_record)
+    assert rows(by_context.part(1, count)) == rows(by_record.part(1, count))
+    assert [job.special for job in by_context.jobs()] == [job.special for job in by_record.jobs()]

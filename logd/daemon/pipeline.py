@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
+from logd.batch import ContextItems
 from logd.daemon.connection import Connection
 from logd.daemon.hub import Hub
 from logd.daemon.intake import Delivery
@@ -78,7 +79,8 @@ def _weight(batch: Batch) -> int:
     special = batch.special
     size = BATCH_BYTES + RECORD_BYTES * len(batch) + CONTEXT_BYTES * len(batch.contexts)
     if special:
-        size += SPECIAL_BYTES * len(special) + ITEM_BYTES * sum(map(len, special.values()))
+        each = special.different if isinstance(special, ContextItems) else special.values()
+        size += SPECIAL_BYTES * len(each) + ITEM_BYTES * sum(map(len, each))
     return size // WEIGHT_ALLOWED
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 
-from logd.batch import Batch, Context, Special
+from logd.batch import Batch, Context, ContextItems, Special
 from logd.wire.errors import WireError
 from logd.wire.limits import MAX_ROWS, MAX_TIME
 from logd.wire.logrecords import LogRecordParts
 from logd.wire.templates import Template
 
 _MSGID = attrgetter("msgid")
-_SPECIAL = attrgetter("special")
+_NO_ITEMS: Special = {}
 
 
 class Columns:
@@ -32,6 +32,7 @@ class Columns:
         "_msgs",
         "_peer",
         "_positions",
+        "_shared",
         "_special",
         "_times",
     )
@@ -43,6 +44,8 @@ class Columns:
 
     def _start(self) -> None:
         self._contexts: list[Context] = []
+        self._shared: list[Special] = []
+        """For each context the items that its records share."""
         self._positions: dict[Context | Template, int] = {}
         """Of contexts in `_contexts`, by their fields and by the templates that led to them."""
         self._index: list[int] = []
@@ -76,9 +79,13 @@ class Columns:
             raise WireError(f"time: {time!r} seconds, outside the years 1970 to 9999")
         if len(self._msgs) == MAX_ROWS:
             self._finish()
-        if special:
-            self._special[len(self._msgs)] = special
-        self._index.append(self._position(template, template.context))
+        if special is template.special:
+            position = self._position(template, template.context, special)
+        else:
+            position = self._position(template.context, template.context)
+            if special:
+                self._special[len(self._msgs)] = special
+        self._index.append(position)
         self._msgids.append(template.msgid)
         self._times.append(time)
         self._msgs.append(msg + template.appendix if template.appendix else msg)
@@ -95,12 +102,7 @@ class Columns:
             self._finish()
         different = dict.fromkeys(templates)
         for template in different:
-            self._position(template, template.context)
-        specials = enumerate(map(_SPECIAL, templates), len(self._msgs))
-        if all(template.special for template in different):
-            self._special.update(specials)
-        elif any(template.special for template in different):
-            self._special.update([(row, special) for row, special in specials if special])
+            self._position(template, template.context, template.special)
         if any(template.appendix for template in different):
             msgs = [msg + template.appendix for msg, template in zip(msgs, templates, strict=True)]
         self._index += map(self._positions.__getitem__, templates)
@@ -108,23 +110,29 @@ class Columns:
         self._times += times
         self._msgs += msgs
 
-    def _position(self, key: Context | Template, context: Context) -> int:
+    def _position(
+        self, key: Context | Template, context: Context, shared: Special = _NO_ITEMS
+    ) -> int:
         """Where among the contexts that of `key` is; it is added where the key is new."""
         position = self._positions.get(key)
         if position is None:
             position = self._positions[key] = len(self._contexts)
             self._contexts.append(context)
+            self._shared.append(shared)
         return position
 
     def _finish(self) -> None:
         if self._msgs:
+            special: Mapping[int, Special] = self._special
+            if any(self._shared):
+                special = ContextItems(self._shared, self._index, self._special)
             batch = Batch(
                 tuple(self._contexts),
                 self._index,
                 self._msgids,
                 self._times,
                 self._msgs,
-                self._special,
+                special,
                 peer=self._peer,
             )
             self._batches.append(batch)

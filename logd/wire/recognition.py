@@ -82,7 +82,9 @@ def recognise(templates: Templates, frames: Frames) -> Recognised | None:
     tails = [data[at + TIMES.size : stop] for at, stop in zip(times_at, stops, strict=True)]
     keys = zip(heads, middles, milliseconds, relative, tails, strict=True)
     found = list(map(templates.whole.get, keys))
-    unknown = [row for row, template in enumerate(found) if template is None]
+    unknown: list[int] = []
+    if None in found:
+        unknown = [row for row, template in enumerate(found) if template is None]
     if 2 * len(unknown) > len(found):
         return None
     try:
