@@ -18,9 +18,9 @@ of all messages at once.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import chain, compress
-from operator import add, itemgetter, not_
+from operator import add, attrgetter, itemgetter, not_
 from typing import TYPE_CHECKING, Any
 
 from logd.batch import Batch, ContextItems
@@ -36,6 +36,9 @@ _THOUSAND = [f"{number:03} " for number in range(1000)]
 _FIRST_THOUSAND = [f"{number} " for number in range(1000)]
 _TAILS_KEPT = 8192
 _TAIL_LENGTH_KEPT = 1024
+
+_HEAD_OF = attrgetter("cat", "pid")
+_TAIL_OF = attrgetter("threadname", "cfunc", "path")
 
 _Tails = dict[tuple[str, str, "Path"], str]
 
@@ -98,35 +101,42 @@ class LineFormat:
         return [ts, *columns] if distinct_ts else columns
 
     def _add_items(self, tail_column: list[str], special: Mapping[int, Special]) -> None:
-        """Add the text of their items to the tails of records.
+        """Add the text of their items to the tails of records."""
+        texts = self._each_text(special.values())
+        if len(texts) == len(tail_column) and list(special) == list(range(len(texts))):
+            tail_column[:] = map(add, tail_column, texts)
+            return
+        for row, text in zip(special, texts, strict=True):
+            tail_column[row] += text
+
+    def _each_text(self, each: Collection[Special]) -> list[str]:
+        """The text of each collection of items; of the same object, which is frequent, made once.
 
         The records of a logger or place often share one object for their items.
         """
-        keys = list(map(id, special.values()))
-        different = dict(zip(keys, special.values(), strict=True))
+        keys = list(map(id, each))
+        different = dict(zip(keys, each, strict=True))
         texts = dict(zip(different, self._items.texts(different.values()), strict=True))
-        if len(keys) == len(tail_column) and list(special) == list(range(len(keys))):
-            tail_column[:] = map(add, tail_column, map(texts.__getitem__, keys))
-            return
-        for row, key in zip(special, keys, strict=True):
-            tail_column[row] += texts[key]
+        return list(map(texts.__getitem__, keys))
 
     def _context_texts(self, batch: Batch, gap: str) -> tuple[list[str], list[str]]:
-        """For each context what stands before the message id and what after the message."""
+        """For each context what stands before the message id and what after the message.
+
+        Of small batches nearly each record has a context of its own, so this is by columns, too.
+        """
         formatter, kept = self._kept
         if batch.formatter is not None and batch.formatter is not formatter:
             formatter, kept = self._kept = (batch.formatter, {})
         peer = f"@{escape(batch.peer)}#" if batch.peer else "#"
-        heads = [
-            f"{gap}{category_text(context.cat)} {context.pid}{peer}" for context in batch.contexts
-        ]
+        head_keys = list(map(_HEAD_OF, batch.contexts))
+        made = {(cat, pid): f"{gap}{category_text(cat)} {pid}{peer}" for cat, pid in set(head_keys)}
+        heads = list(map(made.__getitem__, head_keys))
         known = kept.get
-        tails = []
-        for context in batch.contexts:
-            key = (context.threadname, context.cfunc, context.path)
-            tails.append(known(key) or _make_tail(key, formatter, kept))
+        tails = [
+            known(key) or _make_tail(key, formatter, kept) for key in map(_TAIL_OF, batch.contexts)
+        ]
         if isinstance(batch.special, ContextItems):
-            tails = list(map(add, tails, self._items.texts(batch.special.shared)))
+            tails = list(map(add, tails, self._each_text(batch.special.shared)))
         return heads, tails
 
 
