@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -113,7 +114,9 @@ class Server:
         family = [self.pid]
         for pid in family:
             for children in Path(f"/proc/{pid}/task").glob("*/children"):
-                family += map(int, children.read_text().split())
+                # A thread may end between the listing and the look at it.
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    family += map(int, children.read_text().split())
         return family
 
 
