@@ -132,7 +132,8 @@ class CallSites:
         except ValueError:
             first = self._outermost(_getframe(1))
         # Mostly the callers are those of the last time, which is quick to see. This loop is the
-        # cost of a call path: no line numbers, no names.
+        # cost of a call path: no line numbers, no names. Keys have the ids of code objects, whose
+        # own hash reads all that they contain.
         start = (cat, id(first.f_code), first.f_lasti)
         site = here.sites.get(start)
         if site is not None:

@@ -7,7 +7,7 @@ metadata; `--output NAME:ADDRESS` finds it here:
     kafka = "logd_kafka:make_output"
 
 Nothing of a package is imported before its output is asked for, and the metadata of all packages
-is not read for an output of logd's own: that takes as long as the rest of its start.
+is not read for an output of logd's own: that would be a tenth of the time it takes to start.
 """
 
 from __future__ import annotations

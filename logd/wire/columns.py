@@ -14,6 +14,10 @@ from logd.wire.templates import Template
 _MSGID = attrgetter("msgid")
 _NO_ITEMS: Special = {}
 
+_Key = Context | Template | tuple[Template]
+"""Of a context: its fields; a template whose items its records share; or, in a tuple, one whose
+records have items of their own."""
+
 
 class Columns:
     """The records of one delivery, in order, contexts kept once for each way they are found.
@@ -46,8 +50,8 @@ class Columns:
         self._contexts: list[Context] = []
         self._shared: list[Special] = []
         """For each context the items that its records share."""
-        self._positions: dict[Context | Template, int] = {}
-        """Of contexts in `_contexts`, by their fields and by the templates that led to them."""
+        self._positions: dict[_Key, int] = {}
+        """Of contexts in `_contexts`, by what led to them."""
         self._index: list[int] = []
         self._msgids: list[int] = []
         self._times: list[float] = []
@@ -82,7 +86,7 @@ class Columns:
         if special is template.special:
             position = self._position(template, template.context, special)
         else:
-            position = self._position(template.context, template.context)
+            position = self._position((template,), template.context)
             if special:
                 self._special[len(self._msgs)] = special
         self._index.append(position)
@@ -110,9 +114,7 @@ class Columns:
         self._times += times
         self._msgs += msgs
 
-    def _position(
-        self, key: Context | Template, context: Context, shared: Special = _NO_ITEMS
-    ) -> int:
+    def _position(self, key: _Key, context: Context, shared: Special = _NO_ITEMS) -> int:
         """Where among the contexts that of `key` is; it is added where the key is new."""
         position = self._positions.get(key)
         if position is None:

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
 
 from logd.query.when import parse_range, parse_when
 
-
-@pytest.fixture(autouse=True)
-def _berlin() -> Iterator[None]:
-    """The local zone is Berlin's."""
-    before = os.environ.get("TZ")
-    os.environ["TZ"] = "Europe/Berlin"
-    time.tzset()
-    yield
-    if before is None:
-        del os.environ["TZ"]
-    else:
-        os.environ["TZ"] = before
-    time.tzset()
-
+pytestmark = pytest.mark.usefixtures("berlin")
 
 NOW = "2026-11-22T11:10:05.500"
 
