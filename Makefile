@@ -78,7 +78,7 @@ fuzz: $(VENV)/dev.stamp ## give the decoders bytes made to break them: ARGS="--m
 	$(RUN)python -m tests.fuzz $(ARGS)
 
 readme: $(VENV)/dev.stamp ## write the table of settings into the README
-	UPDATE_README=1 $(RUN)python -m pytest --quiet tests/test_config_text.py
+	UPDATE_README=1 $(RUN)python -m pytest --quiet tests/settings/test_printing.py
 
 dist: $(VENV)/dev.stamp ## build the wheels of both packages into the folder dist
 	$(RUN)python -m build --outdir dist client

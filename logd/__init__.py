@@ -5,8 +5,8 @@ and ways to start a server are in modules of their own: `logd.filewriter`, `logd
 `logd.printwriter`, `logd.socketserver`, `logd.xmlrpc`.
 """
 
-from logd.job import MsgJob
-from logd.rotation import RotateLogWriter, RotateWriterFactory
+from logd.records.job import MsgJob
+from logd.rotation.writers import RotateLogWriter, RotateWriterFactory
 from logd.server import ColumnConfigurationMismatch, LogServer, ObserverAlreadyAdded
 
 __version__ = "1.0.0"

@@ -2,7 +2,7 @@
 
 For local logs and servers that an app makes itself, on any database that SQLAlchemy knows. A record
 is committed when the call returns. The daemon's own tables, which keep marks of what was written
-and resume after a restart, are `logd.outputs.tables`'s.
+and resume after a restart, are `logd.outputs.tables.output`'s.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from sqlalchemy import Integer as IntegerType
 from sqlalchemy import String as StringType
 from sqlalchemy.pool import StaticPool
 
-from logd.outputs.tables_columns import (
+from logd.outputs.tables.columns import (
     ColumnError,
     ColumnSpec,
     build_table,
     check_name,
     column_specs,
 )
-from logd.outputs.tables_fit import fit_for
-from logd.outputs.tables_rows import json_text
-from logd.rotation import (
+from logd.outputs.tables.fit import fit_for
+from logd.outputs.tables.rows import json_text
+from logd.rotation.writers import (
     RotateLogWriter,
     RotateWriterFactory,
     check_drop,
@@ -37,8 +37,8 @@ from logd.server import ColumnConfigurationMismatch, LogServer
 from logd.textwriter import WriterClosed
 
 if TYPE_CHECKING:
-    from logd.batch import Batch
-    from logd.job import MsgJob
+    from logd.records.batch import Batch
+    from logd.records.job import MsgJob
     from logd_client import Log
 
 ColumnConfig = Sequence[Any]

@@ -13,8 +13,8 @@ import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from logd.batch import Batch
-from logd.rotation import (
+from logd.records.batch import Batch
+from logd.rotation.writers import (
     RotateLogWriter,
     RotateWriterFactory,
     check_drop,
@@ -22,11 +22,11 @@ from logd.rotation import (
     rotation_schedule,
 )
 from logd.server import LogServer
-from logd.text import CONTINUATION
+from logd.text.escaping import CONTINUATION
 from logd.textwriter import TextlineLogWriter, WriterClosed, encode_lines
 
 if TYPE_CHECKING:
-    from logd.job import MsgJob
+    from logd.records.job import MsgJob
     from logd_client import Log
 
 FILE_MODE = 0o640

@@ -6,13 +6,13 @@ import sys
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
-from logd.batch import Batch
+from logd.records.batch import Batch
 from logd.server import LogServer
-from logd.text import ItemTexts
+from logd.text.escaping import ItemTexts
 from logd.textwriter import TextlineLogWriter, WriterClosed
 
 if TYPE_CHECKING:
-    from logd.job import MsgJob
+    from logd.records.job import MsgJob
     from logd_client import Log
 
 

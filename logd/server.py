@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from logd.batch import Batch, Path
 from logd.errors import LogdError
-from logd.failures import FailureReports
-from logd.filenames import path_text, short_name
-from logd.job import MsgJob
-from logd.timestamps import Timestamps
-from logd.writing import write_records
+from logd.records.batch import Batch
+from logd.records.callpath import Path, path_text, short_name
+from logd.records.failures import FailureReports
+from logd.records.job import MsgJob
+from logd.records.writing import write_records
+from logd.text.timestamps import Timestamps
 
 _JOB_FIELDS = 11
 

@@ -26,7 +26,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from logd.daemon.listeners import Listener, listen_tcp
+from logd.daemon.peers.listeners import Listener, listen_tcp
 from logd.daemon.runner import Daemon, Parts
 from logd.daemon.service import loop_factory
 from logd.server import LogServer

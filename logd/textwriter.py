@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from logd.batch import Batch
 from logd.errors import LogdError
-from logd.formatter import Formatter
-from logd.lineformat import CallableFormat, LineFormat, encode_lines
+from logd.records.batch import Batch
+from logd.text.formatter import Formatter
+from logd.text.lines import CallableFormat, LineFormat, encode_lines
 
 if TYPE_CHECKING:
-    from logd.job import MsgJob
+    from logd.records.job import MsgJob
 
 __all__ = [
     "Formatter",

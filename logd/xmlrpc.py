@@ -24,12 +24,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 from xmlrpc.server import SimpleXMLRPCRequestHandler, SimpleXMLRPCServer
 
-from logd.batch import Batch
-from logd.text import escape
+from logd.records.batch import Batch
+from logd.text.escaping import escape
 from logd.wire.decoder import Decoder
 from logd.wire.errors import WireError
 from logd.wire.frames import MAX_FRAME_BYTES, Frames
-from logd.xmlrequest import RequestError, parse_call
+from logd.wire.xmlcalls import RequestError, parse_call
 
 __all__ = ["LogAdapter", "createSimpleXMLRPCServer", "startServer"]
 

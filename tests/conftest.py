@@ -13,13 +13,13 @@ from sqlalchemy import Engine, MetaData, Table, create_engine, inspect, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from logd.job import MsgJob
+from logd.records.job import MsgJob
 from logd_client import createClientLog
 from logd_client.log import Log
 from tests.clients import Connect
-from tests.shared_fixtures import free_port, no_client_is_left
+from tests.shared_fixtures import berlin, free_port, no_client_is_left
 
-__all__ = ["free_port", "no_client_is_left"]
+__all__ = ["berlin", "free_port", "no_client_is_left"]
 
 POSTGRESQL_URL = "postgresql+psycopg://postgres@127.0.0.1:5432/test"
 MARIADB_URL = "mysql+pymysql://root@127.0.0.1:3306/test"

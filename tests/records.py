@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from logd.batch import Batch, Context
-from logd.job import MsgJob
+from logd.records.batch import Batch, Context
+from logd.records.job import MsgJob
 
 MOMENT = 1_795_345_800.123
 """2026-11-22 11:10:00.123 UTC."""

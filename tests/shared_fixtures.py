@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -55,3 +56,17 @@ def free_port() -> Iterator[Callable[[], int]]:
     """Gives ports that nobody listens on, and that nobody else is given during the test."""
     with ExitStack() as held:
         yield lambda: held.enter_context(reserved_port())
+
+
+@pytest.fixture
+def berlin() -> Iterator[None]:
+    """The local zone is Berlin's."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = "Europe/Berlin"
+    time.tzset()
+    yield
+    if before is None:
+        del os.environ["TZ"]
+    else:
+        os.environ["TZ"] = before
+    time.tzset()

@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import Column, Integer, Table, event, select
 
 from logd import dbwriter_sa
-from logd.batch import Batch
 from logd.dbwriter_sa import (
     DBConfig,
     DBLogWriter,
@@ -19,7 +18,8 @@ from logd.dbwriter_sa import (
     createRotatingServer,
     default_format_dict,
 )
-from logd.job import MsgJob
+from logd.records.batch import Batch
+from logd.records.job import MsgJob
 from logd.server import ColumnConfigurationMismatch, LogServer
 from logd.textwriter import WriterClosed
 from tests.conftest import Database

@@ -21,7 +21,7 @@ from aiosmtpd.handlers import Message
 SERVER = """
 import sys
 from logd import {module}
-from logd.contrib.mail import CatRule, SMTPMailer, mailnotifier, stop_all
+from logd.observers.mailnotifier import CatRule, SMTPMailer, mailnotifier, stop_all
 from logd.dbwriter_sa import DBConfig, createRotatingServer
 
 url, port, mail_server, seen = sys.argv[1:]

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from logd import LogServer, MsgJob, filewriter
-from logd.batch import Batch
 from logd.filewriter import (
     FileClosedEvent,
     FileConfig,
@@ -20,6 +19,7 @@ from logd.filewriter import (
     createLocalLog,
     createRotatingServer,
 )
+from logd.records.batch import Batch
 from logd.textwriter import Formatter, WriterClosed
 from tests.descriptors import open_below
 from tests.records import make_batch, make_job, make_jobdata

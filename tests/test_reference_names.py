@@ -186,20 +186,20 @@ SIGNATURES = [
     ("logd.contrib.stackindent", "StackIndentFilter", "token=' ', msgPrefix=None"),
     ("logd.contrib.stackindent", "createPrintIndentLog", "token='  '"),
     (
-        "logd.contrib.mail",
+        "logd.observers.mailnotifier",
         "mailnotifier",
         "mailer, rules, format_line=None, spooler_autostop=True, spooler_sleepsecs=10",
     ),
-    ("logd.contrib.mail", "CatRule", "cats, max_delay_secs=0"),
+    ("logd.observers.mailnotifier", "CatRule", "cats, max_delay_secs=0"),
     (
-        "logd.contrib.mail",
+        "logd.observers.mailnotifier",
         "SMTPMailer",
         (
             "server, serverpw, to_address, from_address, subject='Log Digest', loginuser=None, "
             "charset=ANY"
         ),
     ),
-    ("logd.contrib.mail", "stop_all", ""),
+    ("logd.observers.mailnotifier", "stop_all", ""),
     ("logd.contrib.richlog", "RichLog1", "log"),
     ("logd.contrib.richlog", "RichLog1.trace", "self, message, use_ex=False"),
     ("logd.contrib.richlog", "RichLog1.dict", "self, d, message"),

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from logd import LogServer, MsgJob, ObserverAlreadyAdded
-from logd.batch import Batch
-from logd.failures import PERIOD_S, FailureReports
+from logd.records.batch import Batch
+from logd.records.failures import PERIOD_S, FailureReports
 from logd.textwriter import tm_structconverter
 from tests.records import MOMENT, make_batch, make_job, make_jobdata
 

@@ -18,9 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from logd.config import Config
-from logd.config_sources import Sources, load
-from logd.units import parse_duration
+from logd.settings.loading import load
+from logd.settings.sources import Sources
+from logd.settings.table import Config
+from logd.settings.units import parse_duration
 from logd_client.session import encode_opening
 
 UNITS = Path(__file__).parents[1] / "systemd"

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logd.batch import Batch
-from logd.job import MsgJob
-from logd.lineformat import CallableFormat
+from logd.records.batch import Batch
+from logd.records.job import MsgJob
 from logd.server import LogServer
-from logd.text import CONTINUATION
+from logd.text.escaping import CONTINUATION
+from logd.text.lines import CallableFormat
 from logd.textwriter import (
     Formatter,
     LineFormat,

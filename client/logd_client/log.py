@@ -17,6 +17,7 @@ from typing import Any
 from logd_client import lifecycle
 from logd_client.callpath import CallSites
 from logd_client.errorhandlers import ErrorHandler, create_error_handler
+from logd_client.logging23 import Logging23Handler
 from logd_client.receipt import NotDelivered, Receipt
 from logd_client.session import Context
 from logd_client.values import as_text, flat_items
@@ -279,9 +280,6 @@ class Log:
 
     def logging23_handler(self) -> logging.Handler:
         """A handler for the standard `logging` that sends its records through this log."""
-        # Imported here: logging23 needs this module.
-        from logd_client.logging23 import Logging23Handler
-
         return Logging23Handler(self)
 
     def after_fork(self) -> None:

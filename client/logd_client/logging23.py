@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from logd_client.log import Log
+from collections.abc import Callable
+from typing import Any
 
 __all__ = ["LEVELMAP", "Logging23Handler", "seFilesExclude"]
 
@@ -49,7 +47,7 @@ class Logging23Handler(logging.Handler):
     `logging`: frames of that package in between are left out.
     """
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Callable[..., Any]) -> None:
         super().__init__()
         self._log = log
 

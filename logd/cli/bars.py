@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from logd.query.summaries import Count
-from logd.text import escape
+from logd.text.escaping import escape
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _FULL = "█"

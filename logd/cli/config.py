@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from logd.cli.options import SettingsCommand
-from logd.config_checks import warnings
-from logd.config_sources import InForce, Sources, load
-from logd.config_text import as_toml
+from logd.settings.checks import warnings
+from logd.settings.loading import InForce, load
+from logd.settings.printing import as_toml
+from logd.settings.sources import Sources
 
 
 @click.command(cls=SettingsCommand)

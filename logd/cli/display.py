@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 
 import click
 
-from logd.batch import Batch
-from logd.formatter import Formatter
-from logd.query.entry import Entry
-from logd.query.layout import entry_parts, entry_text
-from logd.text import category_text
+from logd.records.batch import Batch
+from logd.records.entry import Entry
+from logd.text.escaping import category_text
+from logd.text.formatter import Formatter
+from logd.text.reading import entry_parts, entry_text
 
 _RESET = "\x1b[0m"
 _DIM = "\x1b[2m"

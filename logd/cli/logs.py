@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import TextIO
 
-from logd.text import entry_of
+from logd.text.escaping import entry_of
 
 # syslog(3)'s priorities, which journald takes from a prefix such as "<3>".
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))

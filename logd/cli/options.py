@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
-from logd.config import OPERATION, SETTINGS, Setting
-from logd.config_kinds import Choice, Flag
-from logd.config_sources import InForce, Sources, load
-from logd.config_text import default_text
+from logd.settings.kinds import Choice, Flag
+from logd.settings.loading import InForce, load
+from logd.settings.printing import default_text
+from logd.settings.sources import Sources
+from logd.settings.table import OPERATION, SETTINGS, Setting
 
 _GENERAL = "General"
 

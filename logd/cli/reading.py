@@ -14,13 +14,14 @@ from typing import Any
 import click
 
 from logd.cli.display import Display, make_display
-from logd.config import Config
-from logd.config_sources import FILE_VARIABLE, Sources, load
-from logd.controlsocket import SYSTEM_CONFIG, control_path
 from logd.query.places import sources_of
 from logd.query.selection import Selection
 from logd.query.source import Source
 from logd.query.when import UNDERSTOOD, parse_range, parse_when
+from logd.settings.controlpath import SYSTEM_CONFIG, control_path
+from logd.settings.loading import load
+from logd.settings.sources import FILE_VARIABLE, Sources
+from logd.settings.table import Config
 
 
 @dataclass(frozen=True)

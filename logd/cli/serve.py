@@ -9,7 +9,7 @@ import click
 
 from logd.cli import logs
 from logd.cli.options import SettingsCommand
-from logd.config_sources import InForce
+from logd.settings.loading import InForce
 
 logger = logging.getLogger(__name__)
 

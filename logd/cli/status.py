@@ -15,8 +15,9 @@ import click
 
 from logd.cli.display import is_colored
 from logd.cli.statusscreen import colored, plain, screen
-from logd.controlsocket import ControlClient, candidates
 from logd.errors import LogdError
+from logd.query.controlclient import ControlClient
+from logd.settings.controlpath import candidates
 
 EVERY_S = 1.0
 REQUEST = {"do": "status"}

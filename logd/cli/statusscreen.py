@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from logd.text import escape
+from logd.text.escaping import escape
 
 Snapshot = Mapping[str, Any]
 Paint = Callable[[str, str], str]

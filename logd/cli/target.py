@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from logd.config_sources import TOKEN_VARIABLE
 from logd.errors import LogdError
+from logd.settings.loading import TOKEN_VARIABLE
 from logd_client.connection import ServerAddress, TlsSettings
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from logd import printwriter
 
 if TYPE_CHECKING:
-    from logd.job import MsgJob
+    from logd.records.job import MsgJob
     from logd_client import Log
 
 __all__ = ["StackIndentFilter", "createPrintIndentLog"]

@@ -13,26 +13,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logd.config import Config
-from logd.config_secrets import without_secrets
-from logd.daemon.limits import Limits
-from logd.daemon.tls import server_context
+from logd.daemon.peers.limits import Limits
+from logd.daemon.peers.tls import server_context
+from logd.daemon.plugins import close_callables, load_callables
 from logd.errors import StartupError
-from logd.folders import make_folder
-from logd.formatter import Formatter
-from logd.lineformat import LineFormat
 from logd.outputs import registry
 from logd.outputs.base import Output, OutputSettings, OutputUnavailable, OutputUnusable
 from logd.outputs.deadletters import DeadLetterFile
+from logd.outputs.disk import make_folder
 from logd.outputs.fanout import Outputs
 from logd.outputs.spool import Spool
 from logd.outputs.worker import OutputWorker
-from logd.plugins import close_callables, load_callables
-from logd.policy import Retention, RotationPolicy, Schedule
+from logd.rotation.policy import Retention, RotationPolicy, Schedule
 from logd.server import LogServer, ObserverAlreadyAdded
+from logd.settings.secrets import without_secrets
+from logd.settings.table import Config
+from logd.text.formatter import Formatter
+from logd.text.lines import LineFormat
 
 if TYPE_CHECKING:
-    from logd.batch import PathFormatter
+    from logd.records.callpath import PathFormatter
 
 logger = logging.getLogger(__name__)
 

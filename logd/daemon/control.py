@@ -30,18 +30,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from logd.controlsocket import control_path, short_address
 from logd.daemon.feed import Feed, Follower, choose, encode
-from logd.daemon.listeners import listen_unix
+from logd.daemon.peers.listeners import listen_unix
 from logd.daemon.status import CONNECTIONS_SHOWN, snapshot
 from logd.errors import StartupError
+from logd.settings.controlpath import control_path, short_address
 
 if TYPE_CHECKING:
-    from logd.config import Config
-    from logd.daemon.listeners import Listener
+    from logd.daemon.peers.listeners import Listener
     from logd.daemon.reload import Reloader
     from logd.daemon.runner import Daemon
     from logd.outputs.worker import OutputWorker
+    from logd.settings.table import Config
 
 logger = logging.getLogger(__name__)
 

@@ -20,9 +20,10 @@ import termios
 import time
 from collections.abc import Callable
 
-from logd.daemon.acceptor import Acceptor
-from logd.daemon.connection import Connection, Kind, Pause
-from logd.daemon.hub import Hub
+from logd.daemon.peers.acceptor import Acceptor
+from logd.daemon.peers.connection import Connection, Kind
+from logd.daemon.peers.hub import Hub
+from logd.daemon.peers.intake import Pause
 from logd.daemon.pipeline import Pipeline
 from logd.outputs.fanout import Outputs
 
@@ -58,7 +59,7 @@ CLOSE_S = 2.0
 
 
 async def drain(
-    hub: Hub,
+    hub: Hub[Connection],
     acceptor: Acceptor,
     pipeline: Pipeline,
     outputs: Outputs | None,
@@ -93,7 +94,7 @@ async def drain(
     await hub.wait_all_closed(CLOSE_S)
 
 
-async def _read_out(hub: Hub, deadline: float) -> None:
+async def _read_out(hub: Hub[Connection], deadline: float) -> None:
     """Let the loop read senders without acks until nothing of theirs is left; close them."""
     cut_frames_until = min(deadline, time.monotonic() + CUT_FRAME_GRACE_S)
     senders: dict[Connection, _Sender] = {}

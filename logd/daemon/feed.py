@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from logd.filenames import ShortNames
+from logd.records.callpath import ShortNames
 
 if TYPE_CHECKING:
-    from logd.batch import Batch, Context, PathFormatter
     from logd.outputs.worker import OutputWorker
+    from logd.records.batch import Batch, Context
+    from logd.records.callpath import PathFormatter
 
 MOST_RECORDS = 50_000
 MOST_BYTES = 16 << 20

@@ -33,7 +33,7 @@ from logd import __version__
 
 if TYPE_CHECKING:
     from logd.daemon.feed import Feed
-    from logd.daemon.listeners import Listener
+    from logd.daemon.peers.listeners import Listener
     from logd.daemon.reload import Reloader
     from logd.daemon.runner import Daemon
     from logd.outputs.worker import OutputWorker

@@ -20,18 +20,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
-from logd.batch import ContextItems
-from logd.daemon.connection import Connection
-from logd.daemon.hub import Hub
-from logd.daemon.intake import Delivery
+from logd.daemon.peers.connection import Connection
+from logd.daemon.peers.hub import Hub
+from logd.daemon.peers.intake import Delivery
 from logd.daemon.sinks import Sink
-from logd.failpoints import failpoint
+from logd.outputs.failpoints import failpoint
 from logd.outputs.work import Work
+from logd.records.batch import ContextItems
 from logd.wire import Decoder, Refusal, WireError
 
 if TYPE_CHECKING:
-    from logd.batch import Batch
-    from logd.job import MsgJob
+    from logd.records.batch import Batch
+    from logd.records.job import MsgJob
     from logd.server import LogServer
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class Pipeline:
 
     def __init__(
         self,
-        hub: Hub,
+        hub: Hub[Connection],
         server: LogServer,
         sink: Sink,
         marks: dict[bytes, int],

@@ -32,26 +32,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from logd.config_checks import warnings
-from logd.config_sources import ConfigError, changes
-from logd.config_sources import reload as read_again
 from logd.daemon import assembly
 from logd.daemon.assembly import OUTPUT_SETTINGS, SERVER_SETTINGS, changed, end_callables
 from logd.errors import StartupError
 from logd.outputs.base import OutputUnavailable
 from logd.outputs.fanout import stop_together
+from logd.settings.checks import warnings
+from logd.settings.loading import ConfigError, changes
+from logd.settings.loading import reload as read_again
 
 if TYPE_CHECKING:
-    from logd.config import Config
-    from logd.config_sources import Changes
     from logd.daemon.assembly import Assembled, Callables
     from logd.daemon.feed import Feed
-    from logd.daemon.limits import Limits
     from logd.daemon.notify import ServiceManager
+    from logd.daemon.peers.limits import Limits
     from logd.daemon.runner import Daemon
     from logd.outputs.base import Output
     from logd.outputs.worker import OutputWorker
     from logd.server import LogServer
+    from logd.settings.loading import Changes
+    from logd.settings.table import Config
 
 logger = logging.getLogger(__name__)
 

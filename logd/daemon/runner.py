@@ -16,20 +16,20 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from logd.daemon.acceptor import Acceptor
 from logd.daemon.drain import drain
-from logd.daemon.hub import REPORT_FAULTS_EVERY_S, Hub
-from logd.daemon.intake import Intake
-from logd.daemon.limits import Limits
 from logd.daemon.notify import ServiceManager
+from logd.daemon.peers.acceptor import Acceptor
+from logd.daemon.peers.hub import REPORT_FAULTS_EVERY_S, Hub
+from logd.daemon.peers.intake import Intake
+from logd.daemon.peers.limits import Limits
+from logd.daemon.peers.sessions import Sessions
 from logd.daemon.pipeline import Pipeline
 from logd.daemon.rates import EVERY_S, Rates
-from logd.daemon.sessions import Sessions
 from logd.daemon.sinks import WriterSink
 
 if TYPE_CHECKING:
-    from logd.daemon.connection import Connection
-    from logd.daemon.listeners import Listener
+    from logd.daemon.peers.connection import Connection
+    from logd.daemon.peers.listeners import Listener
     from logd.outputs.fanout import Outputs
     from logd.outputs.worker import OutputWorker
     from logd.server import LogServer

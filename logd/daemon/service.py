@@ -17,17 +17,17 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from logd.config import Config
-from logd.config_checks import warnings
 from logd.daemon import assembly, control
 from logd.daemon.allocator import keep_freed_memory
 from logd.daemon.feed import Feed
-from logd.daemon.listeners import Listener, inherited, listen_tcp, listen_unix
 from logd.daemon.notify import ServiceManager
+from logd.daemon.peers.listeners import Listener, inherited, listen_tcp, listen_unix
 from logd.daemon.reload import Reloader
 from logd.daemon.runner import Companion, Daemon, Parts
 from logd.errors import StartupError
 from logd.outputs.fanout import Outputs
+from logd.settings.checks import warnings
+from logd.settings.table import Config
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from logd.outputs.work import Work
 
 if TYPE_CHECKING:
-    from logd.batch import Batch
+    from logd.records.batch import Batch
     from logd.server import LogServer
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from logd import __version__
 from logd.daemon.rates import SPANS_S
 
 if TYPE_CHECKING:
-    from logd.daemon.connection import Connection
+    from logd.daemon.peers.connection import Connection
     from logd.daemon.runner import Daemon
     from logd.outputs.worker import OutputWorker
 

@@ -8,10 +8,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from logd.batch import Batch
+from logd.records.batch import Batch
 
 if TYPE_CHECKING:
-    from logd.job import MsgJob
+    from logd.records.job import MsgJob
 
 __all__ = ["RateLimit"]
 

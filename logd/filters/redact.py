@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from logd.filters.cards import is_card_number, replace_cards
 
 if TYPE_CHECKING:
-    from logd.job import MsgJob
+    from logd.records.job import MsgJob
 
 __all__ = ["Redact"]
 

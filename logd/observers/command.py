@@ -14,7 +14,7 @@ from logd.observers.delivery import DeliveryFailed, DeliveryQueue, DeliveryRefus
 from logd.observers.records import Selection, record_as_dict, to_json
 
 if TYPE_CHECKING:
-    from logd.job import MsgJob
+    from logd.records.job import MsgJob
 
 __all__ = ["Command"]
 

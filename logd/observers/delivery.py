@@ -16,8 +16,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from logd.background import Background
 from logd.errors import LogdError
+from logd.observers.background import Background
 
 __all__ = ["DeliveryFailed", "DeliveryLost", "DeliveryQueue", "DeliveryRefused"]
 

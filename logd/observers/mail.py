@@ -1,4 +1,4 @@
-"""Mail digests for the settings: `logd.contrib.mail` with plain values for arguments."""
+"""Mail digests for the settings: `logd.observers.mailnotifier` with plain values for arguments."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from logd.contrib.mail import CatRule, mailnotifier
-from logd.contrib.smtp import Security, SMTPMailer
+from logd.observers.mailnotifier import CatRule, mailnotifier
+from logd.observers.smtp import Security, SMTPMailer
 
 if TYPE_CHECKING:
-    from logd.job import MsgJob
+    from logd.records.job import MsgJob
 
 __all__ = ["MailDigest"]
 

@@ -20,9 +20,9 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from logd.batch import Batch
-    from logd.policy import Retention, RotationPolicy
-    from logd.textwriter import LineFormat
+    from logd.records.batch import Batch
+    from logd.rotation.policy import Retention, RotationPolicy
+    from logd.text.lines import LineFormat
 
 
 class OutputUnusable(Exception):

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
-from logd.failpoints import failpoint
+from logd.outputs.failpoints import failpoint
 
 if TYPE_CHECKING:
-    from logd.batch import Batch
+    from logd.records.batch import Batch
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from logd.outputs.work import Work
 from logd.outputs.worker import OutputWorker
 
 if TYPE_CHECKING:
-    from logd.batch import Batch
-    from logd.job import MsgJob
+    from logd.records.batch import Batch
+    from logd.records.job import MsgJob
 
 
 class Outputs:
@@ -80,7 +80,7 @@ class Outputs:
 
     def writeNow(self, job: MsgJob) -> None:
         """Write one job; returns once every output that works has it."""
-        from logd.batch import Batch
+        from logd.records.batch import Batch
 
         work = _own_work(Batch.from_jobs([job]))
         self.submit(work)

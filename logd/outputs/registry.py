@@ -1,4 +1,4 @@
-"""Outputs by name: those of logd (`builtin.py`) and those that other packages bring.
+"""Outputs by name: those of logd and those that other packages bring.
 
 A package registers a callable `(address: str, settings: OutputSettings) -> Output` in its
 metadata; `--output NAME:ADDRESS` finds it here:
@@ -15,9 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from logd.errors import nearest
 from logd.outputs.base import Output, OutputSettings, OutputUnusable
-from logd.outputs.builtin import BUILT_IN
-from logd.spelling import nearest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -26,6 +25,37 @@ GROUP = "logd.writers"
 """The entry points' group."""
 
 OutputFactory = Callable[[str, OutputSettings], Output]
+
+
+def file_output(address: str, settings: OutputSettings) -> Output:
+    """Rotating text files; the address is their pattern, "logs/app_%d.log"."""
+    from logd.outputs.files.output import FileOutput
+
+    return FileOutput(address, settings)
+
+
+def db_output(address: str, settings: OutputSettings) -> Output:
+    """Rotating tables of a database; the address is an SQLAlchemy URL."""
+    from logd.outputs.tables.output import TableOutput
+
+    return TableOutput(address, settings)
+
+
+def stdout_output(address: str, settings: OutputSettings) -> Output:
+    """Standard output; the address is "-".
+
+    Raises:
+        OutputUnusable: another address.
+    """
+    from logd.outputs.stdout import StdoutOutput
+
+    if address != "-":
+        raise OutputUnusable(f'stdout: expected the address "-", got {address!r}')
+    return StdoutOutput(settings)
+
+
+BUILT_IN = {"db": db_output, "file": file_output, "stdout": stdout_output}
+"""What makes them, by the names they have in `--output NAME:ADDRESS`."""
 
 
 def create(

@@ -20,9 +20,10 @@ from typing import Any
 
 import msgspec
 
-from logd.batch import Batch, Context, PathFormatter
-from logd.failpoints import failpoint
-from logd.folders import make_folder
+from logd.outputs.disk import make_folder
+from logd.outputs.failpoints import failpoint
+from logd.records.batch import Batch, Context
+from logd.records.callpath import PathFormatter
 
 _MAGIC = b"logd spool 1\n"
 _FRAME = struct.Struct("<II")

@@ -26,7 +26,7 @@ from logd.outputs.base import (
 )
 
 if TYPE_CHECKING:
-    from logd.batch import Batch
+    from logd.records.batch import Batch
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from logd.batch import Batch
+    from logd.records.batch import Batch
 
 
 class Work:

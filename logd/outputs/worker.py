@@ -26,8 +26,8 @@ from logd.outputs.base import Output, OutputUnavailable, OutputUnusable
 from logd.outputs.work import Work
 
 if TYPE_CHECKING:
-    from logd.batch import Batch
     from logd.outputs.spool import Spool
+    from logd.records.batch import Batch
 
 logger = logging.getLogger(__name__)
 

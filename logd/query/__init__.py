@@ -7,23 +7,25 @@ interface; a `Selection` says which entries are wanted; entries come as `Entry` 
     for entry in source.entries(Selection(cats=frozenset("E"))):
         print(entry.ts, entry.msg)
 
-- `entry.py` one record as read back; `layout.py` entries as text lines, both ways; `items.py`,
-  `timetexts.py` parts of a line; `selection.py` filters; `when.py` times as people write them;
-- text files: `ringfiles.py` which there are, in order; `rawfile.py` one file as raw entries;
-  `prefilter.py`, `needles.py` what can be told from raw bytes; `files.py` the source;
-  `filefollow.py` what is appended;
-- tables: `tables.py` the source, `tables_pages.py` pages of rows;
+- `selection.py` filters; `when.py` times as people write them; `labels.py` what an entry counts
+  for; `needles.py` what can be told from raw bytes; `source.py` the interface; `places.py`
+  settings -> sources;
+- `files/`: which files there are (`listing.py`), one file as raw entries (`raw.py`), what is
+  appended (`follow.py`), and the source made of them;
+- `tables/`: pages of rows (`pages.py`), and the source made of them;
 - `live.py` the daemon's live feed; `following.py` history and news without a seam;
-- `summaries.py` counts; `source.py` the interface; `places.py` settings -> sources.
+- `summaries.py` counts; `controlclient.py` asks a running daemon.
+
+How a line is read back is the concern of `logd.text`, which also writes it.
 
 The daemon is never needed for reading, and nothing here writes, locks, or holds a transaction.
 """
 
 from __future__ import annotations
 
-from logd.query.entry import Entry
 from logd.query.places import open_source
 from logd.query.selection import EVERYTHING, Selection
 from logd.query.source import Source
+from logd.records.entry import Entry
 
 __all__ = ["EVERYTHING", "Entry", "Selection", "Source", "open_source"]

@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from logd.query.entry import Entry
 from logd.query.live import LiveFeed, NoFeed
 from logd.query.places import first_there
-from logd.query.ringfiles import CannotRead
 from logd.query.selection import Selection
-from logd.query.source import Follower, Note, Position, Source
+from logd.query.source import CannotRead, Follower, Note, Position, Source
+from logd.records.entry import Entry
 
 LOOK_EVERY_S = 0.2
 """How often a log without a daemon is worth a look."""

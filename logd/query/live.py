@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from logd.controlsocket import short_address
 from logd.errors import LogdError
-from logd.query.entry import Entry
-from logd.query.ringfiles import real_path
+from logd.query.files.listing import real_path
 from logd.query.selection import Selection
 from logd.query.source import FilePosition, Position, TablePosition
+from logd.records.entry import Entry
+from logd.settings.controlpath import short_address
 
 ANSWER_TIMEOUT_S = 5.0
 """How long a daemon may take for its first answer."""

@@ -6,12 +6,11 @@ import logging
 from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
-from logd.query.files import FileSource
-from logd.query.ringfiles import CannotRead
-from logd.query.source import Note, Source
+from logd.query.files.source import FileSource
+from logd.query.source import CannotRead, Note, Source
 
 if TYPE_CHECKING:
-    from logd.config import Config
+    from logd.settings.table import Config
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ def sources_of(
     ]
     if config.db:
         # Late, as it brings SQLAlchemy.
-        from logd.query.tables import TableSource
+        from logd.query.tables.source import TableSource
 
         pattern = None if "table_pattern" in unset else config.table_pattern
         sources += [TableSource(address, on_note, pattern=pattern) for address in config.db]

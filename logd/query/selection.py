@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from logd.query.entry import Entry
-from logd.query.items import item_text
+from logd.records.entry import Entry
+from logd.text.items import item_text
 
 _ABSENT = object()
 

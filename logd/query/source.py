@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
-from logd.query.entry import Entry
+from logd.errors import LogdError
 from logd.query.selection import EVERYTHING, Selection
+from logd.records.entry import Entry
 
 Item = TypeVar("Item")
 
@@ -24,6 +25,10 @@ Watch = Callable[[float], None]
 
 Note = Callable[[str], None]
 """Told what a reader should know: something was overwritten, or is damaged."""
+
+
+class CannotRead(LogdError):
+    """A log can't be read; the text says which, why and what to do."""
 
 
 def unwatched(done: float) -> None:
@@ -154,7 +159,7 @@ class Source(ABC):
         self, selection: Selection, *, limit: int | None = None, watch: Watch = unwatched
     ) -> Iterator[bytes]:
         """The same as the bytes of text lines, some of them at a time, with their line ends."""
-        from logd.query.layout import entry_text
+        from logd.text.reading import entry_text
 
         for entry in self.entries(selection, limit=limit, watch=watch):
             yield entry_text(entry).encode("utf-8", "backslashreplace") + b"\n"

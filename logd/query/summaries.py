@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-from logd.query.rawcounts import HOUR_S
+from logd.query.labels import HOUR_S
 from logd.query.selection import EVERYTHING, Selection
 from logd.query.source import Key, Source, Watch, unwatched
 

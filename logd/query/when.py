@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, time, timedelta
 
-from logd.units import parse_duration
+from logd.settings.units import parse_duration
 
 UNDERSTOOD = (
     '"now", "today", "yesterday", "yesterday 14:30", "14:30", "14:30:05", "10 min ago", '

@@ -14,8 +14,8 @@ decoder it came from; `contexts` does so by columns for the batches of sessions.
 from __future__ import annotations
 
 from logd.wire.decoder import Decoder, decode_delivery
-from logd.wire.errors import FrameError, WireError
-from logd.wire.frames import Frames, FrameSplitter
+from logd.wire.errors import WireError
+from logd.wire.frames import FrameError, Frames, FrameSplitter
 from logd.wire.session import Opening, Refusal, encode_ack, encode_refusal, read_opening
 
 __all__ = [

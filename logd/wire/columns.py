@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 
-from logd.batch import Batch, Context, ContextItems, Special
+from logd.records.batch import Batch, Context, ContextItems, Special
 from logd.wire.errors import WireError
 from logd.wire.limits import MAX_ROWS, MAX_TIME
 from logd.wire.logrecords import LogRecordParts

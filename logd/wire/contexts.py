@@ -16,7 +16,8 @@ from functools import partial
 from itertools import chain
 from typing import Any, Final, cast
 
-from logd.batch import Context, Path
+from logd.records.batch import Context
+from logd.records.callpath import Path
 from logd.wire import fields
 from logd.wire.errors import WireError
 from logd.wire.limits import (

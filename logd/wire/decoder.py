@@ -16,8 +16,8 @@ import pickle
 from collections.abc import Sequence
 from typing import Final, cast
 
-from logd.batch import Batch
-from logd.wire import grammar, typed
+from logd.records.batch import Batch
+from logd.wire import typed
 from logd.wire.columns import Columns
 from logd.wire.contexts import KnownContexts
 from logd.wire.errors import WireError
@@ -25,7 +25,8 @@ from logd.wire.expansion import Room
 from logd.wire.frames import MAX_FRAME_BYTES, Frames
 from logd.wire.limits import MAX_ROW_OPCODES
 from logd.wire.logrecords import log_record
-from logd.wire.pickles import load
+from logd.wire.pickles import grammar
+from logd.wire.pickles.loading import load
 from logd.wire.recognition import recognise
 from logd.wire.rows import add_row
 from logd.wire.session import decode_batch

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from logd.batch import Context, Path, Special
+from logd.records.batch import Context, Special
+from logd.records.callpath import Path
 from logd.wire import fields
 from logd.wire.limits import (
     CONTEXTS_PER_FRAME_BYTE,

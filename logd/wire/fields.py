@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import cast
 
-from logd.batch import Context, Path, Special
+from logd.records.batch import Context, Special
+from logd.records.callpath import Path
 from logd.wire.errors import WireError
 from logd.wire.limits import (
     MAX_CAT_CHARS,

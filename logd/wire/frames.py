@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from logd.wire.errors import FrameError
+from logd.errors import LogdError
 
 MAX_FRAME_BYTES = 1 << 20
 """Default limit of a frame: 128 times a generous record, 1/64 of the default intake queue."""
@@ -71,6 +71,31 @@ class Frames:
     def count(self) -> int:
         """How many frames these are."""
         return len(self.starts)
+
+
+class FrameError(LogdError):
+    """The stream can't be cut into frames any more; the connection is to be closed.
+
+    Attributes:
+        reason: one line for a person: what, expected and got.
+        length: what the bad bytes are when they are read as a length.
+        looks_like: what the peer seems to speak instead ("an HTTP request"), "" if unknown.
+        frames: the whole frames that stood before the bad bytes in the same read, None for none.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        length: int = 0,
+        looks_like: str = "",
+        frames: Frames | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.length = length
+        self.looks_like = looks_like
+        self.frames = frames
 
 
 class FrameSplitter:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple, cast
 
-from logd.batch import Context, Special
+from logd.records.batch import Context, Special
 from logd.wire import fields
 from logd.wire.errors import WireError
 from logd.wire.limits import MAX_FILE_CHARS, MAX_NAME_CHARS

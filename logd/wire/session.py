@@ -15,8 +15,8 @@ from operator import lt
 from struct import unpack
 from typing import Final, NamedTuple, cast
 
-from logd.batch import Batch, Context, Special
-from logd.wire import fields, grammar, typed, unpickler
+from logd.records.batch import Batch, Context, Special
+from logd.wire import fields, typed
 from logd.wire.columns import Columns
 from logd.wire.contexts import KnownContexts
 from logd.wire.errors import WireError
@@ -29,7 +29,8 @@ from logd.wire.limits import (
     MAX_SIMPLE_ROWS,
     MAX_TIME,
 )
-from logd.wire.pickles import load
+from logd.wire.pickles import grammar, unpickler
+from logd.wire.pickles.loading import load
 from logd.wire.rows import add_rows
 from logd_client.session import (
     BATCH_OBJECTS,

@@ -20,12 +20,13 @@ import re
 from struct import Struct
 from typing import Final, cast
 
-from logd.batch import Context, Special
-from logd.wire import fields, grammar
+from logd.records.batch import Context, Special
+from logd.wire import fields
 from logd.wire.errors import WireError
 from logd.wire.limits import MAX_SPECIAL_ITEMS
 from logd.wire.logrecords import STANDARD_ATTRIBUTES, log_record
-from logd.wire.pickles import load
+from logd.wire.pickles import grammar
+from logd.wire.pickles.loading import load
 
 LOG_RECORD_HEAD: Final = b"}q\x00(X\x04\x00\x00\x00nameq\x01X"
 """How every such frame of a Python 3 begins."""

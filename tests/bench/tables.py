@@ -17,7 +17,7 @@ from sqlalchemy import URL, Engine, create_engine, inspect, make_url, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from logd.outputs.tables_columns import DAEMON_COLUMNS, build_table
+from logd.outputs.tables.columns import DAEMON_COLUMNS, build_table
 from tests.bench import corpus
 from tests.bench.debian import PeerMissing
 from tests.bench.processes import ContenderFailed

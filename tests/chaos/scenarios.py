@@ -235,8 +235,8 @@ FAIL_POINTS = {
         *("tables.after_commit", "tables.before_rotate", "tables.after_rotate"),
     ),
 }
-"""Each step of the durable path that a SIGKILL can hit; see `logd.failpoints`. Steps that only a
-full disk reaches are in `tests/outputs`."""
+"""Each step of the durable path that a SIGKILL can hit; see `logd.outputs.failpoints`. Steps that
+only a full disk reaches are in `tests/outputs`."""
 
 
 AT_START = ("journal.before_fresh", "journal.before_rename", "journal.after_rename")

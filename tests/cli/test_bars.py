@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from logd.cli.bars import table
 from logd.query.summaries import Count
-from logd.text import is_safe
+from logd.text.escaping import is_safe
 
 COUNTS = [Count("E", 1234567), Count("W", 617284), Count("", 0), Count("other", 1)]
 

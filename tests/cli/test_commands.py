@@ -11,7 +11,7 @@ import pytest
 
 import logd as package
 from logd.cli.commands import COMMANDS
-from logd.config import SETTINGS
+from logd.settings.table import SETTINGS
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from logd.config import SETTINGS
+from logd.settings.table import SETTINGS
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

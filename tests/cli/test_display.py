@@ -9,8 +9,8 @@ import click
 import pytest
 
 from logd.cli.display import Json, is_colored, make_display
-from logd.query.entry import Entry
-from logd.query.layout import entry_text
+from logd.records.entry import Entry
+from logd.text.reading import entry_text
 
 ENTRY = Entry(
     1_790_000_400.0,

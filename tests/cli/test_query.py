@@ -15,7 +15,7 @@ import pytest
 
 from logd.cli import main
 from logd.cli.commands import BEHIND_THE_DAEMON
-from logd.outputs.tables import TableOutput
+from logd.outputs.tables.output import TableOutput
 from tests.cli.conftest import ENVIRONMENT, PATIENCE_S, Command
 from tests.cli.terminal import COLUMNS, on_terminal
 from tests.outputs.output_making import make_settings

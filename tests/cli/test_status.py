@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from logd.cli.statusscreen import clock, colored, duration, screen, size
-from logd.controlsocket import candidates
+from logd.settings.controlpath import candidates
 from tests.cli.conftest import ENVIRONMENT, PATIENCE_S, Command, Daemon
 from tests.clients import Connect
 

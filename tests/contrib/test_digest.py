@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logd.contrib.digest import Digest
+from logd.observers.digest import Digest
 
 NOON = 1_795_000_000.0
 

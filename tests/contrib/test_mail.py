@@ -9,7 +9,9 @@ import threading
 
 import pytest
 
-from logd.contrib.mail import (
+from logd.daemon.plugins import load_callables
+from logd.observers import MailDigest
+from logd.observers.mailnotifier import (
     CatRule,
     MailFailed,
     MailLost,
@@ -18,8 +20,6 @@ from logd.contrib.mail import (
     mailnotifier,
     stop_all,
 )
-from logd.observers import MailDigest
-from logd.plugins import load_callables
 from logd.server import LogServer
 
 TIMEOUT_S = 60.0
@@ -324,8 +324,8 @@ def test_digest_in_settings(make_mail_server, make_job, tmp_path):
 
 PROGRAM = """
 import sys
-from logd.contrib.mail import CatRule, SMTPMailer, mailnotifier
-from logd.job import MsgJob
+from logd.observers.mailnotifier import CatRule, SMTPMailer, mailnotifier
+from logd.records.job import MsgJob
 mailer = SMTPMailer(sys.argv[1], None, "ops@example.org", "app@example.org")
 notifier = mailnotifier(mailer, [CatRule(None, 3600)], lambda job: job.msg,
                         spooler_autostop=sys.argv[2] == "True")

@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from logd.contrib.mail import SMTPMailer
-from logd.contrib.smtp import MailFailed, MailRefused
+from logd.observers.mailnotifier import SMTPMailer
+from logd.observers.smtp import MailFailed, MailRefused
 
 
 def text_of(mail):
@@ -111,7 +111,7 @@ def test_certificates_are_verified(make_mail_server, make_mailer, kind, security
 @pytest.fixture
 def far_away(monkeypatch):
     """Makes servers of this machine look like those of another one."""
-    monkeypatch.setattr("logd.contrib.smtp._is_local", lambda host: False)
+    monkeypatch.setattr("logd.observers.smtp._is_local", lambda host: False)
 
 
 def test_auto_near(make_mail_server, make_mailer):

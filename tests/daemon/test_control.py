@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from logd.controlsocket import ControlClient, short_address
 from logd.daemon.control import LONGEST_REQUEST, MOST_CONNECTIONS
 from logd.errors import LogdError
+from logd.query.controlclient import ControlClient
+from logd.settings.controlpath import short_address
 from tests.clients import Connect
 from tests.daemon.test_stop import frames
 from tests.daemon_process import DaemonProcess, running

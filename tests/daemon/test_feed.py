@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from logd.batch import Batch, Context
-from logd.controlsocket import ControlClient
 from logd.daemon.feed import MOST_RECORDS, RECORDS_A_SLICE, Follower, Slice, encode
+from logd.query.controlclient import ControlClient
+from logd.records.batch import Batch, Context
 from logd_client.log import Log
 from tests.clients import Connect
 from tests.daemon_process import running

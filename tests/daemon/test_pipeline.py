@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logd.daemon.connection import Connection, Kind
-from logd.daemon.hub import Hub
-from logd.daemon.intake import Delivery, Intake
-from logd.daemon.limits import Limits
+from logd.daemon.peers.connection import Connection, Kind
+from logd.daemon.peers.hub import Hub
+from logd.daemon.peers.intake import Delivery, Intake
+from logd.daemon.peers.limits import Limits
+from logd.daemon.peers.sessions import Sessions
 from logd.daemon.pipeline import Pipeline
-from logd.daemon.sessions import Sessions
 from logd.outputs.work import Work
 from logd.server import LogServer
 from logd.wire.frames import Frames

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 import trustme
 
-from logd.controlsocket import ControlClient
 from logd.errors import LogdError
+from logd.query.controlclient import ControlClient
 from logd_client.log import Log
 from tests.clients import Connect
 from tests.daemon.test_stop import frames

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from logd.job import MsgJob
+from logd.records.job import MsgJob
 
 Filter = Callable[[list[MsgJob], object], None]
 

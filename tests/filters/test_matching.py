@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from logd.daemon.plugins import load_callables
 from logd.filters import Matching
-from logd.plugins import load_callables
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from logd.daemon.plugins import load_callables
 from logd.filters import Redact
-from logd.plugins import load_callables
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N"
 GITHUB_TOKEN = "ghp_" + "a1B2" * 9

@@ -8,19 +8,10 @@ a stream whole and cut.
 
 from __future__ import annotations
 
-from logd.batch import Batch
-from logd.wire import (
-    Decoder,
-    FrameError,
-    Frames,
-    FrameSplitter,
-    WireError,
-    grammar,
-    machine,
-    read_opening,
-    unpickler,
-)
+from logd.records.batch import Batch
+from logd.wire import Decoder, FrameError, Frames, FrameSplitter, WireError, read_opening
 from logd.wire.limits import MAX_BATCH_OPCODES, MAX_TIME
+from logd.wire.pickles import grammar, machine, unpickler
 
 MODES = ("plain", "session", "stream", "grammar", "learned")
 CLIENT = b"c" * 16

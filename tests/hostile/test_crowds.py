@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from logd.controlsocket import ControlClient
+from logd.query.controlclient import ControlClient
 from logd_client import createClientLog
 from tests.daemon_process import DaemonProcess, running
 from tests.hostile.attack import (

@@ -9,9 +9,9 @@ import threading
 
 import pytest
 
+from logd.daemon.plugins import load_callables
 from logd.observers import Command
 from logd.observers.delivery import DeliveryLost
-from logd.plugins import load_callables
 
 TIMEOUT_S = 60.0
 

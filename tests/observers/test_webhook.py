@@ -12,9 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import trustme
 
+from logd.daemon.plugins import load_callables
 from logd.observers import Webhook
 from logd.observers.delivery import DeliveryLost
-from logd.plugins import load_callables
 
 TIMEOUT_S = 60.0
 

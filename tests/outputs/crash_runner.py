@@ -16,10 +16,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import logd.failpoints
-from logd.outputs.files import FileOutput
-from logd.outputs.logfile import LogFile
-from logd.policy import Retention, RotationPolicy
+import logd.outputs.failpoints
+from logd.outputs.files.logfile import LogFile
+from logd.outputs.files.output import FileOutput
+from logd.rotation.policy import Retention, RotationPolicy
 from tests.outputs.output_making import make_settings, numbered
 
 CLIENTS = (b"aaaaaaaaaaaaaaaa", b"bbbbbbbbbbbbbbbb")
@@ -28,7 +28,7 @@ MARKS_TOO_LOW = 3
 
 def set_failpoints(text: str) -> None:
     """Let the modules that were imported before see these fail-points."""
-    hit, before = logd.failpoints.Failpoints(text).hit, logd.failpoints.failpoint
+    hit, before = logd.outputs.failpoints.Failpoints(text).hit, logd.outputs.failpoints.failpoint
     for module in list(sys.modules.values()):
         if getattr(module, "failpoint", None) is before:
             module.failpoint = hit  # type: ignore[attr-defined]

@@ -9,12 +9,12 @@ from typing import Any
 
 import zstandard
 
-from logd.batch import Batch, Context
-from logd.lineformat import LineFormat
 from logd.outputs.base import OutputSettings
-from logd.outputs.journal import Entry, Opened, Snapshot, decode_entries
-from logd.outputs.ringnames import parse_pattern, plain_name
-from logd.policy import Retention, RotationPolicy
+from logd.outputs.files.journal import Entry, Opened, Snapshot, decode_entries
+from logd.outputs.files.names import parse_pattern, plain_name
+from logd.records.batch import Batch, Context
+from logd.rotation.policy import Retention, RotationPolicy
+from logd.text.lines import LineFormat
 
 CONTEXT = Context(4711, 1, "MainThread", "E", (("/srv/app/views.py", 42),), 7, "charge")
 CLIENT = b"0123456789abcdef"

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from logd.batch import Batch, Context
-from logd.filenames import ShortNames
 from logd.outputs.base import OutputSettings
-from logd.outputs.tables import TableOutput
-from logd.policy import Retention, RotationPolicy, Schedule
+from logd.outputs.tables.output import TableOutput
+from logd.records.batch import Batch, Context
+from logd.records.callpath import ShortNames
+from logd.rotation.policy import Retention, RotationPolicy, Schedule
 from logd.textwriter import LineFormat
 
 NOON = 1_790_000_000.0

@@ -11,8 +11,7 @@ from typing import Any, cast
 import pytest
 
 from logd.outputs.base import OutputSettings, OutputUnusable
-from logd.outputs.builtin import file_output
-from logd.outputs.registry import GROUP, create, resolve
+from logd.outputs.registry import GROUP, create, file_output, resolve
 
 SETTINGS = cast("OutputSettings", object())
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from logd.batch import Batch, Context
-from logd.filenames import ShortNames
 from logd.outputs.spool import Spool
+from logd.records.batch import Batch, Context
+from logd.records.callpath import ShortNames
 from tests.outputs.output_making import CLIENT, make_batch, numbered
 
 COLUMNS = ("index", "msgid", "time", "msg", "ts", "sequence")

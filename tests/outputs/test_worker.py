@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from logd.batch import Batch, Context
 from logd.outputs.base import Output, OutputStatus, OutputUnavailable
 from logd.outputs.fanout import Outputs
 from logd.outputs.spool import Spool
 from logd.outputs.work import Work
 from logd.outputs.worker import OutputWorker
+from logd.records.batch import Batch, Context
 
 TIMEOUT_S = 60.0
 CLIENT = b"c" * 16

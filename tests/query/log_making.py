@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from logd.batch import Batch, Context
-from logd.filenames import ShortNames
-from logd.outputs.files import FileOutput
-from logd.policy import Retention, RotationPolicy
-from logd.timestamps import DEFAULT_FORMAT, Timestamps
+from logd.outputs.files.output import FileOutput
+from logd.records.batch import Batch, Context
+from logd.records.callpath import ShortNames
+from logd.rotation.policy import Retention, RotationPolicy
+from logd.text.timestamps import DEFAULT_FORMAT, Timestamps
 from tests.outputs.output_making import make_settings
 
 START = 1_790_000_400.0

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from logd.config import Config
-from logd.controlsocket import control_path
 from logd.query.following import Following
 from logd.query.places import sources_of
 from logd.query.selection import EVERYTHING, Selection
+from logd.settings.controlpath import control_path
+from logd.settings.table import Config
 from logd_client.log import Log
 from logd_client.socketclient import LogServerProxy
 from tests.daemon_process import DaemonProcess, running

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from logd.config import Config
 from logd.query import open_source
-from logd.query.ringfiles import CannotRead
+from logd.query.source import CannotRead
+from logd.settings.table import Config
 from tests.query.log_making import Notes, numbers, records, write_log
 
 

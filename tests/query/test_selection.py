@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from logd.query.entry import Entry
 from logd.query.selection import EVERYTHING, Selection
+from logd.records.entry import Entry
 
 ENTRY = Entry(100.0, "", "E", 7, "", 1, "it failed\nbadly", special={"n": 3, "s": "3", "b": True})
 UNDATED = Entry(None, "", "", 7, "", 1, "x")

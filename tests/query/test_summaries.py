@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from logd.query.files import FileSource
+from logd.query.files.source import FileSource
 from logd.query.selection import Selection
 from logd.query.summaries import count, count_by
 from tests.query.log_making import Notes, record, write_log

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logd.batch import Batch
+from logd.records.batch import Batch
 from logd.wire import Decoder, Frames, FrameSplitter, WireError
 
 VERSIONS = ["2.7", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13"]

@@ -12,7 +12,7 @@ from logging.handlers import SocketHandler
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from logd.batch import Batch
+from logd.records.batch import Batch
 from logd.wire import Decoder, WireError
 from logd.wire.frames import Frames
 from logd.wire.recognition import FEWEST_FRAMES, recognise

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logd.batch import Batch, Context
+from logd.records.batch import Batch, Context
 from logd.wire import (
     Decoder,
     Frames,

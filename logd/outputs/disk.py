@@ -1,0 +1,44 @@
+"""Folders and files that the daemon writes: closed to others, and written whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+FILE_MODE = 0o640
+FOLDER_MODE = 0o750
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those it is in, for its owner and group; what exists stays as it is.
+
+    `Path.mkdir(parents=True)` would open the levels above to everyone.
+
+    Raises:
+        OSError: the system refused.
+    """
+    missing = [path]
+    while not missing[-1].parent.exists():
+        missing.append(missing[-1].parent)
+    for folder in reversed(missing):
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+
+
+def must_be_regular(descriptor: int, name: str) -> None:
+    """See that what was opened is a file; else close it.
+
+    Raises:
+        OSError: it is a pipe, a device, a folder.
+    """
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", name)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of `data`, in as many calls as it takes."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -1,0 +1,1 @@
+"""Rotating text files with a journal beside them."""

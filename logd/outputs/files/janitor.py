@@ -1,0 +1,293 @@
+"""Background work on the closed files of a log: compression, retention, removal.
+
+One thread of low priority for each log, so that a rotation costs whoever writes no more than a
+few renames. What is to be removed gets a name of its own first (`trash_name`): from then on it is
+out of the way, and a crash before it is gone leaves nothing that could be taken for a log.
+
+The folder is the only state: each round looks at what is there, so a round that was cut short by
+a crash is made good by the first one after the next start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from logd.outputs.failpoints import failpoint
+from logd.outputs.files.compression import SUFFIXES, TEMPORARY_SUFFIX, Interrupted, compress_file
+from logd.outputs.files.names import Names, plain_name
+from logd.rotation.policy import Closed, Retention
+
+logger = logging.getLogger(__name__)
+
+_TRASH_SUFFIX = ".trash"
+_NICE = 10
+_REMOVED_BYTES = 32 << 20
+_REMOVED_PAUSE_S = 0.005
+
+
+def trash_name(name: str, inode: int) -> str:
+    """What a file is called from when it is given up until it is gone."""
+    return f".{name}.{inode}{_TRASH_SUFFIX}"
+
+
+class Janitor:
+    """Looks after the closed files of one log.
+
+    Args:
+        folder: descriptor of the folder; stays the caller's and must outlive `close`.
+        names: how the log's files are called.
+        lock: held while names change; the owner holds it while it rotates.
+        current: the name of the current file; asked under the lock.
+        retention: what is kept.
+        compress: format for closed files, or "none".
+        min_free_bytes: below this much free space the oldest files are removed; 0 is off.
+        label: the log's name in messages.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        folder: int,
+        names: Names,
+        lock: threading.RLock,
+        current: Callable[[], str],
+        *,
+        retention: Retention,
+        compress: Literal["none", "gzip", "zstd"],
+        min_free_bytes: int,
+        label: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._folder = folder
+        self._names = names
+        self._lock = lock
+        self._current = current
+        self._retention = retention
+        self._compress = compress
+        self._min_free_bytes = min_free_bytes
+        self._label = label
+        self._clock = clock
+        # Guards the two events, which change together.
+        self._state = threading.Lock()
+        self._wanted = threading.Event()
+        self._is_idle = threading.Event()
+        self._is_idle.set()
+        self._is_closing = False
+        self._thread: threading.Thread | None = None
+
+    def wake(self) -> None:
+        """Ask for a round; returns at once."""
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._run, name=f"logd-janitor {self._label}", daemon=True
+            )
+            self._thread.start()
+        with self._state:
+            self._is_idle.clear()
+            self._wanted.set()
+
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Wait until nothing is left to do; False after `timeout_s`."""
+        return self._is_idle.wait(timeout_s)
+
+    def close(self) -> None:
+        """Break off what is under way, end the thread and leave nothing half done."""
+        self._is_closing = True
+        self._wanted.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+            with contextlib.suppress(OSError):
+                self._remove_leftovers()
+
+    def _run(self) -> None:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            if self._is_closing:
+                return
+            try:
+                self._round()
+            except Interrupted:
+                return
+            except Exception:
+                logger.exception("%s: looking after closed files failed", self._label)
+            with self._state:
+                if not self._wanted.is_set():
+                    self._is_idle.set()
+
+    def _round(self) -> None:
+        self._remove_leftovers()
+        self._keep_to_retention()
+        self._keep_space_free()
+        if self._compress != "none":
+            self._compress_all(self._compress)
+            self._keep_to_retention()
+
+    # -- removing --------------------------------------------------------------------------
+
+    def _remove_leftovers(self) -> None:
+        """Trash, half-made compressed files, and originals whose compressed form is finished."""
+        for name in self._listing():
+            if self._is_leftover(name):
+                self._unlink(name)
+            elif (plain := plain_name(name)) != name and self._names.matches(name):
+                with self._lock:
+                    if plain != self._current():
+                        self._to_trash(plain)
+
+    def _is_leftover(self, name: str) -> bool:
+        if not name.startswith("."):
+            return False
+        if name.endswith(TEMPORARY_SUFFIX):
+            made = name[1:].removesuffix(TEMPORARY_SUFFIX)
+            return plain_name(made) != made and self._names.matches(made)
+        if name.endswith(_TRASH_SUFFIX):
+            original, _, inode = name[1:].removesuffix(_TRASH_SUFFIX).rpartition(".")
+            return inode.isdecimal() and self._names.matches(original)
+        return False
+
+    def _listing(self) -> list[str]:
+        with os.scandir(self._folder) as entries:
+            return [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+
+    def _closed(self) -> list[tuple[str, Closed]]:
+        """The closed files with size and time, oldest first."""
+        with self._lock:
+            # Together: with a file begun in between, one that is closed by now would be left out,
+            # and a younger one removed in its place.
+            current = self._current()
+            listing = self._listing()
+        found = []
+        for name in self._names.oldest_first(listing, current):
+            with contextlib.suppress(FileNotFoundError):
+                state = os.stat(name, dir_fd=self._folder, follow_symlinks=False)
+                found.append((name, Closed(state.st_size, state.st_mtime)))
+        return found
+
+    def _keep_to_retention(self) -> None:
+        closed = self._closed()
+        with self._lock:
+            try:
+                state = os.stat(self._current(), dir_fd=self._folder, follow_symlinks=False)
+                current_size = state.st_size
+            except FileNotFoundError:
+                current_size = 0
+        count = self._retention.surplus(
+            [item for _, item in closed], self._clock(), current_size=current_size
+        )
+        for name, _ in closed[:count]:
+            self._remove(name)
+
+    def _keep_space_free(self) -> None:
+        if not self._min_free_bytes:
+            return
+        for name, item in self._closed():
+            space = os.fstatvfs(self._folder)
+            free = space.f_bavail * space.f_frsize
+            if free >= self._min_free_bytes:
+                return
+            logger.warning(
+                "%s: %d bytes free, at least %d wanted: removing the oldest file, %s (%d bytes)",
+                self._label,
+                free,
+                self._min_free_bytes,
+                name,
+                item.size,
+            )
+            self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        with self._lock:
+            trash = None if name == self._current() else self._to_trash(name)
+        if trash is not None:
+            self._unlink(trash)
+
+    def _to_trash(self, name: str) -> str | None:
+        """Rename a file out of the way, if it is there; under the lock."""
+        try:
+            inode = os.stat(name, dir_fd=self._folder, follow_symlinks=False).st_ino
+        except FileNotFoundError:
+            return None
+        trash = trash_name(name, inode)
+        self._rename(name, trash)
+        failpoint("janitor.after_trash")
+        return trash
+
+    def _unlink(self, name: str) -> None:
+        """Remove a file; a large one piece by piece, or the file system is busy with it for long.
+
+        One gigabyte at once held up a write to another file of the folder for 20 ms.
+        """
+        with contextlib.suppress(OSError):
+            self._shrink(name)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._folder)
+
+    def _shrink(self, name: str) -> None:
+        flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(name, flags, dir_fd=self._folder)
+        try:
+            state = os.fstat(descriptor)
+            # Under another name someone else keeps it.
+            size = state.st_size if state.st_nlink == 1 else 0
+            while size > _REMOVED_BYTES and not self._is_closing:
+                size -= _REMOVED_BYTES
+                os.ftruncate(descriptor, size)
+                time.sleep(_REMOVED_PAUSE_S)
+        finally:
+            os.close(descriptor)
+
+    # -- compressing -----------------------------------------------------------------------
+
+    def _compress_all(self, kind: Literal["gzip", "zstd"]) -> None:
+        for name, _ in self._closed():
+            if plain_name(name) == name:
+                try:
+                    self._compress_one(name, kind)
+                except OSError as exc:
+                    logger.warning("%s: %s stays uncompressed: %s", self._label, name, exc)
+
+    def _compress_one(self, name: str, kind: Literal["gzip", "zstd"]) -> None:
+        try:
+            state = os.stat(name, dir_fd=self._folder, follow_symlinks=False)
+            temporary = compress_file(self._folder, name, kind, lambda: not self._is_closing)
+        except FileNotFoundError:
+            return  # The ring has come round to it in the meantime.
+        failpoint("compression.before_rename")
+        trash = None
+        with self._lock:
+            is_same = self._is_still(name, state)
+            if is_same:
+                self._rename(temporary, name + SUFFIXES[kind])
+        if not is_same:
+            self._unlink(temporary)
+            return
+        failpoint("compression.after_rename")
+        # The compressed file must be found under its name before the original goes for good.
+        os.fsync(self._folder)
+        with self._lock:
+            if self._is_still(name, state):
+                trash = self._to_trash(name)
+        if trash is not None:
+            self._unlink(trash)
+
+    def _is_still(self, name: str, state: os.stat_result) -> bool:
+        """True where a closed file is the one that was looked at before; under the lock."""
+        try:
+            now = os.stat(name, dir_fd=self._folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        known = (state.st_ino, state.st_size, state.st_mtime_ns)
+        return name != self._current() and (now.st_ino, now.st_size, now.st_mtime_ns) == known
+
+    def _rename(self, name: str, target: str) -> None:
+        os.rename(name, target, src_dir_fd=self._folder, dst_dir_fd=self._folder)

@@ -1,0 +1,302 @@
+"""The journal beside a log file: what was to be appended where, and whose records it carries.
+
+Before a block of entries is appended to the log, the journal says at which offset, how long, with
+which checksum and with which marks. A log that was torn by a crash is cut off where its journal
+stops being right, so that a block and its marks are always there together or not at all; how that
+is found out stands in `recovery.py`.
+
+The file is a magic line and then entries: length and CRC-32 of the payload, 4 bytes each, little
+endian, then the payload, a MessagePack array that begins with the kind of the entry. The first
+entry is a `Snapshot`, which makes everything before it needless: when the journal has grown, a
+fresh one takes its place by renaming. What is not whole at the end was being written when the
+process died and was never acted on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import msgspec
+
+from logd.outputs.disk import FILE_MODE, must_be_regular, write_all
+from logd.outputs.failpoints import failpoint
+
+MAGIC = b"logd journal 1\n"
+
+COMPACT_BYTES = 1 << 20
+"""A journal longer than this, and than four times its snapshot, is replaced by a fresh one."""
+
+_FRAME = struct.Struct("<II")
+
+
+class Opened(msgspec.Struct, tag="open", array_like=True, frozen=True):
+    """From here on blocks go to this file.
+
+    Attributes:
+        name: its name in the log's folder.
+        inode: tells it from another file that has the name later.
+        size: bytes in it by now.
+        lines: records in it by now.
+        started: when its first record came, in seconds since the epoch; 0.0 while it is empty.
+        next_name: the file that a rotation would overwrite; "" where that depends on the time.
+        next_inode: what is there now, 0 for nothing: if something else is there after the machine
+            died, a rotation had begun of which the journal does not know.
+    """
+
+    name: str
+    inode: int
+    size: int
+    lines: int
+    started: float
+    next_name: str = ""
+    next_inode: int = 0
+
+
+class Snapshot(msgspec.Struct, tag="snap", array_like=True, frozen=True):
+    """Everything that was known when this journal was begun.
+
+    Attributes:
+        boot: which run of the machine it was, "" where that is unknown.
+        durable: whether blocks are made to survive the death of the machine.
+        number: number of the last block before.
+        marks: client id, highest sequence number, when last seen.
+        current: the current file; None before the first.
+    """
+
+    boot: str
+    durable: bool
+    number: int
+    marks: list[tuple[bytes, int, float]]
+    current: Opened | None
+
+
+class Rotating(msgspec.Struct, tag="rot", array_like=True, frozen=True):
+    """The next file is about to be begun.
+
+    Attributes:
+        name: its name.
+        old_inode: the file that has that name now and goes; 0 for none.
+    """
+
+    name: str
+    old_inode: int
+
+
+class Append(msgspec.Struct, tag="app", array_like=True, frozen=True):
+    """A block is about to be appended to the current file.
+
+    Attributes:
+        number: counts blocks from 1, over all journals of the log.
+        synced: all blocks up to this number survive the death of the machine.
+        offset: where in the file it begins.
+        length: its bytes.
+        checksum: CRC-32 of them.
+        entries: records in it.
+        time: now, in seconds since the epoch.
+        marks: client id -> highest sequence number in the block.
+    """
+
+    number: int
+    synced: int
+    offset: int
+    length: int
+    checksum: int
+    entries: int
+    time: float
+    marks: dict[bytes, int]
+
+
+class Forgotten(msgspec.Struct, tag="forget", array_like=True, frozen=True):
+    """Sessions whose marks were dropped."""
+
+    clients: list[bytes]
+
+
+class Stopped(msgspec.Struct, tag="stop", array_like=True, frozen=True):
+    """The log was closed in order and synced; nothing before needs to be checked."""
+
+
+Entry: TypeAlias = Snapshot | Opened | Rotating | Append | Forgotten | Stopped
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Entry).decode
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """One entry as it stands in the file."""
+    payload = _encode(entry)
+    return _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
+
+
+def decode_entries(data: bytes) -> Iterator[Entry]:
+    """The entries of a journal's bytes, up to the first that is not whole."""
+    if not data.startswith(MAGIC):
+        return
+    place = len(MAGIC)
+    while place + _FRAME.size <= len(data):
+        length, checksum = _FRAME.unpack_from(data, place)
+        place += _FRAME.size
+        payload = data[place : place + length]
+        if len(payload) < length or zlib.crc32(payload) != checksum:
+            return
+        try:
+            entry: Entry = _decode(payload)
+        except msgspec.DecodeError:
+            # Whole, but of another version of logd: as good as the end.
+            return
+        yield entry
+        place += length
+
+
+def read_journal(folder: int, name: str) -> list[Entry]:
+    """The entries of the journal `name`; empty where there is none that begins well.
+
+    Args:
+        folder: descriptor of the folder.
+        name: file name.
+    """
+    # Without O_NONBLOCK a pipe that someone put there would keep us waiting for ever.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(name, flags, dir_fd=folder)
+    except FileNotFoundError:
+        return []
+    must_be_regular(descriptor, name)
+    with os.fdopen(descriptor, "rb") as file:
+        entries = list(decode_entries(file.read()))
+    return entries if entries and isinstance(entries[0], Snapshot) else []
+
+
+class Journal:
+    """The journal of a running output, open for appending.
+
+    Calls are to be serialised by the owner, but for `write_fresh`, which may run beside `append`.
+
+    Args:
+        folder: descriptor of the folder; stays the caller's.
+        name: file name. Nothing is touched before `switch_to`.
+    """
+
+    def __init__(self, folder: int, name: str) -> None:
+        self._folder = folder
+        self._name = name
+        self._fresh_name = f"{name}.new"
+        self._descriptor = -1
+        self._size = 0
+        self._last_length = 0
+        self._compact_at = COMPACT_BYTES
+        self._since: list[bytes] | None = None
+
+    @property
+    def wants_compaction(self) -> bool:
+        """True when it is long enough to be worth replacing, and nobody is at it."""
+        return self._size > self._compact_at and self._since is None
+
+    def append(self, entry: Entry) -> None:
+        """Add an entry.
+
+        Raises:
+            OSError: the disk refused; no part of the entry remains.
+        """
+        frame = encode_entry(entry)
+        failpoint("journal.before_write")
+        try:
+            written = os.write(self._descriptor, frame)
+            if written < len(frame):
+                # Mostly the disk is full, and the next call says so.
+                write_all(self._descriptor, frame[written:])
+        except OSError:
+            os.ftruncate(self._descriptor, self._size)
+            raise
+        self._size += len(frame)
+        self._last_length = len(frame)
+        if self._since is not None:
+            self._since.append(frame)
+        failpoint("journal.after_write")
+
+    def take_back(self) -> None:
+        """Remove the entry that was appended last, once."""
+        self._size -= self._last_length
+        if self._since and self._last_length:
+            self._since.pop()
+        self._last_length = 0
+        os.ftruncate(self._descriptor, self._size)
+
+    def duplicate(self) -> int:
+        """A second descriptor of the file, for syncing it while it may be replaced."""
+        return os.dup(self._descriptor)
+
+    def sync(self) -> None:
+        """Bring the entries to disk and wait for it."""
+        os.fdatasync(self._descriptor)
+
+    def begin_compaction(self) -> None:
+        """From now on remember what is appended: it comes after the snapshot taken now."""
+        self._since = []
+
+    def cancel_compaction(self) -> None:
+        """No fresh journal now; the next try is due when this one has grown by a quarter."""
+        self._since = None
+        self._compact_at = self._size + COMPACT_BYTES // 4
+
+    def write_fresh(self, snapshot: Snapshot, *, durable: bool) -> int:
+        """Write a new journal beside this one; it is not in force before `switch_to`.
+
+        Args:
+            snapshot: what it begins with.
+            durable: sync it.
+
+        Returns:
+            Its descriptor.
+        """
+        # One that is there was left by a crash, or put there to be written through: not used.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._fresh_name, dir_fd=self._folder)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self._fresh_name, flags, FILE_MODE, dir_fd=self._folder)
+        try:
+            failpoint("journal.before_fresh")
+            write_all(descriptor, MAGIC + encode_entry(snapshot))
+            if durable:
+                failpoint("journal.before_fresh_sync")
+                os.fdatasync(descriptor)
+        except OSError:
+            os.close(descriptor)
+            with contextlib.suppress(OSError):
+                os.unlink(self._fresh_name, dir_fd=self._folder)
+            raise
+        return descriptor
+
+    def switch_to(self, fresh: int) -> None:
+        """Put the journal from `write_fresh` in the place of this one, with what came since.
+
+        Raises:
+            OSError: the disk refused; the old one stays in force and `fresh` is closed.
+        """
+        try:
+            write_all(fresh, b"".join(self._since or ()))
+            failpoint("journal.before_rename")
+            os.rename(
+                self._fresh_name, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder
+            )
+        except OSError:
+            os.close(fresh)
+            raise
+        failpoint("journal.after_rename")
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = fresh
+        self._since = None
+        self._size = os.fstat(fresh).st_size
+        self._compact_at = max(COMPACT_BYTES, 4 * self._size)
+
+    def close(self) -> None:
+        """Close the file; does nothing when closed."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

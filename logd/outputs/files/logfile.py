@@ -1,0 +1,218 @@
+"""One file of a log: opening it safely, appending to it, and looking into it after a crash.
+
+All names are relative to a descriptor of the log's folder, which can't be exchanged for another
+folder meanwhile, and a name that is a symbolic link or no regular file is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zlib
+from collections.abc import Iterator
+
+from logd.outputs.disk import FILE_MODE, must_be_regular
+from logd.outputs.failpoints import failpoint
+from logd.outputs.files.journal import Append, Opened
+from logd.outputs.files.names import COMPRESSED_SUFFIXES
+
+# What a line begins with that continues the entry before it.
+_CONTINUED = b"\n  | "
+_PIECE_BYTES = 1 << 20
+
+_SAFE_FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+
+
+class LogFile:
+    """The file that is being written.
+
+    Attributes:
+        descriptor: open for reading and appending.
+        name: in the log's folder.
+        inode: which file it is, whatever it is called by now.
+        size: bytes that are in it as far as we know.
+        lines: records in it.
+        started: when its first record came, 0.0 while it is empty.
+        synced_size: bytes of it that are known to be on disk.
+        lacks_line_end: the last line has no end, so that what follows would be glued to it.
+    """
+
+    def __init__(self, folder: int, name: str, *, is_new: bool = False) -> None:
+        """Open the file, or make it.
+
+        Args:
+            folder: descriptor of the folder.
+            name: file name.
+            is_new: nothing may be there yet.
+
+        Raises:
+            OSError: the system refused; ELOOP for a symbolic link, EINVAL for what is no file.
+        """
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | _SAFE_FLAGS | (os.O_EXCL if is_new else 0)
+        self.descriptor = os.open(name, flags, FILE_MODE, dir_fd=folder)
+        must_be_regular(self.descriptor, name)
+        state = os.fstat(self.descriptor)
+        self.name = name
+        self.inode = state.st_ino
+        self.size = state.st_size
+        self.synced_size = state.st_size
+        self.lines = 0
+        self.started = 0.0
+        self.look_at_end()
+
+    def look_at_end(self) -> None:
+        """Find out `lacks_line_end` after someone else changed the file."""
+        self.lacks_line_end = self.size > 0 and os.pread(self.descriptor, 1, self.size - 1) != b"\n"
+
+    def append(self, data: bytes) -> None:
+        """Add `data` as a whole.
+
+        Raises:
+            OSError: the disk refused. `size` is what it was; call `cut_back` before anything else.
+        """
+        failpoint("files.before_write")
+        written = os.write(self.descriptor, data)
+        while written < len(data):
+            # Mostly the disk is full, and the next call says so.
+            failpoint("files.within_write")
+            written += os.write(self.descriptor, data[written:])
+        failpoint("files.after_write")
+        self.size += len(data)
+        self.lacks_line_end = False
+
+    def cut_back(self) -> None:
+        """Remove what a failed `append` left behind."""
+        os.ftruncate(self.descriptor, self.size)
+
+    def close(self) -> None:
+        """Close the descriptor; once."""
+        os.close(self.descriptor)
+
+
+def count_entries(descriptor: int) -> int:
+    """How many records a file holds; reads all of it."""
+    ends = continued = 0
+    before = b"\n"
+    place = 0
+    while piece := os.pread(descriptor, _PIECE_BYTES, place):
+        place += len(piece)
+        ends += piece.count(b"\n")
+        # A line end at the end of one piece may belong to what begins the next.
+        joined = before[-len(_CONTINUED) + 1 :] + piece
+        continued += joined.count(_CONTINUED)
+        before = joined
+    if place and not before.endswith(b"\n"):
+        ends += 1
+    return ends - continued
+
+
+def holds_block(folder: int, file: Opened, block: Append) -> bool:
+    """Tell whether a block is in its file, whole and unchanged.
+
+    It is looked for where the journal says and at the end of the file: where something else was
+    appended between the look at the size and our write, it came to stand later. A file that was
+    compressed in the meantime was synced before.
+    """
+    descriptor = open_known(folder, file)
+    if descriptor is None:
+        names = (file.name + suffix for suffix in COMPRESSED_SUFFIXES)
+        return any(_exists(folder, name) for name in names)
+    try:
+        size = os.fstat(descriptor).st_size
+        return any(
+            offset >= 0
+            and offset + block.length <= size
+            and _checksum(descriptor, offset, block.length) == block.checksum
+            for offset in (block.offset, size - block.length)
+        )
+    finally:
+        os.close(descriptor)
+
+
+def open_known(folder: int, file: Opened) -> int | None:
+    """Open a file that the journal knows for reading and writing, by name or, moved, by inode."""
+    descriptor = _open_same(folder, file.name, file.inode)
+    if descriptor is not None:
+        return descriptor
+    with os.scandir(folder) as entries:
+        moved = [entry.name for entry in entries if entry.inode() == file.inode]
+    return next(
+        (
+            descriptor
+            for name in moved
+            if (descriptor := _open_same(folder, name, file.inode)) is not None
+        ),
+        None,
+    )
+
+
+def cut_off(folder: int, descriptor: int, size: int, keep_as: str) -> int:
+    """Cut a file off at `size`; what stood behind goes to the end of another file first.
+
+    Returns:
+        How many bytes were cut off.
+    """
+    surplus = os.fstat(descriptor).st_size - size
+    if surplus <= 0:
+        return 0
+    # Where there is no room for what is not believed anyway, the log is worth more.
+    with contextlib.suppress(OSError):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _SAFE_FLAGS
+        keeper = os.open(keep_as, flags, FILE_MODE, dir_fd=folder)
+        try:
+            for piece in _pieces(descriptor, size, surplus):
+                os.write(keeper, piece)
+        finally:
+            os.close(keeper)
+    os.ftruncate(descriptor, size)
+    return surplus
+
+
+def write_again(descriptor: int, start: int, stop: int) -> None:
+    """Write a stretch of a file over itself.
+
+    After a failed sync the system may take the pages for written that are not; this makes them
+    be written once more by the next sync.
+    """
+    # The descriptor itself is for appending, whatever the offset.
+    second = os.open(f"/proc/self/fd/{descriptor}", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        place = start
+        for piece in _pieces(second, start, stop - start):
+            os.pwrite(second, piece, place)
+            place += len(piece)
+    finally:
+        os.close(second)
+
+
+def _open_same(folder: int, name: str, inode: int) -> int | None:
+    try:
+        descriptor = os.open(name, os.O_RDWR | _SAFE_FLAGS, dir_fd=folder)
+    except OSError:
+        return None
+    if os.fstat(descriptor).st_ino == inode:
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _exists(folder: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _checksum(descriptor: int, offset: int, length: int) -> int:
+    checksum = 0
+    for piece in _pieces(descriptor, offset, length):
+        checksum = zlib.crc32(piece, checksum)
+    return checksum
+
+
+def _pieces(descriptor: int, offset: int, length: int) -> Iterator[bytes]:
+    while length > 0 and (piece := os.pread(descriptor, min(length, _PIECE_BYTES), offset)):
+        yield piece
+        offset += len(piece)
+        length -= len(piece)

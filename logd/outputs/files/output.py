@@ -1,0 +1,242 @@
+"""Rotating text files: the daemon's output for `--file PATTERN`.
+
+Batches are put together to blocks (`blocks.py`). For each block the journal is told first
+(`journal.py`), then the block is appended with one write (`openlog.py`); both are synced together,
+in the syncing thread, while the next blocks are written. After a crash the journal tells what of
+the log counts (`recovery.py`, `resume.py`). A rotation renames and creates, nothing more: what is
+slow about closed files is done by a thread of low priority (`janitor.py`).
+
+Beside the files of a pattern `app_%d.log` its folder holds `.app_%d.log.journal`, a lock, and
+after a crash perhaps `.app_3.log.torn` with what was cut off.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from logd.outputs.base import (
+    Output,
+    OutputSettings,
+    OutputStatus,
+    OutputUnavailable,
+    OutputUnusable,
+)
+from logd.outputs.files.blocks import FULL_BYTES, Block
+from logd.outputs.files.names import FixedName, parse_pattern
+from logd.outputs.files.openlog import OpenLog
+
+if TYPE_CHECKING:
+    from logd.records.batch import Batch
+
+logger = logging.getLogger(__name__)
+
+# Errors at the start that won't go away by themselves; EINVAL and ELOOP: no regular file.
+_HOPELESS = {
+    errno.EACCES,
+    errno.EEXIST,
+    errno.EINVAL,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.ENXIO,
+    errno.EPERM,
+    errno.EROFS,
+}
+
+# How often closed files are looked after where no rotation asks for it.
+_LOOK_EVERY_S = 60.0
+_LOOK_EVERY_BYTES = 16 << 20
+
+
+class FileOutput(Output):
+    """A log of text files that follow each other.
+
+    Args:
+        address: pattern of the files' names, see `names.py`.
+        settings: rotation, retention, format and so on.
+        clock: tells the time, in seconds since the epoch.
+
+    Raises:
+        OutputUnusable: the pattern can't be used.
+    """
+
+    def __init__(
+        self, address: str, settings: OutputSettings, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.name = f"file {address}"
+        self._settings = settings
+        self._clock = clock
+        policy = settings.rotation
+        rotates = (policy.lines, policy.size, policy.schedule) != (None, None, None)
+        self._path, self._names = parse_pattern(
+            address,
+            naming=settings.naming,
+            count=settings.retention.count,
+            rotates=rotates,
+            utc=policy.schedule is not None and policy.schedule.utc,
+        )
+        self._hidden_name = f".{Path(address).name}"
+        self._log: OpenLog | None = None
+        self._looked_at = 0.0
+        self._unlooked_bytes = 0
+        self._written = 0
+        self._last_error: tuple[str, float] | None = None
+
+    def open(self) -> Mapping[bytes, int]:
+        """See `Output.open`. Reads no more of the log than may be torn."""
+        try:
+            log = OpenLog(
+                self._path, self._hidden_name, self._names, self._settings, self._clock, self.name
+            )
+        except OutputUnusable as exc:
+            raise OutputUnusable(f"{self.name}: {exc}") from exc
+        except OSError as exc:
+            if exc.errno in _HOPELESS:
+                raise OutputUnusable(
+                    f"{self.name}: can't write {exc.filename or self._path}: {exc.strerror}"
+                ) from exc
+            raise self._unavailable(exc) from exc
+        self._log = log
+        log.janitor.wake()
+        return log.marks.numbers()
+
+    def write(self, batches: Sequence[Batch]) -> None:
+        """See `Output.write`. One write for all that goes into the same file."""
+        log = self._opened()
+        done = (0, 0)
+        try:
+            log.prepare()
+            for block in self._blocks(log, batches):
+                log.append(block)
+                done = (block.batches_done, block.rows_done)
+                self._written += block.entries
+                self._unlooked_bytes += block.size
+        except OSError as exc:
+            log.janitor.wake()
+            raise self._unavailable(exc, *done) from exc
+        if not self._settings.durable:
+            log.sync()
+        if self._settings.min_free_bytes and self._unlooked_bytes >= _LOOK_EVERY_BYTES:
+            self._unlooked_bytes = 0
+            log.janitor.wake()
+
+    def _blocks(self, log: OpenLog, batches: Sequence[Batch]) -> Iterator[Block]:
+        """The batches as blocks; each is to be appended before the next is asked for."""
+        block = Block()
+        line_format = self._settings.line_format
+        room = log.room()
+        for position, batch in enumerate(batches):
+            row = 0
+            while True:
+                row = block.add(line_format, position, batch, row, room)
+                if row == len(batch):
+                    break
+                if block.entries:
+                    yield block
+                    block = Block()
+                log.rotate()
+                room = log.room()
+            if block.size >= FULL_BYTES:
+                yield block
+                block = Block()
+                room = log.room()
+        if block.entries:
+            yield block
+
+    def sync(self) -> None:
+        """See `Output.sync`; nothing to do where nothing has to survive the machine.
+
+        Raises:
+            OutputUnavailable: the disk refused; the next call tries again.
+        """
+        if not self._settings.durable:
+            return
+        try:
+            self._opened().sync()
+        except OSError as exc:
+            raise self._unavailable(exc) from exc
+
+    def forget(self, clients: Sequence[bytes]) -> None:
+        """See `Output.forget`."""
+        with self._as_unavailable():
+            self._opened().forget(clients)
+
+    def rotate(self) -> None:
+        """See `Output.rotate`. An empty file stays the current one, and so does a single one."""
+        if isinstance(self._names, FixedName):
+            logger.warning("%s: has no next file: its name has no %%d", self.name)
+            return
+        with self._as_unavailable():
+            self._opened().rotate()
+
+    def reopen(self) -> None:
+        """See `Output.reopen`."""
+        with self._as_unavailable():
+            self._opened().reopen()
+
+    def tick(self, now: float) -> None:
+        """See `Output.tick`; cheap when nothing is to be done."""
+        log = self._opened()
+        with self._as_unavailable():
+            log.rotate_if_due(now)
+        if abs(now - self._looked_at) >= _LOOK_EVERY_S:
+            self._looked_at = now
+            log.janitor.wake()
+
+    def status(self) -> OutputStatus:
+        """See `Output.status`."""
+        log = self._log
+        if log is None:
+            return OutputStatus(self.name, written=self._written, last_error=self._last_error)
+        file = log.file
+        path = self._path / file.name
+        return OutputStatus(
+            name=self.name,
+            current=str(path),
+            lines=file.lines,
+            size=file.size,
+            written=self._written,
+            rotations=log.rotations,
+            last_error=self._last_error,
+            details={"sessions": str(len(log.marks))},
+            position={"file": str(path.absolute()), "size": file.size},
+        )
+
+    def wait_idle(self, timeout_s: float = 60.0) -> bool:
+        """Wait until closed files are compressed and removed; False if that takes longer."""
+        return self._opened().janitor.wait_idle(timeout_s)
+
+    def close(self) -> None:
+        """See `Output.close`. What can't be closed in order is repaired by the next `open`."""
+        log, self._log = self._log, None
+        if log is not None:
+            try:
+                log.close()
+            except OSError as exc:
+                logger.error("%s: not closed in order: %s", self.name, exc)
+
+    def _opened(self) -> OpenLog:
+        if self._log is None:
+            raise AssertionError(f"{self.name}: used while it is closed")
+        return self._log
+
+    @contextmanager
+    def _as_unavailable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            raise self._unavailable(exc) from exc
+
+    def _unavailable(
+        self, exc: OSError, batches_done: int = 0, rows_done: int = 0
+    ) -> OutputUnavailable:
+        reason = f"{self.name}: {exc.strerror or exc}"
+        self._last_error = (reason, self._clock())
+        return OutputUnavailable(reason, batches_done=batches_done, rows_done=rows_done)

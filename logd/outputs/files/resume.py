@@ -1,0 +1,231 @@
+"""Takes up a log of files where the last run left it, and repairs what a crash left."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from logd.outputs.files.janitor import trash_name
+from logd.outputs.files.journal import Entry, Opened
+from logd.outputs.files.logfile import (
+    LogFile,
+    count_entries,
+    cut_off,
+    holds_block,
+    open_known,
+    write_again,
+)
+from logd.outputs.files.names import COMPRESSED_SUFFIXES, Names, plain_name
+from logd.outputs.files.recovery import Recovered, Unsynced, recover
+from logd.outputs.marks import Marks
+
+logger = logging.getLogger(__name__)
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass
+class Resumed:
+    """The state of a log at the start.
+
+    Attributes:
+        file: the current file, open, with its counts.
+        marks: what is known of sessions.
+        number: number of the last block, 0 in a new log.
+    """
+
+    file: LogFile
+    marks: Marks
+    number: int
+
+
+def boot_id() -> str:
+    """Which run of the machine this is; "" where the system does not tell."""
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
+
+
+def inode_of(folder: int, name: str) -> int:
+    """Which file has a name, 0 where none has."""
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def torn_name(name: str) -> str:
+    """Where the bytes are kept that were cut off a file."""
+    return f".{name}.torn"
+
+
+def make_way(folder: int, name: str) -> None:
+    """Give up the file `name`, compressed or not, for the janitor to remove."""
+    for old in (*(name + suffix for suffix in COMPRESSED_SUFFIXES), name):
+        inode = inode_of(folder, old)
+        if inode:
+            trash = trash_name(old, inode)
+            os.rename(old, trash, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def adopt(folder: int, names: Names, now: float) -> Resumed:
+    """Take up a log without a journal: a new one, or the files of some other program.
+
+    The newest file goes on; its entries are counted, once.
+    """
+    with os.scandir(folder) as entries:
+        found = [
+            (entry.stat(follow_symlinks=False).st_mtime_ns, entry.name)
+            for entry in entries
+            if names.matches(entry.name) and entry.is_file(follow_symlinks=False)
+        ]
+    if not found:
+        return Resumed(LogFile(folder, names.first(now)), Marks(), 0)
+    newest = max(found)[1]
+    if plain_name(newest) != newest:
+        return Resumed(LogFile(folder, names.following(plain_name(newest), now)), Marks(), 0)
+    return Resumed(_opened_and_counted(folder, newest, now), Marks(), 0)
+
+
+def resume(
+    folder: int, names: Names, entries: Sequence[Entry], now: float, *, durable: bool
+) -> Resumed:
+    """Take up a log by its journal.
+
+    Args:
+        folder: descriptor of the folder.
+        names: how the log's files are called now; the journal may know other names.
+        entries: the journal.
+        now: seconds since the epoch.
+        durable: what counts must be on disk before anyone hears of it.
+    """
+    found = recover(entries, boot_id(), partial(holds_block, folder))
+    for cut in found.cuts:
+        _cut(folder, cut.file, cut.size)
+    if durable:
+        _sync_files(folder, found.unsynced)
+    found.marks.take_up(now)
+    return Resumed(_current(folder, names, found, now), found.marks, found.number)
+
+
+def _current(folder: int, names: Names, found: Recovered, now: float) -> LogFile:
+    known, rotating = found.current, found.rotating
+    if rotating is not None and names.key(rotating.name) is not None:
+        if inode_of(folder, rotating.name) == rotating.old_inode:
+            make_way(folder, rotating.name)
+        elif not found.is_same_boot:
+            _set_aside(folder, rotating.name)
+        return _opened_and_counted(folder, rotating.name, now)
+    if known is None or names.key(known.name) is None:
+        # The names were changed in the settings; files under the old ones stay as they are.
+        return adopt(folder, names, now).file
+    if not (found.is_clean or found.is_same_boot):
+        _set_aside_unknown(folder, names, known)
+    if inode_of(folder, known.name) != known.inode:
+        # Exchanged by someone, removed, or lost with the machine.
+        return _opened_and_counted(folder, known.name, now)
+    file = LogFile(folder, known.name)
+    if file.size > known.size and not (found.is_clean or found.is_same_boot):
+        _cut(folder, known, known.size)
+        file.size = known.size
+        file.look_at_end()
+    if file.size != known.size:
+        logger.info(
+            "%s has %d bytes where %d were left: goes on from there",
+            file.name,
+            file.size,
+            known.size,
+        )
+    file.lines = known.lines if file.size >= known.size else count_entries(file.descriptor)
+    file.started = known.started if file.size else 0.0
+    return file
+
+
+def _opened_and_counted(folder: int, name: str, now: float) -> LogFile:
+    file = LogFile(folder, name)
+    if file.size:
+        file.lines = count_entries(file.descriptor)
+        file.started = min(now, os.fstat(file.descriptor).st_mtime)
+    return file
+
+
+def _set_aside_unknown(folder: int, names: Names, known: Opened) -> None:
+    """Rename files that a rotation began of which the journal lost its note.
+
+    What is in them was written after everything that the journal knows, and will be sent again.
+    """
+    unknown = []
+    if known.next_name and known.next_name != known.name:
+        inode = inode_of(folder, known.next_name)
+        if inode not in (0, known.next_inode):
+            unknown.append(known.next_name)
+    elif not known.next_name and (key := names.key(known.name)):
+        with os.scandir(folder) as entries:
+            unknown += [
+                entry.name
+                for entry in entries
+                if (other := names.key(entry.name)) is not None and other > key
+            ]
+    for name in unknown:
+        _set_aside(folder, name)
+
+
+def _set_aside(folder: int, name: str) -> None:
+    inode = inode_of(folder, name)
+    if inode:
+        aside = f"{torn_name(name)}.{inode}"
+        logger.warning(
+            "%s was begun just before the machine stopped and is not in the journal: kept as %s",
+            name,
+            aside,
+        )
+        os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def _cut(folder: int, file: Opened, size: int) -> None:
+    descriptor = open_known(folder, file)
+    if descriptor is None:
+        return
+    try:
+        surplus = cut_off(folder, descriptor, size, torn_name(file.name))
+        if surplus:
+            logger.warning(
+                "%s: the last stop left %d bytes of unfinished writing behind byte %d: moved to %s",
+                file.name,
+                surplus,
+                size,
+                torn_name(file.name),
+            )
+    finally:
+        os.close(descriptor)
+
+
+def _sync_files(folder: int, files: Sequence[Unsynced]) -> None:
+    """Bring to disk what counts; written anew, for an earlier sync may have failed."""
+    for file, start in files:
+        descriptor = open_known(folder, file)
+        if descriptor is not None:
+            try:
+                write_again(descriptor, start, os.fstat(descriptor).st_size)
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def described(file: LogFile, folder: int, names: Names) -> Opened:
+    """The current file as the journal notes it."""
+    next_name = names.foreseen(file.name)
+    return Opened(
+        name=file.name,
+        inode=file.inode,
+        size=file.size,
+        lines=file.lines,
+        started=file.started,
+        next_name=next_name,
+        next_inode=inode_of(folder, next_name) if next_name else 0,
+    )

@@ -1,0 +1,74 @@
+"""What becomes of tables that are there, or no longer there, when an output opens its database."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import replace
+
+from sqlalchemy import Connection, MetaData, Table, func, inspect, select
+
+from logd.outputs.base import OutputUnusable
+from logd.outputs.tables.ring import Ring, TableEntry
+
+# A table without these is none that any log writer made.
+_LOG_COLUMNS = frozenset({"msg", "cat", "ts", "pid"})
+
+
+def adopted(connection: Connection, ring: Ring, existing: Set[str], now: float) -> Ring:
+    """The ring without tables that someone dropped; or made of tables found without one.
+
+    The current table stays even if it was dropped: serials and ids go on from it.
+
+    Args:
+        connection: to the database.
+        ring: as the catalogue has it; without entries where it has none.
+        existing: names of all tables that there are.
+        now: seconds since the epoch.
+
+    Raises:
+        OutputUnusable: a table of the ring's names is no log table.
+    """
+    if ring.entries:
+        entries = tuple(
+            entry for entry in ring.entries if entry.table_name in existing or entry is ring.current
+        )
+        return replace(ring, entries=entries)
+    numbers = {name: ring.names.number(name) for name in existing}
+    found = sorted((number, name) for name, number in numbers.items() if number is not None)
+    entries = tuple(
+        _found_entry(connection, name, serial, now) for serial, (_, name) in enumerate(found)
+    )
+    return replace(ring, entries=entries)
+
+
+def check_is_log_table(connection: Connection, name: str) -> None:
+    """Make sure that a table which the ring will drop one day holds nothing but log records.
+
+    Raises:
+        OutputUnusable: it has not the columns of a log table.
+    """
+    columns = {column["name"] for column in inspect(connection).get_columns(name)}
+    missing = _LOG_COLUMNS - columns
+    if missing:
+        url = connection.engine.url.set(query={}).render_as_string(hide_password=True)
+        raise OutputUnusable(
+            f"{url}: table {name} is no log table (it has no column {min(missing)}) and would be "
+            "dropped: choose another table pattern"
+        )
+
+
+def _found_entry(connection: Connection, name: str, serial: int, now: float) -> TableEntry:
+    check_is_log_table(connection, name)
+    table = Table(name, MetaData(), autoload_with=connection)
+    times = [func.min(table.c.time), func.max(table.c.time)] if "time" in table.c else []
+    records, *span = connection.execute(select(func.count(), *times).select_from(table)).one()
+    return TableEntry(
+        serial=serial,
+        table_name=name,
+        first_id=1,
+        records=records,
+        opened=now,
+        written=now,
+        first_time=span[0] if span else None,
+        last_time=span[1] if span else None,
+    )

@@ -1,0 +1,176 @@
+"""What an output of tables needs to know of a database: one class a kind, found by URL.
+
+Rules all of them keep: values travel as parameters, as COPY data, which is no SQL, or, where the
+driver knows no parameters, as literals of `literals.py`, which alone makes SQL of values;
+no call waits for longer than the limits below, so that a daemon can always stop; and whoever
+holds a ring's lock is the only one that writes to its tables.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, Table, create_engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+from sqlalchemy.sql import Executable
+
+from logd.outputs.base import OutputUnusable
+from logd.outputs.tables.rows import Rows
+
+CONNECT_TIMEOUT_S = 10
+LOCK_TIMEOUT_S = 5
+"""How long a statement waits for others' locks (a reader in a table that is to be dropped)."""
+
+STATEMENT_TIMEOUT_S = 60
+"""How long one statement may take, or the server stay silent, before the connection is given up."""
+
+
+class Verdict(Enum):
+    """What an error of a database means for the records that were being written."""
+
+    REFUSED = "the content of a record is at fault; the others can be written"
+    UNAVAILABLE = "the same may work later"
+    UNUSABLE = "it will never work as configured"
+
+
+class RingLocked(Exception):
+    """Another daemon writes to these tables; the text says who."""
+
+
+class Backend(ABC):
+    """One kind of database, and the connection to one of them that an output holds.
+
+    Attributes:
+        dialect_name: "sqlite", "postgresql" or "mysql" (MariaDB too), as SQLAlchemy calls it.
+        url: where the database is, with the driver that is used.
+        driver_errors: base classes of what the driver raises.
+        has_transactional_ddl: whether tables are created and dropped by transactions; else such
+            a statement commits what went before.
+        max_text_bytes: the longest text that one statement can carry; None for no limit.
+    """
+
+    dialect_name: str
+    driver_errors: tuple[type[Exception], ...] = ()
+    has_transactional_ddl = True
+    max_text_bytes: int | None = None
+
+    def __init__(self, url: URL, *, is_durable: bool) -> None:
+        self.url = url
+        self.is_durable = is_durable
+
+    @property
+    def display(self) -> str:
+        """The URL for people: without the password and without parameters."""
+        return self.url.set(query={}).render_as_string(hide_password=True)
+
+    def engine(self) -> Engine:
+        """A new engine; connections are not pooled, the output holds its only one.
+
+        Raises:
+            OutputUnusable: the driver is not installed.
+        """
+        try:
+            return create_engine(self.url, poolclass=NullPool, connect_args=self.connect_args())
+        except ModuleNotFoundError as exc:
+            raise OutputUnusable(
+                f"{self.display}: the driver {exc.name} is not installed: {self.driver_hint()}"
+            ) from exc
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What work with the database may raise."""
+        return (SQLAlchemyError, OSError, *self.driver_errors)
+
+    @abstractmethod
+    def connect_args(self) -> dict[str, Any]:
+        """Arguments of the driver's `connect`, the time limits among them."""
+
+    @abstractmethod
+    def driver_hint(self) -> str:
+        """What installs the driver."""
+
+    @abstractmethod
+    def prepare(self, connection: Connection) -> None:
+        """Set up a new connection; nothing of it is left open as a transaction."""
+
+    @abstractmethod
+    def acquire(self, connection: Connection, ring: str, wait_s: float) -> None:
+        """Lock the tables of `ring` for this connection, or this process.
+
+        A connection of our own that the server has not yet seen die does not stand in the way.
+
+        Raises:
+            RingLocked: another daemon had the lock for `wait_s` seconds.
+        """
+
+    def release(self) -> None:
+        """Give back what `acquire` took besides the connection."""
+
+    @abstractmethod
+    def insert(self, connection: Connection, target: InsertTarget, rows: Iterable[Rows]) -> None:
+        """Insert the rows, in order, in the connection's transaction."""
+
+    @abstractmethod
+    def upsert(self, table: Table, values: Sequence[str]) -> Executable:
+        """A statement that inserts rows of `table`, or updates the columns `values` of those that
+        are there under the same primary key.
+        """
+
+    @abstractmethod
+    def judge(self, error: BaseException) -> Verdict:
+        """What an error of the driver means."""
+
+
+class InsertTarget:
+    """A table that rows are inserted into, with the SQL for it.
+
+    Attributes:
+        name: the table's name, quoted.
+        columns: names of its columns, quoted: first those that contexts fill.
+        context_count: how many of them contexts fill.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        table_name: str,
+        context_columns: Sequence[str],
+        record_columns: Sequence[str],
+    ) -> None:
+        quote = connection.dialect.identifier_preparer.quote
+        self.name = quote(table_name)
+        self.columns = [quote(name) for name in (*context_columns, *record_columns)]
+        self.context_count = len(context_columns)
+
+    @property
+    def head(self) -> str:
+        """`table (column, ...)`."""
+        return f"{self.name} ({', '.join(self.columns)})"
+
+
+def driver_error(error: BaseException) -> BaseException:
+    """The driver's own error in what SQLAlchemy made of it."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return error.orig
+    return error
+
+
+def one_line(error: BaseException, most_chars: int = 300) -> str:
+    """What went wrong, for a log line."""
+    error = driver_error(error)
+    # PyMySQL: (number, text).
+    if len(error.args) == 2 and isinstance(error.args[0], int):
+        text = f"{error.args[1]} ({error.args[0]})"
+    else:
+        text = str(error)
+    text = " ".join(text.split("\nCONTEXT:")[0].split()) or type(error).__name__
+    return text if len(text) <= most_chars else text[: most_chars - 1] + "…"
+
+
+def dbapi_connection(connection: Connection) -> Any:
+    """The driver's own connection, for what SQLAlchemy would only slow down."""
+    return connection.connection.driver_connection

@@ -1,0 +1,168 @@
+"""The two small tables beside the log tables: which tables a ring has, and the marks.
+
+`logd_tables` has a row for each table of each ring, in the order they were begun (`serial`), with
+the number of its records and the times they are of; whoever reads the log finds its tables, oldest
+first, by this. `logd_marks` says how far each session has been written. Both change in the
+transactions that write the records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Double,
+    MetaData,
+    String,
+    Table,
+    delete,
+    func,
+    inspect,
+    select,
+)
+
+from logd.outputs.marks import LIMIT, MAX_AGE_S
+from logd.outputs.tables.backend import Backend
+from logd.outputs.tables.ring import Ring, TableEntry
+
+TABLES_NAME = "logd_tables"
+MARKS_NAME = "logd_marks"
+
+_METADATA = MetaData()
+_OPTIONS: dict[str, Any] = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+}
+
+TABLES = Table(
+    TABLES_NAME,
+    _METADATA,
+    Column("ring", String(64), primary_key=True),
+    Column("serial", BigInteger, primary_key=True, autoincrement=False),
+    Column("table_name", String(64), nullable=False),
+    Column("first_id", BigInteger, nullable=False),
+    Column("records", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("opened", Double, nullable=False),
+    Column("written", Double),
+    Column("first_time", Double),
+    Column("last_time", Double),
+    Column("transactions", BigInteger, nullable=False),
+    Column("layout", String(64), nullable=False),
+    **_OPTIONS,
+)
+
+MARKS = Table(
+    MARKS_NAME,
+    _METADATA,
+    Column("ring", String(64), primary_key=True),
+    Column("client", String(64), primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    Column("seen", Double, nullable=False),
+    **_OPTIONS,
+)
+
+_ENTRY_COLUMNS = [column.name for column in TABLES.columns if column.name != "ring"]
+_ENTRY_VALUES = [name for name in _ENTRY_COLUMNS if name != "serial"]
+
+
+def read_entries(connection: Connection, ring: str) -> tuple[TableEntry, ...]:
+    """The tables of a ring, oldest first, as the database has them."""
+    rows = connection.execute(
+        select(*(TABLES.c[name] for name in _ENTRY_COLUMNS))
+        .where(TABLES.c.ring == ring)
+        .order_by(TABLES.c.serial)
+    )
+    return tuple(TableEntry(**row._mapping) for row in rows)
+
+
+class Catalogue:
+    """The rows of one ring in the catalogue and among the marks. Methods run in a transaction.
+
+    Args:
+        backend: the kind of database.
+        ring: the ring's pattern of table names; rings of other patterns are left alone.
+    """
+
+    def __init__(self, backend: Backend, ring: str) -> None:
+        self._backend = backend
+        self._ring = ring
+
+    def create(self, connection: Connection) -> None:
+        """Make the two tables where they don't exist."""
+        existing = set(inspect(connection).get_table_names())
+        for table in (TABLES, MARKS):
+            if table.name not in existing:
+                table.create(connection, checkfirst=True)
+
+    def load(self, connection: Connection, ring: Ring) -> Ring:
+        """`ring` with the tables that the database knows."""
+        entries = read_entries(connection, self._ring)
+        transactions = max((entry.transactions for entry in entries), default=0)
+        return replace(ring, entries=entries, transactions=transactions)
+
+    def store(self, connection: Connection, before: Ring, after: Ring) -> None:
+        """Write what differs between two states of the ring."""
+        known = {entry.serial: entry for entry in before.entries}
+        changed = [entry for entry in after.entries if known.get(entry.serial) != entry]
+        gone = known.keys() - {entry.serial for entry in after.entries}
+        if gone:
+            connection.execute(
+                delete(TABLES).where(TABLES.c.ring == self._ring, TABLES.c.serial.in_(gone))
+            )
+        if changed:
+            connection.execute(
+                self._backend.upsert(TABLES, _ENTRY_VALUES),
+                [{"ring": self._ring, **asdict(entry)} for entry in changed],
+            )
+
+    def marks(self, connection: Connection) -> dict[bytes, int]:
+        """The marks, after those are dropped that nobody can ask for any more.
+
+        A day is counted back from when the ring last saw any session, not from now: after a
+        weekend of the daemon's, its senders still hold what they had on Friday.
+        """
+        latest = connection.execute(
+            select(func.max(MARKS.c.seen)).where(MARKS.c.ring == self._ring)
+        ).scalar()
+        if latest is not None:
+            self.prune_marks(connection, float(latest))
+        rows = connection.execute(
+            select(MARKS.c.client, MARKS.c.last)
+            .where(MARKS.c.ring == self._ring)
+            .order_by(MARKS.c.seen.desc())
+            .limit(LIMIT)
+        )
+        return {bytes.fromhex(row.client): row.last for row in rows}
+
+    def note_marks(self, connection: Connection, marks: Mapping[bytes, int], now: float) -> None:
+        """Write how far sessions have come."""
+        values: list[dict[str, Any]] = [
+            {"ring": self._ring, "client": client.hex(), "last": last, "seen": now}
+            # In one order, so that two transactions can never wait for each other.
+            for client, last in sorted(marks.items())
+        ]
+        if values:
+            connection.execute(self._backend.upsert(MARKS, ["last", "seen"]), values)
+
+    def forget_marks(self, connection: Connection, clients: Iterable[bytes]) -> None:
+        """Drop the marks of sessions."""
+        names: Sequence[str] = [client.hex() for client in clients]
+        for start in range(0, len(names), 500):
+            connection.execute(
+                delete(MARKS).where(
+                    MARKS.c.ring == self._ring, MARKS.c.client.in_(names[start : start + 500])
+                )
+            )
+
+    def prune_marks(self, connection: Connection, now: float) -> None:
+        """Drop the marks of sessions unseen for a day."""
+        connection.execute(
+            delete(MARKS).where(MARKS.c.ring == self._ring, MARKS.c.seen < now - MAX_AGE_S)
+        )

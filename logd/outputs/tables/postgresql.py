@@ -1,0 +1,184 @@
+"""PostgreSQL by psycopg: rows go in by COPY, whose data is made by columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql import Executable
+
+from logd.outputs.tables.backend import (
+    CONNECT_TIMEOUT_S,
+    LOCK_TIMEOUT_S,
+    STATEMENT_TIMEOUT_S,
+    Backend,
+    InsertTarget,
+    RingLocked,
+    Verdict,
+    dbapi_connection,
+)
+from logd.outputs.tables.rows import Rows, Sparse
+
+# Data exceptions, broken constraints, and rows or index entries over the server's limits.
+_REFUSED_CLASSES = ("22", "23", "54")
+_LOCK_NOT_AVAILABLE = "55P03"
+_REFUSED_LOGINS = ("authentication failed", "does not exist", "no password supplied", "no pg_hba")
+
+# A cut network is noticed by both ends after about half a minute, not after hours.
+_CONNECT = {
+    "connect_timeout": CONNECT_TIMEOUT_S,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+    "application_name": "logd",
+}
+_SESSION = {
+    "lock_timeout": f"{LOCK_TIMEOUT_S}s",
+    "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
+    "idle_in_transaction_session_timeout": f"{STATEMENT_TIMEOUT_S}s",
+    "tcp_keepalives_idle": "10s",
+    "tcp_keepalives_interval": "5s",
+    "tcp_keepalives_count": "3",
+}
+
+ROWS_A_BLOCK = 1024
+
+_KEY = "hashtextextended('logd ' || current_schema() || ' ' || :ring, 0)"
+_HOLDER = text(
+    "SELECT pg_locks.pid, application_name, client_addr FROM pg_locks "  # noqa: S608 - no input
+    "JOIN pg_stat_activity ON pg_stat_activity.pid = pg_locks.pid "
+    "WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+    f"AND (classid::bigint << 32) | objid::bigint = {_KEY}"
+)
+
+
+class PostgreSQL(Backend):
+    """A PostgreSQL server. Two daemons are kept apart by an advisory lock."""
+
+    dialect_name = "postgresql"
+    _pid: int | None = None
+
+    def connect_args(self) -> dict[str, Any]:
+        return {name: value for name, value in _CONNECT.items() if name not in self.url.query}
+
+    def engine(self) -> Engine:
+        engine = super().engine()
+        self.driver_errors = (engine.dialect.loaded_dbapi.Error,)
+        return engine
+
+    def driver_hint(self) -> str:
+        return "pip install 'logd[postgresql]'"
+
+    def prepare(self, connection: Connection) -> None:
+        settings = {
+            **_SESSION,
+            "client_encoding": "UTF8",
+            "synchronous_commit": "on" if self.is_durable else "off",
+        }
+        with connection.begin():
+            for name, value in settings.items():
+                connection.execute(
+                    text("SELECT set_config(:name, :value, false)"), {"name": name, "value": value}
+                )
+
+    def acquire(self, connection: Connection, ring: str, wait_s: float) -> None:
+        own = dbapi_connection(connection).info.backend_pid
+        if self._pid is not None:
+            self._end_lost_connection(connection, ring, self._pid)
+        try:
+            with connection.begin():
+                connection.execute(
+                    text("SELECT set_config('lock_timeout', :wait, true)"),
+                    {"wait": f"{max(1, int(wait_s * 1000))}ms"},
+                )
+                connection.execute(text(f"SELECT pg_advisory_lock({_KEY})"), {"ring": ring})
+        except DBAPIError as exc:
+            if getattr(exc.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                raise
+            raise RingLocked(self._holder(connection, ring)) from exc
+        self._pid = own
+
+    def _end_lost_connection(self, connection: Connection, ring: str, pid: int) -> None:
+        """End our own connection of before where the server has not seen it die."""
+        with connection.begin():
+            holders = connection.execute(_HOLDER, {"ring": ring}).all()
+            if any(holder.pid == pid for holder in holders):
+                connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+
+    def _holder(self, connection: Connection, ring: str) -> str:
+        with connection.begin():
+            holder = connection.execute(_HOLDER, {"ring": ring}).first()
+        if holder is None:
+            return "another session holds the lock"
+        place = f" from {holder.client_addr}" if holder.client_addr else ""
+        return f"server process {holder.pid} ({holder.application_name}{place}) holds the lock"
+
+    def insert(self, connection: Connection, target: InsertTarget, rows: Iterable[Rows]) -> None:
+        statement = f"COPY {target.head} FROM STDIN"
+        with (
+            dbapi_connection(connection).cursor() as cursor,
+            cursor.copy(statement) as copy,
+        ):
+            for part in rows:
+                for block in copy_blocks(part):
+                    copy.write(block)
+
+    def upsert(self, table: Table, values: Sequence[str]) -> Executable:
+        statement = insert(table)
+        return statement.on_conflict_do_update(
+            index_elements=list(table.primary_key),
+            set_={name: statement.excluded[name] for name in values},
+        )
+
+    def judge(self, error: BaseException) -> Verdict:
+        state = getattr(error, "sqlstate", None)
+        if state is not None:
+            return Verdict.REFUSED if state[:2] in _REFUSED_CLASSES else Verdict.UNAVAILABLE
+        # Refused before the session began: libpq tells it by its text only.
+        if any(words in str(error) for words in _REFUSED_LOGINS):
+            return Verdict.UNUSABLE
+        return Verdict.UNAVAILABLE
+
+
+def copy_blocks(rows: Rows) -> Iterator[bytes]:
+    """`rows` in COPY's text format, some at a time: one line a row, values parted by tabs.
+
+    The server stores what it has while the next block is made.
+    """
+    shared = ["\t".join(map(_copy_value, values)) for values in rows.contexts]
+    columns = [_copy_column(column, len(rows.index)) for column in rows.columns]
+    lines = map("\t".join, zip(map(shared.__getitem__, rows.index), *columns, strict=True))
+    while block := "\n".join(islice(lines, ROWS_A_BLOCK)):
+        yield block.encode() + b"\n"
+
+
+def _copy_column(column: Sequence[Any] | Sparse, length: int) -> Iterable[str]:
+    if isinstance(column, Sparse):
+        return column.filled(length, _copy_value)
+    if isinstance(column[0], str):
+        return _copy_texts(column)
+    convert: Callable[[Any], str] = str if isinstance(column, range) else _copy_value
+    if isinstance(column[0], float):
+        convert = repr
+    return map(convert, column)
+
+
+def _copy_texts(texts: Iterable[str]) -> list[str]:
+    """All of a column escaped at once: NUL, which no storable text has, parts them."""
+    joined = "\0".join(texts)
+    for char, escape in (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
+        if char in joined:
+            joined = joined.replace(char, escape)
+    return joined.split("\0")
+
+
+def _copy_value(value: object) -> str:
+    if value is None:
+        return "\\N"
+    return _copy_texts([value])[0] if isinstance(value, str) else str(value)

@@ -1,0 +1,356 @@
+"""The connection to the database of one ring, and the transactions on it.
+
+Everything that must happen together is one transaction here: records, the marks of the sessions
+they came by, new tables, and the ring's entry in the catalogue with its running number. After a
+commit whose answer got lost, that number tells whether it took place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import Connection, MetaData, Table, inspect
+
+from logd.outputs.base import OutputUnavailable, OutputUnusable
+from logd.outputs.failpoints import failpoint
+from logd.outputs.tables.adoption import adopted, check_is_log_table
+from logd.outputs.tables.backend import (
+    Backend,
+    InsertTarget,
+    RingLocked,
+    Verdict,
+    driver_error,
+    one_line,
+)
+from logd.outputs.tables.catalogue import Catalogue
+from logd.outputs.tables.columns import ColumnSpec, build_table
+from logd.outputs.tables.ring import Place, Ring
+from logd.outputs.tables.rows import RowMaker
+
+if TYPE_CHECKING:
+    from logd.records.batch import Batch
+
+LOCK_WAIT_S = 5.0
+"""How long the lock of a ring may take at the start: a killed daemon's may need a moment to go."""
+
+
+class RecordsRefused(Exception):
+    """The database refuses some of the records for their content; none was written."""
+
+
+class RefusedRecord(NamedTuple):
+    """One refused record: the position of its batch, its row there, and the database's word."""
+
+    position: int
+    row: int
+    reason: str
+
+
+class TableStore:
+    """One ring of tables in one database. Used by one thread at a time.
+
+    Args:
+        backend: the kind of database.
+        columns: what the tables' columns are.
+        ring: an empty ring with names and limits.
+        pattern: of the tables' names; also the ring's name in the catalogue.
+        clock: seconds since the epoch.
+
+    Attributes:
+        ring: the tables as of the last commit.
+        unknown: the number of a transaction of which only the next `connect` can tell whether it
+            was committed; None where all is known.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        columns: Sequence[ColumnSpec],
+        ring: Ring,
+        pattern: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self.backend = backend
+        self.unknown: int | None = None
+        self._columns = columns
+        self._pattern = pattern
+        self._clock = clock
+        self._engine = backend.engine()
+        self.ring = replace(ring, layout=self._layout())
+        self._catalogue = Catalogue(backend, pattern)
+        self._rows = RowMaker(columns, backend.dialect_name)
+        self._connection: Connection | None = None
+
+    def _layout(self) -> str:
+        dialect = self._engine.dialect
+        types = (
+            f"{spec.name} {spec.kind.compile(dialect)} {spec.options}" for spec in self._columns
+        )
+        return hashlib.sha256("\n".join(types).encode()).hexdigest()[:32]
+
+    # -- the connection ------------------------------------------------------------------------
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection that worked the last time."""
+        return self._connection is not None
+
+    def connect(self) -> None:
+        """Connect, lock the ring, and take up where it stands. Does nothing when connected.
+
+        Raises:
+            OutputUnusable: refused for good: no permission, no such database, locked by another.
+            OutputUnavailable: might work later.
+        """
+        if self._connection is not None:
+            return
+        try:
+            with self._translated():
+                self._connection = self._engine.connect()
+                self.backend.prepare(self._connection)
+                self.backend.acquire(self._connection, self._pattern, LOCK_WAIT_S)
+                self._rows = RowMaker(
+                    self._columns, self.backend.dialect_name, self.backend.max_text_bytes
+                )
+                self._take_up(self._connection)
+        except RecordsRefused as exc:
+            # No record was given yet: two daemons made the catalogue at the same moment.
+            self.disconnect()
+            raise OutputUnavailable(str(exc)) from exc
+        except RingLocked as exc:
+            self.disconnect()
+            raise OutputUnusable(
+                f"another daemon writes to the tables {self._pattern} of {self.backend.display} "
+                f"({exc}): stop it, or choose another table pattern"
+            ) from exc
+        except BaseException:
+            self.disconnect()
+            raise
+
+    def disconnect(self) -> None:
+        """Let go of the connection, whatever state it is in."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            # It may be broken: what is left of it goes without a word to the server.
+            with suppress(*self.backend.errors):
+                connection.invalidate()
+            with suppress(*self.backend.errors):
+                connection.close()
+
+    def close(self) -> None:
+        """End the connection in order and give up the lock."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(*self.backend.errors):
+                connection.close()
+        self.backend.release()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Errors of the database as those of an output.
+
+        A refused record leaves the connection usable, with its transaction rolled back; with any
+        other error the connection is given up.
+        """
+        try:
+            yield
+        except self.backend.errors as exc:
+            verdict = self.backend.judge(driver_error(exc))
+            text = f"{self.backend.display}: {one_line(exc)}"
+            if verdict is Verdict.REFUSED and self._roll_back():
+                self.unknown = None
+                raise RecordsRefused(text) from exc
+            self.disconnect()
+            if verdict is Verdict.UNUSABLE:
+                raise OutputUnusable(text) from exc
+            raise OutputUnavailable(text) from exc
+        except (RecordsRefused, OutputUnusable):
+            raise
+        except BaseException:
+            self.disconnect()
+            raise
+
+    def _roll_back(self) -> bool:
+        """Undo what the open transaction did; False where the connection no longer works."""
+        transaction = self._connection and self._connection.get_transaction()
+        try:
+            if transaction is not None:
+                transaction.rollback()
+        except self.backend.errors:
+            return False
+        return True
+
+    # -- where the ring stands -----------------------------------------------------------------
+
+    def _take_up(self, connection: Connection) -> None:
+        now = self._clock()
+        with connection.begin():
+            self._catalogue.create(connection)
+            known = self._catalogue.load(connection, self.ring)
+            existing = set(inspect(connection).get_table_names())
+            base = adopted(connection, known, existing, now)
+            ring = base
+            if (
+                not base.entries
+                or base.current.layout != base.layout
+                or base.current.table_name not in existing
+            ):
+                ring = base.rotated(now)
+            # All but the new one are there, unless someone dropped them.
+            gone = {entry.serial for entry in base.entries if entry.table_name not in existing}
+            entries = tuple(entry for entry in ring.entries if entry.serial not in gone)
+            ring = replace(ring, entries=entries).trimmed(now)
+            self._change_tables(connection, base, ring)
+            self._catalogue.store(connection, known, ring)
+        self.ring = ring
+
+    def _change_tables(self, connection: Connection, before: Ring, after: Ring) -> None:
+        """Drop the tables that `after` no longer has, and make its new ones."""
+        old = {entry.serial: entry.table_name for entry in before.entries}
+        new = {entry.serial: entry.table_name for entry in after.entries}
+        dropped = {name for serial, name in old.items() if serial not in new}
+        created = [name for serial, name in new.items() if serial not in old]
+        if not created and not dropped:
+            return
+        existing = set(inspect(connection).get_table_names())
+        for name in existing.intersection(created) - set(old.values()):
+            check_is_log_table(connection, name)
+        failpoint("tables.before_rotate")
+        for name in sorted(existing & dropped.union(created)):
+            Table(name, MetaData()).drop(connection)
+        for name in created:
+            build_table(name, self._columns, is_indexed=True).create(connection)
+        failpoint("tables.after_rotate")
+
+    # -- transactions ----------------------------------------------------------------------------
+
+    def write(self, batches: Sequence[Batch], marks: Mapping[bytes, int]) -> None:
+        """Write records and marks in one transaction; connected.
+
+        Raises:
+            RecordsRefused: some record can't be stored; nothing was written.
+            OutputUnavailable: nothing was written, or, where `unknown` says so, perhaps all.
+        """
+        now = self._clock()
+        after, places = self.ring.placed(batches, now)
+        after = after.counted()
+        with self._transaction(after, counts=True) as connection:
+            failpoint("tables.before_insert")
+            self._insert(connection, after, places)
+            failpoint("tables.after_insert")
+            self._catalogue.note_marks(connection, marks, now)
+
+    def update(
+        self, ring: Ring, act: Callable[[Catalogue, Connection], None] | None = None
+    ) -> None:
+        """Make `ring`, derived from the present one, the one in force; and do `act`; connected."""
+        with self._transaction(ring) as connection:
+            if act is not None:
+                act(self._catalogue, connection)
+
+    def marks(self) -> dict[bytes, int]:
+        """The marks; connected."""
+        with self._translated(), self._connected().begin():
+            return self._catalogue.marks(self._connected())
+
+    def refused(self, batches: Sequence[Batch]) -> list[RefusedRecord]:
+        """Find the records of `batches` that the database refuses; nothing is written; connected.
+
+        Raises:
+            OutputUnavailable: see `write`.
+        """
+        after, places = self.ring.placed(batches, self._clock())
+        connection = self._connected()
+        found: list[RefusedRecord] = []
+        with self._translated():
+            self._change_tables_ahead(connection, after)
+            transaction = connection.begin()
+            if self.backend.has_transactional_ddl:
+                self._change_tables(connection, self.ring, after)
+            for place in places:
+                target = self._target(connection, after, place.serial)
+                self._probe(connection, target, place, 0, len(place.batch), found)
+            transaction.rollback()
+        return found
+
+    def _probe(
+        self,
+        connection: Connection,
+        target: InsertTarget,
+        place: Place,
+        start: int,
+        stop: int,
+        found: list[RefusedRecord],
+    ) -> None:
+        """Insert rows `start` to `stop`, but for those refused, which are found by halving."""
+        savepoint = connection.begin_nested()
+        rows = self._rows.rows(place.batch.part(start, stop), place.first_id + start)
+        try:
+            self.backend.insert(connection, target, [rows])
+        except self.backend.errors as exc:
+            if self.backend.judge(driver_error(exc)) is not Verdict.REFUSED:
+                raise
+            savepoint.rollback()
+            if stop - start == 1:
+                found.append(RefusedRecord(place.position, place.start + start, one_line(exc)))
+                return
+            middle = (start + stop) // 2
+            self._probe(connection, target, place, start, middle, found)
+            self._probe(connection, target, place, middle, stop, found)
+        else:
+            savepoint.commit()
+
+    @contextmanager
+    def _transaction(self, after: Ring, *, counts: bool = False) -> Iterator[Connection]:
+        """A transaction that leaves the ring as `after`.
+
+        Args:
+            after: derived from the present ring.
+            counts: whether `after` has a number of its own, that tells if it was committed.
+        """
+        connection = self._connected()
+        with self._translated():
+            self._change_tables_ahead(connection, after)
+            transaction = connection.begin()
+            if self.backend.has_transactional_ddl:
+                self._change_tables(connection, self.ring, after)
+            yield connection
+            self._catalogue.store(connection, self.ring, after)
+            failpoint("tables.before_commit")
+            if counts:
+                self.unknown = after.transactions
+            transaction.commit()
+            failpoint("tables.after_commit")
+            if counts:
+                self.unknown = None
+        self.ring = after
+
+    def _change_tables_ahead(self, connection: Connection, after: Ring) -> None:
+        """Change tables before the transaction where the database can't do it within.
+
+        If the transaction fails, the next try does it over again: the catalogue learns of the new
+        tables, which are empty, in the transaction only.
+        """
+        if not self.backend.has_transactional_ddl:
+            with connection.begin():
+                self._change_tables(connection, self.ring, after)
+
+    def _insert(self, connection: Connection, ring: Ring, places: Sequence[Place]) -> None:
+        for serial, group in groupby(places, key=attrgetter("serial")):
+            rows = (self._rows.rows(place.batch, place.first_id) for place in group)
+            self.backend.insert(connection, self._target(connection, ring, serial), rows)
+
+    def _target(self, connection: Connection, ring: Ring, serial: int) -> InsertTarget:
+        name = next(entry.table_name for entry in ring.entries if entry.serial == serial)
+        return InsertTarget(connection, name, self._rows.context_columns, self._rows.record_columns)
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            raise AssertionError("not connected")
+        return self._connection

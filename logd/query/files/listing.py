@@ -1,0 +1,253 @@
+"""The text files of one log, oldest first, as they are at one moment.
+
+The daemon may rotate, compress and remove files at any time. A listing is therefore taken until
+two looks in a row agree, and a file is opened by its name and recognised by its inode, or, where
+it was compressed meanwhile, by the time that compression leaves as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from logd.outputs.base import OutputUnusable
+from logd.outputs.files.journal import Opened, Snapshot, read_journal
+from logd.outputs.files.names import (
+    COMPRESSED_SUFFIXES,
+    DateNames,
+    Names,
+    RingNames,
+    parse_pattern,
+    plain_name,
+)
+from logd.query.source import CannotRead
+
+_MOST_LOOKS = 20
+
+
+@dataclass(frozen=True)
+class FileRef:
+    """One file.
+
+    Attributes:
+        path: where it is, compressed or not.
+        inode: of the file that was there.
+        size: its bytes on disk.
+        mtime_ns: when it was last written to; compression leaves that.
+    """
+
+    path: Path
+    inode: int
+    size: int
+    mtime_ns: int
+
+    @property
+    def plain_path(self) -> str:
+        """The path of its original."""
+        return str(self.path.with_name(plain_name(self.path.name)))
+
+    @property
+    def suffix(self) -> str:
+        """What compression has added to its name: ".gz", ".zst" or nothing."""
+        return self.path.suffix if self.path.suffix in COMPRESSED_SUFFIXES else ""
+
+
+def real_path(path: Path) -> Path:
+    """The one path that leads to a file or folder without symbolic links and "..".
+
+    The daemon may have been told another way to the same folder.
+    """
+    return Path(os.path.realpath(path))
+
+
+class RingFiles:
+    """The files of one pattern.
+
+    Args:
+        pattern: as in the settings, see `logd.outputs.files.names`.
+        naming: by ring number or date; None: seen from what is there.
+        count: size of the ring; None: seen from what is there.
+
+    Raises:
+        CannotRead: the pattern can't be used.
+    """
+
+    def __init__(
+        self,
+        pattern: str,
+        *,
+        naming: Literal["ring", "date"] | None = None,
+        count: int | None = None,
+    ) -> None:
+        self.pattern = pattern
+        self._naming = naming
+        self._count = count
+        try:
+            self._folder, self._names = self._parse(naming or "ring", count)
+            self._dates = None if naming else self._parse("date", None)[1]
+        except OutputUnusable as exc:
+            # Only dates spell %Y in a pattern.
+            if naming is not None or "%Y" not in pattern:
+                raise CannotRead(str(exc)) from exc
+            self._folder, self._names = self._parse("date", None)
+            self._dates = None
+
+    def _parse(self, naming: Literal["ring", "date"], count: int | None) -> tuple[Path, Names]:
+        rotates = "%" in Path(self.pattern).name
+        folder, names = parse_pattern(
+            self.pattern, naming=naming, count=count, rotates=rotates, utc=False
+        )
+        return real_path(folder), names
+
+    def has(self, path: str) -> bool:
+        """Whether a path (a real one) is one of this log's, be there such a file or not."""
+        file = Path(path)
+        return file.parent == self._folder and any(
+            names.matches(file.name) for names in (self._names, self._dates) if names is not None
+        )
+
+    def is_next(self, last: FileRef, overwritten_ns: int, first: FileRef) -> bool:
+        """Whether a file may be the one that was begun after another, which was overwritten.
+
+        Args:
+            last: the file that was overwritten.
+            overwritten_ns: when it was.
+            first: the oldest file that there is.
+        """
+        if not isinstance(self._names, RingNames):
+            return True
+        following = str(self._folder / self._names.foreseen(Path(last.plain_path).name))
+        if self._count is not None and first.plain_path != following:
+            return False
+        # The one after it was full before the ring came round to it.
+        return first.mtime_ns <= overwritten_ns
+
+    def listing(self) -> list[FileRef]:
+        """The files there are, oldest first; the last is the one written to.
+
+        Raises:
+            CannotRead: the folder can't be read.
+        """
+        try:
+            before = self._look()
+            for _ in range(_MOST_LOOKS):
+                order = self._ordered(before)
+                after = self._look()
+                if _identities(after) == _identities(before):
+                    return [after[name] for name in order]
+                before = after
+        except FileNotFoundError:
+            return []
+        except OSError as exc:
+            raise CannotRead(f"can't read the folder {self._folder}: {exc.strerror}") from exc
+        return [before[name] for name in self._ordered(before)]
+
+    def _look(self) -> dict[str, FileRef]:
+        found: dict[str, FileRef] = {}
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                if self.has(str(self._folder / entry.name)) and entry.is_file():
+                    with contextlib.suppress(FileNotFoundError):
+                        state = entry.stat()
+                        found[entry.name] = FileRef(
+                            self._folder / entry.name,
+                            state.st_ino,
+                            state.st_size,
+                            state.st_mtime_ns,
+                        )
+        # For a moment a compressed file and its original are both there: the same records.
+        return {
+            name: ref
+            for name, ref in found.items()
+            if plain_name(name) == name or plain_name(name) not in found
+        }
+
+    def _ordered(self, found: dict[str, FileRef]) -> list[str]:
+        if not found:
+            return []
+        names = self._names
+        if self._dates is not None and any(map(self._dates.matches, found)):
+            names = self._dates
+        elif isinstance(names, RingNames) and self._count is None:
+            keys = [names.key(plain_name(name)) or (0,) for name in found]
+            names = self._parse("ring", max(keys)[0] + 1)[1]
+        current = self._current(found, names)
+        return [*names.oldest_first(found, current), current]
+
+    def _current(self, found: dict[str, FileRef], names: Names) -> str:
+        """The file that is written to: as the journal says, else the one last written to."""
+        opened = self._opened()
+        if opened is not None:
+            known = found.get(opened.name)
+            if known is not None and known.inode == opened.inode:
+                return opened.name
+        if isinstance(names, DateNames):
+            return names.oldest_first(found, "")[-1]
+        current = max(found, key=lambda name: (found[name].mtime_ns, name))
+        # Small files are filled within one tick of the clock: go on while the next is as new.
+        for _ in found:
+            following = names.foreseen(plain_name(current))
+            if following not in found or found[following].mtime_ns < found[current].mtime_ns:
+                break
+            current = following
+        return current
+
+    def _opened(self) -> Opened | None:
+        """What the journal beside the files says of the current one; None where none does."""
+        opened = None
+        try:
+            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            for entry in read_journal(folder, f".{Path(self.pattern).name}.journal"):
+                if isinstance(entry, Opened):
+                    opened = entry
+                elif isinstance(entry, Snapshot):
+                    opened = entry.current
+        except OSError:
+            return None
+        finally:
+            os.close(folder)
+        return opened
+
+
+def _identities(found: dict[str, FileRef]) -> set[tuple[Path, int]]:
+    return {(ref.path, ref.inode) for ref in found.values()}
+
+
+def open_file(ref: FileRef) -> tuple[int, FileRef] | None:
+    """Open a listed file, or what compression made of it meanwhile; None if it is gone.
+
+    Returns:
+        A descriptor, to be closed by the caller, and the file as it is now.
+
+    Raises:
+        CannotRead: it is there and can't be opened.
+    """
+    plain = ref.plain_path
+    paths = [ref.path, *(Path(plain + suffix) for suffix in ("", *COMPRESSED_SUFFIXES))]
+    for path in dict.fromkeys(paths):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        except OSError as exc:
+            raise CannotRead(f"can't read {path}: {exc.strerror}{_hint(exc)}") from exc
+        state = os.fstat(descriptor)
+        is_same = path == ref.path and state.st_ino == ref.inode and state.st_size >= ref.size
+        is_compressed = path != ref.path and state.st_mtime_ns == ref.mtime_ns
+        if is_same or is_compressed:
+            now = FileRef(path, state.st_ino, state.st_size, state.st_mtime_ns)
+            return descriptor, now
+        os.close(descriptor)
+    return None
+
+
+def _hint(exc: OSError) -> str:
+    if not isinstance(exc, PermissionError):
+        return ""
+    return " (its owner and group may: be one of them, or use sudo)"

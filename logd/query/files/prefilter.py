@@ -1,0 +1,141 @@
+"""What a selection can tell from the bytes of entries, before anything is parsed.
+
+A scan spends its time on entries that are not wanted. Whole blocks are passed over where a text
+that must be there (`needles.py`) is not; of the others, entries are sifted in list comprehensions
+by slices and comparisons. Where lines have timestamps of the default format, category and time
+are decided here for good: such timestamps compare as text within one offset from UTC.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime, timedelta, timezone
+from operator import itemgetter
+
+from logd.query.needles import needles
+from logd.query.selection import Selection
+from logd.text.escaping import category_text, key_text, quoted
+from logd.text.reading import LineReader
+from logd.text.timereading import DEFAULT_SHAPE
+
+# Category, sender and number behind the timestamp.
+_DEFAULT_LINE = re.compile(f"{DEFAULT_SHAPE} \\S+ -?[0-9]+[@#]".encode())
+_TS_END = 28
+# The T, the point and the blank behind it all.
+_SEPARATORS = itemgetter(10, 19, 28)
+_OFFSET = re.compile(rb"([+-])([0-9]{2})([0-5][0-9])")
+_NEVER = (b"\xff", b"")
+
+
+class Prefilter:
+    """Sifts raw entries.
+
+    Args:
+        selection: what is wanted.
+        reader: reads the entries.
+    """
+
+    def __init__(self, selection: Selection, reader: LineReader) -> None:
+        self._selection = selection
+        self._reader = reader
+        self._needles = _needles(selection)
+        self._has_fast_lines = reader.is_own_format and reader.times.is_default
+        self._heads: tuple[bytes, ...] | None = None
+        if selection.cats is not None:
+            self._heads = tuple(f" {category_text(cat)} ".encode() for cat in selection.cats)
+        self._bounds = _Bounds(selection.since, selection.until)
+        self._decides_all = not (selection.grep or selection.where or selection.pid is not None)
+        self._is_everything = self._decides_all and self._heads is None and not selection.has_times
+
+    def may_match(self, block: bytes) -> bool:
+        """False where surely no entry of the block is wanted."""
+        return all(any(text in block for text in texts) for texts in self._needles)
+
+    def is_fast(self, entries: list[bytes]) -> bool:
+        """Whether all entries begin with timestamps of the default format.
+
+        The format changes with the settings, at a restart, and others may have added lines. The
+        first entry is looked at closely, the others at the characters that part their fields.
+        """
+        if not self._has_fast_lines or not entries or not _DEFAULT_LINE.match(entries[0]):
+            return False
+        try:
+            return set(map(_SEPARATORS, entries)) == {_SEPARATORS(entries[0])}
+        except IndexError:
+            return False
+
+    def wanted(self, entries: list[bytes]) -> list[bytes]:
+        """The entries that are wanted, in their order."""
+        if self._is_everything:
+            return entries
+        for one, *others in self._needles:
+            if others:
+                other = others[0]
+                entries = [entry for entry in entries if one in entry or other in entry]
+            else:
+                entries = [entry for entry in entries if one in entry]
+        if self.is_fast(entries):
+            entries = self._by_head(entries)
+            if self._decides_all:
+                return entries
+        read, matches = self._reader.read, self._selection.matches
+        return [entry for entry in entries if matches(read(entry))]
+
+    def _by_head(self, entries: list[bytes]) -> list[bytes]:
+        heads, bounds = self._heads, self._bounds
+        if heads is not None:
+            entries = [entry for entry in entries if entry.startswith(heads, _TS_END)]
+        if self._selection.has_times:
+            entries = [
+                entry
+                for entry in entries
+                if (within := bounds[entry[23:28]])[0] <= entry[:23] < within[1]
+            ]
+        return entries
+
+
+class _Bounds(dict[bytes, tuple[bytes, bytes]]):
+    """Offset from UTC, as "+0100" -> first timestamp (without offset) within, first one behind."""
+
+    def __init__(self, since: float | None, until: float | None) -> None:
+        super().__init__()
+        self._since = since
+        self._until = until
+
+    def __missing__(self, offset: bytes) -> tuple[bytes, bytes]:
+        bounds = _NEVER
+        match = _OFFSET.fullmatch(offset)
+        if match is not None and match[2] < b"24":
+            minutes = int(match[2]) * 60 + int(match[3])
+            zone = timezone(timedelta(minutes=-minutes if match[1] == b"-" else minutes))
+            bounds = (_bound(self._since, zone, b""), _bound(self._until, zone, b"\xff"))
+        self[offset] = bounds
+        return bounds
+
+
+def _bound(time: float | None, zone: timezone, without: bytes) -> bytes:
+    """The first timestamp, in milliseconds, that is not before `time`."""
+    if time is None:
+        return without
+    # Rounded, as 1.001 * 1000 is a little less than 1001.
+    milliseconds = math.ceil(round(time * 1000, 3))
+    try:
+        moment = datetime.fromtimestamp(milliseconds // 1000, zone)
+    except (ValueError, OverflowError, OSError):
+        return b"" if time < 0 else b"\xff"
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03}".encode()
+
+
+def _needles(selection: Selection) -> list[tuple[bytes, ...]]:
+    """Texts that entries contain, each as one or two ways in which it may be written."""
+    found: list[tuple[str, ...]] = []
+    if selection.pid is not None:
+        found.append((f" {selection.pid}#", f" {selection.pid}@"))
+    if selection.grep is not None:
+        found += [(needle,) for needle in needles(selection.grep)]
+    for key, value in selection.where:
+        start = f"{key_text(key)}="
+        # Bare where it is a number or a word, in quotes where it is a text that looks like one.
+        found.append((f"{start}{value}", start + quoted(value)))
+    return [tuple(text.encode("utf-8", "backslashreplace") for text in texts) for texts in found]

@@ -1,0 +1,176 @@
+"""One text file as raw entries: forwards, backwards, compressed, and while it is written to.
+
+Entries come in blocks of about a mebibyte, so that callers can pass over blocks or sift their
+entries in list comprehensions. An entry is whole once its line has ended and, inside a file,
+another entry has begun; a last line without its end is not an entry yet. Memory is bounded by the
+block and the longest entry, and an entry by `MOST_ENTRY_BYTES`: what is longer is no log line and
+is divided.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import zstandard
+
+from logd.query.files.listing import FileRef
+from logd.text.reading import BREAK, MARK
+
+BLOCK_BYTES = 1 << 20
+MOST_ENTRY_BYTES = 16 << 20
+_CONTINUATION = BREAK[1:]
+
+DAMAGED = (OSError, EOFError, ValueError, zlib.error)
+"""What reading a file may raise: the disk refused, or what is compressed is damaged."""
+
+
+def split(block: bytes) -> list[bytes]:
+    """The raw entries of a block that consists of whole ones, with its last line end."""
+    if BREAK in block:
+        block = block.replace(BREAK, MARK)
+    return block[:-1].split(b"\n")
+
+
+def chunks(descriptor: int, ref: FileRef, start: int, end: int | None) -> Iterator[bytes]:
+    """The bytes of a file from `start` to `end`, both counted uncompressed.
+
+    Args:
+        descriptor: of the file; is not moved where the file is uncompressed.
+        ref: the file.
+        start: of the first byte.
+        end: behind the last; None for all there is.
+
+    Raises:
+        DAMAGED: the file can't be read.
+    """
+    if not ref.suffix:
+        while end is None or start < end:
+            size = BLOCK_BYTES if end is None else min(BLOCK_BYTES, end - start)
+            data = os.pread(descriptor, size, start)
+            if not data:
+                return
+            start += len(data)
+            yield data
+        return
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    left = None if end is None else end - start
+    with open(descriptor, "rb", closefd=False) as file, _decompressed(file, ref.suffix) as plain:
+        while start > 0 and (passed := plain.read(min(BLOCK_BYTES, start))):
+            start -= len(passed)
+        while left is None or left > 0:
+            data = plain.read(BLOCK_BYTES if left is None else min(BLOCK_BYTES, left))
+            if not data:
+                return
+            if left is not None:
+                left -= len(data)
+            yield data
+
+
+def _decompressed(file: io.BufferedReader, suffix: str) -> io.BufferedIOBase:
+    if suffix == ".gz":
+        return gzip.GzipFile(fileobj=file)
+    reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+    return io.BufferedReader(_ZstdPieces(reader), BLOCK_BYTES)
+
+
+class _ZstdPieces(io.RawIOBase):
+    """The library's reader with errors that callers know."""
+
+    def __init__(self, reader: zstandard.ZstdDecompressionReader) -> None:
+        self._reader = reader
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return int(self._reader.readinto(buffer))
+        except zstandard.ZstdError as exc:
+            raise ValueError(str(exc)) from exc
+
+
+def whole_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Put pieces of a file, in order, together to blocks of whole entries with their line ends."""
+    rest = b""
+    for piece in pieces:
+        data = rest + piece if rest else piece
+        cut = last_entry_start(data)
+        if cut:
+            yield data[:cut]
+            rest = data[cut:]
+        elif len(data) > MOST_ENTRY_BYTES:
+            yield _with_line_end(data)
+            rest = b""
+        else:
+            rest = data
+    # What has not ended its line, or may be about to go on with another, is being written.
+    if rest.endswith(b"\n"):
+        yield rest
+
+
+def last_entry_start(data: bytes) -> int:
+    """Where the last entry of `data` begins, 0 where that is not certain."""
+    place = len(data)
+    while (place := data.rfind(b"\n", 0, place)) >= 0:
+        following = data[place + 1 : place + 1 + len(_CONTINUATION)]
+        # Nothing, or too little to tell from a continuation, is no certain beginning either.
+        if not _CONTINUATION.startswith(following):
+            return place + 1
+    return 0
+
+
+def _with_line_end(data: bytes) -> bytes:
+    return data if data.endswith(b"\n") else data + b"\n"
+
+
+def whole_size(descriptor: int, size: int) -> int:
+    """Where the last whole entry among the first `size` bytes of an uncompressed file ends."""
+    place, span = size, 1 << 12
+    while place > 0:
+        place, span = max(0, size - span), span * 4
+        data = _pread(descriptor, size - place, place)
+        whole = sum(map(len, whole_blocks([data])))
+        if whole:
+            return place + whole
+    return 0
+
+
+def backwards(descriptor: int, end: int) -> Iterator[bytes]:
+    """Blocks of whole entries before `end` of an uncompressed file, the last block first."""
+    place = whole_size(descriptor, end)
+    rest = b""
+    size = 1 << 16  # mostly the last few lines are wanted
+    while place > 0:
+        size = min(size, place)
+        place -= size
+        rest = _pread(descriptor, size, place) + rest
+        size = BLOCK_BYTES
+        cut = 0 if place == 0 or len(rest) > MOST_ENTRY_BYTES else _first_entry_start(rest)
+        if cut >= 0:
+            yield rest[cut:]
+            rest = rest[:cut]
+
+
+def _pread(descriptor: int, size: int, place: int) -> bytes:
+    """All of the bytes there are."""
+    data = os.pread(descriptor, size, place)
+    while len(data) < size:
+        more = os.pread(descriptor, size - len(data), place + len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+def _first_entry_start(data: bytes) -> int:
+    """Where the first entry that surely begins in `data` does so; -1 for none."""
+    place = -1
+    while (place := data.find(b"\n", place + 1)) >= 0:
+        if place + 1 < len(data) and not data.startswith(_CONTINUATION, place + 1):
+            return place + 1
+    return -1

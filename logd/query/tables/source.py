@@ -1,0 +1,252 @@
+"""A log of database tables as a source: all tables of the ring, by the catalogue's order.
+
+Nothing is locked and no transaction stays open between pages (`pages.py`), so that a
+reader, however slow, is never in the daemon's way. Within a table rows come in the order of time
+where times or categories are asked for, which the indexes give, else as they were written.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    cast,
+    func,
+    select,
+)
+
+from logd.outputs.tables.ring import TableEntry
+from logd.query.labels import entry_label
+from logd.query.selection import EVERYTHING, Selection
+from logd.query.source import (
+    Counts,
+    Follower,
+    Key,
+    Note,
+    Position,
+    Source,
+    TablePosition,
+    Watch,
+    unwatched,
+)
+from logd.query.tables.conditions import conditions_of
+from logd.query.tables.database import LogDatabase, gone_text
+from logd.query.tables.follow import TableFollower
+from logd.query.tables.pages import (
+    LogTable,
+    Order,
+    Values,
+    pages,
+)
+from logd.query.tables.values import QUARTER_S, entry_of, label_of, site_columns
+from logd.records.entry import Entry
+
+
+class TableSource(Source):
+    """The tables of one ring in one database.
+
+    Args:
+        address: database URL.
+        on_note: see `Source`.
+        pattern: of the tables' names; None: of the only ring that the database has.
+
+    Raises:
+        CannotRead: the address or pattern is none, or a driver is missing.
+    """
+
+    def __init__(self, address: str, on_note: Note, *, pattern: str | None = None) -> None:
+        super().__init__(on_note)
+        self._database = LogDatabase(address, pattern)
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The same as the daemon calls the output."""
+        return self._database.name
+
+    def is_there(self) -> bool:
+        with self._database.reading() as connection:
+            return bool(self._database.entries(connection))
+
+    def has(self, position: Position) -> bool:
+        if not isinstance(position, TablePosition):
+            return False
+        with self._database.reading() as connection:
+            return any(
+                entry.table_name == position.table and entry.next_id > position.id
+                for entry in self._database.entries(connection)
+            )
+
+    def end(self) -> Position | None:
+        with self._database.reading() as connection:
+            entries = self._database.entries(connection)
+        if not entries:
+            return None
+        return TablePosition(entries[-1].table_name, entries[-1].next_id - 1)
+
+    def entries(
+        self,
+        selection: Selection = EVERYTHING,
+        *,
+        newest_first: bool = False,
+        limit: int | None = None,
+        end: Position | None = None,
+        watch: Watch = unwatched,
+    ) -> Iterator[Entry]:
+        by_time = selection.cats is not None or selection.has_times
+        order = Order(by_time, newest_first)
+        highest = end.id if isinstance(end, TablePosition) else None
+        rows = self._rows(selection, order, highest=highest, watch=watch)
+        return islice(rows, limit)
+
+    def counts(
+        self, selection: Selection, key: Key | None = None, watch: Watch = unwatched
+    ) -> Counts:
+        counts: Counts = Counter()
+        if selection.where or (selection.grep is not None and not self._is_exact(selection)):
+            for entry in self.entries(selection, watch=watch):
+                label = entry_label(entry, key)
+                if label is not None:
+                    counts[label] += 1
+            return counts
+        with self._database.reading() as connection:
+            tables = self._within(self._database.entries(connection), selection)
+            for done, table in enumerate(tables):
+                log = self._database.table(connection, table)
+                found = self._count_table(connection, log, selection, key)
+                if self._database.is_current(connection, table):
+                    counts.update(found)
+                else:
+                    self._note_gone(table)
+                watch((done + 1) / len(tables))
+        return counts
+
+    def follow(
+        self, selection: Selection, start: Position | None, on_note: Note | None = None
+    ) -> Follower[Entry]:
+        last_id = start.id if isinstance(start, TablePosition) else 0
+        return TableFollower(self._database, on_note or self.on_note, selection, last_id)
+
+    def close(self) -> None:
+        self._database.close()
+
+    # -- rows ----------------------------------------------------------------------------------
+
+    def _rows(
+        self, selection: Selection, order: Order, *, highest: int | None, watch: Watch
+    ) -> Iterator[Entry]:
+        with self._database.reading() as connection:
+            entries = self._within(self._database.entries(connection), selection)
+            total = sum(entry.records for entry in entries) or 1
+            done = 0
+            for entry in reversed(entries) if order.newest_first else entries:
+                if highest is not None and entry.first_id > highest:
+                    continue
+                log = self._database.table(connection, entry)
+                if log.is_ordered:
+                    yield from self._table_rows(connection, log, selection, order, highest)
+                else:
+                    self.on_note(f"table {entry.table_name} has no times and ids: left out")
+                done += entry.records
+                watch(done / total)
+
+    def _table_rows(
+        self,
+        connection: Connection,
+        log: LogTable,
+        selection: Selection,
+        order: Order,
+        highest: int | None,
+    ) -> Iterator[Entry]:
+        conditions = conditions_of(selection, log, self._database.dialect_name)
+        common = list(conditions.common)
+        if highest is not None and log.entry.next_id > highest + 1:
+            common.append(log.clause.c.id <= highest)
+        parts = [
+            chain.from_iterable(self._checked_pages(connection, log, [*common, *condition], order))
+            for condition in ([[cat] for cat in conditions.by_cat] or [[]])
+        ]
+        rows = (
+            parts[0]
+            if len(parts) == 1
+            else heapq.merge(*parts, key=order.key, reverse=order.newest_first)
+        )
+        for row in rows:
+            entry = entry_of(row)
+            if conditions.is_exact or selection.matches(entry):
+                yield entry
+
+    def _checked_pages(
+        self, connection: Connection, log: LogTable, conditions: Sequence[Any], order: Order
+    ) -> Iterator[list[Values]]:
+        """Pages of rows, until the ring has taken the table's name for another one."""
+        with self._database.translated():
+            try:
+                for page in pages(connection, log, conditions, order):
+                    if not self._database.is_current(connection, log.entry):
+                        break
+                    yield page
+                else:
+                    return
+            except self._database.errors:
+                if self._database.is_current(connection, log.entry):
+                    raise
+            self._note_gone(log.entry)
+
+    def _count_table(
+        self, connection: Connection, log: LogTable, selection: Selection, key: Key | None
+    ) -> Counts:
+        conditions = conditions_of(selection, log, self._database.dialect_name)
+        columns = log.clause.c
+        choice: dict[Key | None, list[ColumnElement[Any]]] = {
+            "cat": [columns.cat],
+            "host": [columns.peer],
+            "site": site_columns(columns),
+            "hour": [self._quarter(columns.time)],
+            None: [],
+        }
+        labels = choice[key]
+        statement = select(*labels, func.count()).select_from(log.clause).where(*conditions.common)
+        counts: Counts = Counter()
+        # Categories differ: no row is counted twice.
+        for part in [[cat] for cat in conditions.by_cat] or [[]]:
+            with connection.begin():
+                rows = connection.execute(statement.where(*part).group_by(*labels)).all()
+            for *values, count in rows:
+                counts[label_of(key, values)] += count
+        return counts
+
+    def _quarter(self, time: ColumnElement[float]) -> ColumnElement[Any]:
+        """The number of the quarter of an hour that a time is in."""
+        if self._database.dialect_name == "sqlite":  # which may have been built without floor()
+            return cast(time / QUARTER_S, Integer)
+        return func.floor(time / QUARTER_S)
+
+    @staticmethod
+    def _within(entries: Sequence[TableEntry], selection: Selection) -> list[TableEntry]:
+        """The tables with records of the time that is asked for."""
+        since, until = selection.since, selection.until
+        return [
+            entry
+            for entry in entries
+            if entry.records
+            and (since is None or entry.last_time is None or entry.last_time >= since)
+            and (until is None or entry.first_time is None or entry.first_time < until)
+        ]
+
+    def _is_exact(self, selection: Selection) -> bool:
+        with self._database.reading() as connection:
+            entries = self._database.entries(connection)
+            if not entries:
+                return True
+            log = self._database.table(connection, entries[-1])
+        return conditions_of(selection, log, self._database.dialect_name).is_exact
+
+    def _note_gone(self, entry: TableEntry) -> None:
+        self.on_note(gone_text(entry))

@@ -1,0 +1,67 @@
+"""What the columns of a log table's rows mean: entries, and labels of counts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, literal_column
+
+from logd.query.labels import hour_of
+from logd.query.source import Key
+from logd.query.tables.pages import Values
+from logd.records.entry import Entry
+
+# Offsets from UTC are whole quarters of an hour, so hours of any zone are made of such.
+QUARTER_S = 900
+
+
+def entry_of(row: Values) -> Entry:
+    """A row as an entry."""
+    values = row._asdict()
+    special = values.get("special")
+    return Entry(
+        time=values.get("time"),
+        ts=values.get("ts") or "",
+        cat=values.get("cat") or "",
+        pid=values.get("pid") or 0,
+        peer=values.get("peer") or "",
+        msgid=values.get("msgid") or 0,
+        msg=values.get("msg") or "",
+        threadname=values.get("threadname") or "",
+        tid=values.get("tid") or 0,
+        cfunc=values.get("cfunc") or "",
+        path=values.get("path") or "",
+        special=_items(special) if special else {},
+    )
+
+
+def _items(text: str) -> Mapping[str, Any]:
+    try:
+        items = json.loads(text)
+    except ValueError:  # cut to fit its column
+        return {}
+    return items if isinstance(items, dict) else {}
+
+
+def site_columns(columns: Any) -> list[ColumnElement[Any]]:
+    """What tells the place in the program: file name, line, whether there is a path at all."""
+    if not {"cfn", "cln", "path"} <= set(columns.keys()):
+        return [literal_column("NULL"), literal_column("NULL"), literal_column("NULL")]
+    return [columns.cfn, columns.cln, func.coalesce(func.length(columns.path), 0) > 0]
+
+
+def label_of(key: Key | None, values: Sequence[Any]) -> str | int:
+    """What the columns that were counted by stand for."""
+    match key:
+        case "hour":
+            return hour_of(float(values[0]) * QUARTER_S)
+        case "site":
+            name, line, has_path = values
+            # A path without a name begins with a hidden file.
+            return f"{name}({line})" if name else "..." if has_path else ""
+        case None:
+            return ""
+        case _:
+            return values[0] or ""

@@ -1,0 +1,399 @@
+"""Records on their way through the daemon, in columns.
+
+Work per record is what a log daemon spends its time on, so nothing here is done per record that
+can be done once for many. Records of one sender differ in their time, number, text and special
+items; all else (process, thread, category, call path) comes from a few places in the program that
+repeat. Such a place is a `Context`, and a `Batch` holds its contexts once and, for each record,
+the position of its context. Decoders make batches, writers format the contexts of a batch once
+and then only the few columns that really differ.
+
+`MsgJob` is the same record as an object, made only where filters, observers or a format of the
+user's own want to see one record at a time: `Batch.jobs` takes a batch apart, `Batch.from_jobs`
+puts one together.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
+from functools import cached_property
+from itertools import repeat
+from typing import Any, NamedTuple
+
+from logd.records.callpath import Path, PathFormatter
+from logd.records.job import MsgJob
+
+Special = Mapping[str, str | int]
+"""Items that the application added to one record."""
+
+
+class ContextItems(Mapping[int, Special]):
+    """The special items of a batch's records, where those of one place share them.
+
+    A mapping as any other `Batch.special`, for who wants to see records. Who works by columns takes
+    the items of a context once, and spends nothing on the records: where each has the name of its
+    logger that is a tenth of all work.
+
+    Args:
+        shared: for each context of the batch the items of its records, empty for none.
+        index: for each record the position of its context.
+        own: record number -> items of records whose contexts share none.
+    """
+
+    def __init__(
+        self, shared: Sequence[Special], index: Sequence[int], own: Mapping[int, Special]
+    ) -> None:
+        self.shared = shared
+        self.own = own
+        self._index = index
+
+    @property
+    def different(self) -> Sequence[Special]:
+        """The items as they are kept: those that records share once only."""
+        return [*self.shared, *self.own.values()]
+
+    @cached_property
+    def _rows(self) -> dict[int, Special]:
+        rows = {row: self.shared[position] for row, position in enumerate(self._index)}
+        rows.update(self.own)
+        return {row: items for row, items in rows.items() if items}
+
+    def __getitem__(self, row: int) -> Special:
+        return self._rows[row]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __bool__(self) -> bool:
+        return any(self.shared) or bool(self.own)
+
+    # What a mapping has by itself looks up key after key.
+
+    def keys(self) -> KeysView[int]:
+        return self._rows.keys()
+
+    def values(self) -> ValuesView[Special]:
+        return self._rows.values()
+
+    def items(self) -> ItemsView[int, Special]:
+        return self._rows.items()
+
+
+class Context(NamedTuple):
+    """What the records of one place in a program have in common.
+
+    Attributes:
+        pid: process id of the sender.
+        tid: thread id of the sender, 0 where unknown.
+        threadname: name of the sending thread.
+        cat: category, e.g. "E" for errors; may be empty.
+        path: the call path, see `Path`; empty where the stack was not read.
+        tblen: depth of the whole stack at the log call, 0 where unknown.
+        cfunc: name of the calling function; empty where unknown.
+    """
+
+    pid: int
+    tid: int
+    threadname: str
+    cat: str
+    path: Path
+    tblen: int
+    cfunc: str
+
+
+class Batch:
+    """Some records of one sender, in the order they were sent. Not changed after it was made.
+
+    All columns have the same length, `len(batch)`, at least 1.
+
+    Attributes:
+        contexts: the contexts, each in use at least once; equal ones may come twice.
+        index: for each record the position of its context in `contexts`.
+        msgid: the sender's message ids.
+        time: seconds since the epoch, taken at the sender; finite, year 1970 to 9999.
+        msg: the texts, as sent: any character may be in them, lone surrogates too.
+        special: record number in this batch -> its items; records without items are not in it.
+        peer: where the records came from: an IP address, or "" for this machine.
+        client: 16-byte id of the session they came by, None for senders without acks.
+        first: sequence number of the first record in its session, 0 without one; the others
+            follow without a gap.
+        ts: the times as text ("" without timestamps), filled in by the `LogServer`; None before.
+        formatter: makes text of file names; set by the `LogServer` too.
+        sequence: the records' sequence numbers, ascending, where filters left some records out;
+            None where they follow each other without a gap from `first` on.
+    """
+
+    __slots__ = (
+        "_last",
+        "client",
+        "contexts",
+        "first",
+        "formatter",
+        "index",
+        "msg",
+        "msgid",
+        "peer",
+        "sequence",
+        "special",
+        "time",
+        "ts",
+    )
+
+    def __init__(
+        self,
+        contexts: Sequence[Context],
+        index: Sequence[int],
+        msgid: Sequence[int],
+        time: Sequence[float],
+        msg: Sequence[str],
+        special: Mapping[int, Special] | None = None,
+        *,
+        peer: str = "",
+        client: bytes | None = None,
+        first: int = 0,
+        ts: Sequence[str] | None = None,
+        formatter: PathFormatter | None = None,
+        sequence: Sequence[int] | None = None,
+        last: int | None = None,
+    ) -> None:
+        """Make a batch of columns; `last` says where it ends if not at its last record."""
+        self.contexts = contexts
+        self.index = index
+        self.msgid = msgid
+        self.time = time
+        self.msg = msg
+        self.special: Mapping[int, Special] = special if special is not None else {}
+        self.peer = peer
+        self.client = client
+        self.first = first
+        self.ts = ts
+        self.formatter = formatter
+        self.sequence = sequence
+        self._last = last
+
+    @classmethod
+    def from_jobs(cls, jobs: Sequence[MsgJob], original: Batch | None = None) -> Batch:
+        """Put records together that came from one peer and session, at least one.
+
+        Filters may leave anything in a record. What does not fit its column is made to fit.
+
+        Args:
+            jobs: the records, in the order of their sequence numbers.
+            original: the batch that they were taken from, if they were: the new batch covers the
+                same sequence numbers, those of the records left out included.
+        """
+        positions: dict[Context, int] = {}
+        index = [_position_of(_context_of(job), positions) for job in jobs]
+        client, first = jobs[0].client, jobs[0].sequence
+        last = sequence = None
+        if original is not None:
+            client, first, last = original.client, original.first, original.last
+        if client is not None:
+            sequence = [job.sequence for job in jobs]
+            last = sequence[-1] if last is None else last
+            if sequence[0] == first and last == first + len(jobs) - 1:
+                last = sequence = None
+        return cls(
+            tuple(positions),
+            bytes(index) if len(positions) <= 256 else array("l", index),
+            [_int(job.msgid) for job in jobs],
+            [_time(job.time) for job in jobs],
+            [_text(job.msg) for job in jobs],
+            {row: _special(job.special) for row, job in enumerate(jobs) if job.special},
+            peer=jobs[0].peer,
+            client=client,
+            first=first if client is not None else 0,
+            ts=[_text(job.ts) for job in jobs],
+            formatter=jobs[0].formatter,
+            sequence=sequence,
+            last=last if client is not None else None,
+        )
+
+    def jobs(self) -> list[MsgJob]:
+        """Each record as an object of its own."""
+        count = len(self)
+        contexts, special = self.contexts, self.special
+        ts = repeat("", count) if self.ts is None else self.ts
+        if self.sequence is not None:
+            sequence = self.sequence
+        else:
+            sequence = range(self.first, self.first + count) if self.client else [0] * count
+        columns = zip(self.index, self.msgid, self.time, ts, self.msg, sequence, strict=True)
+        jobs = []
+        for row, (position, msgid, time, text, msg, number) in enumerate(columns):
+            context = contexts[position]
+            job = MsgJob(
+                msgid,
+                context.pid,
+                context.tid,
+                context.threadname,
+                text,
+                msg,
+                context.cat,
+                context.path,
+                context.tblen,
+                context.cfunc,
+                special.get(row),
+                self.formatter,
+                time=time,
+                peer=self.peer,
+                client=self.client,
+                sequence=number,
+            )
+            jobs.append(job)
+        return jobs
+
+    def __len__(self) -> int:
+        return len(self.msg)
+
+    @property
+    def last(self) -> int:
+        """Sequence number of the last record it covers in its session, 0 without one.
+
+        That is its last record's, unless a filter dropped records after that.
+        """
+        if self._last is not None:
+            return self._last
+        return self.first + len(self.msg) - 1 if self.client is not None else 0
+
+    def part(self, start: int, stop: int) -> Batch:
+        """The records from `start` up to but without `stop`, as a batch of their own."""
+        first, last, sequence = self.first, None, None
+        if self.sequence is not None:
+            sequence = self.sequence[start:stop]
+            first = first if start == 0 else sequence[0]
+            last = self.last if stop >= len(self) else sequence[-1]
+        elif self.client is not None:
+            first += start
+        return Batch(
+            self.contexts,
+            self.index[start:stop],
+            self.msgid[start:stop],
+            self.time[start:stop],
+            self.msg[start:stop],
+            {row - start: items for row, items in self.special.items() if start <= row < stop},
+            peer=self.peer,
+            client=self.client,
+            first=first,
+            ts=None if self.ts is None else self.ts[start:stop],
+            formatter=self.formatter,
+            sequence=sequence,
+            last=last,
+        )
+
+    def in_session(self, client: bytes | None, first: int = 0) -> Batch:
+        """The same records as those of another session, numbered from `first` on, or of none."""
+        return Batch(
+            self.contexts,
+            self.index,
+            self.msgid,
+            self.time,
+            self.msg,
+            self.special,
+            peer=self.peer,
+            client=client,
+            first=first,
+            ts=self.ts,
+            formatter=self.formatter,
+        )
+
+    def after(self, mark: int) -> Batch | None:
+        """The records whose sequence number is over `mark`; None where that leaves nothing.
+
+        Batches without a session are returned whole: nothing tells whether they were seen.
+        """
+        if self.client is None or mark < self.first:
+            return self
+        if self.sequence is not None:
+            skip = bisect_right(self.sequence, mark)
+        else:
+            skip = mark - self.first + 1
+        return self.part(skip, len(self)) if skip < len(self) else None
+
+
+_CONTEXT_TYPES = (int, int, str, str, tuple, int, str)
+# The first second of the year 10000, which no calendar of the standard library knows.
+_END_OF_TIME = 253_402_300_800
+
+
+def _context_of(job: MsgJob) -> Context:
+    context = Context(job.pid, job.tid, job.threadname, job.cat, job.path, job.tblen, job.cfunc)
+    return context if tuple(map(type, context)) == _CONTEXT_TYPES else _fitted(context)
+
+
+def _position_of(context: Context, positions: dict[Context, int]) -> int:
+    try:
+        known = positions.get(context)
+    except TypeError:  # a list in the path
+        known = None
+    if known is not None:
+        return known
+    if not _is_path(context.path):
+        context = _fitted(context)
+    return positions.setdefault(context, len(positions))
+
+
+def _is_path(path: Any) -> bool:
+    return all(
+        type(step) is tuple
+        and len(step) == 2
+        and isinstance(step[0], str | None)
+        and isinstance(step[1], int | None)
+        for step in path
+    )
+
+
+def _fitted(context: Context) -> Context:
+    """A context of what some filter or caller left in a record."""
+    pid, tid, threadname, cat, path, tblen, cfunc = context
+    return Context(
+        _int(pid), _int(tid), _text(threadname), _text(cat), _path(path), _int(tblen), _text(cfunc)
+    )
+
+
+def _path(value: Any) -> Path:
+    try:
+        return tuple(
+            (None if name is None else _text(name), None if line is None else _int(line))
+            for name, line in value or ()
+        )
+    except (TypeError, ValueError):
+        return ((_text(value), None),)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return "" if value is None else str(value)
+    except Exception:  # a filter's own type; its record must not be lost for it
+        return f"<{type(value).__name__} without a text>"
+
+
+def _int(value: Any) -> int:
+    try:
+        return value if isinstance(value, int) else int(value)
+    except (TypeError, ValueError, OverflowError):
+        return 0
+
+
+def _time(value: Any) -> float:
+    fits = isinstance(value, (float, int)) and 0 <= value < _END_OF_TIME
+    return float(value) if fits else 0.0
+
+
+def _special(items: Any) -> Special:
+    try:
+        pairs: dict[Any, Any] = dict(items)
+    except (TypeError, ValueError):
+        return {"special": _text(items)}
+    return {_text(key): _item(value) for key, value in pairs.items()}
+
+
+def _item(value: Any) -> Any:
+    fits = value is None or isinstance(value, (str, int, float))
+    return value if fits else _text(value)

@@ -1,0 +1,140 @@
+"""One record as it is read back, wherever it was kept."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from logd.records.callpath import Path, path_text
+from logd.records.job import MsgJob
+
+_STEP = re.compile(r"(?P<name>.*)\((?P<line>-?[0-9]{1,18}|None)\)", re.DOTALL)
+_ARROW = "<-"
+
+
+@dataclass(slots=True)
+class Entry:
+    r"""One record.
+
+    Attributes:
+        time: seconds since the epoch; None where its timestamp has no date or none is there.
+        ts: the timestamp as text, empty where the log has none.
+        cat: category, may be empty.
+        pid: process id of the sender.
+        peer: address the record came from, "" for this machine.
+        msgid: the sender's number for it.
+        msg: the message; lines are parted by "\n".
+        threadname: name of the sending thread.
+        tid: its id; 0 where unknown: lines of text don't have it.
+        cfunc: name of the calling function.
+        path: the call path as text, "views.py(42)<-urls.py(10)".
+        special: the items that the application added.
+        raw: the entry as it stood in a text file, without the line end; "" from elsewhere.
+    """
+
+    time: float | None
+    ts: str
+    cat: str
+    pid: int
+    peer: str
+    msgid: int
+    msg: str
+    threadname: str = ""
+    tid: int = 0
+    cfunc: str = ""
+    path: str = ""
+    special: Mapping[str, Any] = field(default_factory=dict)
+    raw: str = field(default="", compare=False, repr=False)
+
+    @property
+    def site(self) -> str:
+        """Where it was logged: the first item of the path."""
+        return self.path.partition(_ARROW)[0]
+
+    @classmethod
+    def from_feed(cls, items: Mapping[str, Any]) -> Entry:
+        """The entry of an object of the daemon's live feed; what is missing is empty."""
+        time, special = items.get("time"), items.get("special")
+        return cls(
+            time=float(time) if isinstance(time, int | float) else None,
+            ts=str(items.get("ts") or ""),
+            cat=str(items.get("cat") or ""),
+            pid=_integer(items.get("pid")),
+            peer=str(items.get("peer") or ""),
+            msgid=_integer(items.get("msgid")),
+            msg=str(items.get("msg") or ""),
+            threadname=str(items.get("threadname") or ""),
+            tid=_integer(items.get("tid")),
+            cfunc=str(items.get("cfunc") or ""),
+            path=str(items.get("path") or ""),
+            special=special if isinstance(special, Mapping) else {},
+        )
+
+    def as_json(self) -> str:
+        """The entry as one JSON object on one line, with the names of the live feed."""
+        items = {
+            "time": self.time,
+            "ts": self.ts,
+            "cat": self.cat,
+            "pid": self.pid,
+            "peer": self.peer,
+            "msgid": self.msgid,
+            "msg": self.msg,
+            "threadname": self.threadname,
+            "tid": self.tid,
+            "cfunc": self.cfunc,
+            "path": self.path,
+            "special": self.special,
+        }
+        return json.dumps(items, ensure_ascii=False, default=str)
+
+    def as_job(self) -> MsgJob:
+        """The entry as filters, observers and formats see records."""
+        return MsgJob(
+            self.msgid,
+            self.pid,
+            self.tid,
+            self.threadname,
+            self.ts,
+            self.msg,
+            self.cat,
+            _steps(self.path),
+            0,
+            self.cfunc,
+            self.special,
+            _NAMES,
+            time=self.time or 0.0,
+            peer=self.peer,
+        )
+
+
+class _NamesAsTheyAre:
+    """Shows the file names of a path that is text already."""
+
+    def format_fname(self, name: str | None) -> str | None:
+        return name
+
+    def pathAsStr(self, path: Path, imin: int = 0) -> str:
+        return path_text(path, self.format_fname, imin)
+
+
+_NAMES = _NamesAsTheyAre()
+
+
+def _integer(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _steps(path: str) -> tuple[tuple[str | None, int | None], ...]:
+    """The call path's text as (file name, line number) again; hidden files are (None, None)."""
+    steps: list[tuple[str | None, int | None]] = []
+    for text in path.split(_ARROW) if path else ():
+        match = _STEP.fullmatch(text)
+        if match is None:
+            steps.append((None, None))
+        else:
+            steps.append((match["name"], None if match["line"] == "None" else int(match["line"])))
+    return tuple(steps)

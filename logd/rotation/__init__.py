@@ -1,0 +1,1 @@
+"""When a file or table is full, and what is kept of the full ones."""

@@ -1,0 +1,159 @@
+"""Which settings fit together, and which deserve a warning. Pure: values in, sentences out.
+
+A single value is checked by its kind when it is read; here is what concerns several.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from logd.settings.secrets import MASK, is_without_secrets, without_secrets
+from logd.settings.table import Config
+from logd_client.session import FRAME_BYTES_MAX
+
+_TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*%[ds][A-Za-z0-9_]*|%[ds][A-Za-z0-9_]+", re.ASCII)
+_COLUMN = re.compile(r"([A-Za-z_][A-Za-z0-9_]*):(?:Integer|String\([1-9][0-9]{0,5}\))", re.ASCII)
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong.
+
+    Attributes:
+        name: the setting to change.
+        text: what is wrong with it, for people.
+    """
+
+    name: str
+    text: str
+
+
+def problems(config: Config) -> list[Problem]:
+    """All that does not fit together; empty where the daemon may start with it."""
+    return [
+        *_listening(config),
+        *_tls(config),
+        *_outputs(config),
+        *_limits(config),
+    ]
+
+
+def warnings(config: Config, hosts: Sequence[str] | None = None) -> list[str]:
+    """What to tell an operator whose settings are right but may not be meant so.
+
+    Args:
+        config: the settings in force.
+        hosts: as for `exposure_warning`.
+    """
+    both = (exposure_warning(config, hosts), frame_warning(config))
+    return [warning for warning in both if warning is not None]
+
+
+def exposure_warning(config: Config, hosts: Sequence[str] | None = None) -> str | None:
+    """What to tell whoever lets strangers log: plain TCP beyond this machine, open to all.
+
+    Args:
+        config: the settings in force.
+        hosts: addresses that really listen without TLS (inherited sockets); as configured
+            where None.
+    """
+    if hosts is None:
+        hosts = config.host if config.port else ()
+    exposed = [host for host in hosts if not _is_loopback(host)]
+    if not exposed or config.token is not None or config.allow:
+        return None
+    return (
+        f"everyone who reaches {', '.join(host or '*' for host in exposed)} can write to this log "
+        "and read what others send on the way: set tls_port with tls_client_certs, a token "
+        "(token_file) or an allow-list (allow)"
+    )
+
+
+def frame_warning(config: Config) -> str | None:
+    """What to tell whoever allows shorter frames than our own client may send."""
+    if config.max_frame_bytes >= FRAME_BYTES_MAX:
+        return None
+    return (
+        f"max_frame_bytes {config.max_frame_bytes} is less than {FRAME_BYTES_MAX}: batches of "
+        "logd_client that are longer, or longer when written, will be refused or cut"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]").partition("%")[0]).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") in ("localhost", "ip6-localhost")
+
+
+def _listening(config: Config) -> Iterator[Problem]:
+    if not (config.port or config.tls_port or config.socket):
+        yield Problem("port", "nothing to listen on: set port, tls_port or socket")
+    if (config.port or config.tls_port) and not config.host:
+        yield Problem("host", 'names no host to listen on; "localhost" is the default')
+    both = sorted({*config.port} & {*config.tls_port} - {0})
+    if both:
+        yield Problem(
+            "tls_port", f"{both[0]} is in port too: plain and TLS need ports of their own"
+        )
+    for name in ("socket_owner", "socket_group"):
+        if getattr(config, name) is not None and config.socket is None:
+            yield Problem(name, "needs socket, which is not set")
+    if config.control is not None and config.control == config.socket:
+        yield Problem("control", f"is the same path as socket: {config.control}")
+
+
+def _tls(config: Config) -> Iterator[Problem]:
+    if config.tls_cert is None and config.tls_port:
+        yield Problem("tls_port", "needs tls_cert and tls_key, the certificate to show to clients")
+    if (config.tls_cert is None) != (config.tls_key is None):
+        present, absent = ("tls_cert", "tls_key") if config.tls_cert else ("tls_key", "tls_cert")
+        yield Problem(present, f"needs {absent}, which is not set")
+    if config.tls_client_certs != "none" and config.tls_client_ca is None:
+        yield Problem("tls_client_certs", "needs tls_client_ca, to check the certificates with")
+    if config.tls_client_ca is not None and config.tls_client_certs == "none":
+        yield Problem(
+            "tls_client_ca",
+            'does nothing while tls_client_certs is "none": "optional" or "required"',
+        )
+
+
+def _outputs(config: Config) -> Iterator[Problem]:
+    for name in ("file", "db", "output", "filter", "observer"):
+        values = getattr(config, name)
+        if len(set(values)) < len(values):
+            twice = next(value for value in values if values.count(value) > 1)
+            yield Problem(name, f"has {without_secrets(twice)} twice")
+    for name in ("db", "output", "filter", "observer"):
+        for value in getattr(config, name):
+            if is_without_secrets(value):
+                yield Problem(name, f"{value} has {MASK} for a hidden password: put it in again")
+    if not _TABLE.fullmatch(config.table_pattern):
+        yield Problem(
+            "table_pattern",
+            f"expected letters, digits and _ with one %d, got {config.table_pattern!r}",
+        )
+    names = []
+    for column in config.columns:
+        match = _COLUMN.fullmatch(column)
+        if match is None:
+            yield Problem(
+                "columns", f'expected "name:String(64)" or "name:Integer", got {column!r}'
+            )
+        else:
+            names.append(match[1].lower())
+    if len(set(names)) < len(names):
+        yield Problem("columns", "names a column twice")
+
+
+def _limits(config: Config) -> Iterator[Problem]:
+    for smaller, larger in (
+        ("max_frame_bytes", "connection_queue_bytes"),
+        ("connection_queue_bytes", "queue_bytes"),
+        ("max_connections_per_peer", "max_connections"),
+    ):
+        small, large = getattr(config, smaller), getattr(config, larger)
+        if small > large:
+            yield Problem(smaller, f"{small} is more than {larger} allows, {large}")

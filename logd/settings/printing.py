@@ -1,0 +1,65 @@
+"""Settings as text: the TOML that `logd config` prints and the table of the README. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from logd.settings.kinds import Flag, toml_string
+from logd.settings.loading import InForce
+from logd.settings.secrets import without_secrets
+from logd.settings.table import SETTINGS, Setting
+
+
+def as_toml(in_force: InForce) -> str:
+    """All settings as a valid settings file, each with where it came from; without passwords."""
+    lines = ["# Settings in force, each with where it came from. Passwords are left out."]
+    group = ""
+    for name, setting in SETTINGS.items():
+        if setting.group != group:
+            group = setting.group
+            lines += ["", f"# {group}"]
+        lines.append(
+            f"{name} = {_value(setting, getattr(in_force.config, name))}"
+            f"  # {' '.join(in_force.origins[name].split())}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _value(setting: Setting, value: object) -> str:
+    if setting.hides and isinstance(value, tuple):
+        value = tuple(without_secrets(item) for item in value)
+    return setting.kind.to_toml(value)
+
+
+def as_markdown() -> str:
+    """The settings as a Markdown table."""
+    lines = [
+        "| setting | value | default | what it does |",
+        "| --- | --- | --- | --- |",
+        *_rows(),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _rows() -> Iterator[str]:
+    group = ""
+    for setting in SETTINGS.values():
+        if setting.group != group:
+            group = setting.group
+            yield f"| **{group}** | | | |"
+        value = "true, false" if isinstance(setting.kind, Flag) else setting.kind.metavar
+        if setting.kind.has_many:
+            value += " ..."
+        restart = "" if setting.reloads else " Restart to change."
+        cells = (f"`{setting.name}`", value, f"`{default_text(setting)}`", setting.help + restart)
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def default_text(setting: Setting) -> str:
+    """The default as one would write it on the command line; "not set" where there is none."""
+    text = setting.kind.to_toml(setting.default)
+    if text in ('""', "[]"):
+        return "not set"
+    if setting.kind.has_many:
+        text = text[1:-1]
+    return str(setting.default) if text == toml_string(str(setting.default)) else text.strip('"')

@@ -1,0 +1,1 @@
+"""The text format of entries: written and read back in one room."""

@@ -1,0 +1,1 @@
+"""Safe unpickling of plain data: grammar first, a small machine for the rest."""

@@ -1,0 +1,91 @@
+"""Runs any pickle of plain data, slowly and within bounds.
+
+What `grammar.py` can't prove in one stroke, but senders legitimately send, comes here: nested
+extras of a `LogRecord`, lists, protocols 0 to 5 with all their ways to write a string. It is a
+small pickle machine of its own: it knows the opcodes that build text, bytes, numbers, None,
+tuples, lists and dicts. Names are text to it, and a call makes a `Named`, the name of what was to
+be called: a record whose extras hold a date is a record, and nothing is looked up or run for it.
+
+Bounds, beside those of single values:
+
+- Every opcode counts, so the time is bounded whatever the program.
+- A container knows how large it is when written out, everything it shares counted each time, and
+  how deep it is. Both are bounded when it grows.
+- A list or dict that was fetched from the memo can't be changed any more, so nothing ever
+  contains itself and a size once known stays true.
+- Keys are text. The memo is a dict here: its indexes cost nothing.
+
+What each opcode does is in `opcodes.py`. About 0.5 us each: 20 us for a record, against 6 us by way
+of the grammar.
+"""
+
+from __future__ import annotations
+
+import pickle
+from typing import Final
+
+from logd.wire.errors import WireError
+from logd.wire.pickles.opcodes import OPERATIONS
+from logd.wire.pickles.state import State
+
+_MAX_OPCODES: Final = 50_000
+"""2,000 records of a simple sender in one frame; 30 ms."""
+
+_OPCODE_NAMES: Final = {
+    code: name
+    for name, code in vars(pickle).items()
+    if name.isupper() and type(code) is bytes and len(code) == 1
+}
+
+
+def run(payload: bytes) -> object:
+    """The value of a pickle of plain data; byte strings of Python 2 become text.
+
+    Raises:
+        WireError: any other opcode, a broken program, a bound exceeded.
+    """
+    return Machine(payload).run()
+
+
+class Machine(State):
+    """One program; `run` runs it to its end."""
+
+    __slots__ = ()
+
+    def run(self) -> object:
+        """Run the program to its end; its value.
+
+        Raises:
+            WireError: as for the function `run`.
+        """
+        code = self.code
+        operations = OPERATIONS
+        try:
+            for _ in range(_MAX_OPCODES):
+                at = self.at
+                self.at = at + 1
+                operation = operations[code[at]]
+                if operation is None:
+                    break
+                operation(self)
+            else:
+                raise WireError(f"pickle of more than {_MAX_OPCODES} opcodes")
+        except IndexError:
+            raise WireError("pickle cut off") from None
+        if code[at : at + 1] != pickle.STOP:
+            raise _refused(code[at : at + 1])
+        return self._stop()
+
+    def _stop(self) -> object:
+        if self.at != len(self.code):
+            raise WireError(f"{len(self.code) - self.at} bytes after the end of the pickle")
+        if len(self.stack) != 1:
+            raise WireError(f"pickle ends with {len(self.stack)} values, 1 expected")
+        return self.pop()
+
+
+def _refused(opcode: bytes) -> WireError:
+    name = _OPCODE_NAMES.get(opcode)
+    if name is None:
+        return WireError(f"not a pickle: no opcode {opcode[0]:#04x}")
+    return WireError(f"pickle opcode {name} refused: only plain data is taken")

@@ -1,0 +1,207 @@
+"""What is appended to text files, through rotations of every kind."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from logd.query.files.source import FileSource
+from logd.query.selection import EVERYTHING, Selection
+from logd.query.source import FilePosition, Follower
+from logd.text.lines import LineFormat
+from tests.query.log_making import Notes, log_files, numbers, record, records
+
+Reader = Follower[bytes]
+
+
+def news(follower: Reader) -> list[int]:
+    """The message ids of all that has come by now."""
+    found: list[int] = []
+    idle = 0
+    while idle < 2:  # the end of a file may be believed at the second look only
+        entries = follower.read()
+        if entries is None:
+            idle += 1
+        else:
+            idle = 0
+            found += numbers(entries)
+    return found
+
+
+class Log:
+    """A log that a follower follows from its end on."""
+
+    def __init__(self, folder: Path, name: str = "app_%d.log", **more: Any) -> None:
+        self.notes = Notes()
+        self.source = FileSource(str(folder / name), self.notes, **more)
+        self.followers: list[Reader] = []
+
+    def follow(self, selection: Selection = EVERYTHING) -> Reader:
+        """A new follower."""
+        follower = self.source.follow(selection, self.source.end())
+        self.followers.append(follower)
+        return follower
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Log]:
+    """A log whose followers are closed after the test."""
+    log = Log(tmp_path, count=4)
+    yield log
+    for follower in log.followers:
+        follower.close()
+
+
+@pytest.mark.parametrize("compress", ["none", "gzip", "zstd"])
+@pytest.mark.parametrize("naming", ["ring", "date"])
+def test_rotation(tmp_path: Path, compress: str, naming: Any) -> None:
+    """Across any number of rotations between two looks nothing is lost or repeated."""
+    log = Log(tmp_path, naming=naming, count=50)
+    with log_files(
+        tmp_path / "app_%d.log", lines=3, count=50, compress=compress, naming=naming
+    ) as output:
+        for batch in records(1, 4):
+            output.write([batch])
+        follower = log.follow()
+        chance = random.Random(1)
+        number = 5
+        found: list[int] = []
+        while number < 120:
+            count = chance.choice([0, 1, 2, 3, 7, 20])
+            for batch in records(number, number + count - 1):
+                output.write([batch])
+            number += count
+            if chance.random() < 0.3:
+                assert output.wait_idle(30)
+            found += news(follower)
+        assert found == list(range(5, number))
+        follower.close()
+    assert not log.notes
+
+
+@pytest.mark.parametrize("last", [52, 247])
+def test_the_ring_comes_round(tmp_path: Path, log: Log, last: int) -> None:
+    """Who looks too late misses what was overwritten, is told so, and repeats nothing."""
+    with log_files(tmp_path / "app_%d.log", lines=5, count=4) as output:
+        for batch in records(1, 7):
+            output.write([batch])
+        follower = log.follow()
+        for batch in records(8, last):
+            output.write([batch])
+        found = news(follower)
+        # The file that was open is read to its end, the others are what the ring has.
+        assert found == [8, 9, 10, *range(last - 16, last + 1)]
+        assert ["overwritten" in note for note in log.notes] == [True]
+        output.write([record(last + 1)])
+        assert news(follower) == [last + 1]
+
+
+def test_filters(tmp_path: Path, log: Log) -> None:
+    """A follower gives only what is wanted, and passes over as many of those as it is told to."""
+    with log_files(tmp_path / "app_%d.log", lines=5) as output:
+        output.write([record(1)])
+        follower = log.follow(Selection(cats=frozenset("E")))
+        for number in range(2, 12):
+            output.write([record(number, cat="E" if number % 2 else "I")])
+        follower.pass_over(2)
+        assert news(follower) == [7, 9, 11]
+        follower.pass_over(5)
+        output.write([record(13, cat="E")])
+        assert news(follower) == [13]
+
+
+def test_entries_in_pieces(tmp_path: Path, log: Log) -> None:
+    """An entry that is written in pieces is given once it is whole."""
+    lines = LineFormat().format_batch(record(1, msg="one\ntwo"))[0].encode() + b"\n"
+    path = tmp_path / "app_0.log"
+    path.write_bytes(b"")
+    follower = log.follow()
+    with path.open("ab", buffering=0) as file:
+        first, second = lines.split(b"\n", 1)
+        for piece in (first[:10], first[10:]):
+            file.write(piece)
+            assert news(follower) == []
+        file.write(b"\n" + second)
+        entries = follower.read()
+        assert entries is not None
+        assert [entry.msg for entry in entries] == ["one\ntwo"]
+
+
+def test_a_write_is_seen_up_to_the_end_of_a_page(tmp_path: Path, log: Log) -> None:
+    """What ends with a page of memory may go on: its last entry is given at the next look."""
+    path = tmp_path / "app_0.log"
+    line = LineFormat().format_batch(record(1, msg="x"))[0]
+    padded = LineFormat().format_batch(record(1, msg="x" * (4096 - len(line))))[0] + "\n"
+    path.write_bytes(b"")
+    follower = log.follow()
+    path.write_text(padded)
+    assert path.stat().st_size == 4096
+    assert follower.read() is None
+    with path.open("a") as file:
+        file.write("  | more\n")
+    entries = follower.read()
+    assert entries is not None
+    assert entries[0].msg.endswith("x\nmore")
+
+
+def test_logrotate_create(tmp_path: Path) -> None:
+    """A file moved away is read on until its writer has turned to the new one."""
+    log = Log(tmp_path, "app.log")
+    with log_files(tmp_path / "app.log") as output:
+        output.write([record(1)])
+        follower = log.follow()
+        (tmp_path / "app.log").rename(tmp_path / "app.log.1")
+        output.write([record(2)])
+        assert news(follower) == [2]
+        (tmp_path / "app.log").touch()
+        output.write([record(3)])
+        assert news(follower) == [3]
+        output.reopen()
+        output.write([record(4)])
+        assert news(follower) == [4]
+        follower.close()
+    assert not log.notes
+
+
+def test_copytruncate(tmp_path: Path) -> None:
+    """A file that was emptied is read from its start, even if it has grown again."""
+    log = Log(tmp_path, "app.log")
+    with log_files(tmp_path / "app.log") as output:
+        for batch in records(1, 5):
+            output.write([batch])
+        follower = log.follow()
+        for first, last in ((6, 7), (8, 30)):
+            shutil.copy(tmp_path / "app.log", tmp_path / "app.log.1")
+            os.truncate(tmp_path / "app.log", 0)
+            for batch in records(first, last):
+                output.write([batch])
+            assert news(follower) == list(range(first, last + 1))
+        follower.close()
+    assert "was emptied" in log.notes[0]
+
+
+def test_before_there_is_a_log(tmp_path: Path) -> None:
+    """A log that does not exist yet is followed from its first entry on."""
+    log = Log(tmp_path / "later")
+    follower = log.follow()
+    assert follower.read() is None
+    with log_files(tmp_path / "later/app_%d.log") as output:
+        output.write([record(1)])
+        assert news(follower) == [1]
+    follower.close()
+
+
+def test_a_position_that_is_no_more(tmp_path: Path, log: Log) -> None:
+    """Where the file of a position is gone it begins with the oldest entry, and says so."""
+    with log_files(tmp_path / "app_%d.log") as output:
+        output.write([record(1)])
+    follower = log.source.follow(EVERYTHING, FilePosition(str(tmp_path / "app_9.log"), 10))
+    log.followers.append(follower)
+    assert news(follower) == [1]
+    assert log.notes

@@ -1,0 +1,123 @@
+"""Which files a log has, and in which order."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from logd.query.files.listing import RingFiles, open_file
+from logd.query.source import CannotRead
+from tests.query.log_making import log_files, records, write_log
+
+
+def names(files: RingFiles) -> list[str]:
+    """The names in their order."""
+    return [ref.path.name for ref in files.listing()]
+
+
+def make(folder: Path, *found: str) -> None:
+    """Files, each written a second after the one before."""
+    for second, name in enumerate(found):
+        path = folder / name
+        path.write_text("x\n")
+        os.utime(path, (1_795_345_800 + second, 1_795_345_800 + second))
+
+
+def test_a_ring_that_came_round(tmp_path: Path) -> None:
+    """The journal tells the current file; the one behind it in the ring is the oldest."""
+    write_log(tmp_path / "app_%d.log", records(1, 11), lines=2, count=4)
+    for count in (4, None):
+        files = RingFiles(str(tmp_path / "app_%d.log"), count=count)
+        assert names(files) == ["app_2.log", "app_3.log", "app_0.log", "app_1.log"]
+
+
+def test_without_a_journal(tmp_path: Path) -> None:
+    """Where no journal is, the file last written to is the current one."""
+    make(tmp_path, "app_2.log.gz", "app_3.log", "app_0.log", "app_1.log", "app_x.log", "other")
+    files = RingFiles(str(tmp_path / "app_%d.log"))
+    assert names(files) == ["app_2.log.gz", "app_3.log", "app_0.log", "app_1.log"]
+
+
+def test_files_of_one_instant(tmp_path: Path) -> None:
+    """Files written within one tick of the clock are in the order of the ring."""
+    make(tmp_path, "app_0.log", "app_1.log", "app_2.log")
+    for path in tmp_path.iterdir():
+        os.utime(path, (5, 5))
+    assert names(RingFiles(str(tmp_path / "app_%d.log"), count=10))[-1] == "app_2.log"
+
+
+def test_files_of_a_larger_ring(tmp_path: Path) -> None:
+    """What a ring of more files left is the oldest, where the size of the ring is known."""
+    make(tmp_path, "app_7.log", "app_2.log", "app_0.log", "app_1.log")
+    files = RingFiles(str(tmp_path / "app_%d.log"), count=3)
+    assert names(files) == ["app_7.log", "app_2.log", "app_0.log", "app_1.log"]
+
+
+def test_dates(tmp_path: Path) -> None:
+    """Files named by date are seen to be so, and are in the order of their dates."""
+    make(
+        tmp_path, "app_20261122-111000.log", "app_20261122-111000.1.log", "app_20251122-111000.log"
+    )
+    for naming in ("date", None):
+        assert names(RingFiles(str(tmp_path / "app_%d.log"), naming=naming)) == [
+            "app_20251122-111000.log",
+            "app_20261122-111000.log",
+            "app_20261122-111000.1.log",
+        ]
+    make(tmp_path, "log-20261121", "log-20261122")
+    assert names(RingFiles(str(tmp_path / "log-%Y%m%d"))) == ["log-20261121", "log-20261122"]
+
+
+def test_one_file(tmp_path: Path) -> None:
+    """A name without a place for a number is one file."""
+    make(tmp_path, "app.log", "app.log.1")
+    assert names(RingFiles(str(tmp_path / "app.log"))) == ["app.log"]
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    """A folder that is not there has no files."""
+    assert names(RingFiles(str(tmp_path / "logs/app_%d.log"))) == []
+
+
+@pytest.mark.parametrize("pattern", ["", "a/%d/b", "app_%d_%d.log", "logs/"])
+def test_unusable_patterns(pattern: str) -> None:
+    """What is no pattern is refused in a sentence."""
+    with pytest.raises(CannotRead, match=r"expected|must be"):
+        RingFiles(pattern)
+
+
+def test_original_and_compressed(tmp_path: Path) -> None:
+    """While both are there, only the original counts."""
+    make(tmp_path, "app_0.log", "app_0.log.gz", "app_1.log")
+    assert names(RingFiles(str(tmp_path / "app_%d.log"))) == ["app_0.log", "app_1.log"]
+
+
+def test_opening_what_was_listed(tmp_path: Path) -> None:
+    """A file is opened if it is the one that was listed, or was compressed since."""
+    write_log(tmp_path / "app_%d.log", records(1, 7), lines=2)
+    files = RingFiles(str(tmp_path / "app_%d.log"))
+    before = files.listing()
+    with log_files(tmp_path / "app_%d.log", lines=2, compress="gzip") as output:
+        output.tick(0.0)
+        assert output.wait_idle(30)
+        for ref in before:
+            opened = open_file(ref)
+            assert opened is not None
+            os.close(opened[0])
+            assert opened[1].suffix == ("" if ref is before[-1] else ".gz")
+    replaced = tmp_path / "app_0.log.gz"
+    replaced.unlink()
+    (tmp_path / "app_0.log").write_text("another\n")
+    assert open_file(before[0]) is None
+
+
+def test_other_ways_to_the_same_folder(tmp_path: Path) -> None:
+    """Symbolic links and ".." lead to the same log."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    files = RingFiles(str(tmp_path / "link/../link/app_%d.log"))
+    assert files.has(str(tmp_path / "real/app_3.log"))
+    assert not files.has(str(tmp_path / "app_3.log"))
+    assert not files.has(str(tmp_path / "real/app_x.log"))

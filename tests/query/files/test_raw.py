@@ -1,0 +1,133 @@
+"""One file as raw entries, forwards, backwards, compressed."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logd.query.files.listing import FileRef
+from logd.query.files.raw import DAMAGED, backwards, chunks, split, whole_blocks, whole_size
+from logd.query.files.source import raw as rawfile
+from logd.text.reading import MARK
+
+LINES = st.lists(
+    st.sampled_from(["entry", "  | more", "", " ", "  |", "  | ", "another, longer entry"]),
+    max_size=12,
+)
+
+
+def expected(text: bytes) -> list[bytes]:
+    """The entries of a file, the plain way: those that have ended their line."""
+    entries: list[bytes] = []
+    *lines, last = text.split(b"\n")
+    for line in lines:
+        if line.startswith(b"  | ") and entries:
+            entries[-1] += MARK + line[4:]
+        else:
+            entries.append(line)
+    # What may be about to continue the last entry keeps it from being whole.
+    if last and b"  | ".startswith(last[:4]) and entries:
+        entries.pop()
+    return entries
+
+
+def cut(text: bytes, sizes: list[int]) -> Iterator[bytes]:
+    """The text in pieces."""
+    for size in sizes:
+        yield text[:size]
+        text = text[size:]
+    if text:
+        yield text
+
+
+@given(LINES, st.sampled_from(["", "\n"]), st.lists(st.integers(1, 9), max_size=30))
+def test_any_pieces_give_the_same_entries(lines: list[str], end: str, sizes: list[int]) -> None:
+    """However a file is read, its whole entries are found, and only they."""
+    text = ("first\n" + "\n".join(lines) + end).encode()
+    blocks = list(whole_blocks(cut(text, sizes)))
+    assert [entry for block in blocks for entry in split(block)] == expected(text)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[int, FileRef]]:
+    """A file and its description."""
+    state = path.stat()
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        yield descriptor, FileRef(path, state.st_ino, state.st_size, state.st_mtime_ns)
+    finally:
+        os.close(descriptor)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all examples."""
+    return tmp_path_factory.mktemp("raw")
+
+
+@given(lines=LINES, end=st.sampled_from(["", "\n"]), repeats=st.sampled_from([1, 40, 4000]))
+def test_backwards_is_forwards_turned_round(
+    folder: Path, lines: list[str], end: str, repeats: int
+) -> None:
+    """The blocks from the end hold the same entries."""
+    path = folder / "log"
+    text = (("first\n" + "\n".join(lines) + "\n") * repeats + "last" + end).encode()
+    path.write_bytes(text)
+    with opened(path) as (descriptor, _):
+        blocks = list(backwards(descriptor, len(text)))
+        found = [entry for block in reversed(blocks) for entry in split(block)]
+        assert found == expected(text)
+        whole = text[: whole_size(descriptor, len(text))]
+    assert [entry for block in whole_blocks([whole]) for entry in split(block)] == expected(text)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+def test_compressed_or_not(tmp_path: Path, suffix: str) -> None:
+    """Any part of a file is read, counted in bytes of its original."""
+    text = b"".join(b"line %d\n" % number for number in range(300_000))
+    data = text
+    if suffix == ".gz":
+        data = gzip.compress(text[:1000]) + gzip.compress(text[1000:])
+    elif suffix == ".zst":
+        data = zstandard.compress(text[:1000]) + zstandard.compress(text[1000:])
+    path = tmp_path / f"log{suffix}"
+    path.write_bytes(data)
+    with opened(path) as (descriptor, ref):
+        for start, end in ((0, None), (0, 10), (7, 2_000_000), (1_500_000, None)):
+            assert b"".join(chunks(descriptor, ref, start, end)) == text[start:end]
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_damaged_files(tmp_path: Path, suffix: str) -> None:
+    """What is no compressed file, or only its beginning, raises a documented error."""
+    compress = gzip.compress if suffix == ".gz" else zstandard.compress
+    path = tmp_path / f"log{suffix}"
+    for data in (b"not compressed at all", compress(os.urandom(3 << 20))[:2_000_000]):
+        path.write_bytes(data)
+        with opened(path) as (descriptor, ref):
+            try:
+                whole = b"".join(chunks(descriptor, ref, 0, None))
+            except DAMAGED:
+                continue
+            # zstandard does not tell a cut-off stream from one that ended.
+            assert suffix == ".zst"
+            assert len(whole) < 3 << 20
+
+
+def test_a_line_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is no log does not fill the memory: it is divided."""
+    monkeypatch.setattr(rawfile, "MOST_ENTRY_BYTES", 1000)
+    blocks = list(whole_blocks([b"x" * 600] * 5))
+    assert max(map(len, blocks)) <= 1201
+    path = tmp_path / "log"
+    path.write_bytes(b"x" * 10_000_000 + b"\n")
+    with opened(path) as (descriptor, _):
+        assert sum(map(len, backwards(descriptor, 10_000_001))) >= 10_000_000

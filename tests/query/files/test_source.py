@@ -1,0 +1,258 @@
+"""Text files as a source."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from logd.query.files.source import FileSource, snapshot, timebounds
+from logd.query.selection import Selection
+from logd.query.source import CannotRead, FilePosition
+from logd.text.lines import LineFormat
+from tests.query.log_making import START, Notes, log_files, numbers, record, records, write_log
+
+
+def source_of(folder: Path, **more: Any) -> FileSource:
+    """The source of the files that the tests write."""
+    return FileSource(str(folder / "app_%d.log"), more.pop("on_note", Notes()), **more)
+
+
+@pytest.mark.parametrize("compress", ["none", "gzip", "zstd"])
+@pytest.mark.parametrize("naming", ["ring", "date"])
+def test_all_that_is_kept(tmp_path: Path, compress: str, naming: str) -> None:
+    """Entries of all files come in the order written, whatever the files' names and kinds."""
+    write_log(
+        tmp_path / "app_%d.log", records(1, 25), lines=4, count=5, compress=compress, naming=naming
+    )
+    source = source_of(tmp_path)
+    kept = numbers(source.entries())
+    assert kept == list(range(kept[0], 26))
+    assert kept[0] <= 9
+    assert numbers(source.entries(limit=3)) == kept[:3]
+    assert numbers(source.entries(newest_first=True, limit=7)) == kept[::-1][:7]
+    assert numbers(source.entries(newest_first=True, limit=100)) == kept[::-1]
+    assert b"".join(source.texts(Selection())).decode().splitlines() == [
+        LineFormat().format_batch(record(number))[0] for number in kept
+    ]
+    assert source.counts(Selection())[""] == len(kept)
+
+
+def test_filters_and_counts(tmp_path: Path) -> None:
+    """All filters work on files, and counting agrees with listing."""
+    batches = [
+        record(
+            number,
+            cat="E" if number % 5 == 0 else "I",
+            pid=number % 3,
+            peer="10.0.0.7" if number % 2 else "",
+            msg=f"record {number}\nmore",
+            special={"user": "ann", "n": number} if number % 4 == 0 else None,
+            path=() if number % 7 == 0 else ((f"f{number % 2}.py", 1),),
+            time=START + number * 600,
+        )
+        for number in range(1, 41)
+    ]
+    write_log(tmp_path / "app_%d.log", batches, lines=15)
+    source = source_of(tmp_path)
+    for selection in (
+        Selection(),
+        Selection(cats=frozenset("E")),
+        Selection(since=START + 6000, until=START + 12_000),
+        Selection(pid=2),
+        Selection(grep=re.compile("record 2.")),
+        Selection(where=(("user", "ann"), ("n", "8"))),
+        Selection(cats=frozenset("E"), since=START + 600 * 35),
+    ):
+        every = list(source.entries())
+        wanted = [entry for entry in every if selection.matches(entry)]
+        assert wanted
+        assert list(source.entries(selection)) == wanted
+        newest = list(source.entries(selection, newest_first=True, limit=50))
+        assert newest == wanted[::-1]
+        assert source.counts(selection)[""] == len(wanted)
+        for key, attribute in (("cat", "cat"), ("host", "peer"), ("site", "site")):
+            counts = source.counts(selection, key)  # type: ignore[arg-type]
+            for label, count in counts.items():
+                assert count == sum(getattr(entry, attribute) == label for entry in wanted)
+            assert counts.total() == len(wanted)
+        assert source.counts(selection, "hour").total() == len(wanted)
+
+
+def test_a_half_written_line(tmp_path: Path) -> None:
+    """A last line without its end is not an entry yet."""
+    write_log(tmp_path / "app_%d.log", records(1, 3))
+    with (tmp_path / "app_0.log").open("a") as file:
+        file.write("2026-11-22T11:10:04.000+0000 I 1#4 half")
+    source = source_of(tmp_path)
+    assert numbers(source.entries()) == [1, 2, 3]
+    assert numbers(source.entries(newest_first=True, limit=2)) == [3, 2]
+
+
+def test_up_to_a_position(tmp_path: Path) -> None:
+    """What was written behind a position is left out, in later files too."""
+    pattern = tmp_path / "app_%d.log"
+    with log_files(pattern, lines=4) as output:
+        for batch in records(1, 6):
+            output.write([batch])
+        source = source_of(tmp_path)
+        end = source.end()
+        for batch in records(7, 12):
+            output.write([batch])
+    assert isinstance(end, FilePosition)
+    assert source.has(end)
+    assert numbers(source.entries(end=end)) == [1, 2, 3, 4, 5, 6]
+    assert numbers(source.entries(newest_first=True, limit=3, end=end)) == [6, 5, 4]
+
+
+def test_compressed_behind_ones_back(tmp_path: Path) -> None:
+    """A position in a file that was compressed since is found in it."""
+    pattern = tmp_path / "app_%d.log"
+    with log_files(pattern, lines=4, compress="gzip") as output:
+        for batch in records(1, 6):
+            output.write([batch])
+        source = source_of(tmp_path)
+        end = source.end()
+        for batch in records(7, 12):
+            output.write([batch])
+        assert output.wait_idle(30)
+    assert numbers(source.entries(newest_first=True, limit=3, end=end)) == [6, 5, 4]
+
+
+def test_overwritten_while_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that are held open are read to their end; of others it is said that they are gone."""
+    pattern = tmp_path / "app_%d.log"
+    with log_files(pattern, lines=4, count=3) as output:
+        for batch in records(1, 10):
+            output.write([batch])
+        for held, expected in ((100, list(range(1, 11))), (1, [1, 2, 3, 4])):
+            monkeypatch.setattr(snapshot, "HELD_OPEN", held)
+            notes = Notes()
+            entries = source_of(tmp_path, on_note=notes).entries()
+            found = [next(entries).msgid]
+            for batch in records(11, 24):
+                output.write([batch])
+            found += numbers(entries)
+            if held == 100:
+                assert found == expected
+                assert not notes
+            else:
+                assert len(found) == 4
+                assert len(notes) == 2
+                assert "overwritten before it could be read" in notes[0]
+
+
+def test_a_damaged_file(tmp_path: Path) -> None:
+    """A compressed file that is cut off is said to be so, and the others are read."""
+    write_log(tmp_path / "app_%d.log", records(1, 2000), lines=500, compress="gzip")
+    path = tmp_path / "app_1.log.gz"
+    path.write_bytes(path.read_bytes()[:4000])
+    notes = Notes()
+    found = numbers(source_of(tmp_path, on_note=notes).entries())
+    assert found[:500] == list(range(1, 501))
+    assert found[-500:] == list(range(1501, 2001))
+    assert "app_1.log.gz can't be read to its end" in notes[0]
+
+
+def _large_log(folder: Path, times: Sequence[float]) -> None:
+    """One file with a long entry for each time."""
+    lines = LineFormat()
+    with (folder / "app_0.log").open("w") as file:
+        for number, time in enumerate(times):
+            file.write(lines.format_batch(record(number, msg="x" * 300, time=time))[0] + "\n")
+
+
+def test_only_what_is_needed_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short time in a large file is found without reading all of it."""
+    read = 0
+    real = os.pread
+
+    def counting(descriptor: int, size: int, place: int) -> bytes:
+        nonlocal read
+        data = real(descriptor, size, place)
+        read += len(data)
+        return data
+
+    _large_log(tmp_path, [START + number for number in range(40_000)])
+    size = (tmp_path / "app_0.log").stat().st_size
+    monkeypatch.setattr(os, "pread", counting)
+    monkeypatch.setattr(timebounds, "LATE_S", 60.0)
+    selection = Selection(since=START + 30_000, until=START + 30_100)
+    assert numbers(source_of(tmp_path).entries(selection)) == list(range(30_000, 30_100))
+    assert read < size / 2
+    read = 0
+    newest = source_of(tmp_path).entries(selection, newest_first=True, limit=5)
+    assert numbers(newest) == list(range(30_099, 30_094, -1))
+
+
+def test_times_out_of_order(tmp_path: Path) -> None:
+    """Entries that came a little late, or with a clock ahead, are found all the same."""
+    times = [START + number + (-1500 if number % 10 == 3 else 0) for number in range(20_000)]
+    times = [time + (2000 if number % 97 == 5 else 0) for number, time in enumerate(times)]
+    _large_log(tmp_path, times)
+    for since, until in ((5000, 6000), (0, 100), (19_000, 30_000), (12_345, 12_346)):
+        selection = Selection(since=START + since, until=START + until)
+        expected = [n for n, time in enumerate(times) if since <= time - START < until]
+        assert numbers(source_of(tmp_path).entries(selection)) == expected
+
+
+def test_old_files_are_not_opened(tmp_path: Path) -> None:
+    """A file that was last written to long before the time asked for is passed over."""
+    write_log(tmp_path / "app_%d.log", records(1, 10), lines=5)
+    os.utime(tmp_path / "app_0.log", (START - 9000, START - 9000))
+    (tmp_path / "app_0.log").write_text("not looked at")
+    os.utime(tmp_path / "app_0.log", (START - 9000, START - 9000))
+    assert numbers(source_of(tmp_path).entries(Selection(since=START + 1))) == [6, 7, 8, 9, 10]
+
+
+def test_what_lines_do_not_tell(tmp_path: Path) -> None:
+    """Where lines have no date, or a format of the user's own, it is said what can't be asked."""
+    write_log(tmp_path / "app_%d.log", records(1, 3, timestamp="std1"))
+    source = source_of(tmp_path, timestamp="std1")
+    assert numbers(source.entries(Selection(pid=4711))) == [1, 2, 3]
+    with pytest.raises(CannotRead, match="no date"):
+        list(source.entries(Selection(since=START)))
+    with pytest.raises(CannotRead, match="no date"):
+        source.counts(Selection(), "hour")
+    own = source_of(tmp_path, is_own_format=False)
+    assert len(list(own.entries(Selection(grep=re.compile("record 2"))))) == 1
+    with pytest.raises(CannotRead, match="line_format"):
+        list(own.entries(Selection(cats=frozenset("E"))))
+    with pytest.raises(CannotRead, match="line_format"):
+        own.counts(Selection(), "cat")
+
+
+def test_newest_first_needs_a_limit(tmp_path: Path) -> None:
+    """Reading backwards without a limit would need memory without a bound."""
+    with pytest.raises(ValueError, match="limit"):
+        source_of(tmp_path).entries(newest_first=True)
+
+
+def test_progress(tmp_path: Path) -> None:
+    """The watcher hears how much is done, up to all of it."""
+    write_log(tmp_path / "app_%d.log", records(1, 2000), lines=500, compress="zstd")
+    heard: list[float] = []
+    source_of(tmp_path).counts(Selection(), None, heard.append)
+    assert heard == sorted(heard)
+    assert heard[-1] == 1.0
+
+
+def test_nothing_is_there(tmp_path: Path) -> None:
+    """Without files there is nothing, and no position."""
+    source = source_of(tmp_path / "none")
+    assert not source.is_there()
+    assert source.end() is None
+    assert list(source.entries()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_no_permission(tmp_path: Path) -> None:
+    """A file that can't be read is named, and why."""
+    write_log(tmp_path / "app_%d.log", records(1, 3))
+    (tmp_path / "app_0.log").chmod(0)
+    with pytest.raises(CannotRead, match=r"can't read .*app_0\.log: Permission denied"):
+        list(source_of(tmp_path).entries())
