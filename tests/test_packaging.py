@@ -137,7 +137,7 @@ def send_and_find(logd_command: Path, address: str, log: Path) -> None:
 def test_versions_agree() -> None:
     """Both distributions, both packages and the changelog name the same version."""
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    newest = re.search(r"^## (\S+)", changelog, re.MULTILINE)
+    newest = re.search(r"^## (\d\S*)", changelog, re.MULTILINE)
     assert newest is not None
     assert {
         project("pyproject.toml")["version"],

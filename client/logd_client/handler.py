@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from operator import itemgetter
@@ -14,14 +13,11 @@ from logd_client.logging23 import LEVELMAP, category
 from logd_client.receipt import Receipt
 from logd_client.session import Context, Items
 from logd_client.socketclient import EXIT_TIMEOUT_S, LogServerProxy
-from logd_client.values import as_text, cut_text, flat_items, make_context
+from logd_client.values import as_text, flat_items, make_context
 
 __all__ = ["LogdHandler"]
 
 _PLACES_MAX = 4096
-_EXTRA_TEXT_BYTES = 8192
-"""Longest text of an extra that is a list, dict or object; cut visibly beyond."""
-
 _ID_LIMIT = 1_000_000
 
 # One call in C for what places a record: the program's lines repeat, their contexts are kept.
@@ -30,8 +26,10 @@ _place = itemgetter(
 )
 _FORMATTER = logging.Formatter()
 
-_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
-_STANDARD_COUNT = len(logging.makeLogRecord({}).__dict__)
+# Not `logging.makeLogRecord`: with a record factory of the application's it has more fields.
+_PLAIN_RECORD = logging.LogRecord("", 0, "", 0, "", (), None)
+_STANDARD = frozenset(_PLAIN_RECORD.__dict__) | {"message", "asctime", "taskName"}
+_STANDARD_COUNT = len(_PLAIN_RECORD.__dict__)
 
 
 class LogdHandler(logging.Handler):
@@ -39,8 +37,8 @@ class LogdHandler(logging.Handler):
 
     Levels become categories (`logging23.LEVELMAP`), exception and stack texts follow the
     message, the special item `logger` names the logger (but not the root logger), and what was
-    given as `extra` becomes special items: scalars as they are, all else as JSON text. In
-    `dictConfig`:
+    given as `extra`, or set by a record factory, becomes special items: numbers and texts as they
+    are, containers as JSON, all else as the text that `str()` gives. In `dictConfig`:
 
         "handlers": {"logd": {"class": "logd_client.LogdHandler", "host": "loghost"}}
 
@@ -119,9 +117,14 @@ class LogdHandler(logging.Handler):
             self.handleError(record)
 
     def _text(self, record: logging.LogRecord) -> str:
-        if self.formatter is not None:
-            return as_text(self.formatter.format(record))
-        text = as_text(record.getMessage() if record.args else record.msg)
+        try:
+            if self.formatter is not None:
+                return as_text(self.formatter.format(record))
+            text = as_text(record.getMessage() if record.args else record.msg)
+        except Exception as exc:  # arguments that do not fit, or an object without a text
+            # The application learns of it as from every handler; the record is not lost for it.
+            self.handleError(record)
+            text = f"{as_text(record.msg)} [not formatted: {type(exc).__name__}: {as_text(exc)}]"
         if record.exc_info and not record.exc_text:
             # Kept in the record, as formatters do, for the handlers that come after.
             record.exc_text = _FORMATTER.formatException(record.exc_info)
@@ -182,17 +185,10 @@ class LogdHandler(logging.Handler):
 def _extra_items(record: logging.LogRecord) -> Items:
     """What was given as `extra`, and the name of a level that has no category of its own."""
     extras = {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
-    for key, value in extras.items():
-        if not isinstance(value, (str, int, float, bool, type(None))):
-            extras[key] = _json_text(value)
+    bound = extras.get("extra")
+    if isinstance(bound, dict):  # loguru gives what was bound to its logger under this one name
+        del extras["extra"]
+        extras = {**bound, **extras}
     if record.levelno not in LEVELMAP:
         extras.setdefault("level", record.levelname)
     return flat_items(extras)
-
-
-def _json_text(value: object) -> str:
-    try:
-        text = json.dumps(value, ensure_ascii=False, default=str)
-    except (TypeError, ValueError, RecursionError):
-        text = repr(value)
-    return cut_text(text, _EXTRA_TEXT_BYTES)

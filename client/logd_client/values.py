@@ -7,14 +7,24 @@ accepts, so they become plain here, once, at the log call.
 
 from __future__ import annotations
 
+import json
 import math
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from logd_client.encoding import TIME_END, AnyRow, Context, Items
 
-__all__ = ["MESSAGE_BYTES_MAX", "as_text", "cut_text", "fit_row", "flat_items", "make_context"]
+__all__ = [
+    "MESSAGE_BYTES_MAX",
+    "as_text",
+    "cut_text",
+    "fit_row",
+    "flat_items",
+    "item_value",
+    "make_context",
+]
 
 MESSAGE_BYTES_MAX = 600_000
 """Longest message in UTF-8 where a record would not fit a frame: leaves room for the items."""
@@ -33,28 +43,119 @@ _NAME_BYTES_MAX = 1_000
 
 _INT_MAX = 2**63 - 1
 
+_OBJECT_TEXT_MAX = 8_192
+"""Longest text, in bytes, of an item that is a container or an object; cut visibly beyond."""
+
+_CONTAINERS = (dict, list, tuple, set, frozenset, deque, Mapping)
+
 
 def as_text(value: object) -> str:
-    """The value as an exact `str`; bytes are read as UTF-8, undecodable ones escaped."""
+    """The value as an exact `str`; bytes are read as UTF-8, undecodable ones escaped.
+
+    Never raises: what has no text gets one that says why.
+    """
     if type(value) is str:
         return value
-    if isinstance(value, (bytes, bytearray)):
-        return bytes(value).decode("utf-8", "backslashreplace")
-    return str.__str__(str(value))
+    try:
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return bytes(value).decode("utf-8", "backslashreplace")
+        return str.__str__(str(value))
+    except Exception as exc:  # whatever the application's own method does
+        return _no_text(value, exc)
 
 
-def _plain(value: Any) -> str | int | float | None:
-    """A special item's value as one of the types that the wire has."""
+def _no_text(value: object, exc: Exception) -> str:
+    return f"<{type(value).__name__}: str() raised {type(exc).__name__}>"
+
+
+def item_value(value: Any) -> str | int | float | None:
+    """A special item's value as one of the types that the wire has.
+
+    Numbers, texts, bools and None stay what they are. A container becomes JSON; anything else
+    the text that `str()` gives, so that a search for this text finds it. Never raises.
+    """
     kind = type(value)
     if kind is str or value is None or kind is float or kind is bool:
         return value  # type: ignore[no-any-return]
+    try:
+        return _value_of_other(value)
+    except Exception as exc:  # whatever the application's own methods do
+        return _no_text(value, exc)
+
+
+def _value_of_other(value: Any) -> str | int | float:
     if isinstance(value, int):
-        # Integers that no database column holds, and that are slow to print, become text.
-        number = int(value)
-        return number if -_INT_MAX <= number <= _INT_MAX else hex(number)
+        return _integer(int(value))
     if isinstance(value, float):
         return float(value)
-    return as_text(value)
+    if isinstance(value, str):
+        return as_text(value)
+    if isinstance(value, _CONTAINERS) and not hasattr(value, "_fields"):
+        return cut_text(_json_text(value), _OBJECT_TEXT_MAX)
+    number = _numpy_number(value)
+    if number is None:
+        return cut_text(as_text(value), _OBJECT_TEXT_MAX)
+    return _integer(number) if type(number) is int else number
+
+
+def _integer(number: int) -> int | str:
+    """The number, or text in place of one that no database column holds."""
+    if -_INT_MAX - 1 <= number <= _INT_MAX:
+        return number
+    try:
+        return str(number)
+    except ValueError:  # Python refuses to write very long ones in decimal
+        return cut_text(hex(number), _OBJECT_TEXT_MAX)
+
+
+def _numpy_number(value: Any) -> int | float | None:
+    """The plain number of a numpy scalar; None for anything else. Does not import numpy."""
+    if type(value).__module__ != "numpy" or getattr(value, "ndim", None) != 0:
+        return None
+    kind = value.dtype.kind
+    if kind == "b":
+        return bool(value)
+    if kind in "iu":
+        return int(value)
+    # By way of its text: as a double, 0.1 of 32 bit would be 0.10000000149011612.
+    return float(str(value)) if kind == "f" else None
+
+
+def _json_text(value: object) -> str:
+    try:
+        try:
+            return json.dumps(value, ensure_ascii=False, default=_json_value)
+        except TypeError:
+            return json.dumps(_with_plain_keys(value), ensure_ascii=False, default=_json_value)
+    except (ValueError, RecursionError):  # it contains itself
+        return repr(value)
+
+
+def _json_value(value: Any) -> Any:
+    """What JSON has in place of a value that it does not know."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (set, frozenset)):
+        plain = [one if isinstance(one, (list, tuple)) else item_value(one) for one in value]
+        try:
+            return sorted(plain)
+        except TypeError:  # values of different types have no order
+            return plain
+    return list(value) if isinstance(value, deque) else item_value(value)
+
+
+def _with_plain_keys(value: Any) -> Any:
+    """The same with text in place of keys that JSON does not have."""
+    if isinstance(value, Mapping):
+        return {
+            key if isinstance(key, (str, int, float, type(None))) else as_text(key): (
+                _with_plain_keys(held)
+            )
+            for key, held in value.items()
+        }
+    if isinstance(value, (list, tuple, deque)):
+        return [_with_plain_keys(held) for held in value]
+    return value
 
 
 def flat_items(special: Mapping[str, Any]) -> Items:
@@ -62,7 +163,7 @@ def flat_items(special: Mapping[str, Any]) -> Items:
     flat: list[str | int | float | None] = []
     for key, value in special.items():
         flat.append(as_text(key))
-        flat.append(_plain(value))
+        flat.append(item_value(value))
     return tuple(flat)
 
 
@@ -92,7 +193,7 @@ def fit_row(row: AnyRow) -> AnyRow:
     pairs = zip(items[: 2 * _ITEMS_MAX : 2], items[1 : 2 * _ITEMS_MAX : 2])
     fitted: list[str | int | float | None] = []
     for key, value in pairs:
-        plain = _plain(value)
+        plain = item_value(value)
         fitted.append(cut_text(as_text(key), _NAME_BYTES_MAX))
         fitted.append(cut_text(plain, _ITEM_TEXT_MAX) if isinstance(plain, str) else plain)
     if len(items) > 2 * _ITEMS_MAX:

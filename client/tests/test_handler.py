@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import logging.config
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from ack_server import AckServer
+from tests.values_table import VALUES, Broken, ValueRow
 
-from logd_client import LogdHandler, LogServerProxy, logging23
+from logd_client import Log, LogdHandler, LogServerProxy, logging23
+from logd_client.values import flat_items
 
 LOOPBACK = "127.0.0.1"
 
@@ -117,7 +120,7 @@ def test_exceptions_and_stacks_follow_the_message(
 
 
 def test_extras_become_special_items(logger: logging.Logger, server: AckServer) -> None:
-    """Scalars stay what they are, all else becomes JSON text of bounded length."""
+    """Scalars stay what they are, containers become JSON, all else text; of bounded length."""
     loop: list[Any] = []
     loop.append(loop)
     logger.info(
@@ -145,7 +148,7 @@ def test_extras_become_special_items(logger: logging.Logger, server: AckServer) 
         "none": None,
         "cart": '{"a": [1, "\u00e4"]}',
         "loop": "[[...]]",
-        "thing": "\"<class 'object'>\"",
+        "thing": "<class 'object'>",
     }
 
 
@@ -178,10 +181,12 @@ def test_filters_and_levels_apply(logger: logging.Logger, server: AckServer) -> 
 def test_bad_arguments_are_reported_as_logging_does(
     logger: logging.Logger, server: AckServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A message that does not fit its arguments does not reach the app as an error."""
+    """A message that does not fit its arguments arrives as it is, and the app sees no error."""
     own_handler(logger).handle(logging.makeLogRecord({"msg": "%d", "args": ("text",)}))
     logger.error("next")
-    assert [record[2] for record in stored(logger, server)] == ["next"]
+    first, second = (record[2] for record in stored(logger, server))
+    assert first.startswith("%d [not formatted: TypeError: ")
+    assert second == "next"
     assert "--- Logging error ---" in capsys.readouterr().err
 
 
@@ -261,3 +266,65 @@ def test_odd_records_harm_no_others(
     assert 1e9 < records[1][1] < 1e10
     assert records[1][3][0] == 0
     assert records[1][3][4] == (("", 0),)
+
+
+@pytest.mark.parametrize("row", VALUES, ids=lambda row: row.name)
+def test_each_value_is_the_item_of_the_table(row: ValueRow) -> None:
+    """Values of all kinds that applications log become the items that the table has."""
+    key, item = flat_items({row.name: row.value})
+    assert (key, item) == (row.name, row.item)
+    assert type(item) is type(row.item)
+
+
+def test_values_without_a_text_lose_no_record(
+    logger: logging.Logger, server: AckServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An object whose `str()` raises stands as a word about it: as extra, message or argument."""
+    logger.info("as extra", extra={"broken": Broken(), "list": [Broken()], "ok": 1})
+    # Not by the logger: pytest's own handler would raise.
+    for record in ({"msg": Broken()}, {"msg": "as argument %s", "args": (Broken(),)}):
+        own_handler(logger).handle(
+            logging.makeLogRecord({"name": "shop.cart", "levelno": 20, **record})
+        )
+    log = Log(own_handler(logger).server)
+    log("special", special={"broken": Broken(), "set": {Broken()}})
+    log(Broken())
+    word = "<Broken: str() raised RuntimeError>"
+    records = [(record[2], record[4]) for record in stored(logger, server)]
+    name = {"logger": "shop.cart"}
+    assert records == [
+        ("as extra", {**name, "broken": word, "list": f'["{word}"]', "ok": 1}),
+        (word, name),
+        ("as argument %s [not formatted: RuntimeError: no text]", name),
+        ("special", {"broken": word, "set": f'["{word}"]'}),
+        (word, {}),
+    ]
+    assert "--- Logging error ---" in capsys.readouterr().err
+
+
+def test_what_loguru_binds_is_items(logger: logging.Logger, server: AckServer) -> None:
+    """A dict under the name `extra`, as loguru gives what is bound, is spread into items."""
+    logger.info("m", extra={"extra": {"user": "ann", "n": 3}})
+    logger.info("m", extra={"extra": "text"})
+    assert [record[4] for record in stored(logger, server)] == [
+        {"logger": "shop.cart", "user": "ann", "n": 3},
+        {"logger": "shop.cart", "extra": "text"},
+    ]
+
+
+def test_fields_of_a_record_factory_are_items(server: AckServer) -> None:
+    """A factory set before the package is imported adds its fields to all records."""
+    program = f"""
+import logging
+made = logging.getLogRecordFactory()
+def factory(*args, **kwargs):
+    record = made(*args, **kwargs)
+    record.request_id = "req-7"
+    return record
+logging.setLogRecordFactory(factory)
+from logd_client import LogdHandler
+logging.getLogger().addHandler(LogdHandler("{LOOPBACK}", ({server.port},)))
+logging.warning("m")
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    assert [record[4] for record in server.records] == [{"request_id": "req-7"}]
