@@ -22,7 +22,7 @@ from logd.filewriter import (
 from logd.records.batch import Batch
 from logd.textwriter import Formatter, WriterClosed
 from tests.descriptors import open_below
-from tests.records import make_batch, make_job, make_jobdata
+from tests.record_making import make_batch, make_job, make_jobdata
 
 
 def message_only(job: MsgJob) -> str:

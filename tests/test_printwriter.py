@@ -8,7 +8,7 @@ import pytest
 from logd import LogServer, MsgJob, printwriter
 from logd.printwriter import PrintLogWriter, createLocalLog, createServer
 from logd.textwriter import Formatter, WriterClosed
-from tests.records import make_batch, make_job, make_jobdata
+from tests.record_making import make_batch, make_job, make_jobdata
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from logd import LogServer, MsgJob, ObserverAlreadyAdded
 from logd.records.batch import Batch
 from logd.records.failures import PERIOD_S, FailureReports
 from logd.textwriter import tm_structconverter
-from tests.records import MOMENT, make_batch, make_job, make_jobdata
+from tests.record_making import MOMENT, make_batch, make_job, make_jobdata
 
 
 class Writer:

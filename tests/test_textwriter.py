@@ -18,7 +18,7 @@ from logd.textwriter import (
     encode_lines,
     tm_structconverter,
 )
-from tests.records import HERE, MOMENT, make_batch, make_job
+from tests.record_making import HERE, MOMENT, make_batch, make_job
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
 

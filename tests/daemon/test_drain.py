@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.daemon.test_tls import Authority, TlsPeer, client_context, serving
 
+from tests.daemon.peers.test_tls import Authority, TlsPeer, client_context, serving
 from tests.daemon_process import DaemonProcess
 from tests.hostile.attack import Peer, batch, opening, plain, until
 

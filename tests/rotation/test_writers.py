@@ -6,7 +6,7 @@ from logd import LogServer, MsgJob, RotateLogWriter, RotateWriterFactory
 from logd.records.batch import Batch
 from logd.rotation.policy import Schedule
 from logd.rotation.writers import check_drop, numbered_names
-from tests.records import make_batch, make_job
+from tests.record_making import make_batch, make_job
 
 
 class Single:

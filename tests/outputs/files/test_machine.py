@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from logd.outputs.files import journal, resume
 from logd.outputs.files.names import parse_pattern
-from logd.outputs.files.output import FileOutput, journal, resume
+from logd.outputs.files.output import FileOutput
 from logd.rotation.policy import RotationPolicy
 from tests.outputs.output_making import (
     CLIENT,

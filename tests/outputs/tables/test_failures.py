@@ -20,8 +20,8 @@ from sqlalchemy import Integer, String, make_url
 
 from logd.outputs.base import OutputUnavailable
 from logd.outputs.failpoints import Failpoints
+from logd.outputs.tables import store as tables_store
 from logd.outputs.tables.output import TableOutput
-from logd.outputs.tables.output import store as tables_store
 from logd.records.batch import Batch
 from tests.conftest import Database
 from tests.outputs.table_making import Outputs
@@ -356,7 +356,7 @@ def test_a_locked_table_is_unavailable_for_a_bounded_time(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reader that keeps a table from being dropped delays the ring, and loses nothing."""
-    monkeypatch.setattr(f"logd.outputs.tables_{kind}.LOCK_TIMEOUT_S", 1)
+    monkeypatch.setattr(f"logd.outputs.tables.{kind}.LOCK_TIMEOUT_S", 1)
     if kind == "postgresql":
         session = {"lock_timeout": "300ms"}
         monkeypatch.setattr("logd.outputs.tables.postgresql._SESSION", session)
@@ -417,7 +417,7 @@ import os, sys
 from pathlib import Path
 from logd.outputs.failpoints import Failpoints
 from logd.text.lines import LineFormat
-from logd.outputs.tables.output import store as tables_store
+from logd.outputs.tables import store as tables_store
 from logd.outputs.base import OutputSettings
 from logd.outputs.tables.output import TableOutput
 from logd.rotation.policy import Retention, RotationPolicy

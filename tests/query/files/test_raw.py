@@ -13,9 +13,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logd.query.files import raw as rawfile
 from logd.query.files.listing import FileRef
 from logd.query.files.raw import DAMAGED, backwards, chunks, split, whole_blocks, whole_size
-from logd.query.files.source import raw as rawfile
 from logd.text.reading import MARK
 
 LINES = st.lists(

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from logd.query.files.source import FileSource, snapshot, timebounds
+from logd.query.files import snapshot, timebounds
+from logd.query.files.source import FileSource
 from logd.query.selection import Selection
 from logd.query.source import CannotRead, FilePosition
 from logd.text.lines import LineFormat

@@ -14,8 +14,8 @@ from sqlalchemy import text
 from logd.outputs.tables.output import TableOutput
 from logd.query.selection import EVERYTHING, Selection
 from logd.query.source import CannotRead, TablePosition
+from logd.query.tables import pages as tables_pages
 from logd.query.tables.source import TableSource
-from logd.query.tables.source import pages as tables_pages
 from logd.rotation.policy import Retention, RotationPolicy
 from tests.outputs.output_making import make_settings
 from tests.query.log_making import START, Notes, numbers, record, records
