@@ -11,7 +11,7 @@ import click
 
 from logd.records.batch import Batch
 from logd.records.entry import Entry
-from logd.text.escaping import category_text
+from logd.text.escaping import category_text, safe_json
 from logd.text.formatter import Formatter
 from logd.text.reading import entry_parts, entry_text
 
@@ -77,7 +77,7 @@ class Json(Display):
     """One JSON object a line."""
 
     def line(self, entry: Entry) -> str:
-        return entry.as_json()
+        return safe_json(entry.as_json())
 
 
 class OwnFormat(Display):

@@ -2,9 +2,9 @@ r"""Text that is safe to write: what a record contains can never look like anoth
 
 An entry of a text log is one line, followed by a line beginning with `CONTINUATION` for each
 further line of its message. Everything in a record that could forge an entry, drive a terminal or
-break an encoding becomes a visible backslash escape (`\t`, `\x1b`, `\u2028`, `\udc80`): the control
-characters C0, DEL and C1, the line and paragraph separators, the controls of writing direction,
-and lone surrogates. The backslash itself is left alone, so that paths stay readable.
+break an encoding becomes a visible backslash escape (`\t`, `\x1b`, `\u2028`, `\udc80`), and so does
+what cannot be seen; `unicodeclasses` has the characters. The backslash itself is left alone, so
+that paths stay readable.
 
 The patterns are for readers of the log as well as for its writers. No I/O, no records here.
 """
@@ -18,17 +18,14 @@ from functools import cache, cached_property
 from json.encoder import encode_basestring
 from operator import methodcaller
 
+from logd.text.unicodeclasses import JOINER, JOINING, SAFE, SELECTOR, UNSAFE_HERE, UNSAFE_RANGES
+
 CONTINUATION = "  | "
 """Begins each further line of an entry; no entry itself begins with it."""
 
-UNSAFE_CLASS = "\\x00-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff"
-"""The characters that are escaped, as they stand between the brackets of a regular expression."""
-
-SAFE_CLASS = "\\x20-\\x7e\\xa0-\\u2027\\u202f-\\u2065\\u206a-\\ud7ff\\ue000-\\U0010ffff"
-"""All other characters, likewise."""
-
 BARE_CLASS = "A-Za-z0-9_./:@%+,-"
-"""The characters of keys and values of special items that need no quotes, likewise."""
+"""The characters of keys and values of special items that need no quotes, as they stand between
+the brackets of a regular expression."""
 
 NUMBER = r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf|nan)"
 """What an int or float value of a special item looks like; a str that does gets quotes."""
@@ -47,23 +44,26 @@ _NEXT_LINE = f"\n{CONTINUATION}"
 _AT_LINE_END = methodcaller("partition", "\n")
 # Between the messages that are escaped together.
 _BETWEEN = "\0"
-# All characters that may be unsafe are below.
-_UNSAFE_END = 0xE000
 # Stands for a backslash where all others begin an escape.
 _PARKED = "\x01"
 # More than one unsafe character among so many, and more than a few: dense.
 _DENSE = 32
 _FEW = 3
+_JOINERS = (JOINER, SELECTOR)
 _NAMED = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
 def _escaped(character: str) -> str:
     code = ord(character)
-    return _NAMED.get(character) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")
+    if code < 256:
+        return _NAMED.get(character) or f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _json_escaped(character: str) -> str:
-    return f"\\u{ord(character):04x}"
+    # JSON has escapes of 16 bits only: beyond them two surrogates stand for a character.
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 class _Escaper:
@@ -84,24 +84,22 @@ class _Escaper:
         self._instead = instead or {}
 
     @cached_property
-    def _unsafe(self) -> re.Pattern[str]:
-        return re.compile(f"([{UNSAFE_CLASS}])")
-
-    @cached_property
     def _escapes(self) -> dict[str, str]:
         """Unsafe character -> its escape. Made when it is needed first, which is seldom."""
-        unsafe = self._unsafe.findall("".join(map(chr, range(_UNSAFE_END))))
+        unsafe = (chr(code) for first, last in UNSAFE_RANGES for code in range(first, last + 1))
         return {found: self._escaped(found) for found in unsafe} | dict(self._instead)
 
     def __call__(self, text: str) -> str:
-        if text.isprintable():
+        if text.isprintable() and is_safe(text):
             return text
         most = len(text) // _DENSE + _FEW
-        pieces = self._unsafe.split(text, most)
+        pieces = _unsafe_here().split(text, most)
         if len(pieces) <= 2 * most:
             pieces[1::2] = map(self._escapes.__getitem__, pieces[1::2])
             return "".join(pieces)
-        return "".join(map(self._escapes.get, text, text))
+        pieces = _joining().split(text)
+        pieces[::2] = ["".join(map(self._escapes.get, piece, piece)) for piece in pieces[::2]]
+        return "".join(pieces)
 
 
 class _LineEscaper(_Escaper):
@@ -111,8 +109,10 @@ class _LineEscaper(_Escaper):
         super().__init__(_escaped, instead)
 
     def __call__(self, text: str) -> str:
-        if text.isprintable() or not text.isascii():
+        if not text.isascii():
             return super().__call__(text)
+        if text.isprintable():
+            return text
         # What the codec returns is printable, with each backslash of the text doubled.
         escaped = text.encode("unicode_escape").decode().replace("\\\\", _PARKED)
         for character, other in self._instead.items():
@@ -120,13 +120,23 @@ class _LineEscaper(_Escaper):
         return escaped.replace(_PARKED, "\\")
 
 
+# Patterns are made when they are needed first: each start of the program would pay for them.
+
+
 @cache
 def _all_safe() -> re.Pattern[str]:
-    """Matches safe texts: twice as fast as to search for one unsafe character.
+    """Matches safe texts: twice as fast as to search for one unsafe character."""
+    return re.compile(f"[{SAFE}]*")
 
-    Made when it is needed first: that takes 5 ms, which each start of the program would pay.
-    """
-    return re.compile(f"[{SAFE_CLASS}]*")
+
+@cache
+def _unsafe_here() -> re.Pattern[str]:
+    return re.compile(f"({UNSAFE_HERE})")
+
+
+@cache
+def _joining() -> re.Pattern[str]:
+    return re.compile(f"({JOINING})")
 
 
 def is_safe(text: str) -> bool:
@@ -134,7 +144,11 @@ def is_safe(text: str) -> bool:
     if text.isascii():
         data = text.encode()
         return len(data.translate(None, _ASCII_UNSAFE)) == len(data)
-    return _all_safe().fullmatch(text) is not None
+    match = _all_safe().match(text)
+    end = match.end() if match else 0
+    if end == len(text):
+        return True
+    return text[end] in _JOINERS and _unsafe_here().search(text, end) is None
 
 
 escape = _LineEscaper()
@@ -173,22 +187,24 @@ def entry_start(line: str) -> str:
 
 def entry_of(text: str) -> str:
     """Text of someone else's making as one entry: tabs stay, further lines are marked."""
-    if text.isprintable():
-        return entry_start(text)
     return entry_start(_escape_columns(text.replace("\r\n", "\n")))
 
 
 def category_text(category: str) -> str:
     """A category as one word: "-" where it is empty, "_" for each white space in it."""
-    if category.isidentifier():  # nearly always, and quick to tell
+    if category.isascii() and category.isidentifier():  # nearly always, and quick to tell
         return category
     return escape(_WHITE_SPACE.sub("_", category)) or "-"
 
 
 def quoted(text: str) -> str:
     """The text as a JSON string that contains no unsafe character."""
-    literal = encode_basestring(text)
-    return _json_escape(literal)
+    return safe_json(encode_basestring(text))
+
+
+def safe_json(text: str) -> str:
+    """JSON that means the same and contains no unsafe character; `text` is on one line."""
+    return _json_escape(text)
 
 
 def key_text(key: str) -> str:

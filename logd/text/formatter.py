@@ -296,4 +296,4 @@ def _rendered(field: _Field, values: Iterable[Any]) -> list[str]:
             texts.append(field.render(value))
         except (TypeError, ValueError):  # e.g. %d for a text: the text is better than no line
             texts.append(str(value))
-    return texts if is_safe("".join(texts)) else list(map(escape, texts))
+    return texts if is_safe(" ".join(texts)) else list(map(escape, texts))

@@ -20,8 +20,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import chain, compress
-from operator import add, attrgetter, itemgetter, not_
+from itertools import chain
+from operator import add, attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from logd.records.batch import Batch, ContextItems
@@ -77,7 +77,7 @@ class LineFormat:
         ts = batch.ts or ()
         distinct_ts = set(ts)
         gap = " " if distinct_ts else ""
-        if "" in distinct_ts or not is_safe("".join(distinct_ts)):
+        if "" in distinct_ts or not is_safe(" ".join(distinct_ts)):
             ts = [f"{escape(text)} " if text else "" for text in ts]
             gap = ""
         heads, tails = self._context_texts(batch, gap)
@@ -92,9 +92,14 @@ class LineFormat:
         if own:
             self._add_items(tail_column, own)
         messages = batch.msg
-        if not is_safe("".join(messages)):
+        # A blank between them: an emoji's joiner needs its emoji in the same message.
+        if not is_safe(" ".join(messages)):
             messages = list(messages)
-            rows = list(compress(range(count), map(not_, map(str.isprintable, messages))))
+            rows = [
+                row
+                for row, text in enumerate(messages)
+                if not (text.isascii() and text.isprintable())
+            ]
             split = split_messages([messages[row] for row in rows])
             for row, (first, further) in zip(rows, split, strict=True):
                 messages[row] = first

@@ -9,21 +9,21 @@ from logd.text.escaping import (
     BARE_CLASS,
     CONTINUATION,
     NUMBER,
-    SAFE_CLASS,
-    UNSAFE_CLASS,
     ItemTexts,
     category_text,
     entry_of,
     escape,
     is_safe,
     key_text,
+    safe_json,
     split_message,
     split_messages,
     value_text,
 )
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
-UNSAFE = re.compile(f"[{UNSAFE_CLASS}]")
+JOINED_TEXT = st.text(st.sampled_from("\u2764\ufe0f\u200d\U0001f600\U0001f3fb1\u20e3 \n"))
+"""What emoji are made of, in any order."""
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,15 @@ UNSAFE = re.compile(f"[{UNSAFE_CLASS}]")
         ("\x9b", "\\x9b"),
         ("\u2028\u2029", "\\u2028\\u2029"),
         ("\u202e\u2066", "\\u202e\\u2066"),
+        ("\u200e\u200f\u061c", "\\u200e\\u200f\\u061c"),
+        ("a\u200bb\u2060c\ufeff", "a\\u200bb\\u2060c\\ufeff"),
+        ("\U000e0001\U000e007f", "\\U000e0001\\U000e007f"),
+        ("\U0001f469\u200d\U0001f52c", "\U0001f469\u200d\U0001f52c"),
+        (
+            "\u2764\ufe0f\u200d\U0001f525 1\ufe0f\u20e3",
+            "\u2764\ufe0f\u200d\U0001f525 1\ufe0f\u20e3",
+        ),
+        ("a\u200db\ufe0f \U0001f600\u200d", "a\\u200db\\ufe0f \U0001f600\\u200d"),
         ("\udc80", "\\udc80"),
         ("C:\\new", "C:\\new"),
         ("C:\\\new\\x1b\x1b", "C:\\\\new\\x1b\\x1b"),
@@ -50,16 +59,9 @@ def test_unsafe_characters_become_visible(text: str, escaped: str) -> None:
     assert escape(text) == escaped
 
 
-def test_classes_divide_all_characters() -> None:
-    """Each character is either in the safe or in the unsafe class, and `is_safe` knows which."""
-    safe = re.compile(f"[{SAFE_CLASS}]")
-    for code in [*range(0x3000), *range(0xD700, 0x10100), 0x10FFFF]:
-        character = chr(code)
-        assert bool(safe.match(character)) != bool(UNSAFE.match(character)), hex(code)
-        assert is_safe(character) == bool(safe.match(character)), hex(code)
-
-
-@given(ANY_TEXT)
+@given(ANY_TEXT | JOINED_TEXT)
+@example("a\ufe0f\u200d\U0001f600")
+@example("\u2764\ufe0f\ufe0f\u200d\u200d\u2764")
 def test_escaped_text_is_safe_and_encodable(text: str) -> None:
     """Whatever a text contains, its escaped form has nothing unsafe and is UTF-8."""
     escaped = escape(text)
@@ -193,7 +195,27 @@ def test_kept_texts_are_bounded() -> None:
     assert "x" * 1000 not in texts._values
 
 
-@given(piece=st.text(max_size=5), times=st.integers(1, 2000))
+@given(JOINED_TEXT)
+def test_dense_joiners_are_escaped_where_sparse_ones_are(text: str) -> None:
+    """Which joiners belong to an emoji does not depend on what else is escaped."""
+    assert escape(text + " " + "\u200b" * 500) == escape(text) + " " + "\\u200b" * 500
+
+
+@given(JOINED_TEXT)
+def test_json_is_made_safe_without_changing_what_it_says(text: str) -> None:
+    """JSON for a terminal has nothing unsafe in it, and is read as before."""
+    value = [text, "\u202e\x7f\x9b\u2028\U000e0001"]
+    safe = safe_json(json.dumps(value, ensure_ascii=False))
+    assert is_safe(safe)
+    assert json.loads(safe) == value
+
+
+@given(
+    piece=st.text(
+        st.characters(exclude_categories=["Cs"], exclude_characters="\ufe0f\u200d"), max_size=5
+    ),
+    times=st.integers(1, 2000),
+)
 def test_dense_and_sparse_texts_are_escaped_alike(piece: str, times: int) -> None:
     """How many characters are escaped changes how it is done, not what comes of it."""
     assert escape(piece * times) == escape(piece) * times
