@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from logd_client.bound import bind
 from logd_client.errorhandlers import (
     ErrorHandler,
     SilentErrorHandler,
@@ -47,6 +48,7 @@ __all__ = [
     "XMLRPCConnectionException",
     "XMLRPCLogException",
     "XMLRPCServerException",
+    "bind",
     "createClientLog",
 ]
 

@@ -5,15 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from logd_client import lifecycle
+from logd_client.bound import bound_items, context_items, merged
+from logd_client.errorhandlers import ErrorHandler
 from logd_client.log import message_ids
 from logd_client.logging23 import LEVELMAP, category
 from logd_client.receipt import Receipt
 from logd_client.session import Context, Items
+from logd_client.settingchecks import DEFAULT_HOST, DEFAULT_PORTS
 from logd_client.socketclient import EXIT_TIMEOUT_S, LogServerProxy
 from logd_client.values import as_text, flat_items, make_context
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from logd_client.settingchecks import ClientSettings
 
 __all__ = ["LogdHandler"]
 
@@ -43,34 +51,46 @@ class LogdHandler(logging.Handler):
         "handlers": {"logd": {"class": "logd_client.LogdHandler", "host": "loghost"}}
 
     Args:
-        host: see `LogServerProxy`, like `ports` and all further settings.
-        ports: the first one with a server is used.
+        host: see `LogServerProxy`, like `ports` and all further settings; may be a URL.
+        ports: one port, or several: the first one with a server is used.
         level: as of every handler.
         server: a proxy to share with others, in place of all settings; it is not closed with
             this handler.
-        proxy: keyword arguments of `LogServerProxy`.
+        errorHandler: see `LogServerProxy`.
+        settings: see `LogServerProxy`.
+
+    Raises:
+        ValueError, TypeError: a wrong setting; the text names it.
+        OSError: the spool directory can't be used.
 
     A formatter, if set, makes the whole text; without one it is the message.
     """
 
     def __init__(
         self,
-        host: str = "localhost",
-        ports: Sequence[int] = (9801,),
+        host: str = DEFAULT_HOST,
+        ports: int | Sequence[int] = DEFAULT_PORTS,
         level: int | str = logging.NOTSET,
         *,
         server: LogServerProxy | None = None,
-        **proxy: Any,
+        errorHandler: ErrorHandler | str | None = None,
+        **settings: Unpack[ClientSettings],
     ) -> None:
-        if server is not None and proxy:
-            raise TypeError(f"server is given, so {', '.join(sorted(proxy))} can have no effect")
+        if server is not None:
+            given = [*settings, *(["errorHandler"] if errorHandler is not None else [])]
+            if given:
+                raise TypeError(f"server is given, so {', '.join(given)} can have no effect")
         super().__init__(level)
         self._owns_server = server is None
-        self.server = LogServerProxy(host, ports, **proxy) if server is None else server
+        if server is None:
+            server = LogServerProxy(host, ports, errorHandler=errorHandler, **settings)
+        self.server = server
         self._ids = message_ids(_ID_LIMIT)
         self._places: dict[Any, tuple[str | None, Context, Items]] = {}
         """By place: the category in `LEVELMAP`, the context, the item that names the logger."""
-        self._names: dict[str, Items] = {"root": ()}
+        self._static = server.static_items
+        self._around = context_items if server.has_context_items else bound_items
+        self._names: dict[str, Items] = {"root": self._static}
         """The same objects for all places of a logger, as records that share them cost less."""
         self._put = self.server.put
         lifecycle.register(self)
@@ -100,8 +120,11 @@ class LogdHandler(logging.Handler):
                     cat, context, items = self._find_place(record)
             except KeyError:  # a new place, or a level of the application's own
                 cat, context, items = self._find_place(record)
+            around = self._around()
             if len(fields) != _STANDARD_COUNT or cat is None:
-                items += _extra_items(record)
+                items = merged(items, around, _extra_items(record))
+            elif around:
+                items = merged(items, around)
             text = record.msg
             if (
                 record.args
@@ -151,7 +174,7 @@ class LogdHandler(logging.Handler):
         )
         items = self._names.get(record.name)
         if items is None:
-            items = ("logger", as_text(record.name))
+            items = merged(("logger", as_text(record.name)), self._static)
             if len(self._names) < _PLACES_MAX:
                 self._names[record.name] = items
         if len(self._places) >= _PLACES_MAX:

@@ -15,11 +15,12 @@ from itertools import chain, repeat
 from typing import Any
 
 from logd_client import lifecycle
+from logd_client.bound import bound_items, context_items, merged
 from logd_client.callpath import CallSites
 from logd_client.errorhandlers import ErrorHandler, create_error_handler
 from logd_client.logging23 import Logging23Handler
 from logd_client.receipt import NotDelivered, Receipt
-from logd_client.session import Context
+from logd_client.session import Context, Items
 from logd_client.values import as_text, flat_items
 
 __all__ = ["SYNC_TIMEOUT_S", "Log", "message_ids"]
@@ -91,6 +92,9 @@ class Log:
         self._find_site = self._sites.find
         # A proxy takes records as they are buffered, other servers the 11-tuple.
         self._proxy_put = getattr(server, "put", None)
+        self._static: Items = getattr(server, "static_items", ())
+        has_context_items = getattr(server, "has_context_items", True)
+        self._around = context_items if has_context_items else bound_items
         lifecycle.register(self)
         server.addClient()
 
@@ -137,6 +141,9 @@ class Log:
             if self._proxy_put is None:
                 return self._log_job(context, message, special)
             items = flat_items(special) if special else ()
+            around = self._around()
+            if around or self._static:
+                items = merged(self._static, around, items)
             if sync is False:
                 return self._proxy_put(context, self._ids, _time(), message, items)  # type: ignore[no-any-return]
             return self._log_and_wait(context, message, items, sync)
@@ -167,14 +174,13 @@ class Log:
         try:
             context = self._find_site(max(1, traceDepth) + self._skip, cat)
             message = as_text(message)
-            merged = self._merge(special, {})
+            given = self._merge(special, {})
             if self._proxy_put is None:
-                self._log_job(context, message, merged)
+                self._log_job(context, message, given)
                 future.set_result(0)
                 return future
-            msgid, watched = self._server.put_watched(
-                context, self._ids, _time(), message, flat_items(merged)
-            )
+            items = merged(self._static, self._around(), flat_items(given))
+            msgid, watched = self._server.put_watched(context, self._ids, _time(), message, items)
             if watched is None:
                 raise NotDelivered(_dropped(msgid), msgid, is_lost=True)
             return watched  # type: ignore[no-any-return]
@@ -207,6 +213,9 @@ class Log:
     def _log_job(self, context: Context, message: object, special: Mapping[str, Any] | None) -> int:
         pid, tid, threadname, cat, path, tblen, cfunc = context.fields
         msgid = next(self._ids)
+        around: tuple[Any, ...] = self._around()
+        if around:
+            special = {**dict(zip(around[::2], around[1::2])), **(special or {})}
         self._server.log(
             (
                 msgid,

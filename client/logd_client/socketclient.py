@@ -6,23 +6,26 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from logd_client.connection import ServerAddress, TlsSettings
+from logd_client.connection import ServerAddress
 from logd_client.errorhandlers import ErrorHandler, StderrErrorHandler, create_error_handler
 from logd_client.log import Log
 from logd_client.receipt import Receipt
 from logd_client.sender import Sender, SenderSettings
 from logd_client.session import Context, Items
+from logd_client.settingchecks import DEFAULT_HOST, DEFAULT_PORTS, DEFAULTS
+from logd_client.settings import settle
 from logd_client.values import as_text, flat_items, make_context
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from logd_client.settingchecks import ClientSettings
 
 __all__ = ["LogServerProxy", "createClientLog"]
 
-BUFFER_BYTES = 64 << 20
-SPOOL_BYTES = 256 << 20
-BLOCK_TIMEOUT_S = 5.0
-EXIT_TIMEOUT_S = 5.0
+EXIT_TIMEOUT_S: float = DEFAULTS["exit_timeout_s"]
 _SAME_REPORT_S = 60.0
 
 
@@ -33,8 +36,10 @@ class LogServerProxy:
     server, exactly once. The server may be away when this is made, and at any time later.
 
     Args:
-        host: name or address of the server.
-        ports: the first one with a logd server is used.
+        host: name or address of the server; or a URL, see `settings.py`:
+            `logd://:TOKEN@HOST:PORT?SETTING=VALUE`, `logds://...` for TLS, `logd:///SOCKET`.
+        ports: one port, or several: the first one with a logd server is used.
+        port: the same.
         errorHandler: told about what a person should look at (the server refuses the token, a
             certificate is wrong, records were lost at the end); None prints it on stderr. From
             any thread.
@@ -59,6 +64,15 @@ class LogServerProxy:
             handler is told and records are in memory only. Calls cost 1.5 us more.
         spool_bytes: bound of this process's files there, give or take a quarter; beyond it the
             buffer counts as full.
+        static: special items of every record, as `{"service": "shop", "version": "1.2"}`.
+        context_items: give records that are logged in an asyncio task its name as item `task`, and
+            those in a span of OpenTelemetry `trace_id` and `span_id`.
+        environ: where variables `LOGD_...` are looked up for settings that are not given; None
+            for those of the process, {} for none.
+
+    Attributes:
+        static_items: what is in `static`, flat.
+        has_context_items: what `context_items` is.
 
     Raises:
         ValueError, TypeError: a wrong setting; the text names it.
@@ -67,47 +81,30 @@ class LogServerProxy:
 
     def __init__(
         self,
-        host: str = "localhost",
-        ports: Sequence[int] = (9801,),
+        host: str = DEFAULT_HOST,
+        ports: int | Sequence[int] = DEFAULT_PORTS,
         *,
         errorHandler: ErrorHandler | str | None = None,
-        socket: str | Path | None = None,
-        token: str | None = None,
-        tls: bool = False,
-        tls_ca: str | None = None,
-        tls_cert: str | None = None,
-        tls_key: str | None = None,
-        tls_verify: bool = True,
-        tls_server_name: str | None = None,
-        buffer_bytes: int = BUFFER_BYTES,
-        when_full: str = "block",
-        block_timeout_s: float = BLOCK_TIMEOUT_S,
-        exit_timeout_s: float = EXIT_TIMEOUT_S,
-        spool: str | Path | None = None,
-        spool_bytes: int = SPOOL_BYTES,
+        **settings: Unpack[ClientSettings],
     ) -> None:
-        if when_full not in ("block", "drop"):
-            raise ValueError(f'when_full {when_full!r}: expected "block" or "drop"')
-        for name, number in (("buffer_bytes", buffer_bytes), ("spool_bytes", spool_bytes)):
-            if number < 1024:
-                raise ValueError(f"{name} {number}: expected at least 1024")
-        tls_settings = TlsSettings(tls_ca, tls_cert, tls_key, tls_verify, tls_server_name)
-        is_tls = tls or tls_settings != TlsSettings()
+        settled = settle(host, ports, settings)
         handler = create_error_handler(errorHandler)
         self._handler = StderrErrorHandler() if handler is None else handler
         self._reported: dict[str, float] = {}
         self._clients = 0
         self._lock = threading.Lock()
-        self._address = ServerAddress(host, ports, socket, tls_settings if is_tls else None)
+        self.static_items = settled.static
+        self.has_context_items = settled.context_items
+        self._address = ServerAddress(settled.host, settled.ports, settled.socket, settled.tls)
         self._sender = Sender(
             SenderSettings(
                 address=self._address,
-                token=token,
-                buffer_bytes=buffer_bytes,
-                block_timeout_s=block_timeout_s if when_full == "block" else 0.0,
-                exit_timeout_s=exit_timeout_s,
-                spool=None if spool is None else Path(spool),
-                spool_bytes=spool_bytes,
+                token=settled.token,
+                buffer_bytes=settled.buffer_bytes,
+                block_timeout_s=settled.block_timeout_s,
+                exit_timeout_s=settled.exit_timeout_s,
+                spool=settled.spool,
+                spool_bytes=settled.spool_bytes,
             ),
             self._report,
         )
@@ -223,8 +220,8 @@ class LogServerProxy:
 
 
 def createClientLog(
-    host: str = "localhost",
-    ports: Sequence[int] = (9801,),
+    host: str = DEFAULT_HOST,
+    ports: int | Sequence[int] = DEFAULT_PORTS,
     errorHandler: ErrorHandler | str | None = None,
     traceOffset: int = 0,
     stackMax: int = 5,
@@ -235,15 +232,13 @@ def createClientLog(
     catsDisable: Collection[str] | None = None,
     name: str | None = None,
     msgCountLimit: int = 1000000,
-    **proxy: Any,
+    **settings: Unpack[ClientSettings],
 ) -> Log:
     """A log whose records go to a logd server; it returns at once, wherever the server is.
 
     Args:
-        host: see `LogServerProxy`, like `ports` and whatever is not listed here: `socket`,
-            `token`, `tls...`, `buffer_bytes`, `when_full`, `block_timeout_s`, `exit_timeout_s`,
-            `spool`, `spool_bytes`.
-        ports: the first one with a server is used.
+        host: see `LogServerProxy`, like `ports` and whatever is not listed here; may be a URL.
+        ports: one port, or several: the first one with a server is used.
         errorHandler: see `Log`; problems of the background thread go to it as well.
         traceOffset: see `Log`, like the rest.
         stackMax: how many stack lines are logged.
@@ -253,10 +248,14 @@ def createClientLog(
         catsDisable: see `Log`.
         name: see `Log`.
         msgCountLimit: see `Log`.
-        proxy: keyword arguments of `LogServerProxy`.
+        settings: see `LogServerProxy`.
+
+    Raises:
+        ValueError, TypeError: a wrong setting; the text names it.
+        OSError: the spool directory can't be used.
     """
     return Log(
-        LogServerProxy(host, ports, errorHandler=errorHandler, **proxy),
+        LogServerProxy(host, ports, errorHandler=errorHandler, **settings),
         traceOffset=traceOffset,
         msgCountLimit=msgCountLimit,
         stackMax=stackMax,

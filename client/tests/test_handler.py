@@ -20,13 +20,6 @@ LOOPBACK = "127.0.0.1"
 
 
 @pytest.fixture
-def server() -> Iterator[AckServer]:
-    """A server that behaves."""
-    with AckServer() as made:
-        yield made
-
-
-@pytest.fixture
 def logger(server: AckServer) -> Iterator[logging.Logger]:
     """A logger with a handler to the server."""
     made = logging.getLogger("shop.cart")

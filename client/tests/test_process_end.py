@@ -6,10 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from ack_server import AckServer
 
 SOURCES = str(Path(__file__).parent.parent)
@@ -23,13 +21,6 @@ from logd_client import createClientLog
 port = int(sys.argv[1])
 log = createClientLog("127.0.0.1", (port,), exit_timeout_s=60.0)
 """
-
-
-@pytest.fixture
-def server() -> Iterator[AckServer]:
-    """A server that behaves."""
-    with AckServer() as made:
-        yield made
 
 
 def run(

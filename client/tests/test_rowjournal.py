@@ -10,7 +10,6 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +53,6 @@ ADOPTER = """
 while len(os.listdir(spool)) > 1:
     time.sleep(0.001)
 """
-
-
-@pytest.fixture
-def server() -> Iterator[AckServer]:
-    """A server that behaves."""
-    with AckServer() as made:
-        yield made
 
 
 def start(code: str, port: int, spool: Path, *options: str) -> subprocess.Popen[str]:

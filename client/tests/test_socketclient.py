@@ -33,13 +33,6 @@ class Problems:
 
 
 @pytest.fixture
-def server() -> Iterator[AckServer]:
-    """A server that behaves."""
-    with AckServer() as made:
-        yield made
-
-
-@pytest.fixture
 def connect() -> Iterator[Callable[..., Any]]:
     """Makes logs to a server, closes them at the end."""
     logs = []
@@ -475,7 +468,7 @@ def test_odd_values_reach_the_server_plain(server: AckServer, connect: Callable[
     assert log.flush(60)
     assert server.records[0][4] == {
         "n": 5,
-        "big": hex(10**30),
+        "big": str(10**30),
         "o": "[1]",
         "f": 0.5,
         "b": True,

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +36,6 @@ while not sender.buffer.is_empty or sender._session.next_sequence <= count:
 print("spooled", flush=True)
 sys.stdin.read()
 """
-
-
-@pytest.fixture
-def server() -> Iterator[AckServer]:
-    """A server that behaves."""
-    with AckServer() as made:
-        yield made
 
 
 def start_app(port: int, spool: Path, first: int, count: int) -> subprocess.Popen[str]:

@@ -38,6 +38,7 @@ class Delivery(AbstractContextManager["Delivery"]):
             tls_cert=tls.cert if tls else None,
             tls_key=tls.key if tls else None,
             block_timeout_s=timeout_s,
+            environ={},  # all is given by the command's own options
         )
 
     def handleException(self, e: BaseException) -> None:  # noqa: N802 - as error handlers have it
