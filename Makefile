@@ -35,7 +35,7 @@ tmpfiles = $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 settings = $(DESTDIR)$(SYSCONFDIR)/logd
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format types bench bench-quick chaos fuzz readme check dist \
+.PHONY: help serve test test-pythons lint format types bench bench-quick chaos fuzz readme check dist \
     install uninstall clean check-python
 
 help: ## list the targets
@@ -50,6 +50,9 @@ serve: $(VENV)/serve.stamp ## run a daemon: PORT=9801, writing rotating files to
 test: $(VENV)/dev.stamp ## run all tests
 	@$(compile)
 	$(RUN)python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+
+test-pythons: $(VENV)/dev.stamp ## run the tests on each Python that is here: ARGS=--part for what differs
+	$(RUN)python -m tests.pythons $(ARGS)
 
 lint: $(VENV)/dev.stamp ## check style and formatting
 	$(RUN)ruff check .
@@ -123,7 +126,7 @@ uninstall: ## remove what install put in place; logs, state, settings and the us
 	! test -d /run/systemd/system || test -n '$(DESTDIR)' || systemctl daemon-reload
 
 clean: ## remove the environment and all that was built; logs stay
-	rm -rf $(VENV) build dist client/build *.egg-info client/*.egg-info \
+	rm -rf $(VENV) .venv-pythons build dist client/build *.egg-info client/*.egg-info \
 	    .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 check-python:

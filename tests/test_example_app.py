@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -132,14 +133,13 @@ def test_app(server_module, client_module, mail_server, tmp_path, free_port):
         finally:
             server.kill()
     assert (server.returncode, errors) == (0, "")
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection:
         rows = [
             connection.execute(
                 f"select msg, customer, cfunc from log_{n} order by msgid"
             ).fetchall()
             for n in range(3)
         ]
-    connection.close()
     assert [len(table) for table in rows] == [10, 10, 6]
     texts = [f"order {number} paid with ****" for number in range(25)]
     assert [row for table in rows for row in table] == [

@@ -91,8 +91,9 @@ def test_messages_of_several_lines() -> None:
 
 
 def test_other_timestamps() -> None:
-    """Timestamps with blanks, and none at all, are read; those without a date tell no time."""
-    for fmt, is_known in (("%d.%m.%Y %H:%M:%S", True), ("std2", False), (None, False)):
+    """Timestamps with blanks, and none at all, are read; those without a day tell no time."""
+    formats = {"%d.%m.%Y %H:%M:%S": True, "std2": True, "std1": False, None: False}
+    for fmt, is_known in formats.items():
         line = LineFormat().format_batch(record(7, cat="E", timestamp=fmt))[0]
         entry = LineReader(fmt).read(raw_of(line))
         assert (entry.cat, entry.msgid, entry.msg) == ("E", 7, "record 7")

@@ -132,6 +132,7 @@ class FileSource(Source):
         self._check(selection)
         if start is not None and not isinstance(start, FilePosition):
             raise AssertionError(f"{start} is no position in {self.name}")
+        self._reader.times.last_written = None
         prefilter = Prefilter(selection, self._reader)
         return FileFollower(self._files, self._reader, prefilter, start, on_note or self.on_note)
 
@@ -200,6 +201,7 @@ class FileSource(Source):
                 self._note_gone(ref)
                 return
             descriptor, now = opened
+            self._reader.times.last_written = now.mtime_ns / 1e9
             if not now.suffix:
                 size = min(ref.size if size is None else size, now.size)
             start = 0 if size is None else bounds.start(descriptor, now, size)
@@ -232,6 +234,7 @@ class FileSource(Source):
                 self._note_gone(ref)
                 continue
             descriptor, now = opened
+            self._reader.times.last_written = now.mtime_ns / 1e9
             try:
                 if now.suffix:
                     raws = self._last_compressed(descriptor, now, size, prefilter, limit)
