@@ -93,7 +93,7 @@ def _environment(version: tuple[int, int], python: str) -> Path:
         packages += ["-e", ".[test,postgresql,mysql]"]
     else:
         packages += ["pytest>=8.3", "pytest-asyncio>=1.0", "pytest-xdist>=3.6", "hypothesis>=6.120"]
-        packages += ["trustme>=1.2"]
+        packages += ["trustme>=1.2", "numpy"]
     subprocess.run(
         [str(interpreter), "-m", "pip", "--disable-pip-version-check", "install", "-q", *packages],
         check=True,
