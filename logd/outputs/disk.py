@@ -14,7 +14,8 @@ FOLDER_MODE = 0o750
 def make_folder(path: Path) -> None:
     """Make a folder, and those it is in, for its owner and group; what exists stays as it is.
 
-    `Path.mkdir(parents=True)` would open the levels above to everyone.
+    `Path.mkdir(parents=True)` would open the levels above to everyone. A new folder is on disk when
+    this returns: what is synced in it later would be lost with its name.
 
     Raises:
         OSError: the system refused.
@@ -24,6 +25,20 @@ def make_folder(path: Path) -> None:
         missing.append(missing[-1].parent)
     for folder in reversed(missing):
         folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        sync_folder(folder.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Bring the names in a folder to disk.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def must_be_regular(descriptor: int, name: str) -> None:

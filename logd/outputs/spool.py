@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from logd.outputs.disk import make_folder
+from logd.outputs.disk import make_folder, sync_folder
 from logd.outputs.failpoints import failpoint
 from logd.records.batch import Batch, Context
 from logd.records.callpath import PathFormatter
@@ -77,7 +77,7 @@ class Spool:
                 with contextlib.suppress(OSError):
                     os.ftruncate(descriptor, size)
                 raise
-            self._sync_folder()
+            sync_folder(self.path.parent)
             failpoint("spool.after_sync")
 
     def batches(self) -> Iterator[Batch]:
@@ -98,7 +98,7 @@ class Spool:
             self.path.unlink()
         except FileNotFoundError:
             return
-        self._sync_folder()
+        sync_folder(self.path.parent)
         failpoint("spool.after_clear")
 
     def _end(self) -> tuple[int, bytes, int]:
@@ -125,13 +125,6 @@ class Spool:
                 if len(payload) < length or zlib.crc32(payload) != checksum:
                     return
                 yield file.tell(), _decode(payload, self._formatter)
-
-    def _sync_folder(self) -> None:
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _encode(batch: Batch) -> bytes:

@@ -18,8 +18,16 @@ from pathlib import Path
 
 from tests.chaos import scenarios
 from tests.chaos.oracle import Verdict
+from tests.chaos.powerloss.checking import PowerLoss, Tally
+from tests.chaos.powerloss.disk import Order
+from tests.chaos.powerloss.recording import Runner, compile_recorder, compiler
+from tests.chaos.powerloss.workloads import WORKLOADS
 
-Scenario = Callable[[Path, int], Verdict]
+Scenario = Callable[[Path, int], Verdict | Tally]
+
+RECORDINGS = 5
+MOMENTS = 60
+"""Power is lost so often in each of the recorded runs."""
 
 
 @contextmanager
@@ -50,6 +58,17 @@ def _fail_point(kind: str, name: str) -> Scenario:
     return lambda folder, seed: scenarios.fail_point(kind, name, folder, seed)
 
 
+def _power_loss(name: str, order: Order) -> Scenario:
+    def run(folder: Path, seed: int) -> Tally:
+        with Runner(compile_recorder(folder)) as runner:
+            losses = PowerLoss(runner, WORKLOADS[name], folder, seed)
+            for deaths in range(1, RECORDINGS + 1):
+                losses.losses(MOMENTS, order, deaths=min(deaths, 3))
+        return losses.tally
+
+    return run
+
+
 def plan(kills: int) -> dict[str, Scenario]:
     """All scenarios by name, in the order they are run."""
     found: dict[str, Scenario] = {
@@ -65,6 +84,9 @@ def plan(kills: int) -> dict[str, Scenario]:
     }
     for kind, names in scenarios.FAIL_POINTS.items():
         found |= {f"{kind}: {name}": _fail_point(kind, name) for name in names}
+    orders: tuple[Order, ...] = ("ext4", "posix")
+    for name in WORKLOADS if compiler() else ():
+        found |= {f"power loss, {order}: {name}": _power_loss(name, order) for order in orders}
     return found
 
 

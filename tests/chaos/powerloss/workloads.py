@@ -1,0 +1,272 @@
+"""What is recorded, and what must be true after the machine died in the middle of it.
+
+A workload is the part of logd that keeps something on disk, used as the daemon or the client uses
+it, from a fixed seed. While it runs it notes "sent CLIENT N" before and "acked CLIENT N" after it
+may tell anyone. `check` goes on where the marks before the moment of the loss say that its clients
+stood.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from logd.outputs.base import Output, OutputUnavailable
+from logd.outputs.files import journal
+from logd.outputs.files.output import FileOutput
+from logd.outputs.spool import Spool
+from logd.outputs.tables.output import TableOutput
+from logd.query.files.source import FileSource
+from logd.rotation.policy import Retention, RotationPolicy
+from tests.outputs.output_making import make_settings, numbered
+
+Mark = Callable[[str], None]
+
+CLIENTS = ("aaaa", "bbbb")
+TOTAL = 60
+_MESSAGE = re.compile(r"(\w{4}) record (\d+)")
+
+
+class Workload(Protocol):
+    """Something that keeps what is given to it."""
+
+    def run(self, folder: Path, marks: Sequence[str], mark: Mark) -> None:
+        """Work in `folder`, where an earlier run, if any, made `marks`."""
+
+    def check(self, folder: Path, marks: Sequence[str]) -> list[str]:
+        """Go on after a loss; returns what is wrong."""
+
+
+def facts(marks: Iterable[str]) -> dict[str, dict[str, int]]:
+    """What a run's marks say: word -> client -> the highest number."""
+    found: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(CLIENTS, 0))
+    for text in marks:
+        word, client, number = text.split()
+        found[word][client] = max(found[word][client], int(number))
+    return found
+
+
+def client_id(client: str) -> bytes:
+    """The id of a session, which has 16 bytes."""
+    return (client * 4).encode()
+
+
+def compared(found: Sequence[str], *, may_lack_oldest: bool = False) -> list[str]:
+    """What is wrong with messages of which each client must have all, once, and in order."""
+    faults = []
+    for client in CLIENTS:
+        own = [
+            int(match[2]) for match in map(_MESSAGE.search, found) if match and match[1] == client
+        ]
+        missing = set(range(1, TOTAL + 1)) - set(own)
+        if may_lack_oldest and own:
+            missing -= set(range(1, own[0]))
+        repeated = sorted({number for number in own if own.count(number) > 1})
+        if missing:
+            faults.append(f"{client}: missing {_spans(missing)}")
+        if repeated:
+            faults.append(f"{client}: repeated {_spans(repeated)}")
+        if not repeated and own != sorted(own):
+            faults.append(f"{client}: not in order: {own}")
+    return faults
+
+
+def _spans(numbers: Iterable[int]) -> str:
+    """Numbers as people write them: "1-3, 7"."""
+    spans: list[list[int]] = []
+    for number in sorted(numbers):
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
+
+
+class OutputWorkload:
+    """An output of the daemon, written to and synced at the same time, as its worker does.
+
+    Args:
+        make: makes the output, closed.
+        messages: what the log holds, oldest first.
+        may_lack_oldest: the ring may have come round.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Path], Output],
+        messages: Callable[[Path], list[str]],
+        *,
+        may_lack_oldest: bool = False,
+    ) -> None:
+        self._make = make
+        self._messages = messages
+        self._may_lack_oldest = may_lack_oldest
+
+    def run(self, folder: Path, marks: Sequence[str], mark: Mark) -> None:
+        output = self._make(folder)
+        self._go_on(output, output.open(), facts(marks)["acked"], mark)
+        output.close()
+
+    def check(self, folder: Path, marks: Sequence[str]) -> list[str]:
+        output = self._make(folder)
+        self._go_on(output, output.open(), facts(marks)["acked"], lambda text: None)
+        if isinstance(output, FileOutput):
+            output.wait_idle()
+        output.close()
+        return compared(self._messages(folder), may_lack_oldest=self._may_lack_oldest)
+
+    def _go_on(
+        self, output: Output, known: Mapping[bytes, int], acked: Mapping[str, int], mark: Mark
+    ) -> None:
+        # What a client has an acknowledgement for it can't send again, whatever the marks say.
+        lasts = {client: max(known.get(client_id(client), 0), acked[client]) for client in CLIENTS}
+        dice = random.Random(str(lasts))
+        with ThreadPoolExecutor(1) as syncer:
+            syncing = None
+            while min(lasts.values()) < TOTAL:
+                batches = []
+                for client, last in lasts.items():
+                    if last < TOTAL and dice.random() < 0.8:
+                        count = min(dice.randint(1, 9), TOTAL - last)
+                        batch = numbered(last + 1, count, client_id(client))
+                        lasts[client] = last + count
+                        mark(f"sent {client} {lasts[client]}")
+                        batches.append(batch)
+                _persistently(partial(output.write, batches), batches)
+                if syncing is not None:
+                    syncing.result()
+                syncing = syncer.submit(_sync, output, dict(lasts), mark)
+            if syncing is not None:
+                syncing.result()
+
+
+def _sync(output: Output, lasts: Mapping[str, int], mark: Mark) -> None:
+    _persistently(output.sync, [])
+    for client, last in lasts.items():
+        mark(f"acked {client} {last}")
+
+
+def _persistently(call: Callable[[], None], batches: list[Any]) -> None:
+    """Call again, as the worker does, with what was not taken."""
+    for _ in range(100):
+        try:
+            call()
+        except OutputUnavailable as exc:
+            del batches[: exc.batches_done]
+            if exc.rows_done:
+                batches[0] = batches[0].part(exc.rows_done, len(batches[0]))
+        else:
+            return
+    raise AssertionError("an output that fails 100 times in a row")
+
+
+def files(pattern: str = "logs/app_%d.log", **settings: Any) -> OutputWorkload:
+    """Text files, `lines` each."""
+    count, naming = settings.pop("count", None), settings.get("naming", "ring")
+    lines = settings.pop("lines", 10)
+    compaction = settings.pop("compact_bytes", 700)
+
+    def make(folder: Path) -> Output:
+        journal.COMPACT_BYTES = compaction
+        return FileOutput(
+            str(folder / pattern),
+            make_settings(
+                folder,
+                rotation=RotationPolicy(lines=lines),
+                retention=Retention(count=count),
+                **settings,
+            ),
+        )
+
+    def messages(folder: Path) -> list[str]:
+        notes: list[str] = []
+        source = FileSource(str(folder / pattern), notes.append, naming=naming, count=count)
+        return [entry.msg for entry in source.entries()]
+
+    return OutputWorkload(make, messages, may_lack_oldest=count is not None)
+
+
+def tables(**settings: Any) -> OutputWorkload:
+    """Tables of an SQLite database, `lines` each."""
+    lines = settings.pop("lines", 20)
+
+    def make(folder: Path) -> Output:
+        rotation = RotationPolicy(lines=lines)
+        return TableOutput(
+            f"sqlite:///{folder}/db/log.db", make_settings(folder, rotation=rotation, **settings)
+        )
+
+    def messages(folder: Path) -> list[str]:
+        return list(_table_messages(folder / "db" / "log.db"))
+
+    return OutputWorkload(make, messages)
+
+
+def _table_messages(path: Path) -> Iterator[str]:
+    with sqlite3.connect(path) as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master")]
+        for name in sorted(
+            (name for name in names if re.fullmatch(r"log_\d+", name)),
+            key=lambda name: int(name.removeprefix("log_")),
+        ):
+            for (msg,) in connection.execute(f"SELECT msg FROM {name} ORDER BY id"):
+                yield msg
+
+
+class SpoolWorkload:
+    """The daemon's spool: filled at the end of a run, emptied at the next start."""
+
+    def run(self, folder: Path, marks: Sequence[str], mark: Mark) -> None:
+        spool = Spool(folder / "state" / "spool")
+        dice = random.Random(len(marks))
+        for number in range(6):
+            first = number * 10 + 1
+            batches = [
+                numbered(first, 10, client_id(client) if dice.random() < 0.7 else None)
+                for client in CLIENTS
+            ]
+            spool.append(batches)
+            for client in CLIENTS:
+                mark(f"acked {client} {first + 9}")
+
+    def check(self, folder: Path, marks: Sequence[str]) -> list[str]:
+        spool = Spool(folder / "state" / "spool")
+        acked = facts(marks)["acked"]
+        found = [text for batch in spool.batches() for text in batch.msg]
+        # Those without a session are of a client "none".
+        faults = []
+        if len(found) < sum(acked.values()):
+            faults.append(f"{len(found)} records of {sum(acked.values())} acknowledged")
+        spool.append([numbered(1, 3, None)])
+        if len([text for batch in spool.batches() for text in batch.msg]) != len(found) + 3:
+            faults.append("what is added after a loss is not found")
+        spool.clear()
+        return faults
+
+
+_KINDS: dict[str, Callable[..., Workload]] = {
+    "files": files,
+    "tables": tables,
+    "spool": SpoolWorkload,
+}
+
+
+WORKLOADS: dict[str, dict[str, Any]] = {
+    "files": {"kind": "files"},
+    "one file": {"kind": "files", "pattern": "logs/app.log", "lines": None},
+    "sqlite": {"kind": "tables"},
+    "spool": {"kind": "spool"},
+}
+"""What power is taken from, by name."""
+
+
+def make_workload(wanted: Mapping[str, Any]) -> Workload:
+    """A workload by `kind` and its settings."""
+    return _KINDS[wanted["kind"]](**{key: wanted[key] for key in wanted if key != "kind"})
