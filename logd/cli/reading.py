@@ -147,7 +147,7 @@ def _settings(
     unset = {name for name, origin in in_force.origins.items() if origin == "default"}
     # The settings are those of other files or tables, perhaps.
     if file is not None:
-        unset |= {"naming", "rotate_count"}
+        unset.add("rotate_count")
     if db is not None and table_pattern is None:
         unset.add("table_pattern")
     return in_force.config, unset

@@ -49,6 +49,11 @@ class Marks:
         if len(marks) > self._limit:
             del marks[next(iter(marks))]
 
+    def take_over(self, other: Marks) -> None:
+        """Add what is known from elsewhere of the same log."""
+        for client, last, seen in other.items():
+            self.note(client, last, seen)
+
     def forget(self, clients: Iterable[bytes]) -> None:
         """Drop sessions that are known to be gone."""
         for client in clients:

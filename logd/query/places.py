@@ -33,7 +33,6 @@ def sources_of(
         FileSource(
             pattern,
             on_note,
-            naming=None if "naming" in unset else config.naming,
             count=None if "rotate_count" in unset else config.rotate_count,
             timestamp=config.timestamp,
             is_own_format=config.line_format is None,

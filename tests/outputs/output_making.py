@@ -10,7 +10,8 @@ from typing import Any
 import zstandard
 
 from logd.outputs.base import OutputSettings
-from logd.outputs.files.journal import Entry, Opened, Snapshot, decode_entries
+from logd.outputs.files.age import KnownFiles, oldest_first
+from logd.outputs.files.journal import Entry, decode_entries
 from logd.outputs.files.names import parse_pattern, plain_name
 from logd.records.batch import Batch, Context
 from logd.rotation.policy import Retention, RotationPolicy
@@ -86,21 +87,17 @@ def read_file(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def log_files(folder: Path, pattern: str = "app_%d.log", count: int | None = None) -> list[Path]:
+def log_files(folder: Path, pattern: str = "app_%d.log") -> list[Path]:
     """The files of a ring, oldest first, the current one last; of a file's two forms the plain."""
     _, names = parse_pattern(
-        str(folder / pattern), naming="ring", count=count, rotates=True, utc=True
+        str(folder / pattern), naming="ring", count=None, rotates="%" in pattern, utc=True
     )
-    found = [path.name for path in folder.iterdir() if names.matches(path.name)]
-    entries = read_entries(folder, pattern)
-    current = [entry.name for entry in entries if isinstance(entry, Opened)]
-    snapshot = entries[0]
-    assert isinstance(snapshot, Snapshot)
-    assert snapshot.current is not None
-    name = current[-1] if current else snapshot.current.name
-    closed = names.oldest_first(found, name)
-    kept = [old for old in closed if plain_name(old) == old or plain_name(old) not in found]
-    return [folder / old for old in [*kept, name]]
+    found = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    known = KnownFiles.of_journal(read_entries(folder, pattern)).names
+    order = oldest_first(found, known, names)
+    return [
+        folder / name for name in order if plain_name(name) == name or plain_name(name) not in found
+    ]
 
 
 def read_entries(folder: Path, pattern: str = "app_%d.log") -> list[Entry]:

@@ -15,10 +15,11 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from logd.outputs.failpoints import failpoint
+from logd.outputs.files.age import oldest_first
 from logd.outputs.files.compression import SUFFIXES, TEMPORARY_SUFFIX, Interrupted, compress_file
 from logd.outputs.files.names import Names, plain_name
 from logd.rotation.policy import Closed, Retention
@@ -43,7 +44,8 @@ class Janitor:
         folder: descriptor of the folder; stays the caller's and must outlive `close`.
         names: how the log's files are called.
         lock: held while names change; the owner holds it while it rotates.
-        current: the name of the current file; asked under the lock.
+        known: plain names in the order in which the log began its files, the current one last;
+            asked under the lock.
         retention: what is kept.
         compress: format for closed files, or "none".
         min_free_bytes: below this much free space the oldest files are removed; 0 is off.
@@ -56,7 +58,7 @@ class Janitor:
         folder: int,
         names: Names,
         lock: threading.RLock,
-        current: Callable[[], str],
+        known: Callable[[], Sequence[str]],
         *,
         retention: Retention,
         compress: Literal["none", "gzip", "zstd"],
@@ -67,7 +69,7 @@ class Janitor:
         self._folder = folder
         self._names = names
         self._lock = lock
-        self._current = current
+        self._known = known
         self._retention = retention
         self._compress = compress
         self._min_free_bytes = min_free_bytes
@@ -159,21 +161,32 @@ class Janitor:
         with os.scandir(self._folder) as entries:
             return [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
 
+    def _current(self) -> str:
+        return self._known()[-1]
+
     def _closed(self) -> list[tuple[str, Closed]]:
         """The closed files with size and time, oldest first."""
         with self._lock:
             # Together: with a file begun in between, one that is closed by now would be left out,
             # and a younger one removed in its place.
-            current = self._current()
-            listing = self._listing()
-        found = []
-        for name in self._names.oldest_first(listing, current):
-            with contextlib.suppress(FileNotFoundError):
-                state = os.stat(name, dir_fd=self._folder, follow_symlinks=False)
-                found.append((name, Closed(state.st_size, state.st_mtime)))
-        return found
+            known = self._known()
+            found = self._states()
+        written = {name: state.st_mtime_ns for name, state in found.items()}
+        return [
+            (name, Closed(found[name].st_size, found[name].st_mtime))
+            for name in oldest_first(written, known, self._names)
+            if name != known[-1]
+        ]
 
-    def _keep_to_retention(self) -> None:
+    def _states(self) -> dict[str, os.stat_result]:
+        states = {}
+        for name in self._listing():
+            with contextlib.suppress(FileNotFoundError):
+                states[name] = os.stat(name, dir_fd=self._folder, follow_symlinks=False)
+        return states
+
+    def surplus(self) -> list[tuple[str, Closed]]:
+        """The closed files that retention no longer keeps, oldest first."""
         closed = self._closed()
         with self._lock:
             try:
@@ -184,7 +197,10 @@ class Janitor:
         count = self._retention.surplus(
             [item for _, item in closed], self._clock(), current_size=current_size
         )
-        for name, _ in closed[:count]:
+        return closed[:count]
+
+    def _keep_to_retention(self) -> None:
+        for name, _ in self.surplus():
             self._remove(name)
 
     def _keep_space_free(self) -> None:

@@ -66,6 +66,7 @@ class Snapshot(msgspec.Struct, tag="snap", array_like=True, frozen=True):
         number: number of the last block before.
         marks: client id, highest sequence number, when last seen.
         current: the current file; None before the first.
+        files: the closed files in the order in which they were begun: plain name, records.
     """
 
     boot: str
@@ -73,6 +74,7 @@ class Snapshot(msgspec.Struct, tag="snap", array_like=True, frozen=True):
     number: int
     marks: list[tuple[bytes, int, float]]
     current: Opened | None
+    files: list[tuple[str, int]] = []
 
 
 class Rotating(msgspec.Struct, tag="rot", array_like=True, frozen=True):
@@ -196,6 +198,20 @@ class Journal:
     def wants_compaction(self) -> bool:
         """True when it is long enough to be worth replacing, and nobody is at it."""
         return self._size > self._compact_at and self._since is None
+
+    @property
+    def is_removed(self) -> bool:
+        """True once someone removed the file; cheap."""
+        return os.fstat(self._descriptor).st_nlink == 0
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the file is still found under its name."""
+        try:
+            named = os.stat(self._name, dir_fd=self._folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(named, os.fstat(self._descriptor))
 
     def append(self, entry: Entry) -> None:
         """Add an entry.

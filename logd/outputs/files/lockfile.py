@@ -9,20 +9,52 @@ from logd.outputs.base import OutputUnusable
 from logd.outputs.disk import FILE_MODE, must_be_regular
 
 
-def take_lock(folder: int, name: str) -> int:
-    """Take a lock file; it holds the process id of who has it, and stays when the lock ends.
+class LockFile:
+    """A lock file that this process has; it holds the process id, and stays when the lock ends.
 
     Args:
-        folder: descriptor of the folder.
+        folder: descriptor of the folder; stays the caller's.
         name: file name.
-
-    Returns:
-        The descriptor that has the lock for as long as it is open.
 
     Raises:
         OutputUnusable: another process has it; the text says which.
         OSError: the system refused.
     """
+
+    def __init__(self, folder: int, name: str) -> None:
+        self._folder = folder
+        self._name = name
+        self._descriptor = _taken(folder, name)
+
+    def renew(self) -> bool:
+        """Take the lock again if someone removed its file; whether that was so.
+
+        Raises:
+            OutputUnusable: another process has it by now.
+            OSError: the system refused.
+        """
+        if is_same(self._folder, self._name, self._descriptor):
+            return False
+        fresh = _taken(self._folder, self._name)
+        os.close(self._descriptor)
+        self._descriptor = fresh
+        return True
+
+    def close(self) -> None:
+        """Give up the lock; once."""
+        os.close(self._descriptor)
+
+
+def is_same(folder: int, name: str, descriptor: int) -> bool:
+    """Whether a name still leads to an open file."""
+    try:
+        named = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(named, os.fstat(descriptor))
+
+
+def _taken(folder: int, name: str) -> int:
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(name, flags, FILE_MODE, dir_fd=folder)
     must_be_regular(descriptor, name)

@@ -5,14 +5,18 @@ the file: 0, 1, ... up to the ring's size and then 0 again. With naming "date" i
 was begun, `20261122-111000`; there the pattern may spell a date itself (`app-%Y%m%d.log`) or have
 no place for one at all. A second file of the same date gets `.1` before its suffix, and so on.
 A compressed file has the name of the original with `.gz` or `.zst` behind it.
+
+Names tell which files are the log's, not which of them is older: that stands in `age.py`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import count as count_up
 from pathlib import Path
 from typing import Literal
 
@@ -38,35 +42,44 @@ def plain_name(name: str) -> str:
 
 
 class Names(ABC):
-    """How the files of one log are called."""
+    """How the files of one log are called.
+
+    Attributes:
+        kin: how they were called under other settings of the same pattern: those are the log's too.
+        are_dated: whether the next name depends on the time.
+    """
+
+    kin: tuple[Names, ...] = ()
+    are_dated = False
 
     @abstractmethod
     def key(self, name: str) -> Key | None:
-        """The key of an uncompressed file's name; None where it is none of this log's."""
+        """The key of an uncompressed file's name; None if the name is of another kind."""
 
     @abstractmethod
     def first(self, now: float) -> str:
         """The name of the first file of a new log."""
 
     @abstractmethod
-    def following(self, current: str, now: float) -> str:
-        """The name of the file after `current`; one that exists is to be overwritten."""
+    def following(self, files: Sequence[str], now: float) -> str:
+        """The name of the next file; if a file has it already, that file is to be overwritten.
 
-    @abstractmethod
-    def oldest_first(self, names: Iterable[str], current: str) -> list[str]:
-        """The names (compressed or not) among `names` that are of this log, without `current`."""
-
-    def foreseen(self, current: str) -> str:
-        """The name of the file after `current` where it does not depend on the time, else ""."""
-        return ""
+        Args:
+            files: the plain names of the log's files, oldest first; the last one is written to.
+            now: seconds since the epoch.
+        """
 
     def matches(self, name: str) -> bool:
-        """True for the names of this log, compressed or not."""
-        return self.key(plain_name(name)) is not None
+        """True for the names of this log, compressed or not, whatever the settings were then."""
+        return self.kind_of(plain_name(name)) is not None
+
+    def kind_of(self, name: str) -> Names | None:
+        """Of this kind of names and its `kin`, the one that an uncompressed file's name is of."""
+        return next((kind for kind in (self, *self.kin) if kind.key(name) is not None), None)
 
 
 class FixedName(Names):
-    """One file under one name, never rotated by us."""
+    """One file under one name, never rotated by us; `app.log.1` is someone else's."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -79,13 +92,9 @@ class FixedName(Names):
         """The only one."""
         return self._name
 
-    def following(self, current: str, now: float) -> str:
+    def following(self, files: Sequence[str], now: float) -> str:
         """The only one again: it is overwritten."""
         return self._name
-
-    def oldest_first(self, names: Iterable[str], current: str) -> list[str]:
-        """Nothing: what others made of the file (`app.log.1`) is theirs."""
-        return []
 
 
 class RingNames(Names):
@@ -107,35 +116,22 @@ class RingNames(Names):
         """Number 0."""
         return self._form % 0
 
-    def following(self, current: str, now: float) -> str:
-        """The next number, or 0 after the last."""
-        key = self.key(current)
-        number = 0 if key is None else key[0] + 1
-        return self._form % (number if self._count is None else number % self._count)
-
-    def foreseen(self, current: str) -> str:
-        """The next number, or 0 after the last."""
-        return self.following(current, 0.0)
-
-    def oldest_first(self, names: Iterable[str], current: str) -> list[str]:
-        """From the number that is overwritten next; those of a larger ring before all others."""
-        at = self.key(current)
-        place = -1 if at is None else at[0]
-
-        def age(name: str) -> tuple[int, int, str]:
-            key = self.key(plain_name(name))
-            number = key[0] if key is not None else 0
-            if self._count is None:
-                return (1, number, name)
-            if number >= self._count:
-                return (0, number, name)
-            return (1, (number - place - 1) % self._count, name)
-
-        return sorted((name for name in names if self.matches(name) and name != current), key=age)
+    def following(self, files: Sequence[str], now: float) -> str:
+        """The next free place of the ring; if there is none, that of the oldest file in it."""
+        used = set(files)
+        key = self.key(files[-1])
+        start = 0 if key is None else key[0] + 1
+        if self._count is None:
+            return next(name for n in count_up(start) if (name := self._form % n) not in used)
+        places = [self._form % ((start + step) % self._count) for step in range(self._count)]
+        free = next((name for name in places if name not in used), None)
+        return free or next(name for name in files if name in places)
 
 
 class DateNames(Names):
     """Names by when a file was begun; a later one always has the higher key."""
+
+    are_dated = True
 
     def __init__(self, form: str, *, utc: bool) -> None:
         self._form = form
@@ -162,26 +158,18 @@ class DateNames(Names):
         """The name for now."""
         return self._name(now, 0)
 
-    def following(self, current: str, now: float) -> str:
-        """The name for now, or where the clock went back the one right after `current`."""
+    def following(self, files: Sequence[str], now: float) -> str:
+        """The name for now; if a file is as late or later, the name right after the latest."""
         name = self._name(now, 0)
-        key, key_before = self.key(name), self.key(current)
-        if key is None or key_before is None or key > key_before:
+        dated = [(key, file) for file in files if (key := self.key(file)) is not None]
+        latest_key, latest = max(dated, default=((), ""))
+        if (self.key(name) or ()) > latest_key:
             return name
-        counter = key_before[-1]
-        stem = current.removesuffix(self._suffix) if self._suffix else current
+        counter = latest_key[-1]
+        stem = latest.removesuffix(self._suffix) if self._suffix else latest
         if counter:
             stem = stem.removesuffix(f".{counter}")
         return f"{stem}.{counter + 1}{self._suffix}"
-
-    def oldest_first(self, names: Iterable[str], current: str) -> list[str]:
-        """By date."""
-        found = []
-        for name in names:
-            key = self.key(plain_name(name))
-            if key is not None and name != current:
-                found.append((key, name))
-        return [name for _, name in sorted(found)]
 
     def _name(self, now: float, counter: int) -> str:
         stamp = self._to_struct(now)
@@ -235,17 +223,28 @@ def parse_pattern(
         raise OutputUnusable(
             f"file {pattern}: the place for the number (%d) must be in the last part"
         )
-    if naming == "date":
-        return path.parent.absolute(), DateNames(_date_form(name), utc=utc)
+    names = _dated(name, utc) if naming == "date" else _numbered(pattern, name, count, rotates)
+    with contextlib.suppress(OutputUnusable):
+        # Most patterns can be used with either naming, and then the log may have files of both.
+        other = _numbered(pattern, name, None, False) if naming == "date" else _dated(name, utc)
+        names.kin = (other,)
+    return path.parent.absolute(), names
+
+
+def _dated(name: str, utc: bool) -> Names:
+    return DateNames(_date_form(name), utc=utc)
+
+
+def _numbered(pattern: str, name: str, count: int | None, rotates: bool) -> Names:
     places = list(_PLACE.finditer(name))
     if not places and not rotates and "%" not in name:
-        return path.parent.absolute(), FixedName(name)
+        return FixedName(name)
     if len(places) != 1 or name.count("%") != 1:
         raise OutputUnusable(
             f"file {pattern}: expected one %d for the number of the file, such as app_%d.log"
         )
     before, after = name[: places[0].start()], name[places[0].end() :]
-    return path.parent.absolute(), RingNames(before, places[0][1] or "", after, count)
+    return RingNames(before, places[0][1] or "", after, count)
 
 
 def _date_form(name: str) -> str:

@@ -20,23 +20,41 @@ from pathlib import Path
 from logd.outputs.base import OutputSettings
 from logd.outputs.disk import make_folder
 from logd.outputs.failpoints import failpoint
+from logd.outputs.files.age import KnownFiles
 from logd.outputs.files.blocks import Block, Room
 from logd.outputs.files.janitor import Janitor
 from logd.outputs.files.journal import (
     Append,
     Forgotten,
     Journal,
+    Opened,
     Rotating,
     Snapshot,
     Stopped,
     read_journal,
 )
-from logd.outputs.files.lockfile import take_lock
-from logd.outputs.files.logfile import LogFile, count_entries, write_again
-from logd.outputs.files.names import Names
-from logd.outputs.files.resume import adopt, boot_id, described, inode_of, make_way, resume
+from logd.outputs.files.lockfile import LockFile
+from logd.outputs.files.logfile import LogFile, count_entries
+from logd.outputs.files.names import Names, plain_name
+from logd.outputs.files.resume import (
+    UNCOUNTED,
+    adopt,
+    boot_id,
+    described,
+    files_of,
+    inode_of,
+    is_there,
+    make_way,
+    plain_order,
+    resume,
+)
+from logd.outputs.files.syncing import Syncing
+from logd.outputs.marks import Marks
 
 logger = logging.getLogger(__name__)
+
+MAX_LISTED = 20
+"""The most names of files in one message."""
 
 
 class OpenLog:
@@ -49,6 +67,7 @@ class OpenLog:
         settings: rotation, retention and so on.
         clock: tells the time, in seconds since the epoch.
         label: the log's name in messages.
+        marks: known from the folder in whose place this one is.
 
     Attributes:
         file: the current file.
@@ -69,69 +88,111 @@ class OpenLog:
         settings: OutputSettings,
         clock: Callable[[], float],
         label: str,
+        marks: Marks | None = None,
     ) -> None:
+        self._path = path
         self._names = names
         self._policy = settings.rotation
         self._durable = settings.durable
         self._clock = clock
         self._label = label
         self._lock = threading.RLock()
-        # Files left by a rotation that are not synced yet; taken over by `sync`.
-        self._retired: list[LogFile] = []
-        self._is_folder_changed = False
         # A write failed and what it left behind is not removed yet.
         self._must_undo = False
-        # A sync failed: what was not on disk before has to be written once more.
-        self._must_rewrite = False
         self.rotations = 0
-        self._synced_rotations = 0
         with contextlib.ExitStack() as undo:
             make_folder(path)
             self._folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             undo.callback(os.close, self._folder)
-            undo.callback(os.close, take_lock(self._folder, f"{hidden_name}.lock"))
-            self._take_up(f"{hidden_name}.journal", undo)
+            self._lock_file = LockFile(self._folder, f"{hidden_name}.lock")
+            undo.callback(self._lock_file.close)
+            self._take_up(f"{hidden_name}.journal", marks, undo)
             self.janitor = Janitor(
                 self._folder,
                 names,
                 self._lock,
-                lambda: self.file.name,
+                lambda: self._known.names,
                 retention=settings.retention,
                 compress=settings.compress,
                 min_free_bytes=settings.min_free_bytes,
                 label=label,
                 clock=clock,
             )
+            self._tell_surplus()
             self._closing = undo.pop_all()
 
-    def _take_up(self, journal_name: str, undo: contextlib.ExitStack) -> None:
+    def _take_up(self, journal_name: str, marks: Marks | None, undo: contextlib.ExitStack) -> None:
         now = self._clock()
         entries = read_journal(self._folder, journal_name)
         if entries:
             resumed = resume(self._folder, self._names, entries, now, durable=self._durable)
         else:
             resumed = adopt(self._folder, self._names, now)
-        self.file, self.marks = resumed.file, resumed.marks
+        self.file, self.marks, self._known = resumed.file, resumed.marks, resumed.known
         undo.callback(lambda: self.file.close())
-        self._number = self._synced = resumed.number
+        if marks is not None:
+            self.marks.take_over(marks)
+        self._number = resumed.number
         self._due = self._policy.due_after(self.file.started) if self.file.lines else float("inf")
+        self._choose_next()
         failpoint("files.before_fresh_journal")
         self._journal = Journal(self._folder, journal_name)
-        fresh = self._journal.write_fresh(self._snapshot(), durable=self._durable)
-        self._journal.switch_to(fresh)
+        self._journal.switch_to(self._journal.write_fresh(self._snapshot(), durable=self._durable))
         undo.callback(self._journal.close)
         if self._durable:
             os.fsync(self._folder)
+        self._syncing = Syncing(self._folder, self._journal, resumed.number)
+        undo.callback(self._syncing.close)
+
+    def _choose_next(self) -> None:
+        """Decide what the next file will be called, if that does not depend on the time.
+
+        The journal is told of it (`Opened.next_name`), so it stays at that.
+        """
+        self._next, self._is_next_free = "", True
+        if not self._names.are_dated:
+            order = plain_order(self._folder, self._names, self._known)
+            self._next = self._names.following(order, 0.0)
+            self._is_next_free = self._next not in order
+
+    def _next_name(self) -> str:
+        if self._next and not (self._is_next_free and is_there(self._folder, self._next)):
+            return self._next
+        # By date, or someone has put a file in the free place.
+        order = plain_order(self._folder, self._names, self._known)
+        return self._names.following(order, self._clock())
 
     def _snapshot(self) -> Snapshot:
         self.marks.prune(self._clock())
+        there = set(map(plain_name, files_of(self._folder)))
+        for name in self._known.closed.keys() - there:
+            del self._known.closed[name]
         return Snapshot(
             boot=boot_id(),
             durable=self._durable,
             number=self._number,
             marks=self.marks.items(),
-            current=described(self.file, self._folder, self._names),
+            current=self._described(self.file),
+            files=list(self._known.closed.items()),
         )
+
+    def _described(self, file: LogFile) -> Opened:
+        return described(file, self._folder, self._next)
+
+    def _tell_surplus(self) -> None:
+        """Say which files the settings no longer keep, before the janitor removes them."""
+        gone = self.janitor.surplus()
+        if gone:
+            known = [self._known.closed.get(plain_name(name), UNCOUNTED) for name, _ in gone]
+            records = f"{sum(known)} records, " if min(known) > UNCOUNTED else ""
+            logger.warning(
+                "%s: removing %d files that the settings no longer keep (%s%d bytes): %s",
+                self._label,
+                len(gone),
+                records,
+                sum(item.size for _, item in gone),
+                _listed([name for name, _ in gone]),
+            )
 
     def close(self) -> None:
         """Sync and close. After an error, too, everything is closed; the next start repairs it.
@@ -144,8 +205,6 @@ class OpenLog:
             with self._lock:
                 self._undo()
             self.sync()
-            for file in self._retired:
-                file.close()
             failpoint("files.before_stop")
             self._journal.append(Stopped())
             if self._durable:
@@ -181,7 +240,7 @@ class OpenLog:
             self._journal.append(
                 Append(
                     number=self._number + 1,
-                    synced=self._synced,
+                    synced=self._syncing.number,
                     offset=file.size,
                     length=len(data),
                     checksum=zlib.crc32(data),
@@ -212,7 +271,9 @@ class OpenLog:
             self._must_undo = False
 
     def _meet_others(self) -> None:
-        """Take the file as it is where someone else changed it since our last write."""
+        """Take file and journal as they are if someone else changed them since our last write."""
+        if self._journal.is_removed:
+            self._renew_journal()
         file = self.file
         state = os.fstat(file.descriptor)
         if state.st_size == file.size and state.st_nlink:
@@ -233,7 +294,45 @@ class OpenLog:
         file.size = state.st_size
         file.look_at_end()
         file.synced_size = min(file.synced_size, file.size)
-        self._journal.append(described(file, self._folder, self._names))
+        self._journal.append(self._described(file))
+
+    def _renew_journal(self) -> None:
+        """Someone removed the journal: the next start would know of no marks."""
+        logger.warning("%s: its journal was removed; it is made anew", self._label)
+        if self._durable:
+            # A journal's first entry stands for what is on disk.
+            self._syncing.files_now(self.file)
+        self._journal.switch_to(self._journal.write_fresh(self._snapshot(), durable=self._durable))
+        self._syncing.is_folder_changed = True
+        if self._durable:
+            os.fsync(self._folder)
+
+    def look_around(self) -> None:
+        """See whether someone took journal or lock away; called every few seconds.
+
+        Raises:
+            OutputUnusable: another process has taken the lock.
+        """
+        with self._lock:
+            if self._lock_file.renew():
+                logger.warning("%s: its lock file was removed; it is made anew", self._label)
+            self._undo()
+            if self._journal.is_removed or not self._journal.is_in_place:
+                self._renew_journal()
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the log's path still leads to the folder that is written to."""
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self._folder))
+        except OSError:
+            return False
+
+    @property
+    def free_bytes(self) -> int:
+        """What the log's file system has left for us."""
+        space = os.fstatvfs(self._folder)
+        return space.f_bavail * space.f_frsize
 
     def forget(self, clients: Sequence[bytes]) -> None:
         """Drop the marks of sessions."""
@@ -257,18 +356,24 @@ class OpenLog:
                 self.rotate()
 
     def _rotate(self) -> None:
-        if self._durable and self._synced_rotations < self.rotations:
+        if self._durable and self._syncing.rotations < self.rotations:
             # After the death of the machine one file may have been begun of which the journal
             # does not know (`Opened.next_inode`); with two of them there was no telling.
             self._journal.sync()
-            self._synced_rotations = self.rotations
-        target = self._names.following(self.file.name, self._clock())
+            self._syncing.rotations = self.rotations
+        target = self._next_name()
         failpoint("rotation.before_note")
         self._journal.append(Rotating(target, inode_of(self._folder, target)))
         failpoint("rotation.before_way")
         make_way(self._folder, target)
         failpoint("rotation.before_create")
-        self._go_on_with(LogFile(self._folder, target, is_new=True))
+        fresh = LogFile(self._folder, target, is_new=True)
+        try:
+            self._go_on_with(fresh)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(target, dir_fd=self._folder)
+            raise
         self.rotations += 1
         self._due = float("inf")
         failpoint("rotation.after")
@@ -288,14 +393,19 @@ class OpenLog:
 
     def _go_on_with(self, fresh: LogFile) -> None:
         failpoint("rotation.before_opened")
+        known, following = self._known, (self._next, self._is_next_free)
+        self._known = KnownFiles(known.closed, known.current)
+        self._known.go_on(fresh.name, self.file.lines)
         try:
-            self._journal.append(described(fresh, self._folder, self._names))
+            self._choose_next()
+            self._journal.append(self._described(fresh))
         except OSError:
+            self._known, (self._next, self._is_next_free) = known, following
             fresh.close()
             raise
-        self._is_folder_changed = True
+        self._syncing.is_folder_changed = True
         if self._durable:
-            self._retired.append(self.file)
+            self._syncing.retire(self.file)
         else:
             self.file.close()
         self.file = fresh
@@ -311,70 +421,23 @@ class OpenLog:
             self._compact_unsynced()
             return
         with self._lock:
-            file = self.file
             snapshot = self._snapshot() if self._journal.wants_compaction else None
             # The last that may fail before anything is taken over from here to be synced.
-            descriptors = self._duplicates()
-            number, size, rotations = self._number, file.size, self.rotations
-            retired, self._retired = self._retired, []
-            is_folder_changed, self._is_folder_changed = self._is_folder_changed, False
+            portion = self._syncing.take(self.file, self._number, self.rotations)
             if snapshot is not None:
                 self._journal.begin_compaction()
         try:
-            self._sync_files(retired, file, descriptors, is_folder_changed)
+            self._syncing.bring_to_disk(portion)
         except OSError:
             with self._lock:
-                self._must_rewrite = True
-                self._retired = retired + self._retired
-                self._is_folder_changed = True
+                self._syncing.failed(portion)
                 if snapshot is not None:
                     self._journal.cancel_compaction()
             raise
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
         with self._lock:
-            self._synced = number
-            self._synced_rotations = max(rotations, self._synced_rotations)
-            # Cut by someone in the meantime, it may be smaller now.
-            file.synced_size = min(size, file.size)
-        for old in retired:
-            old.close()
+            self._syncing.done(portion)
         if snapshot is not None:
             self._compact(snapshot)
-
-    def _duplicates(self) -> list[int]:
-        """Second descriptors of file and journal: both may be closed while they are synced."""
-        log = os.dup(self.file.descriptor)
-        try:
-            return [log, self._journal.duplicate()]
-        except OSError:
-            os.close(log)
-            raise
-
-    def _sync_files(
-        self,
-        retired: Sequence[LogFile],
-        file: LogFile,
-        descriptors: Sequence[int],
-        is_folder_changed: bool,
-    ) -> None:
-        log, journal = descriptors
-        if self._must_rewrite:
-            for old in retired:
-                write_again(old.descriptor, old.synced_size, old.size)
-            write_again(log, file.synced_size, file.size)
-        failpoint("files.before_sync")
-        for old in retired:
-            os.fdatasync(old.descriptor)
-        os.fdatasync(log)
-        failpoint("journal.before_sync")
-        os.fdatasync(journal)
-        if is_folder_changed:
-            failpoint("files.before_folder_sync")
-            os.fsync(self._folder)
-        self._must_rewrite = False
-        failpoint("files.after_sync")
 
     def _compact(self, snapshot: Snapshot) -> None:
         """Replace the journal; `snapshot` is synced, what came since is copied."""
@@ -382,7 +445,7 @@ class OpenLog:
             fresh = self._journal.write_fresh(snapshot, durable=self._durable)
             with self._lock:
                 self._journal.switch_to(fresh)
-                self._is_folder_changed = True
+                self._syncing.is_folder_changed = True
         except OSError as exc:
             with self._lock:
                 self._journal.cancel_compaction()
@@ -400,3 +463,8 @@ def _sync_and_close(descriptor: int) -> None:
         os.fdatasync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return ", ".join(names[:MAX_LISTED]) + more

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from logd.outputs.files.names import FixedName, parse_pattern
 from logd.outputs.files.openlog import OpenLog
 
 if TYPE_CHECKING:
+    from logd.outputs.marks import Marks
     from logd.records.batch import Batch
 
 logger = logging.getLogger(__name__)
@@ -52,7 +54,9 @@ _HOPELESS = {
 
 # How often closed files are looked after where no rotation asks for it.
 _LOOK_EVERY_S = 60.0
-_LOOK_EVERY_BYTES = 16 << 20
+
+_LOOK_AROUND_EVERY_S = 3.0
+"""How often the log looks for free space, and for what others did to its folder."""
 
 
 class FileOutput(Output):
@@ -84,16 +88,31 @@ class FileOutput(Output):
         )
         self._hidden_name = f".{Path(address).name}"
         self._log: OpenLog | None = None
+        # Held while the log is exchanged for one in another folder, which a sync must not meet.
+        self._swap_lock = threading.Lock()
         self._looked_at = 0.0
-        self._unlooked_bytes = 0
+        self._looked_around_at = 0.0
+        self._was_missing = False
+        # The last write failed: perhaps the folder is no longer there.
+        self._has_failed = False
         self._written = 0
         self._last_error: tuple[str, float] | None = None
 
     def open(self) -> Mapping[bytes, int]:
         """See `Output.open`. Reads no more of the log than may be torn."""
+        self._log = log = self._made_log()
+        return log.marks.numbers()
+
+    def _made_log(self, marks: Marks | None = None) -> OpenLog:
         try:
             log = OpenLog(
-                self._path, self._hidden_name, self._names, self._settings, self._clock, self.name
+                self._path,
+                self._hidden_name,
+                self._names,
+                self._settings,
+                self._clock,
+                self.name,
+                marks,
             )
         except OutputUnusable as exc:
             raise OutputUnusable(f"{self.name}: {exc}") from exc
@@ -103,12 +122,15 @@ class FileOutput(Output):
                     f"{self.name}: can't write {exc.filename or self._path}: {exc.strerror}"
                 ) from exc
             raise self._unavailable(exc) from exc
-        self._log = log
         log.janitor.wake()
-        return log.marks.numbers()
+        return log
 
     def write(self, batches: Sequence[Batch]) -> None:
         """See `Output.write`. One write for all that goes into the same file."""
+        if self._has_failed:
+            with self._as_unavailable():
+                self._look_around()
+            self._has_failed = False
         log = self._opened()
         done = (0, 0)
         try:
@@ -117,15 +139,12 @@ class FileOutput(Output):
                 log.append(block)
                 done = (block.batches_done, block.rows_done)
                 self._written += block.entries
-                self._unlooked_bytes += block.size
         except OSError as exc:
+            self._has_failed = True
             log.janitor.wake()
             raise self._unavailable(exc, *done) from exc
         if not self._settings.durable:
             log.sync()
-        if self._settings.min_free_bytes and self._unlooked_bytes >= _LOOK_EVERY_BYTES:
-            self._unlooked_bytes = 0
-            log.janitor.wake()
 
     def _blocks(self, log: OpenLog, batches: Sequence[Batch]) -> Iterator[Block]:
         """The batches as blocks; each is to be appended before the next is asked for."""
@@ -158,10 +177,8 @@ class FileOutput(Output):
         """
         if not self._settings.durable:
             return
-        try:
+        with self._swap_lock, self._as_unavailable():
             self._opened().sync()
-        except OSError as exc:
-            raise self._unavailable(exc) from exc
 
     def forget(self, clients: Sequence[bytes]) -> None:
         """See `Output.forget`."""
@@ -177,18 +194,55 @@ class FileOutput(Output):
             self._opened().rotate()
 
     def reopen(self) -> None:
-        """See `Output.reopen`."""
+        """See `Output.reopen`. The folder is found by its path again, as the file by its name."""
         with self._as_unavailable():
-            self._opened().reopen()
+            if self._opened().is_in_place:
+                self._opened().reopen()
+                self._opened().look_around()
+            else:
+                self._move()
+
+    def _move(self) -> None:
+        """Go on in the folder that the path leads to now; it is made if there is none.
+
+        What was written stays where it was moved to. The marks come along: a record that is
+        there is not written again here.
+        """
+        logger.warning("%s: its folder was moved or replaced: a new log is begun", self.name)
+        old = self._opened()
+        with self._swap_lock:
+            old.sync()
+            self._log = self._made_log(old.marks)
+            try:
+                old.close()
+            except OSError as exc:
+                logger.warning("%s: the folder of before not closed in order: %s", self.name, exc)
 
     def tick(self, now: float) -> None:
         """See `Output.tick`; cheap when nothing is to be done."""
+        if abs(now - self._looked_around_at) >= _LOOK_AROUND_EVERY_S:
+            self._looked_around_at = now
+            with self._as_unavailable():
+                self._look_around()
         log = self._opened()
         with self._as_unavailable():
             log.rotate_if_due(now)
         if abs(now - self._looked_at) >= _LOOK_EVERY_S:
             self._looked_at = now
             log.janitor.wake()
+
+    def _look_around(self) -> None:
+        log = self._opened()
+        if log.is_in_place:
+            self._was_missing = False
+            log.look_around()
+            if log.free_bytes < self._settings.min_free_bytes:
+                log.janitor.wake()
+        elif self._path.exists() or self._was_missing:
+            self._move()
+        else:
+            # Whoever moved it may be about to make another: theirs comes first.
+            self._was_missing = True
 
     def status(self) -> OutputStatus:
         """See `Output.status`."""
@@ -231,6 +285,10 @@ class FileOutput(Output):
     def _as_unavailable(self) -> Iterator[None]:
         try:
             yield
+        except OutputUnusable as exc:
+            # It did work before: permissions and other daemons come and go.
+            self._last_error = (str(exc), self._clock())
+            raise OutputUnavailable(str(exc)) from exc
         except OSError as exc:
             raise self._unavailable(exc) from exc
 

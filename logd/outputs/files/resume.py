@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from logd.outputs.files.age import KnownFiles, oldest_first
 from logd.outputs.files.janitor import trash_name
 from logd.outputs.files.journal import Entry, Opened
 from logd.outputs.files.logfile import (
@@ -25,6 +27,9 @@ from logd.outputs.marks import Marks
 
 logger = logging.getLogger(__name__)
 
+UNCOUNTED = -1
+"""Stands for the records of a file that nobody has counted."""
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -36,11 +41,13 @@ class Resumed:
         file: the current file, open, with its counts.
         marks: what is known of sessions.
         number: number of the last block, 0 in a new log.
+        known: the log's files in their order.
     """
 
     file: LogFile
     marks: Marks
     number: int
+    known: KnownFiles
 
 
 def boot_id() -> str:
@@ -57,6 +64,11 @@ def inode_of(folder: int, name: str) -> int:
         return os.stat(name, dir_fd=folder, follow_symlinks=False).st_ino
     except FileNotFoundError:
         return 0
+
+
+def is_there(folder: int, name: str) -> bool:
+    """Whether there is a file of this plain name, compressed or not."""
+    return any(inode_of(folder, name + suffix) for suffix in ("", *COMPRESSED_SUFFIXES))
 
 
 def torn_name(name: str) -> str:
@@ -78,18 +90,42 @@ def adopt(folder: int, names: Names, now: float) -> Resumed:
 
     The newest file goes on; its entries are counted, once.
     """
+    file, closed = _newest(folder, names, KnownFiles({}), now)
+    return Resumed(file, Marks(), 0, KnownFiles(dict.fromkeys(closed, UNCOUNTED), file.name))
+
+
+def files_of(folder: int) -> dict[str, int]:
+    """The files of a folder, whatever they are -> when they were last written to (ns)."""
+    found = {}
     with os.scandir(folder) as entries:
-        found = [
-            (entry.stat(follow_symlinks=False).st_mtime_ns, entry.name)
-            for entry in entries
-            if names.matches(entry.name) and entry.is_file(follow_symlinks=False)
-        ]
-    if not found:
-        return Resumed(LogFile(folder, names.first(now)), Marks(), 0)
-    newest = max(found)[1]
-    if plain_name(newest) != newest:
-        return Resumed(LogFile(folder, names.following(plain_name(newest), now)), Marks(), 0)
-    return Resumed(_opened_and_counted(folder, newest, now), Marks(), 0)
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                if entry.is_file(follow_symlinks=False):
+                    found[entry.name] = entry.stat(follow_symlinks=False).st_mtime_ns
+    return found
+
+
+def plain_order(folder: int, names: Names, known: KnownFiles) -> list[str]:
+    """The plain names of the log's files that are there, oldest first, the current one last."""
+    order = oldest_first(files_of(folder), known.names, names)
+    plain = dict.fromkeys(map(plain_name, order))
+    plain.pop(known.current, None)
+    return [*plain, known.current]
+
+
+def _newest(
+    folder: int, names: Names, known: KnownFiles, now: float
+) -> tuple[LogFile, Sequence[str]]:
+    """The newest file, to go on with, or one after it if it is compressed; and those before."""
+    order = oldest_first(files_of(folder), known.names, names)
+    plain = list(dict.fromkeys(map(plain_name, order)))
+    if not order:
+        return LogFile(folder, names.first(now)), ()
+    if plain_name(order[-1]) == order[-1]:
+        return _opened_and_counted(folder, order[-1], now), plain[:-1]
+    following = names.following(plain, now)
+    make_way(folder, following)
+    return LogFile(folder, following), [name for name in plain if name != following]
 
 
 def resume(
@@ -110,20 +146,23 @@ def resume(
     if durable:
         _sync_files(folder, found.unsynced)
     found.marks.take_up(now)
-    return Resumed(_current(folder, names, found, now), found.marks, found.number)
+    known = KnownFiles.of_journal(entries)
+    lines = found.current.lines if found.current is not None else 0
+    file = _current(folder, names, found, known, now)
+    known.go_on(file.name, lines)
+    return Resumed(file, found.marks, found.number, known)
 
 
-def _current(folder: int, names: Names, found: Recovered, now: float) -> LogFile:
+def _current(folder: int, names: Names, found: Recovered, files: KnownFiles, now: float) -> LogFile:
     known, rotating = found.current, found.rotating
-    if rotating is not None and names.key(rotating.name) is not None:
+    if rotating is not None and names.matches(rotating.name):
         if inode_of(folder, rotating.name) == rotating.old_inode:
             make_way(folder, rotating.name)
         elif not found.is_same_boot:
             _set_aside(folder, rotating.name)
         return _opened_and_counted(folder, rotating.name, now)
-    if known is None or names.key(known.name) is None:
-        # The names were changed in the settings; files under the old ones stay as they are.
-        return adopt(folder, names, now).file
+    if known is None or not names.matches(known.name):
+        return _newest(folder, names, files, now)[0]
     if not (found.is_clean or found.is_same_boot):
         _set_aside_unknown(folder, names, known)
     if inode_of(folder, known.name) != known.inode:
@@ -217,9 +256,14 @@ def _sync_files(folder: int, files: Sequence[Unsynced]) -> None:
                 os.close(descriptor)
 
 
-def described(file: LogFile, folder: int, names: Names) -> Opened:
-    """The current file as the journal notes it."""
-    next_name = names.foreseen(file.name)
+def described(file: LogFile, folder: int, next_name: str) -> Opened:
+    """The current file as the journal notes it.
+
+    Args:
+        file: the file.
+        folder: descriptor of the folder.
+        next_name: what a rotation will call the next one; "" if that depends on the time.
+    """
     return Opened(
         name=file.name,
         inode=file.inode,

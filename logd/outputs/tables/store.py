@@ -8,6 +8,7 @@ commit whose answer got lost, that number tells whether it took place.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -35,6 +36,8 @@ from logd.outputs.tables.rows import RowMaker
 
 if TYPE_CHECKING:
     from logd.records.batch import Batch
+
+logger = logging.getLogger(__name__)
 
 LOCK_WAIT_S = 5.0
 """How long the lock of a ring may take at the start: a killed daemon's may need a moment to go."""
@@ -205,10 +208,25 @@ class TableStore:
             # All but the new one are there, unless someone dropped them.
             gone = {entry.serial for entry in base.entries if entry.table_name not in existing}
             entries = tuple(entry for entry in ring.entries if entry.serial not in gone)
-            ring = replace(ring, entries=entries).trimmed(now)
+            ring = replace(ring, entries=entries)
+            trimmed = ring.trimmed(now)
+            self._tell_surplus(ring, trimmed)
+            ring = trimmed
             self._change_tables(connection, base, ring)
             self._catalogue.store(connection, known, ring)
         self.ring = ring
+
+    def _tell_surplus(self, before: Ring, after: Ring) -> None:
+        """Say which tables the settings no longer keep, before they are dropped."""
+        gone = before.entries[: len(before.entries) - len(after.entries)]
+        if gone:
+            logger.warning(
+                "%s: dropping %d tables that the settings no longer keep (%d records): %s",
+                self.backend.display,
+                len(gone),
+                sum(entry.records for entry in gone),
+                ", ".join(entry.table_name for entry in gone),
+            )
 
     def _change_tables(self, connection: Connection, before: Ring, after: Ring) -> None:
         """Drop the tables that `after` no longer has, and make its new ones."""

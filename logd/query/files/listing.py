@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Literal
 
 from logd.outputs.base import OutputUnusable
+from logd.outputs.files.age import KnownFiles, oldest_first
 from logd.outputs.files.journal import Opened, Snapshot, read_journal
 from logd.outputs.files.names import (
     COMPRESSED_SUFFIXES,
-    DateNames,
     Names,
     RingNames,
     parse_pattern,
@@ -68,46 +68,34 @@ class RingFiles:
 
     Args:
         pattern: as in the settings, see `logd.outputs.files.names`.
-        naming: by ring number or date; None: seen from what is there.
-        count: size of the ring; None: seen from what is there.
+        count: size of the ring; None: unknown.
 
     Raises:
         CannotRead: the pattern can't be used.
     """
 
-    def __init__(
-        self,
-        pattern: str,
-        *,
-        naming: Literal["ring", "date"] | None = None,
-        count: int | None = None,
-    ) -> None:
+    def __init__(self, pattern: str, *, count: int | None = None) -> None:
         self.pattern = pattern
-        self._naming = naming
         self._count = count
         try:
-            self._folder, self._names = self._parse(naming or "ring", count)
-            self._dates = None if naming else self._parse("date", None)[1]
+            self._folder, self._names = self._parse("ring")
         except OutputUnusable as exc:
             # Only dates spell %Y in a pattern.
-            if naming is not None or "%Y" not in pattern:
+            if "%Y" not in pattern:
                 raise CannotRead(str(exc)) from exc
-            self._folder, self._names = self._parse("date", None)
-            self._dates = None
+            self._folder, self._names = self._parse("date")
 
-    def _parse(self, naming: Literal["ring", "date"], count: int | None) -> tuple[Path, Names]:
+    def _parse(self, naming: Literal["ring", "date"]) -> tuple[Path, Names]:
         rotates = "%" in Path(self.pattern).name
         folder, names = parse_pattern(
-            self.pattern, naming=naming, count=count, rotates=rotates, utc=False
+            self.pattern, naming=naming, count=self._count, rotates=rotates, utc=False
         )
         return real_path(folder), names
 
     def has(self, path: str) -> bool:
         """Whether a path (a real one) is one of this log's, be there such a file or not."""
         file = Path(path)
-        return file.parent == self._folder and any(
-            names.matches(file.name) for names in (self._names, self._dates) if names is not None
-        )
+        return file.parent == self._folder and self._names.matches(file.name)
 
     def is_next(self, last: FileRef, overwritten_ns: int, first: FileRef) -> bool:
         """Whether a file may be the one that was begun after another, which was overwritten.
@@ -117,11 +105,13 @@ class RingFiles:
             overwritten_ns: when it was.
             first: the oldest file that there is.
         """
-        if not isinstance(self._names, RingNames):
+        name = Path(last.plain_path).name
+        if not isinstance(self._names.kind_of(name), RingNames):
             return True
-        following = str(self._folder / self._names.foreseen(Path(last.plain_path).name))
-        if self._count is not None and first.plain_path != following:
-            return False
+        if self._count is not None:
+            following = self._names.following([name], 0.0)
+            if first.plain_path != str(self._folder / following):
+                return False
         # The one after it was full before the ring came round to it.
         return first.mtime_ns <= overwritten_ns
 
@@ -166,53 +156,31 @@ class RingFiles:
         }
 
     def _ordered(self, found: dict[str, FileRef]) -> list[str]:
-        if not found:
-            return []
-        names = self._names
-        if self._dates is not None and any(map(self._dates.matches, found)):
-            names = self._dates
-        elif isinstance(names, RingNames) and self._count is None:
-            keys = [names.key(plain_name(name)) or (0,) for name in found]
-            names = self._parse("ring", max(keys)[0] + 1)[1]
-        current = self._current(found, names)
-        return [*names.oldest_first(found, current), current]
+        written = {name: ref.mtime_ns for name, ref in found.items()}
+        return oldest_first(written, self._known(found), self._names)
 
-    def _current(self, found: dict[str, FileRef], names: Names) -> str:
-        """The file that is written to: as the journal says, else the one last written to."""
-        opened = self._opened()
-        if opened is not None:
-            known = found.get(opened.name)
-            if known is not None and known.inode == opened.inode:
-                return opened.name
-        if isinstance(names, DateNames):
-            return names.oldest_first(found, "")[-1]
-        current = max(found, key=lambda name: (found[name].mtime_ns, name))
-        # Small files are filled within one tick of the clock: go on while the next is as new.
-        for _ in found:
-            following = names.foreseen(plain_name(current))
-            if following not in found or found[following].mtime_ns < found[current].mtime_ns:
-                break
-            current = following
-        return current
-
-    def _opened(self) -> Opened | None:
-        """What the journal beside the files says of the current one; None where none does."""
-        opened = None
+    def _known(self, found: dict[str, FileRef]) -> list[str]:
+        """The log's files as the journal beside them has them, oldest first; else nothing."""
         try:
             folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
-            return None
+            return []
         try:
-            for entry in read_journal(folder, f".{Path(self.pattern).name}.journal"):
-                if isinstance(entry, Opened):
-                    opened = entry
-                elif isinstance(entry, Snapshot):
-                    opened = entry.current
+            entries = read_journal(folder, f".{Path(self.pattern).name}.journal")
         except OSError:
-            return None
+            return []
         finally:
             os.close(folder)
-        return opened
+        known = KnownFiles.of_journal(entries)
+        inode = 0
+        for entry in entries:
+            if isinstance(entry, Opened):
+                inode = entry.inode
+            elif isinstance(entry, Snapshot) and entry.current is not None:
+                inode = entry.current.inode
+        current = found.get(known.current)
+        # Another file has the name: the journal is not of the log as it is.
+        return known.names if current is not None and current.inode == inode else []
 
 
 def _identities(found: dict[str, FileRef]) -> set[tuple[Path, int]]:

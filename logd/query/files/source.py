@@ -9,7 +9,6 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
-from typing import Literal
 
 from logd.query.files.counts import RawCounts
 from logd.query.files.follow import FileFollower
@@ -42,8 +41,7 @@ class FileSource(Source):
     Args:
         pattern: of their names, as in the settings.
         on_note: see `Source`.
-        naming: by ring number or by date; None: seen from the names.
-        count: size of the ring; None: seen from the names.
+        count: size of the ring; None: unknown.
         timestamp: the format of timestamps, None where lines have none.
         is_own_format: False where lines are in a format of the user's own.
 
@@ -56,14 +54,13 @@ class FileSource(Source):
         pattern: str,
         on_note: Note,
         *,
-        naming: Literal["ring", "date"] | None = None,
         count: int | None = None,
         timestamp: str | None = DEFAULT_FORMAT,
         is_own_format: bool = True,
     ) -> None:
         super().__init__(on_note)
         self.name = f"file {pattern}"
-        self._files = RingFiles(pattern, naming=naming, count=count)
+        self._files = RingFiles(pattern, count=count)
         self._reader = LineReader(timestamp, is_own_format=is_own_format)
         self._timestamp = timestamp
 

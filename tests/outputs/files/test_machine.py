@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logd.outputs.files import journal, resume
-from logd.outputs.files.names import parse_pattern
 from logd.outputs.files.output import FileOutput
 from logd.rotation.policy import RotationPolicy
 from tests.outputs.output_making import (
@@ -164,11 +163,7 @@ def test_machine_death_at_any_state_of_the_disk(naming: str, boots: None) -> Non
 
 def all_entries(machine: Machine) -> list[str]:
     """All messages in the order of the files."""
-    if machine.naming == "ring":
-        return entries_of(log_files(machine.folder))
-    _, names = parse_pattern("app_%d.log", naming="date", count=None, rotates=True, utc=False)
-    found = [path.name for path in machine.folder.iterdir()]
-    return entries_of([machine.folder / name for name in names.oldest_first(found, "")])
+    return entries_of(log_files(machine.folder))
 
 
 def expected(count: int) -> list[str]:

@@ -28,23 +28,48 @@ def test_folder_is_absolute() -> None:
 
 
 def test_ring_of_numbers() -> None:
-    """Numbers count up and return; widths are kept; nothing else matches."""
+    """Numbers count up; widths are kept; nothing else matches."""
     names = named("x/app_%03d.log", count=3)
     assert names.first(NOON) == "app_000.log"
-    assert names.following("app_001.log", NOON) == "app_002.log"
-    assert names.following("app_002.log", NOON) == names.foreseen("app_002.log") == "app_000.log"
+    assert names.following(["app_000.log", "app_001.log"], NOON) == "app_002.log"
     assert names.matches("app_002.log.gz")
     for other in ("app_2.log", "app_0002.log", "app_002.log.bz2", ".app_002.log", "xapp_002.log"):
         assert not names.matches(other)
-    assert named("a%s.b").following("a41.b", NOON) == "a42.b"
+    assert named("a%s.b").following(["a41.b"], NOON) == "a42.b"
 
 
-def test_order_in_the_ring() -> None:
-    """The file to be overwritten next is the oldest; those beyond the ring are older still."""
-    names = named("a_%d", count=4)
-    found = ["a_0", "a_1.gz", "a_2", "a_3", "a_7", "other"]
-    assert names.oldest_first(found, "a_1") == ["a_7", "a_2", "a_3", "a_0", "a_1.gz"]
-    assert named("a_%d").oldest_first(["a_10", "a_9", "a_11"], "a_11") == ["a_9", "a_10"]
+@pytest.mark.parametrize(
+    ("count", "files", "following"),
+    [
+        (3, "0 1 2", "0"),  # full: the oldest is overwritten
+        (3, "2 0 1", "2"),
+        (5, "1 2 0", "3"),  # made larger after it had wrapped: places are free
+        (5, "1 2 0 3 4", "1"),  # and then the oldest, not number 0
+        (3, "5 6 7", "2"),  # made smaller
+        (3, "6 7 2 0", "1"),
+        (3, "7 2 0 1", "2"),  # 7 is none of its places, retention removes it
+        (None, "3 4 9", "10"),
+        (None, "11 9 10", "12"),
+        (1, "0", "0"),
+        (3, "20260921-141320 20260921-141321", "0"),  # named by date before
+    ],
+)
+def test_next_place_in_the_ring(count: int | None, files: str, following: str) -> None:
+    """The next file takes a free place of the ring, else that of the oldest file in it."""
+    names = named("a_%d", count=count)
+    assert names.following([f"a_{file}" for file in files.split()], NOON) == f"a_{following}"
+
+
+def test_both_namings_belong_to_the_log() -> None:
+    """A pattern with a place matches numbers and dates alike, whichever naming is in force."""
+    for naming in ("ring", "date"):
+        names = named("a_%d.log", naming=naming)
+        for name in ("a_7.log", "a_20260921-141320.log", "a_20260921-141320.2.log.zst"):
+            assert names.matches(name)
+        assert not names.matches("a_20260921.log.1")
+    assert named("app.log", naming="date").matches("app.log")
+    assert named("app.log", rotates=False).matches("app-20260921-141320.log.gz")
+    assert not named("app-%Y.log", naming="date").matches("app-7.log")
 
 
 @pytest.mark.parametrize(
@@ -62,34 +87,30 @@ def test_dates(pattern: str, first: str, second: str) -> None:
     """Date and number among equals make names that match and are ordered."""
     names = named(pattern, naming="date")
     assert names.first(NOON) == first
-    assert names.following(first, NOON) == second
-    third = names.following(second, NOON - 1e6)
+    assert names.following([first], NOON) == second
+    third = names.following([first, second], NOON - 1e6)
     assert third == second.replace(".1", ".2", 1) if "21.09" not in second else "21.09.2026.2"
-    later = names.following(third, NOON + 400 * 86_400)
-    assert names.oldest_first([later, f"{third}.gz", second, first], later) == [
-        first,
-        second,
-        f"{third}.gz",
-    ]
+    later = names.following([first, second, third], NOON + 400 * 86_400)
+    keys = [names.key(name) or () for name in (first, second, third, later)]
+    assert keys == sorted(keys)
 
 
 @given(st.lists(st.integers(0, 4_000_000_000), min_size=2, max_size=30))
 def test_dates_always_rise(times: list[int]) -> None:
     """However the clock moves, the next file comes after the one before."""
     names = named("app_%d.log", naming="date")
-    name = names.first(times[0])
+    files = [names.first(times[0])]
     for now in times[1:]:
-        following = names.following(name, now)
-        assert names.oldest_first([following, name], "") == [name, following]
-        name = following
+        files.append(names.following(files, now))
+    assert sorted(files, key=lambda name: names.key(name) or ()) == files
+    assert len(set(files)) == len(files)
 
 
 def test_one_file_for_ever() -> None:
     """Without rotation a plain name stands for itself; what others made of it is theirs."""
     names = named("app.log", rotates=False)
-    assert names.first(NOON) == names.following("app.log", NOON) == "app.log"
-    assert names.oldest_first(["app.log", "app.log.1"], "app.log") == []
-    assert names.foreseen("app.log") == ""
+    assert names.first(NOON) == names.following(["app.log"], NOON) == "app.log"
+    assert not names.matches("app.log.1")
 
 
 @pytest.mark.parametrize(

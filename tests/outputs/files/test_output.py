@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,7 +131,7 @@ def test_ring_is_overwritten_in_turn(made: list[FileOutput], tmp_path: Path) -> 
     opened(made, tmp_path, **settings).close()
     assert names(tmp_path) == ["app_0.log", "app_1.log", "app_2.log"]
     assert entries_of([tmp_path / "app_0.log"]) == [f"0123 record {n}" for n in (16, 17, 18)]
-    assert [len(entries_of([path])) for path in log_files(tmp_path, count=3)] == [5, 5, 3]
+    assert [len(entries_of([path])) for path in log_files(tmp_path)] == [5, 5, 3]
 
 
 def test_rotation_by_the_clock(made: list[FileOutput], tmp_path: Path) -> None:
@@ -211,7 +212,7 @@ def test_closed_files_are_compressed(
     output.write([numbered(7, 11)])
     assert output.wait_idle()
     assert names(tmp_path) == ["app_0.log", f"app_1.log{suffix}", f"app_2.log{suffix}"]
-    assert entries_of(log_files(tmp_path, count=3)) == [f"0123 record {n}" for n in range(6, 18)]
+    assert entries_of(log_files(tmp_path)) == [f"0123 record {n}" for n in range(6, 18)]
 
 
 def test_retention_by_size_and_age(made: list[FileOutput], tmp_path: Path) -> None:
@@ -246,6 +247,82 @@ def test_too_little_space_removes_the_oldest_loudly(
     warnings = [record.getMessage() for record in caplog.records if "bytes free" in record.message]
     assert len(warnings) == 3
     assert "app_0.log" in warnings[0]
+
+
+def test_free_space_is_looked_at_every_few_seconds(
+    made: list[FileOutput], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closed files go soon after another program filled the disk, without a rotation."""
+    output = opened(made, tmp_path, rotation=RotationPolicy(lines=1), min_free_bytes=1000)
+    output.write([numbered(1, 4)])
+    output.tick(NOON)
+    assert output.wait_idle()
+    assert len(names(tmp_path)) == 4
+    real = os.fstatvfs
+
+    def nearly_full(descriptor: int) -> os.statvfs_result:
+        values = [*real(descriptor)]
+        values[4] = 0  # f_bavail
+        return os.statvfs_result(values)
+
+    monkeypatch.setattr("os.fstatvfs", nearly_full)
+    output.tick(NOON + 1)
+    assert output.wait_idle()
+    assert len(names(tmp_path)) == 4
+    output.tick(NOON + 5)
+    assert output.wait_idle()
+    assert names(tmp_path) == ["app_3.log"]
+
+
+@pytest.mark.parametrize("how", ["replaced", "removed", "gone", "removed while writing"])
+@pytest.mark.parametrize("is_durable", [True, False])
+def test_folder_is_exchanged(
+    how: str, is_durable: bool, made: list[FileOutput], tmp_path: Path
+) -> None:
+    """The log goes on where its path leads now; records that were written are not taken again."""
+    logs = tmp_path / "logs"
+    output = opened(made, logs, durable=is_durable)
+    output.write([numbered(1, 3)])
+    if how == "replaced":
+        logs.rename(tmp_path / "logs.old")
+    else:
+        shutil.rmtree(logs)
+    if how != "gone":
+        logs.mkdir()
+    if how == "removed while writing":
+        with pytest.raises(OutputUnavailable):
+            output.write([numbered(4, 1)])
+    else:
+        output.reopen()
+    output.write([numbered(4, 1)])
+    output.sync()
+    assert entries_of([logs / "app_0.log"]) == ["0123 record 4"]
+    if how == "replaced":
+        assert len(entries_of([tmp_path / "logs.old" / "app_0.log"])) == 3
+    output.close()
+    made.clear()
+    assert FileOutput(str(logs / "app_%d.log"), make_settings(logs)).open() == {CLIENT: 4}
+
+
+def test_folder_is_exchanged_without_a_signal(made: list[FileOutput], tmp_path: Path) -> None:
+    """A new folder is found within seconds; a missing one is first left to be made by others."""
+    logs = tmp_path / "logs"
+    output = opened(made, logs)
+    output.write([numbered(1, 1)])
+    logs.rename(tmp_path / "old")
+    output.tick(NOON)
+    assert not logs.exists()
+    output.write([numbered(2, 1)])
+    logs.mkdir()
+    output.tick(NOON + 5)
+    output.write([numbered(3, 1)])
+    assert len(entries_of([tmp_path / "old" / "app_0.log"])) == 2
+    assert len(entries_of([logs / "app_0.log"])) == 1
+    shutil.rmtree(logs)
+    output.tick(NOON + 10)
+    output.tick(NOON + 15)
+    output.write([numbered(4, 1)])
+    assert len(entries_of([logs / "app_0.log"])) == 1
 
 
 def test_rotate_now(made: list[FileOutput], tmp_path: Path) -> None:

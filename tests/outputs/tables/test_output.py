@@ -243,12 +243,18 @@ def test_a_restart_resumes_the_ring_where_it_stood(outputs: Outputs) -> None:
     assert last["id"] == 22
 
 
-def test_a_smaller_ring_drops_the_oldest_tables(outputs: Outputs) -> None:
-    """With a smaller count the newest tables stay, and the next name is one of the new ring's."""
+def test_a_smaller_ring_drops_the_oldest_tables(
+    outputs: Outputs, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With a smaller count the newest tables stay, and what goes is said before."""
     output = outputs.opened(lines=2, count=5)
     output.write([outputs.batch(13)])
     output.close()
     output = outputs.opened(lines=2, count=2)
+    prefix = outputs.database.prefix
+    assert f"dropping 3 tables that the settings no longer keep (6 records): {prefix}_2" in (
+        caplog.text
+    )
     assert outputs.messages() == {"0": numbered(11, 12), "1": numbered(13)}
     output.write([outputs.batch(2, first=14)])
     assert outputs.messages() == {"0": numbered(15), "1": numbered(13, 14)}

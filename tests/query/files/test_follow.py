@@ -62,7 +62,7 @@ def log(tmp_path: Path) -> Iterator[Log]:
 @pytest.mark.parametrize("naming", ["ring", "date"])
 def test_rotation(tmp_path: Path, compress: str, naming: Any) -> None:
     """Across any number of rotations between two looks nothing is lost or repeated."""
-    log = Log(tmp_path, naming=naming, count=50)
+    log = Log(tmp_path, count=50)
     with log_files(
         tmp_path / "app_%d.log", lines=3, count=50, compress=compress, naming=naming
     ) as output:

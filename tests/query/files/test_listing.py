@@ -60,14 +60,26 @@ def test_dates(tmp_path: Path) -> None:
     make(
         tmp_path, "app_20261122-111000.log", "app_20261122-111000.1.log", "app_20251122-111000.log"
     )
-    for naming in ("date", None):
-        assert names(RingFiles(str(tmp_path / "app_%d.log"), naming=naming)) == [
-            "app_20251122-111000.log",
-            "app_20261122-111000.log",
-            "app_20261122-111000.1.log",
-        ]
+    assert names(RingFiles(str(tmp_path / "app_%d.log"))) == [
+        "app_20251122-111000.log",
+        "app_20261122-111000.log",
+        "app_20261122-111000.1.log",
+    ]
     make(tmp_path, "log-20261121", "log-20261122")
     assert names(RingFiles(str(tmp_path / "log-%Y%m%d"))) == ["log-20261121", "log-20261122"]
+
+
+def test_both_namings(tmp_path: Path) -> None:
+    """A log that changed its naming has files of both, in the order in which they were begun."""
+    pattern = tmp_path / "app_%d.log"
+    write_log(pattern, records(1, 7), lines=2, count=9)
+    write_log(pattern, records(7, 11), lines=2, count=9, naming="date")
+    write_log(pattern, records(11, 15), lines=2, count=9, compress="gzip")
+    found = names(RingFiles(str(pattern)))
+    assert [name[4:6] for name in found] == ["0.", "1.", "2.", "3.", "20", "20", "4.", "5.", "6."]
+    (tmp_path / ".app_%d.log.journal").unlink()
+    assert names(RingFiles(str(pattern)))[0].startswith("app_0.log")
+    assert set(names(RingFiles(str(pattern)))) == set(found)
 
 
 def test_one_file(tmp_path: Path) -> None:

@@ -1,0 +1,144 @@
+"""What of an open log is not on disk yet, and how it gets there.
+
+The log hands out a `Portion` under its lock, syncs it without the lock, so that writing goes on,
+and says under the lock again how that went.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from logd.outputs.failpoints import failpoint
+from logd.outputs.files.journal import Journal
+from logd.outputs.files.logfile import LogFile, write_again
+
+
+@dataclass(frozen=True)
+class Portion:
+    """What one sync is to bring to disk.
+
+    Attributes:
+        retired: files that rotations left; the sync closes them.
+        file: the current file.
+        size: how much of it counts.
+        number: of the last block.
+        rotations: how many there were.
+        is_folder_changed: whether names came or went.
+        descriptors: second ones of file and journal: both may be closed meanwhile.
+    """
+
+    retired: Sequence[LogFile]
+    file: LogFile
+    size: int
+    number: int
+    rotations: int
+    is_folder_changed: bool
+    descriptors: Sequence[int]
+
+
+class Syncing:
+    """Keeps account of what is on disk. All but `bring_to_disk` is called under the log's lock.
+
+    Args:
+        folder: descriptor of the log's folder.
+        journal: the log's journal.
+        number: of the last block, which is on disk.
+
+    Attributes:
+        number: of the last block that survives the death of the machine.
+        rotations: how many rotations the journal on disk tells of.
+        is_folder_changed: whether names came or went since the last sync.
+    """
+
+    def __init__(self, folder: int, journal: Journal, number: int) -> None:
+        self._folder = folder
+        self._journal = journal
+        self.number = number
+        self.rotations = 0
+        self.is_folder_changed = False
+        self._retired: list[LogFile] = []
+        # A sync failed: what was not on disk before has to be written once more.
+        self._must_rewrite = False
+
+    def retire(self, file: LogFile) -> None:
+        """Take over a file that a rotation left, to sync and close it."""
+        self._retired.append(file)
+
+    def close(self) -> None:
+        """Close what is left."""
+        while self._retired:
+            self._retired.pop().close()
+
+    def take(self, file: LogFile, number: int, rotations: int) -> Portion:
+        """What is to be synced now.
+
+        Raises:
+            OSError: there are no more descriptors; nothing is taken.
+        """
+        descriptors = self._duplicates(file)
+        portion = Portion(
+            self._retired, file, file.size, number, rotations, self.is_folder_changed, descriptors
+        )
+        self._retired, self.is_folder_changed = [], False
+        return portion
+
+    def _duplicates(self, file: LogFile) -> list[int]:
+        log = os.dup(file.descriptor)
+        try:
+            return [log, self._journal.duplicate()]
+        except OSError:
+            os.close(log)
+            raise
+
+    def bring_to_disk(self, portion: Portion) -> None:
+        """Sync it; without the lock. Then either `done` or `failed` is to be called.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        log, journal = portion.descriptors
+        try:
+            if self._must_rewrite:
+                for old in portion.retired:
+                    write_again(old.descriptor, old.synced_size, old.size)
+                write_again(log, portion.file.synced_size, portion.size)
+            failpoint("files.before_sync")
+            for old in portion.retired:
+                os.fdatasync(old.descriptor)
+            os.fdatasync(log)
+            failpoint("journal.before_sync")
+            os.fdatasync(journal)
+            if portion.is_folder_changed:
+                failpoint("files.before_folder_sync")
+                os.fsync(self._folder)
+            self._must_rewrite = False
+            failpoint("files.after_sync")
+        finally:
+            for descriptor in portion.descriptors:
+                os.close(descriptor)
+
+    def done(self, portion: Portion) -> None:
+        """It is on disk."""
+        self.number = portion.number
+        self.rotations = max(portion.rotations, self.rotations)
+        # Cut by someone in the meantime, it may be smaller now.
+        portion.file.synced_size = min(portion.size, portion.file.size)
+        for old in portion.retired:
+            old.close()
+
+    def failed(self, portion: Portion) -> None:
+        """It is not: the next portion has it, too."""
+        self._must_rewrite = True
+        self._retired = [*portion.retired, *self._retired]
+        self.is_folder_changed = True
+
+    def files_now(self, file: LogFile) -> None:
+        """Sync all files at once, under the lock, and leave the account as it is.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        for one in (*self._retired, file):
+            os.fdatasync(one.descriptor)
