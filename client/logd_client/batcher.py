@@ -8,7 +8,7 @@ from __future__ import annotations
 from logd_client.buffer import Buffer
 from logd_client.rows import encode_fitting
 from logd_client.session import Session
-from logd_client.spool import SpoolPosition
+from logd_client.spoolreader import SpoolPosition
 from logd_client.store import Store
 
 __all__ = ["Batcher"]

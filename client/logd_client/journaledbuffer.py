@@ -73,6 +73,12 @@ class JournaledBuffer(Buffer):
                 self._has_room_again()
         self.journal.prepare()
 
+    def shrink_journal(self) -> None:
+        """Give disk space back if nothing waits."""
+        with self._lock:
+            self.journal.shrink()
+            self.journal.write(self._rows)
+
     def end_journal(self) -> bool:
         """Write nothing into the journal any more; False where records wait that only it has."""
         with self._lock:

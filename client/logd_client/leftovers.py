@@ -1,11 +1,14 @@
 """Delivers what processes that are gone left in a spool directory.
 
 Each left session is sent under its own client id and numbers over a connection of its own,
-beside the session of this process, one after the other; then its folder is removed.
+beside the session of this process, one after the other; then its folder is removed. That is done
+at the start and, for children of a server that end one after the other, every half minute: every
+process that logs to the directory looks, and a lock makes one of them the heir.
 """
 
 from __future__ import annotations
 
+import random
 import select
 import threading
 import time
@@ -15,12 +18,18 @@ from pathlib import Path
 from logd_client.connection import ServerAddress
 from logd_client.link import Link, SessionProblem
 from logd_client.session import Entry, Session
-from logd_client.spool import Spool, SpoolPosition, open_leftovers
+from logd_client.spool import Spool, open_leftovers
+from logd_client.spoolreader import SpoolPosition
 
 __all__ = ["LeftoverSender"]
 
+_random = random.SystemRandom()
+
 _LOOK_S = 0.5
 """How often it is looked whether to stop."""
+
+_ROUND_S = 30.0
+"""After that time the directory is read again, with jitter, for many processes do so."""
 
 
 class _LeftoverStore:
@@ -54,13 +63,14 @@ class _LeftoverStore:
 
 
 class LeftoverSender:
-    """A thread that ends when all is delivered or the process ends.
+    """A thread that looks for leftovers as long as its process lives.
 
     Args:
         directory: the spool directory.
         address: where the server may be.
         token: the shared token, None without one.
         report: takes what people should know.
+        tidy: called in each round but the first.
     """
 
     def __init__(
@@ -69,19 +79,26 @@ class LeftoverSender:
         address: ServerAddress,
         token: str | None,
         report: Callable[[BaseException], None],
+        tidy: Callable[[], None],
     ) -> None:
         self._directory = directory
         self._address = address
         self._token = token
         self._report = report
+        self._tidy = tidy
         self._is_stopping = threading.Event()
+        self._is_idle = threading.Event()
         self._link: Link | None = None
         self._store: _LeftoverStore | None = None
         self._thread = threading.Thread(target=self._run, name="logd_client spool", daemon=True)
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            # The interpreter shuts down: another process finds what is here.
+            pass
 
     def stop(self, deadline: float) -> None:
         """End soon; with a server there, not before `deadline` (monotonic time) or all is done.
@@ -90,9 +107,10 @@ class LeftoverSender:
         """
         link = self._link
         if link is not None and link.connected_to is not None:
-            self._thread.join(max(0.0, deadline - time.monotonic()))
+            self._is_idle.wait(max(0.0, deadline - time.monotonic()))
         self._is_stopping.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join(max(_LOOK_S, deadline - time.monotonic()))
 
     def abandon(self) -> None:
         """Give up, in a child process, what the parent is delivering."""
@@ -102,6 +120,13 @@ class LeftoverSender:
             self._store.abandon()
 
     def _run(self) -> None:
+        self._look()
+        while not self._is_stopping.wait(_ROUND_S * _random.uniform(0.7, 1.0)):
+            self._tidy()
+            self._look()
+
+    def _look(self) -> None:
+        self._is_idle.clear()
         try:
             for spool in open_leftovers(self._directory):
                 if self._is_stopping.is_set():
@@ -112,23 +137,35 @@ class LeftoverSender:
             self._report(
                 SessionProblem(f"spool {self._directory}: leftovers not delivered: {exc!r}")
             )
+        finally:
+            self._is_idle.set()
 
     def _deliver(self, spool: Spool) -> None:
         self._store = store = _LeftoverStore(spool)
-        entries = spool.read_left()
-        is_delivered = True
-        if entries:
-            session = Session(spool.client_id, entries=entries, token=self._token)
-            self._link = link = Link(session, store, self._address, self._report, _ignore)
-            while session.oldest is not None and not self._is_stopping.is_set():
-                link.step()
-                if session.oldest is not None:
-                    _wait(link)
-            link.close()
-            self._link = None
-            is_delivered = session.oldest is None
+        left = spool.read_left()
+        is_delivered = all(self._send(store, spool.client_id, run) for run in left.runs)
         self._store = None
+        if is_delivered and (spool.damaged or left.lost):
+            names = ", ".join([str(spool.kept_as(path)) for path in spool.damaged])
+            kept = f"; the damaged files are kept: {names}" if names else ""
+            self._report(SessionProblem(f"spool {spool.folder}: {left.lost} record(s) lost{kept}"))
         store.close(is_delivered=is_delivered)
+
+    def _send(self, store: _LeftoverStore, client_id: bytes, run: Sequence[Entry]) -> bool:
+        """Deliver entries without a gap; false if the process ends before all is stored.
+
+        A connection is opened for each run: it tells the server that the numbers before it will
+        not come.
+        """
+        session = Session(client_id, entries=run, token=self._token)
+        self._link = link = Link(session, store, self._address, self._report, _ignore)
+        while session.oldest is not None and not self._is_stopping.is_set():
+            link.step()
+            if session.oldest is not None:
+                _wait(link)
+        link.close()
+        self._link = None
+        return session.oldest is None
 
 
 def _ignore(entries: Sequence[Entry]) -> None:

@@ -35,27 +35,25 @@ import sys
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from logd_client.encoding import BATCH_RECORDS, FRAME_BYTES_MAX, AnyRow, Context, Entry, Items
-from logd_client.rows import NumberedRows, encode_fitting, fitted
-from logd_client.values import make_context
+from logd_client.encoding import FRAME_BYTES_MAX, AnyRow, Items
+from logd_client.rows import NumberedRows, fitted
+from logd_client.spoolreader import ROW_FIELDS, ROW_HEADER, ROWS_BEGIN, ROWS_MAGIC, SALT
 
-__all__ = ["ROWS_SUFFIX", "RowJournal", "entries_of_rows"]
+__all__ = ["ROWS_SUFFIX", "RowJournal"]
 
 ROWS_SUFFIX = ".rows"
-_MAGIC = b"logd rows 1\n"
-_SALT = struct.Struct(">I")
-_BEGIN = len(_MAGIC) + _SALT.size
-_FRAME = struct.Struct(">II")
-_ROW = struct.Struct(">QqdII")
 
 _SEGMENT_BYTES_MAX = 1 << 20
 _SEGMENT_BYTES_MIN = 16 << 10
 _SEGMENTS_OF_BOUND = 16
-"""A file has this part of the bound of all, within the limits above."""
+"""A file has at most this part of the bound of all, within the limits above."""
+
+_GROWTH = 4
+_QUICK_S = 1.0
+"""A file that was full in less time is followed by a larger one, for an app that logs much."""
 
 _FREE_MAX = 3
 """Files kept for further use: as many as are full while the sender encodes, in a busy app."""
@@ -95,9 +93,9 @@ class _Segment:
 
     def begin(self) -> None:
         """Make it empty."""
-        salt = os.urandom(_SALT.size)
-        self.map[:_BEGIN] = _MAGIC + salt
-        (self.salt,) = _SALT.unpack(salt)
+        salt = os.urandom(SALT.size)
+        self.map[:ROWS_BEGIN] = ROWS_MAGIC + salt
+        (self.salt,) = SALT.unpack(salt)
 
     def remove(self) -> None:
         """Close and delete it."""
@@ -148,9 +146,12 @@ class RowJournal:
         self._max_bytes = max_bytes
         self._batch_bytes = batch_bytes
         self._report = report
-        self._segment_bytes = min(
+        self._largest_bytes = min(
             max(max_bytes // _SEGMENTS_OF_BOUND, _SEGMENT_BYTES_MIN), _SEGMENT_BYTES_MAX
         )
+        self._segment_bytes = _SEGMENT_BYTES_MIN
+        self._begun_at = 0.0
+        self._released = 0
         self._numbers = itertools.count(1)
         self._in_use: deque[_Segment] = deque()
         self._free: list[_Segment] = []
@@ -185,7 +186,9 @@ class RowJournal:
                 # A handler interrupted this thread there: it goes on with these rows, too.
                 return
             found = self._next_segment(len(frame))
-            self._at = (first + len(rows), 0, None) if found is None else (sequence, _BEGIN, found)
+            self._at = (
+                (first + len(rows), 0, None) if found is None else (sequence, ROWS_BEGIN, found)
+            )
             self._look_at_bound()
 
     def _frame(self, sequence: int, row: AnyRow, salt: int) -> bytes:
@@ -204,10 +207,10 @@ class RowJournal:
         except AttributeError:
             place = context.json = _to_json(context.fields).encode()
         text = msg.encode("utf-8", "surrogatepass")
-        body = _ROW.pack(sequence, msgid, when, len(place), len(text)) + place + text
+        body = ROW_FIELDS.pack(sequence, msgid, when, len(place), len(text)) + place + text
         if items:
             body += self._items(items)
-        return _FRAME.pack(len(body), zlib.crc32(body, salt)) + body
+        return ROW_HEADER.pack(len(body), zlib.crc32(body, salt)) + body
 
     def _items(self, items: Items) -> bytes:
         # The name of a logger, as a rule. Only text: 1 and True are equal as keys of a dict.
@@ -223,8 +226,12 @@ class RowJournal:
 
     def _next_segment(self, frame_bytes: int) -> _Segment | None:
         """An empty file that takes a frame of that length; None where the disk refuses."""
-        size = max(self._segment_bytes, _BEGIN + frame_bytes)
-        if size == self._segment_bytes and self._free:
+        self._segment_bytes = self._next_bytes()
+        self._begun_at = time.monotonic()
+        size = max(self._segment_bytes, ROWS_BEGIN + frame_bytes)
+        while self._free and self._free[-1].size < size:
+            self._free.pop().remove()
+        if self._free:
             segment: _Segment | None = self._free.pop()
         else:
             self._is_making = True
@@ -236,6 +243,13 @@ class RowJournal:
             segment.begin()
             self._in_use.append(segment)
         return segment
+
+    def _next_bytes(self) -> int:
+        """The size of the file that follows the one that is written."""
+        is_quick = time.monotonic() - self._begun_at < _QUICK_S
+        if self._at[2] is None or not is_quick:
+            return self._segment_bytes
+        return min(self._segment_bytes * _GROWTH, self._largest_bytes)
 
     def _make_segment(self, size: int) -> _Segment | None:
         if self._is_closed or time.monotonic() < self._retry_at:
@@ -253,20 +267,42 @@ class RowJournal:
         _, used, segment = self._at
         if self._free or (segment is not None and used < segment.size // 2):
             return
-        made = self._make_segment(self._segment_bytes)
+        made = self._make_segment(self._next_bytes())
         if made is not None:
             self._free.append(made)
 
     def release(self, sequence: int) -> None:
         """Rows up to that number are in the spool, or stored by the server."""
+        self._released = sequence
         used = self._in_use
         while used and used[0] is not self._at[2] and used[0].last <= sequence:
             segment = used.popleft()
-            if segment.size == self._segment_bytes and len(self._free) < _FREE_MAX:
+            if segment.size == self._largest_bytes and len(self._free) < _FREE_MAX:
                 self._free.append(segment)
             else:
                 segment.remove()
         self._look_at_bound()
+
+    def shrink(self) -> None:
+        """Keep no more than a small file if no row waits; for times in which nothing is logged.
+
+        The caller writes afterwards whatever a handler logged in the midst of this.
+        """
+        sequence, _, segment = self._at
+        if self._is_making or sequence - 1 > self._released:
+            return
+        self._segment_bytes = _SEGMENT_BYTES_MIN
+        kept = segment
+        if segment is not None and segment.size > _SEGMENT_BYTES_MIN:
+            kept = None
+        gone = [one for one in self._in_use if one is not kept]
+        if kept is None:
+            self._at = (sequence, 0, None)
+        for one in gone:
+            self._in_use.remove(one)
+            one.remove()
+        while self._free:
+            self._free.pop().remove()
 
     def _look_at_bound(self) -> None:
         waiting = sum([segment.size for segment in self._in_use if segment is not self._at[2]])
@@ -280,70 +316,3 @@ class RowJournal:
             segment.map.close()
         self._in_use.clear()
         self._free.clear()
-
-
-def entries_of_rows(folder: Path, after: int, *, is_known: bool) -> Iterator[Entry]:
-    """The rows that a process left in the folder of its session, encoded.
-
-    Args:
-        folder: of a session whose process is gone.
-        after: rows up to this sequence number are left out.
-        is_known: False where `after` is what the server has at least: the first row may come
-            later then, for others were stored that nobody had told of.
-    """
-    segments = [
-        (numbered[0], path)
-        for path in folder.glob("*" + ROWS_SUFFIX)
-        for numbered in itertools.islice(_read_segment(path, {}), 1)
-    ]
-    contexts: dict[bytes, Context] = {}
-    waiting: list[AnyRow] = []
-    for _, path in sorted(segments):
-        for sequence, row in _read_segment(path, contexts):
-            if sequence <= after:
-                continue
-            if sequence != after + 1:
-                if is_known:
-                    break
-                after = sequence - 1
-            is_known = True
-            after = sequence
-            waiting.append(row)
-            if len(waiting) == BATCH_RECORDS:
-                yield from encode_fitting(after - len(waiting) + 1, waiting)
-                waiting = []
-    if waiting:
-        yield from encode_fitting(after - len(waiting) + 1, waiting)
-
-
-def _read_segment(path: Path, contexts: dict[bytes, Context]) -> Iterator[tuple[int, AnyRow]]:
-    data = path.read_bytes()
-    if len(data) < _BEGIN or not data.startswith(_MAGIC):
-        return
-    (salt,) = _SALT.unpack_from(data, len(_MAGIC))
-    start = _BEGIN
-    while start + _FRAME.size + _ROW.size <= len(data):
-        length, checksum = _FRAME.unpack_from(data, start)
-        start += _FRAME.size
-        body = data[start : start + length]
-        start += length
-        if not _ROW.size <= length == len(body) or zlib.crc32(body, salt) != checksum:
-            return
-        try:
-            yield _read_row(body, contexts)
-        except (ValueError, TypeError):
-            return
-
-
-def _read_row(body: bytes, contexts: dict[bytes, Context]) -> tuple[int, AnyRow]:
-    sequence, msgid, when, place_bytes, text_bytes = _ROW.unpack_from(body)
-    place = body[_ROW.size : _ROW.size + place_bytes]
-    text_end = _ROW.size + place_bytes + text_bytes
-    context = contexts.get(place)
-    if context is None:
-        context = contexts[place] = make_context(*json.loads(place))
-    msg = body[_ROW.size + place_bytes : text_end].decode("utf-8", "surrogatepass")
-    items: Sequence[Any] = json.loads(body[text_end:]) if text_end < len(body) else ()
-    if not all(isinstance(item, (str, int, float, type(None))) for item in items):
-        raise ValueError("special items of other types")
-    return sequence, (context, msgid, when, msg, tuple(items))

@@ -27,7 +27,7 @@ from logd_client.journaledbuffer import JournaledBuffer
 from logd_client.link import CONNECT_TIMEOUT_S, Link, SessionProblem
 from logd_client.receipt import Receipt
 from logd_client.session import CLIENT_ID_BYTES, Entry, Session
-from logd_client.spool import SpoolPosition
+from logd_client.spoolreader import SpoolPosition
 from logd_client.store import MemoryStore, SpoolStore, Store
 from logd_client.waiters import Waiters
 from logd_client.wakeup import Wakeup, poll_alone
@@ -74,16 +74,11 @@ class Sender:
         make_buffer = Buffer if settings.spool is None else JournaledBuffer
         self.buffer = make_buffer(settings.buffer_bytes, settings.block_timeout_s, self._wake)
         self.buffer.is_sender = self._is_sender
-        self._leftovers: leftovers.LeftoverSender | None
+        self._leftovers: leftovers.LeftoverSender | None = None
         self._store: Store
         self._begin()
         lifecycle.register(self)
-        if settings.spool is not None:
-            self._store.open()
-            self._leftovers = leftovers.LeftoverSender(
-                settings.spool, settings.address, settings.token, report
-            )
-            self._leftovers.start()
+        self._store.open()
 
     def _begin(self) -> None:
         """A new session, nothing sent, no thread: at the start and in a child process."""
@@ -111,9 +106,23 @@ class Sender:
         settings = self._settings
         if settings.spool is None:
             return MemoryStore()
-        store = SpoolStore(settings.spool, client_id, settings.spool_bytes, self._report)
-        if isinstance(self.buffer, JournaledBuffer):
-            self.buffer.journal = store.journal
+        assert isinstance(self.buffer, JournaledBuffer)  # noqa: S101
+        # Its thread starts once the session has its folder; in a child, with its first record.
+        self._leftovers = leftovers.LeftoverSender(
+            settings.spool,
+            settings.address,
+            settings.token,
+            self._report,
+            self.buffer.shrink_journal,
+        )
+        store = SpoolStore(
+            settings.spool,
+            client_id,
+            settings.spool_bytes,
+            self._report,
+            self._leftovers.start,
+        )
+        self.buffer.journal = store.journal
         return store
 
     # What others see.

@@ -3,7 +3,8 @@ r"""Batches on disk until they are acknowledged, so that they survive the death 
 `DIR/<client id in hex>/` belongs to one session of one process:
 
     state               16 bytes "logd spool v1\n\0\0", the 16-byte client id, and the highest
-                        acknowledged sequence number, 8 bytes big-endian, written in place. The
+                        acknowledged sequence number, 8 bytes big-endian, written in place with
+                        the CRC-32 of all that, 4 bytes, which early versions did not write. The
                         process that owns the session holds a lock (flock) on this file for as
                         long as it lives.
     00000000000000000001.batches
@@ -15,7 +16,8 @@ r"""Batches on disk until they are acknowledged, so that they survive the death 
 A folder whose lock is free belongs to a process that is gone. The next process that opens the
 same DIR adopts it: it sends the entries under their own client id and numbers, so that the server
 recognises what it already has, and removes the folder. A torn end, from a crash in the midst of a
-write, is left out: its records are in a file of rows.
+write, is left out: its records are in a file of rows. Damage is read around, see
+`spoolreader.py`; the damaged file stays in DIR as `damaged-<client id>-<name>`.
 
 Files are not synced: they survive the death of the process, not that of the machine.
 """
@@ -25,37 +27,41 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import struct
 import tempfile
 import zlib
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-from logd_client.rowjournal import ROWS_SUFFIX, entries_of_rows
-from logd_client.session import CLIENT_ID_BYTES, FRAME_BYTES_MAX, Entry
+from logd_client.rowjournal import ROWS_SUFFIX
+from logd_client.session import CLIENT_ID_BYTES, AnyRow, Entry
+from logd_client.spoolreader import (
+    BATCH_CHECKED,
+    BATCH_HEADER,
+    Left,
+    SpoolPosition,
+    join,
+    read_batches,
+    read_rows,
+)
 
 __all__ = ["Spool", "SpoolPosition", "open_leftovers"]
 
 _MAGIC = b"logd spool v1\n\0\0"
 _ACKED = struct.Struct(">Q")
 _ACKED_OFFSET = len(_MAGIC) + CLIENT_ID_BYTES
-_ENTRY = struct.Struct(">IIQI")
-_CHECKED = struct.Struct(">QI")
+_STATE_CRC = struct.Struct(">I")
+_IDLE_BYTES = 64 << 10
+"""A larger file of batches is removed once all are acknowledged, not only when it is full."""
+
 _SEGMENT_BYTES = 8 << 20
 """A file is removed when all of it is acknowledged; this keeps files few and what lingers small.
 Where a quarter of the spool's bound is less, files have that."""
 
 _STATE = "state"
 _SUFFIX = ".batches"
-
-
-class SpoolPosition(NamedTuple):
-    """Where an entry's frame lies."""
-
-    segment: int
-    offset: int
 
 
 class _Segment:
@@ -88,6 +94,7 @@ class Spool:
         folder: where its files are.
         client_id: the session that it belongs to.
         size: bytes of all files of entries.
+        damaged: files that `read_left` found damaged; `close` keeps them.
     """
 
     def __init__(
@@ -100,6 +107,7 @@ class Spool:
         self._segments: dict[int, _Segment] = {}
         self._order: deque[int] = deque()
         self.size = 0
+        self.damaged: list[Path] = []
 
     @classmethod
     def create(
@@ -118,7 +126,7 @@ class Spool:
         state_fd = os.open(temporary / _STATE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(state_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.write(state_fd, _MAGIC + client_id + _ACKED.pack(0))
+            os.write(state_fd, _state(client_id, 0))
             folder = directory / client_id.hex()
             temporary.rename(folder)
         except BaseException:
@@ -132,7 +140,7 @@ class Spool:
         Raises:
             OSError: the disk refused; nothing of it is in the spool.
         """
-        checked = _CHECKED.pack(entry.first, entry.records) + entry.frame
+        checked = BATCH_CHECKED.pack(entry.first, entry.records) + entry.frame
         if not self._order or self._segments[self._order[-1]].size >= self._segment_bytes:
             path = self.folder / f"{entry.first:020d}{_SUFFIX}"
             self._segments[entry.first] = _Segment(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
@@ -152,21 +160,19 @@ class Spool:
             OSError: it can't be read, or somebody cut the file.
         """
         segment = self._segments[position.segment]
-        data = os.pread(segment.fd, size, position.offset)
-        if len(data) != size:
-            raise OSError(
-                f"{segment.path}: {len(data)} bytes at {position.offset}, expected {size}"
-            )
-        return data
+        data = os.pread(segment.fd, BATCH_HEADER.size + size, position.offset - BATCH_HEADER.size)
+        if read_batches(data, 0).entries:
+            return data[BATCH_HEADER.size :]
+        raise OSError(f"{segment.path}: a batch at byte {position.offset} is damaged or cut")
 
     def acknowledge(self, acked: int) -> None:
         """Everything up to that sequence number is on the server's disk and may go."""
-        os.pwrite(self._state_fd, _ACKED.pack(acked), _ACKED_OFFSET)
+        state = _state(self.client_id, acked)
+        os.pwrite(self._state_fd, state[_ACKED_OFFSET:], _ACKED_OFFSET)
+        idle_bytes = min(_IDLE_BYTES, self._segment_bytes)
         while self._order:
             segment = self._segments[self._order[0]]
-            if segment.last > acked or (
-                len(self._order) == 1 and segment.size < self._segment_bytes
-            ):
+            if segment.last > acked or (len(self._order) == 1 and segment.size < idle_bytes):
                 break
             self._remove(self._order.popleft())
 
@@ -174,38 +180,52 @@ class Spool:
         segment = self._segments.pop(name)
         self.size -= segment.size
         os.close(segment.fd)
-        segment.path.unlink()
+        self._discard(segment.path)
 
-    def read_entries(self) -> list[Entry]:
-        """All whole entries in order, without those acknowledged; opens the files for `load`.
+    def _discard(self, path: Path) -> None:
+        if path in self.damaged:
+            path.rename(self.kept_as(path))
+        else:
+            path.unlink()
 
-        Reading stops at the first entry that is torn, damaged or out of order.
-        """
-        (acked,) = _ACKED.unpack(os.pread(self._state_fd, _ACKED.size, _ACKED_OFFSET))
-        entries: list[Entry] = []
-        paths = sorted(self.folder.glob("*" + _SUFFIX))
-        for path in paths:
+    def read_left(self) -> Left:
+        """All that is not acknowledged; opens the files for `load`."""
+        acked = self._acked()
+        batches: list[Entry] = []
+        tail = 0
+        for path in sorted(self.folder.glob("*" + _SUFFIX)):
+            if not path.name[: -len(_SUFFIX)].isdecimal():
+                continue
             name = int(path.name[: -len(_SUFFIX)])
             segment = self._segments[name] = _Segment(path, os.O_RDONLY)
             self._order.append(name)
             self.size += segment.size
-            end = 0
-            for entry in _read_segment(segment.fd, name):
-                if entries and entry.first != entries[-1].last + 1:
-                    return [e for e in entries if e.last > acked]
-                entries.append(entry)
-                segment.last = entry.last
-                end = entry.frame.offset + entry.size
-            if end < segment.size:
-                break
-        return [entry for entry in entries if entry.last > acked]
+            found = read_batches(path.read_bytes(), name)
+            batches += found.entries
+            segment.last = found.entries[-1].last if found.entries else name
+            tail = found.tail
+            if found.is_damaged:
+                self.damaged.append(path)
+        rows: dict[int, AnyRow] = {}
+        for path in self.folder.glob("*" + ROWS_SUFFIX):
+            found_rows = read_rows(path.read_bytes())
+            rows.update(found_rows.rows)
+            if found_rows.is_damaged:
+                self.damaged.append(path)
+        where = f"the spool {self.folder} was damaged"
+        if acked is None:
+            acked = min([*[entry.first for entry in batches], *rows], default=1) - 1
+        return join(batches, rows, acked, tail, where)
 
-    def read_left(self) -> list[Entry]:
-        """`read_entries`, and after them, with frames in memory, the rows that are in no batch."""
-        entries = self.read_entries()
-        (acked,) = _ACKED.unpack(os.pread(self._state_fd, _ACKED.size, _ACKED_OFFSET))
-        after = entries[-1].last if entries else acked
-        return [*entries, *entries_of_rows(self.folder, after, is_known=bool(entries))]
+    def _acked(self) -> int | None:
+        """The number that the state file has; None if that is damaged."""
+        data = os.pread(self._state_fd, _ACKED_OFFSET + _ACKED.size + _STATE_CRC.size, 0)
+        (acked,) = _ACKED.unpack_from(data, _ACKED_OFFSET)
+        if len(data) == _ACKED_OFFSET + _ACKED.size:
+            is_good = data.startswith(_MAGIC)
+        else:
+            is_good = data == _state(data[len(_MAGIC) : _ACKED_OFFSET], acked)
+        return int(acked) if is_good else None
 
     def close(self, *, remove: bool) -> None:
         """Close the files and give up the lock; with `remove` the folder goes too.
@@ -219,10 +239,14 @@ class Spool:
         if remove:
             for suffix in (_SUFFIX, ROWS_SUFFIX):
                 for path in self.folder.glob("*" + suffix):
-                    path.unlink()
+                    self._discard(path)
             (self.folder / _STATE).unlink()
             self.folder.rmdir()
         os.close(self._state_fd)
+
+    def kept_as(self, path: Path) -> Path:
+        """Where a damaged file goes."""
+        return self.folder.parent / f"damaged-{self.folder.name}-{path.name}"
 
     def abandon(self) -> None:
         """Close the files in a child process; the parent, who shares the lock, keeps it."""
@@ -232,20 +256,9 @@ class Spool:
         os.close(self._state_fd)
 
 
-def _read_segment(fd: int, name: int) -> Iterator[Entry]:
-    offset = 0
-    while True:
-        header = os.pread(fd, _ENTRY.size, offset)
-        if len(header) < _ENTRY.size:
-            return
-        size, checksum, first, records = _ENTRY.unpack(header)
-        if not records or not 0 < size <= FRAME_BYTES_MAX + 4:
-            return
-        frame = os.pread(fd, size, offset + _ENTRY.size)
-        if len(frame) < size or zlib.crc32(_CHECKED.pack(first, records) + frame) != checksum:
-            return
-        yield Entry(first, records, size, SpoolPosition(name, offset + _ENTRY.size))
-        offset += _ENTRY.size + size
+def _state(client_id: bytes, acked: int) -> bytes:
+    state = _MAGIC + client_id + _ACKED.pack(acked)
+    return state + _STATE_CRC.pack(zlib.crc32(state))
 
 
 def open_leftovers(directory: str | Path) -> Iterator[Spool]:
@@ -274,10 +287,20 @@ def _adopt(folder: Path) -> Spool | None:
         head = os.pread(state_fd, _ACKED_OFFSET + _ACKED.size, 0)
         # Whoever adopted it before may have removed it between our open and our lock.
         is_gone = os.fstat(state_fd).st_nlink == 0
-        if not is_gone and len(head) == _ACKED_OFFSET + _ACKED.size and head.startswith(_MAGIC):
-            return Spool(folder, state_fd, head[len(_MAGIC) : _ACKED_OFFSET])
+        if not is_gone and len(head) == _ACKED_OFFSET + _ACKED.size:
+            client_id = _client_id(folder, head)
+            if client_id is not None:
+                return Spool(folder, state_fd, client_id)
     except OSError:
         # Locked: its process lives.
         pass
     os.close(state_fd)
     return None
+
+
+def _client_id(folder: Path, head: bytes) -> bytes | None:
+    """The id of the session whose state file begins with `head`; None if it is none."""
+    if re.fullmatch(f"[0-9a-f]{{{2 * CLIENT_ID_BYTES}}}", folder.name):
+        # Written once more than in the file, where a flipped bit would make it another session.
+        return bytes.fromhex(folder.name)
+    return head[len(_MAGIC) : _ACKED_OFFSET] if head.startswith(_MAGIC) else None

@@ -12,7 +12,8 @@ from typing import Protocol
 
 from logd_client.rowjournal import RowJournal
 from logd_client.session import Entry
-from logd_client.spool import Spool, SpoolPosition
+from logd_client.spool import Spool
+from logd_client.spoolreader import SpoolPosition
 
 __all__ = ["MemoryStore", "SpoolStore", "Store"]
 
@@ -83,6 +84,7 @@ class SpoolStore:
         client_id: the session whose frames it keeps.
         max_bytes: at this size `is_full` becomes true; one taking from the buffer may exceed it.
         report: takes the error of a disk that refuses.
+        opened: called once the session has its folder.
 
     Attributes:
         journal: for the rows that are not here yet, in the same folder; used by the buffer.
@@ -94,8 +96,10 @@ class SpoolStore:
         client_id: bytes,
         max_bytes: int,
         report: Callable[[BaseException], None],
+        opened: Callable[[], None] = lambda: None,
     ) -> None:
         self._directory = directory
+        self._tell_opened = opened
         self._client_id = client_id
         self._spool: Spool | None = None
         self._max_bytes = max_bytes
@@ -116,6 +120,7 @@ class SpoolStore:
         with self._opening:
             if self._spool is None:
                 self._spool = Spool.create(self._directory, self._client_id, self._max_bytes)
+                self._tell_opened()
             return self._spool
 
     @property

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ack_server import AckServer
+from ack_server import AckServer, decode_batch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logd_client import createClientLog
 from logd_client.session import Context, Entry, encode_batches
 from logd_client.spool import Spool, open_leftovers
+from logd_client.spoolreader import SpoolPosition
 
 SOURCES = str(Path(__file__).parent.parent)
 CONTEXT = Context((1, 2, "t", "E", (), 0, ""))
@@ -109,7 +112,7 @@ def wait_until_acknowledged(spool: Path, sequence: int) -> None:
     """Wait until the only session in a spool has noted that acknowledgement."""
     (folder,) = folders(spool)
     deadline = time.monotonic() + 60
-    while int.from_bytes((folder / "state").read_bytes()[-8:], "big") < sequence:
+    while int.from_bytes((folder / "state").read_bytes()[32:40], "big") < sequence:
         assert time.monotonic() < deadline
         time.sleep(0.001)
 
@@ -190,7 +193,7 @@ def test_a_full_spool_leaves_records_in_the_buffer(tmp_path: Path) -> None:
     assert 10_000 < size < 60_000
     log.close()
     (spool,) = open_leftovers(tmp_path)
-    assert spool.read_entries()
+    assert spool.read_left().runs
     spool.close(remove=False)
 
 
@@ -253,14 +256,47 @@ def made_spool(directory: Path, *batches: Entry) -> bytes:
     return data
 
 
-def adopted(directory: Path) -> tuple[list[int], list[bytes]]:
-    """What the next process finds: the numbers and the frames."""
+def runs_of(directory: Path) -> tuple[list[list[Entry]], int]:
+    """What the next process finds, with all frames loaded, and how much is lost; then it goes."""
     (spool,) = open_leftovers(directory)
-    found = spool.read_entries()
-    frames = [spool.load(entry.frame, entry.size) for entry in found]
+    left = spool.read_left()
     assert spool.client_id == CLIENT
+    runs = [
+        [
+            entry._replace(frame=spool.load(entry.frame, entry.size))
+            if isinstance(entry.frame, SpoolPosition)
+            else entry
+            for entry in run
+        ]
+        for run in left.runs
+    ]
     spool.close(remove=True)
-    return [entry.first for entry in found], frames
+    return runs, left.lost
+
+
+def adopted(directory: Path) -> tuple[list[int], list[bytes]]:
+    """The numbers and the frames of what the next process finds, which is all that was there."""
+    runs, lost = runs_of(directory)
+    assert lost == 0
+    found = [entry for run in runs for entry in run]
+    return [entry.first for entry in found], [entry.frame for entry in found]
+
+
+def check_runs(runs: list[list[Entry]], lost: int, batches: list[Entry]) -> set[int]:
+    """Whole batches are as they were, what is missing is told; returns the missing numbers."""
+    frames = {entry.first: entry.frame for entry in batches}
+    missing: set[int] = set()
+    last = 0
+    for run in runs:
+        if run[0].first > last + 1 or run[0].frame != frames[run[0].first]:
+            told = decode_batch(pickle.loads(run[0].frame[4:]))[0][4]["lost"]
+            missing |= set(range(last + 1, run[0].first + 1))
+            assert told == run[0].first - last
+            run = run[1:]
+        assert [entry.frame for entry in run] == [frames[entry.first] for entry in run]
+        last = run[-1].last if run else max(missing)
+    assert len(missing) == lost
+    return missing
 
 
 def test_entries_are_found_again(tmp_path: Path) -> None:
@@ -292,31 +328,166 @@ def test_acknowledged_files_are_removed(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @settings(max_examples=60, deadline=None)
-@given(cut=st.integers(0, 400))
+@given(cut=st.integers(1, 400))
 def test_a_torn_end_is_left_out(tmp_path_factory: Any, cut: int) -> None:
-    """A file cut anywhere gives the entries before the cut, whole."""
+    """A file cut anywhere gives the entries before the cut, whole, and a word about the end."""
     directory = tmp_path_factory.mktemp("spool")
     batches = entries(4)
     data = made_spool(directory, *batches)
     end = max(0, len(data) - cut)
     os.truncate(next(directory.rglob("*.batches")), end)
     size = len(data) // 4
-    whole = end // size
-    assert adopted(directory) == ([1, 2, 3, 4][:whole], [e.frame for e in batches[:whole]])
+    runs, lost = runs_of(directory)
+    missing = check_runs(runs, lost, batches)
+    assert missing == ({end // size + 1} if end % size else set())
+    assert folders(directory) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(position=st.integers(0, 10**6), bit=st.integers(0, 7))
-def test_damage_is_noticed(tmp_path_factory: Any, position: int, bit: int) -> None:
-    """A flipped bit anywhere ends the reading before its entry; nothing damaged is sent."""
+def test_a_flipped_bit_costs_one_entry(tmp_path_factory: Any, position: int, bit: int) -> None:
+    """A flipped bit anywhere costs its own entry; all behind it is sent, and the file is kept."""
     directory = tmp_path_factory.mktemp("spool")
     batches = entries(4)
     data = bytearray(made_spool(directory, *batches))
     position %= len(data)
     data[position] ^= 1 << bit
-    next(directory.rglob("*.batches")).write_bytes(data)
-    whole = position // (len(data) // 4)
-    assert adopted(directory) == ([1, 2, 3, 4][:whole], [e.frame for e in batches[:whole]])
+    path = next(directory.rglob("*.batches"))
+    path.write_bytes(data)
+    runs, lost = runs_of(directory)
+    assert check_runs(runs, lost, batches) == {position // (len(data) // 4) + 1}
+    # A length that was made longer looks like a write that was cut off.
+    is_torn = position % (len(data) // 4) < 4 and position // (len(data) // 4) == 3
+    kept = [one.name for one in folders(directory)]
+    assert kept == [f"damaged-{CLIENT.hex()}-{path.name}"] or (is_torn and kept == [])
+
+
+@settings(max_examples=60, deadline=None)
+@given(position=st.integers(0, 43), bit=st.integers(0, 7))
+def test_a_flipped_bit_in_the_state_costs_nothing(
+    tmp_path_factory: Any, position: int, bit: int
+) -> None:
+    """Whatever is damaged in the state file, the entries are found under their client id."""
+    directory = tmp_path_factory.mktemp("spool")
+    batches = entries(4)
+    made_spool(directory, *batches)
+    path = next(directory.rglob("state"))
+    data = bytearray(path.read_bytes())
+    assert len(data) == 44
+    data[position] ^= 1 << bit
+    path.write_bytes(data)
+    assert adopted(directory) == ([1, 2, 3, 4], [entry.frame for entry in batches])
+
+
+def test_spools_of_early_versions_are_delivered(tmp_path: Path) -> None:
+    """A state file without a checksum is believed."""
+    batches = entries(4)
+    made_spool(tmp_path, *batches)
+    path = next(tmp_path.rglob("state"))
+    path.write_bytes(path.read_bytes()[:32] + (2).to_bytes(8, "big"))
+    assert adopted(tmp_path) == ([3, 4], [entry.frame for entry in batches[2:]])
+
+
+def test_damage_is_told_and_read_around(tmp_path: Path, server: AckServer) -> None:
+    """With a damaged batch in the midst, the log has all others, and says how many are missing."""
+    made_spool(tmp_path, *entries(100))
+    path = next(tmp_path.rglob("*.batches"))
+    data = bytearray(path.read_bytes())
+    data[data.index(b"50 ")] ^= 1
+    path.write_bytes(data)
+    problems: list[str] = []
+    told = threading.Event()
+
+    class Handler:
+        def handleException(self, e: BaseException) -> None:
+            problems.append(str(e))
+            told.set()
+
+    log = createClientLog("127.0.0.1", server.port, spool=tmp_path, errorHandler=Handler())
+    assert told.wait(60)
+    assert log.close(60)
+    texts = [record[2].strip() for record in server.records]
+    notice = f"1 record lost: the spool {path.parent} was damaged"
+    assert texts == [*[str(n) for n in range(1, 50)], notice, *[str(n) for n in range(51, 101)]]
+    assert server.records[49][4] == {"lost": 1}
+    kept = tmp_path / f"damaged-{CLIENT.hex()}-{path.name}"
+    assert problems == [
+        f"spool {path.parent}: 1 record(s) lost; the damaged files are kept: {kept}"
+    ]
+    assert folders(tmp_path) == [kept]
+    assert kept.read_bytes() == bytes(data)
+
+
+def test_a_living_process_adopts_what_others_leave_later(
+    tmp_path: Path, server: AckServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folders of processes that end while this one lives are delivered and go, again and again."""
+    monkeypatch.setattr("logd_client.leftovers._ROUND_S", 0.05)
+    log = createClientLog("127.0.0.1", server.port, spool=tmp_path)
+    log("own", sync=60)
+    for first in (0, 10):
+        # Its server is away: what it logged is here only.
+        end_app(start_app(1, tmp_path, first, 10), kill=True)
+        server.wait_for_records(1 + first + 10)
+    deadline = time.monotonic() + 60
+    while len(folders(tmp_path)) > 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    assert log.close(60)
+    assert server.texts == ["own", *[str(n) for n in range(20)]]
+
+
+def test_a_forked_child_adopts_too(
+    tmp_path: Path, server: AckServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a server whose first process does not log, the children send what others left."""
+    monkeypatch.setattr("logd_client.leftovers._ROUND_S", 0.05)
+    log = createClientLog("127.0.0.1", server.port, spool=tmp_path)
+    child = os.fork()
+    if child == 0:
+        log("child", sync=60)
+        end_app(start_app(1, tmp_path, 0, 10), kill=True)
+        server.wait_for_records(0)
+        deadline = time.monotonic() + 60
+        while len(folders(tmp_path)) > 2 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        os._exit(len(folders(tmp_path)) != 2)
+    assert os.waitpid(child, 0)[1] == 0
+    assert log.close(60)
+    assert sorted(server.texts) == sorted(["child", *[str(n) for n in range(10)]])
+
+
+def test_an_idle_spool_takes_kilobytes(
+    tmp_path: Path, server: AckServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a burst is stored and nothing more is logged, the files are small again."""
+    monkeypatch.setattr("logd_client.leftovers._ROUND_S", 0.05)
+
+    def used() -> int:
+        found = 0
+        for path in tmp_path.rglob("*"):
+            try:
+                found += path.stat().st_size if path.is_file() else 0
+            except FileNotFoundError:  # gone meanwhile
+                pass
+        return found
+
+    log = createClientLog("127.0.0.1", server.port, spool=tmp_path)
+    assert used() < 20_000
+    log("one", sync=60)
+    assert used() < 40_000
+    for n in range(50_000):
+        log(f"{n} {'x' * 100}")
+    assert log.flush(60)
+    deadline = time.monotonic() + 60
+    while used() > 100_000:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    for n in range(100):
+        log(str(n))
+    assert log.close(60)
+    assert len(server.records) == 50_101
+    assert folders(tmp_path) == []
 
 
 def test_other_things_in_the_directory_are_left_alone(tmp_path: Path) -> None:
