@@ -95,7 +95,7 @@ VALUES = [
     ValueRow("largest integer", 2**63 - 1, 2**63 - 1),
     ValueRow("smallest integer", -(2**63), -(2**63)),
     ValueRow("integer of more than 64 bit", 2**70, str(2**70)),
-    ValueRow("integer subclass", Number(7), 7, "Number(7)"),
+    ValueRow("integer subclass", Number(7), 7),
     ValueRow("float", 0.25, 0.25),
     ValueRow("true", True, True),
     ValueRow("none", None, None),

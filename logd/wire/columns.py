@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from operator import attrgetter
 
 from logd.records.batch import Batch, Context, ContextItems, Special
-from logd.wire.errors import WireError
-from logd.wire.limits import MAX_ROWS, MAX_TIME
+from logd.wire.limits import MAX_ROWS
 from logd.wire.logrecords import LogRecordParts
 from logd.wire.templates import Template
 
@@ -75,12 +74,10 @@ class Columns:
         self.add(context, msgid, time, msg + appendix, special)
 
     def add_repeated(self, template: Template, time: float, msg: str, special: Special) -> None:
-        """Append a record that a template was found for; the time is still unchecked.
+        """Append a record that a template was found for.
 
         Its context is looked up by template, as hashing one by its fields costs 0.5 us.
         """
-        if not 0.0 <= time < MAX_TIME:
-            raise WireError(f"time: {time!r} seconds, outside the years 1970 to 9999")
         if len(self._msgs) == MAX_ROWS:
             self._finish()
         if special is template.special:

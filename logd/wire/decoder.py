@@ -21,12 +21,13 @@ from logd.wire import typed
 from logd.wire.columns import Columns
 from logd.wire.contexts import KnownContexts
 from logd.wire.errors import WireError
-from logd.wire.expansion import Room
+from logd.wire.expansion import Room, room_of
 from logd.wire.frames import MAX_FRAME_BYTES, Frames
 from logd.wire.limits import MAX_ROW_OPCODES
 from logd.wire.logrecords import log_record
 from logd.wire.pickles import grammar
-from logd.wire.pickles.loading import load
+from logd.wire.pickles.loading import load_record
+from logd.wire.pickles.made import Made, Mapped, Name
 from logd.wire.recognition import recognise
 from logd.wire.rows import add_row
 from logd.wire.session import decode_batch
@@ -49,20 +50,30 @@ class Decoder:
         max_frame_bytes: the limit of a frame; what a batch may be written as follows from it.
     """
 
-    __slots__ = ("_contexts", "_room", "_templates")
+    __slots__ = ("_contexts", "_now", "_room", "_templates")
 
     def __init__(self, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
         self._room = Room.of_frames(max_frame_bytes)
         self._templates = Templates()
         self._contexts = KnownContexts()
+        self._now: float | None = None
 
-    def decode(self, frames: Frames, *, peer: str = "", client: bytes | None = None) -> list[Batch]:
+    def decode(
+        self,
+        frames: Frames,
+        *,
+        peer: str = "",
+        client: bytes | None = None,
+        now: float | None = None,
+    ) -> list[Batch]:
         """The records of frames that one connection sent, in order; none for pings.
 
         Args:
             frames: whole frames; a session's opening is not among them.
             peer: where they came from, for the batches.
             client: the session's id; None for senders without a session.
+            now: when the frames came, for records of `SocketHandler` whose own time is none; such
+                a record is an error without it.
 
         Returns:
             For a session a batch a frame, with `client` and `first` set; whether they follow on
@@ -73,6 +84,7 @@ class Decoder:
         """
         if client is not None:
             return self._session(frames, peer, client)
+        self._now = now
         return self._plain(frames, peer)
 
     def _session(self, frames: Frames, peer: str, client: bytes) -> list[Batch]:
@@ -136,18 +148,26 @@ class Decoder:
     def _log_record(self, data: bytes, start: int, stop: int, columns: Columns) -> None:
         """A `SocketHandler` frame that is not known yet."""
         payload = data[start:stop]
-        columns.add_log_record(log_record(load(payload, grammar.proven_flat(payload))))
+        self._add_log_record(
+            load_record(payload, grammar.proven_flat(payload)), len(payload), columns
+        )
         self._templates.learn(data, start, stop)
 
     def _payload(self, payload: bytes, columns: Columns) -> None:
         """Any other frame of a sender without a session."""
         value = _value(payload)
-        if type(value) is dict:
-            columns.add_log_record(log_record(value))
+        if type(value) in (dict, Mapped):
+            self._add_log_record(value, len(payload), columns)
         elif type(value) in (tuple, list):
-            add_row(cast("Sequence[object]", value), columns)
+            add_row(cast("Sequence[object]", value), columns, room_of(len(payload)))
         elif value != _PING:
-            raise WireError(f"record expected, got {type(value).__name__}")
+            raise WireError(
+                f"record expected, got {type(value).__name__}",
+                is_hostile=type(value) in (Made, Name),
+            )
+
+    def _add_log_record(self, attributes: object, size: int, columns: Columns) -> None:
+        columns.add_log_record(log_record(attributes, room=room_of(size), now=self._now))
 
 
 def _value(payload: bytes) -> object:
@@ -159,7 +179,7 @@ def _value(payload: bytes) -> object:
     if typed.is_message_pack(payload):
         return typed.decode_packed(payload)
     proven = grammar.proven_tree(payload, max_opcodes=MAX_ROW_OPCODES, dicts=1)
-    return load(payload, proven or grammar.proven_flat(payload))
+    return load_record(payload, proven or grammar.proven_flat(payload))
 
 
 def decode_delivery(frames: Frames, *, peer: str = "", client: bytes | None = None) -> list[Batch]:

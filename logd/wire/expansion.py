@@ -17,7 +17,10 @@ from logd.records.callpath import Path
 from logd.wire import fields
 from logd.wire.limits import (
     CONTEXTS_PER_FRAME_BYTE,
+    EXPANSION,
+    EXPANSION_CHARS,
     ITEMS_PER_FRAME_BYTE,
+    MAX_SPECIAL_CHARS,
     MESSAGES_PER_FRAME_BYTE,
     cut,
 )
@@ -38,6 +41,14 @@ class Room(NamedTuple):
             ITEMS_PER_FRAME_BYTE * max_frame_bytes,
             MESSAGES_PER_FRAME_BYTE * max_frame_bytes,
         )
+
+
+def room_of(frame_bytes: int) -> int:
+    """Characters that the special items of a frame of one record may have.
+
+    One text may be named by many items: what a frame expands to is a multiple of its own length.
+    """
+    return min(MAX_SPECIAL_CHARS, EXPANSION * frame_bytes + EXPANSION_CHARS)
 
 
 def fit_contexts(

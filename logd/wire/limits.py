@@ -54,6 +54,11 @@ each with no more than five opcodes: a level of a call path, a key or value of a
 MAX_ROW_OPCODES: Final = 30_000
 """Pickle opcodes of a single record: a call path of 5,000 levels."""
 
+EXPANSION: Final = 16
+EXPANSION_CHARS: Final = 4_096
+"""A frame's records may be written as so many characters for each of its bytes, and so many
+besides. Honest ones need the half: what they share are call paths, and the names of keys."""
+
 CONTEXTS_PER_FRAME_BYTE: Final = 4
 ITEMS_PER_FRAME_BYTE: Final = 2
 MESSAGES_PER_FRAME_BYTE: Final = 1

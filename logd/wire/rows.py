@@ -8,13 +8,16 @@ from typing import Final, cast
 from logd.wire import fields
 from logd.wire.columns import Columns
 from logd.wire.errors import WireError
+from logd.wire.limits import MAX_SPECIAL_CHARS
 
 ROW_ITEMS: Final = 11
 """msgid, pid, tid, threadname, ts, msg, cat, path, tblen, cfunc, special."""
 
 
-def add_row(row: Sequence[object], columns: Columns) -> None:
+def add_row(row: Sequence[object], columns: Columns, room: int = MAX_SPECIAL_CHARS) -> None:
     """Check the 11 items of a record and append it.
+
+    Its special items may have about `room` characters.
 
     Raises:
         WireError: another number of items, a field of a wrong type or out of range.
@@ -27,7 +30,7 @@ def add_row(row: Sequence[object], columns: Columns) -> None:
         fields.integer(msgid, "msgid"),
         fields.time(ts),
         fields.message(msg),
-        fields.special_items(special),
+        fields.special_items(special, room),
     )
 
 

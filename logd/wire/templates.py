@@ -23,7 +23,7 @@ from typing import Final, cast
 from logd.records.batch import Context, Special
 from logd.wire import fields
 from logd.wire.errors import WireError
-from logd.wire.limits import MAX_SPECIAL_ITEMS
+from logd.wire.limits import MAX_SPECIAL_ITEMS, MAX_TIME
 from logd.wire.logrecords import STANDARD_ATTRIBUTES, log_record
 from logd.wire.pickles import grammar
 from logd.wire.pickles.loading import load
@@ -113,17 +113,13 @@ class Templates:
     def match(
         self, data: bytes, start: int, stop: int
     ) -> tuple[Template, float, str, Special] | None:
-        """The template, time, text and items of a frame; None where it has to be decoded.
-
-        Raises:
-            WireError: the text is not UTF-8.
-        """
+        """The template, time, text and items of a frame; None where it has to be decoded."""
         parts = _split(data, start, stop)
         if parts is None:
             return None
         key, created, text, extras = parts
         template = self._templates.get(key)
-        if template is None:
+        if template is None or not 0.0 <= created < MAX_TIME:
             return None
         special = template.special
         if extras != _DICT_TAIL:
@@ -135,8 +131,8 @@ class Templates:
                 return None
         try:
             return template, created, text.decode("utf-8", "surrogatepass"), special
-        except UnicodeDecodeError as exc:
-            raise WireError(f"text is not UTF-8: {exc.reason}") from exc
+        except UnicodeDecodeError:
+            return None
 
     def learn(self, data: bytes, start: int, stop: int) -> None:
         """Keep the template of a frame that was decoded in full and found to be a record."""

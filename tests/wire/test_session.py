@@ -351,7 +351,6 @@ def test_records_that_share_items_share_one_object() -> None:
         ((rows_of(1, 5), "k", 1), (rows_of(0, 6), "k", 2)),
         ((rows_of(1, 5), "k", 1), (0, "k", 2)),
         ((rows_of(1, 5), "k"),),
-        ((rows_of(1, 5), 1, 1),),
         (("\0\1", "k", 1),),
         ((True, "k", 1),),
     ],

@@ -2,21 +2,19 @@
 
 What `grammar.py` can't prove in one stroke, but senders legitimately send, comes here: nested
 extras of a `LogRecord`, lists, protocols 0 to 5 with all their ways to write a string. It is a
-small pickle machine of its own: it knows the opcodes that build text, bytes, numbers, None,
-tuples, lists and dicts. Names are text to it, and a call makes a `Named`, the name of what was to
-be called: a record whose extras hold a date is a record, and nothing is looked up or run for it.
+small pickle machine of its own: it knows all opcodes but those that fetch from outside of the
+pickle. Names are text to it, and a call makes a `Made`, the name of what was to be called with its
+arguments: a record whose extras hold a date is a record, and nothing is looked up or run for it.
 
 Bounds, beside those of single values:
 
 - Every opcode counts, so the time is bounded whatever the program.
-- A container knows how large it is when written out, everything it shares counted each time, and
-  how deep it is. Both are bounded when it grows.
-- A list or dict that was fetched from the memo can't be changed any more, so nothing ever
-  contains itself and a size once known stays true.
-- Keys are text. The memo is a dict here: its indexes cost nothing.
+- Nothing is hashed or compared: a dict is a list of keys and values. So things may be shared, and
+  contain themselves; who writes them as text stops when there is enough of it (`writers.py`).
+- The memo is a dict here: its indexes cost nothing.
 
-What each opcode does is in `opcodes.py`. About 0.5 us each: 20 us for a record, against 6 us by way
-of the grammar.
+What each opcode does is in `opcodes.py` and `objects.py`. About 0.5 us each: 20 us for a record,
+against 6 us by way of the grammar.
 """
 
 from __future__ import annotations
@@ -24,7 +22,8 @@ from __future__ import annotations
 import pickle
 from typing import Final
 
-from logd.wire.errors import WireError
+from logd.wire.errors import TooLongError, WireError
+from logd.wire.pickles.made import Mapped
 from logd.wire.pickles.opcodes import OPERATIONS
 from logd.wire.pickles.state import State
 
@@ -45,6 +44,21 @@ def run(payload: bytes) -> object:
         WireError: any other opcode, a broken program, a bound exceeded.
     """
     return Machine(payload).run()
+
+
+def beginning(payload: bytes) -> Mapped | None:
+    """The outermost dict of a pickle as far as it is there; None if it is none.
+
+    Args:
+        payload: a pickle that was cut off, or takes more opcodes than are looked at.
+    """
+    machine = Machine(payload)
+    machine.is_cut = True
+    try:
+        machine.run()
+    except WireError:
+        return machine.beginning()
+    return None
 
 
 class Machine(State):
@@ -69,9 +83,12 @@ class Machine(State):
                     break
                 operation(self)
             else:
-                raise WireError(f"pickle of more than {_MAX_OPCODES} opcodes")
+                raise TooLongError(f"pickle of more than {_MAX_OPCODES} opcodes")
         except IndexError:
             raise WireError("pickle cut off") from None
+        except TooLongError as exc:
+            exc.beginning = self.beginning()
+            raise
         if code[at : at + 1] != pickle.STOP:
             raise _refused(code[at : at + 1])
         return self._stop()
@@ -79,8 +96,7 @@ class Machine(State):
     def _stop(self) -> object:
         if self.at != len(self.code):
             raise WireError(f"{len(self.code) - self.at} bytes after the end of the pickle")
-        if len(self.stack) != 1:
-            raise WireError(f"pickle ends with {len(self.stack)} values, 1 expected")
+        # What lies below it does not count, as for Python's own unpickler.
         return self.pop()
 
 

@@ -9,17 +9,17 @@ import pickle
 import re
 from collections.abc import Callable
 from struct import Struct
-from typing import Final, cast
+from typing import Final
 
 from logd.wire.errors import WireError
-from logd.wire.fields import Named, bytes_text
+from logd.wire.pickles import objects
+from logd.wire.pickles.made import Group, Mapped
 from logd.wire.pickles.state import State
+from logd.wire.texts import bytes_text, unicode_text
 
 _MAX_NUMBER_CHARS: Final = 100
-_MAX_NAME_CHARS: Final = 200
-_NAME_COST: Final = 4
-_MAX_LONG_BYTES: Final = 32
-"""Integers up to 256 bit: more than any field holds, little enough to print at once."""
+_MAX_DIGITS: Final = 4_000
+"""Python makes no integers of more decimal digits."""
 
 _DOUBLE = Struct(">d")
 _INT4 = Struct("<i")
@@ -70,27 +70,34 @@ def _int4(state: State) -> None:
 
 
 def _int_text(state: State) -> None:
-    line = state.line(_MAX_NUMBER_CHARS)
+    line = state.line()
     # How protocols 0 and 1 write bools.
-    state.stack.append(line == b"01" if line in (b"00", b"01") else _integer(line))
+    state.stack.append(line == b"01" if line in (b"00", b"01") else _number(state, line))
 
 
 def _long_text(state: State) -> None:
-    state.stack.append(_integer(state.line(_MAX_NUMBER_CHARS).removesuffix(b"L")))
+    state.stack.append(_number(state, state.line().removesuffix(b"L")))
+
+
+def _number(state: State, digits: bytes) -> int | str:
+    """The integer; its digits as text if there are too many."""
+    if len(digits) <= _MAX_NUMBER_CHARS:
+        return _integer(digits)
+    # The time that takes grows with the square of the length.
+    state.count(len(digits) // _MAX_NUMBER_CHARS)
+    if len(digits) <= _MAX_DIGITS:
+        return _integer(digits)
+    if not digits.removeprefix(b"-").isdigit():
+        raise WireError("pickle: not an integer")
+    return digits.decode()
 
 
 def _long1(state: State) -> None:
-    _push_long(state, state.take(1)[0])
+    state.stack.append(int.from_bytes(state.counted(1), "little", signed=True))
 
 
 def _long4(state: State) -> None:
-    _push_long(state, int.from_bytes(state.take(4), "little"))
-
-
-def _push_long(state: State, size: int) -> None:
-    if size > _MAX_LONG_BYTES:
-        raise WireError(f"integer of {size} bytes, at most {_MAX_LONG_BYTES} allowed")
-    state.stack.append(int.from_bytes(state.take(size), "little", signed=True))
+    state.stack.append(int.from_bytes(state.counted(4), "little", signed=True))
 
 
 def _float(state: State) -> None:
@@ -99,7 +106,7 @@ def _float(state: State) -> None:
 
 def _float_text(state: State) -> None:
     state.count()
-    line = state.line(_MAX_NUMBER_CHARS)
+    line = state.line()
     try:
         state.stack.append(float(line))
     except ValueError as exc:
@@ -136,15 +143,15 @@ def _unicode_text(state: State) -> None:
 
 
 def _unicode1(state: State) -> None:
-    state.stack.append(_utf_8(state.counted(1)))
+    state.stack.append(unicode_text(state.counted(1)))
 
 
 def _unicode4(state: State) -> None:
-    state.stack.append(_utf_8(state.counted(4)))
+    state.stack.append(unicode_text(state.counted(4)))
 
 
 def _unicode8(state: State) -> None:
-    state.stack.append(_utf_8(state.counted(8)))
+    state.stack.append(unicode_text(state.counted(8)))
 
 
 def _bytes1(state: State) -> None:
@@ -159,27 +166,31 @@ def _bytes8(state: State) -> None:
     state.stack.append(state.counted(8))
 
 
+def _byte_array(state: State) -> None:
+    state.stack.append(state.counted(8))
+
+
 def _empty_tuple(state: State) -> None:
     state.push_new(())
 
 
 def _tuple(state: State) -> None:
-    state.push_tuple(state.pop_to_mark())
+    state.push_new(tuple(state.pop_to_mark()))
 
 
 def _tuple1(state: State) -> None:
-    state.push_tuple([state.pop()])
+    state.push_new((state.pop(),))
 
 
 def _tuple2(state: State) -> None:
     second = state.pop()
-    state.push_tuple([state.pop(), second])
+    state.push_new((state.pop(), second))
 
 
 def _tuple3(state: State) -> None:
     third = state.pop()
     second = state.pop()
-    state.push_tuple([state.pop(), second, third])
+    state.push_new((state.pop(), second, third))
 
 
 def _empty_list(state: State) -> None:
@@ -187,85 +198,67 @@ def _empty_list(state: State) -> None:
 
 
 def _list(state: State) -> None:
-    state.push_list(state.pop_to_mark())
+    state.push_new(state.pop_to_mark())
 
 
 def _append(state: State) -> None:
     value = state.pop()
-    target = cast("list[object]", state.top(list))
-    state.grow(target, [value])
-    target.append(value)
+    state.top(list).append(value)
 
 
 def _appends(state: State) -> None:
     values = state.pop_to_mark()
-    target = cast("list[object]", state.top(list))
-    state.grow(target, values)
-    target += values
+    state.top(list).extend(values)
 
 
 def _empty_dict(state: State) -> None:
-    state.push_new({})
+    state.push_new(Mapped([]))
 
 
 def _dict(state: State) -> None:
-    state.push_dict(state.pop_to_mark())
+    pairs = state.pop_to_mark()
+    state.push_new(Mapped([]))
+    state.add_pairs(pairs)
 
 
 def _set_item(state: State) -> None:
     value = state.pop()
-    key = state.pop()
-    state.set_items(cast("dict[str, object]", state.top(dict)), [key, value])
+    state.add_pairs([state.pop(), value])
 
 
 def _set_items(state: State) -> None:
-    pairs = state.pop_to_mark()
-    state.set_items(cast("dict[str, object]", state.top(dict)), pairs)
+    state.add_pairs(state.pop_to_mark())
 
 
-def _global(state: State) -> None:
-    _push_name(state, state.line(_MAX_NAME_CHARS), state.line(_MAX_NAME_CHARS))
+def _empty_set(state: State) -> None:
+    state.push_new(Group([]))
 
 
-def _stack_global(state: State) -> None:
-    name = state.pop()
-    module = state.pop()
-    if type(name) is not str or type(module) is not str:
-        raise WireError("pickle: a name that is not text")
-    _push_name(state, module.encode("utf-8", "replace"), name.encode("utf-8", "replace"))
+def _add_items(state: State) -> None:
+    members = state.pop_to_mark()
+    state.top(Group).extend(members)
 
 
-def _push_name(state: State, module: bytes, name: bytes) -> None:
-    state.count(_NAME_COST)
-    if len(module) + len(name) > _MAX_NAME_CHARS:
-        raise WireError(f"pickle: a name of more than {_MAX_NAME_CHARS} characters")
-    state.stack.append(Named(f"{bytes_text(module)}.{bytes_text(name)}"))
+def _frozen_set(state: State) -> None:
+    state.push_new(Group(state.pop_to_mark()))
 
 
-def _call(state: State) -> None:
-    """REDUCE and NEWOBJ: a callable or class, and its arguments."""
-    arguments = state.pop()
-    callee = state.pop()
-    if type(callee) is not Named or type(arguments) is not tuple:
-        raise WireError("pickle calls what has no name")
-    state.stack.append(_called(callee, arguments))
+def _pop(state: State) -> None:
+    """Picklers drop what they began when they find that it contains itself."""
+    state.drop()
 
 
-def _call_with_names(state: State) -> None:
-    """NEWOBJ_EX: the same, and a dict of named arguments."""
-    state.pop()
-    _call(state)
+def _pop_mark(state: State) -> None:
+    state.pop_to_mark()
 
 
-def _build(state: State) -> None:
-    """The state of what a call made."""
-    state.pop()
-    if not state.stack or type(state.stack[-1]) is not Named:
-        raise WireError("pickle gives a state to what has none")
+def _dup(state: State) -> None:
+    value = state.pop()
+    state.stack += (value, value)
 
 
 def _put_text(state: State) -> None:
-    state.put(_integer(state.line(_MAX_NUMBER_CHARS)))
+    state.put(_index(state))
 
 
 def _put1(state: State) -> None:
@@ -283,7 +276,7 @@ def _memoize(state: State) -> None:
 
 
 def _get_text(state: State) -> None:
-    state.get(_integer(state.line(_MAX_NUMBER_CHARS)))
+    state.get(_index(state))
 
 
 def _get1(state: State) -> None:
@@ -294,19 +287,11 @@ def _get4(state: State) -> None:
     state.get(int.from_bytes(state.take(4), "little"))
 
 
-def _called(callee: Named, arguments: tuple[object, ...]) -> object:
-    """What stands for the result of a call."""
-    # How protocols 0 to 2 write bytes: as text of the same code points.
-    if callee == "_codecs.encode" and arguments[1:] == ("latin1",):
-        text = arguments[0]
-        if type(text) is str and max(text, default="") <= "\xff":
-            return text.encode("latin-1")
-    if callee in ("builtins.bytes", "__builtin__.bytes") and not arguments:
-        return b""
-    # How protocols 0 and 1 write any object: a function is called with the class.
-    if callee.endswith("._reconstructor") and arguments and type(arguments[0]) is Named:
-        return arguments[0]
-    return callee
+def _index(state: State) -> int:
+    digits = state.line()
+    if len(digits) > _MAX_NUMBER_CHARS:
+        raise WireError("pickle: a memo index of too many digits")
+    return _integer(digits)
 
 
 def _integer(digits: bytes) -> int:
@@ -314,13 +299,6 @@ def _integer(digits: bytes) -> int:
         return int(digits)
     except ValueError as exc:
         raise WireError("pickle: not an integer") from exc
-
-
-def _utf_8(string: bytes) -> str:
-    try:
-        return string.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError as exc:
-        raise WireError(f"pickle: text is not UTF-8: {exc.reason}") from exc
 
 
 _OPERATION_OF: Final[dict[bytes, Callable[[State], None]]] = {
@@ -349,6 +327,7 @@ _OPERATION_OF: Final[dict[bytes, Callable[[State], None]]] = {
     pickle.SHORT_BINBYTES: _bytes1,
     pickle.BINBYTES: _bytes4,
     pickle.BINBYTES8: _bytes8,
+    pickle.BYTEARRAY8: _byte_array,
     pickle.EMPTY_TUPLE: _empty_tuple,
     pickle.TUPLE: _tuple,
     pickle.TUPLE1: _tuple1,
@@ -362,12 +341,23 @@ _OPERATION_OF: Final[dict[bytes, Callable[[State], None]]] = {
     pickle.DICT: _dict,
     pickle.SETITEM: _set_item,
     pickle.SETITEMS: _set_items,
-    pickle.GLOBAL: _global,
-    pickle.STACK_GLOBAL: _stack_global,
-    pickle.REDUCE: _call,
-    pickle.NEWOBJ: _call,
-    pickle.NEWOBJ_EX: _call_with_names,
-    pickle.BUILD: _build,
+    pickle.EMPTY_SET: _empty_set,
+    pickle.ADDITEMS: _add_items,
+    pickle.FROZENSET: _frozen_set,
+    pickle.GLOBAL: objects.named,
+    pickle.STACK_GLOBAL: objects.stack_global,
+    pickle.REDUCE: objects.call,
+    pickle.NEWOBJ: objects.new,
+    pickle.NEWOBJ_EX: objects.new_with_names,
+    pickle.INST: objects.instance,
+    pickle.OBJ: objects.instance_by_class,
+    pickle.BUILD: objects.build,
+    pickle.EXT1: objects.extension(1),
+    pickle.EXT2: objects.extension(2),
+    pickle.EXT4: objects.extension(4),
+    pickle.POP: _pop,
+    pickle.POP_MARK: _pop_mark,
+    pickle.DUP: _dup,
     pickle.PUT: _put_text,
     pickle.BINPUT: _put1,
     pickle.LONG_BINPUT: _put4,

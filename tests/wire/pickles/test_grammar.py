@@ -1,22 +1,19 @@
 from __future__ import annotations
 
-import collections
 import dataclasses
 import datetime
 import decimal
 import enum
-import fractions
 import pickle
 import struct
-import uuid
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from logd.wire import WireError
-from logd.wire.fields import Named
 from logd.wire.pickles import grammar, machine, unpickler
+from logd.wire.pickles.made import Group, Made, Mapped, Name
 from logd_client.session import Context, encode_batch
 
 ROOM = 100_000
@@ -135,10 +132,26 @@ plain = st.recursive(
 )
 
 
+def as_python(value: object) -> object:
+    """What the machine made, with Python's own containers."""
+    if type(value) is Mapped:
+        pairs = list(map(as_python, value.pairs))
+        return dict(zip(pairs[::2], pairs[1::2], strict=True))
+    if type(value) is Group:
+        return set(map(as_python, value.members))
+    return type(value)(map(as_python, value)) if type(value) in (list, tuple) else value
+
+
 @given(plain, st.integers(0, 5))
 def test_the_machine_reads_any_plain_data(value: object, protocol: int) -> None:
     """What the standard library pickles of plain data, the machine reads as it was."""
-    assert machine.run(pickle.dumps(value, protocol)) == value
+    assert as_python(machine.run(pickle.dumps(value, protocol))) == value
+
+
+@given(st.sets(values, max_size=5) | st.frozensets(values, max_size=5), st.integers(0, 5))
+def test_the_machine_reads_sets(value: object, protocol: int) -> None:
+    """Sets are read as sets, whatever way a protocol has to write them."""
+    assert as_python(machine.run(pickle.dumps([value], protocol))) == [value]
 
 
 class Colour(enum.Enum):
@@ -152,67 +165,57 @@ class Order:
 
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize(
-    "value",
-    [
-        datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
-        decimal.Decimal("1.5"),
-        uuid.UUID(int=5),
-        fractions.Fraction(1, 3),
-        collections.OrderedDict(a=1),
-        collections.deque([1, 2]),
-        Colour.RED,
-        Order(7),
-        len,
-        Order,
-    ],
-    ids=repr,
+    "value", [datetime.datetime(2026, 1, 1), decimal.Decimal("1.5"), Order(7)], ids=repr
 )
-def test_objects_are_named_and_never_made(value: object, protocol: int) -> None:
-    """Whatever an object's pickle does, what is read of it is the name of what it calls."""
-    named = machine.run(pickle.dumps(value, protocol))
-    assert type(named) is Named
-    made = type(value) if not hasattr(value, "__name__") else value
-    assert named.endswith(f".{made.__name__}")
+def test_objects_are_described_and_never_made(value: object, protocol: int) -> None:
+    """Whatever an object's pickle does, what is read of it is what it calls, and with what."""
+    made = machine.run(pickle.dumps(value, protocol))
+    assert type(made) is Made
+    assert made.name.short == type(value).__name__
+    assert made.arguments or made.state
 
 
 @pytest.mark.parametrize(
-    ("payload", "name"),
+    ("payload", "name", "arguments"),
     [
-        (b"cos\nsystem\n.", "os.system"),
-        (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "os.system"),
-        (b"cos\nsystem\n(X\x02\x00\x00\x00idtR.", "os.system"),
-        (b"ccopy_reg\n_reconstructor\n(cshop\nOrder\nc__builtin__\nobject\nNtR}b.", "shop.Order"),
-        (b"\x80\x04\x8c\x04shop\x8c\x05Order\x93)}\x92.", "shop.Order"),
+        (b"cos\nsystem\n(X\x02\x00\x00\x00idtR.", "os.system", ("id",)),
+        (
+            b"ccopy_reg\n_reconstructor\n(cshop\nOrder\nc__builtin__\nobject\nNtR}b.",
+            "shop.Order",
+            (),
+        ),
+        (b"\x80\x04\x8c\x04shop\x8c\x05Order\x93)}\x92.", "shop.Order", ()),
+        (b"(S'id'\nios\nsystem\n.", "os.system", ("id",)),
+        (b"(cos\nsystem\nS'id'\no.", "os.system", ("id",)),
+        (b"\x82\x07)R.", "copyreg.extension_7", ()),
     ],
 )
-def test_calls_become_names(payload: bytes, name: str) -> None:
-    """A call is the name of what would be called, or of the class it would make."""
-    named = machine.run(payload)
-    assert (type(named), named) == (Named, name)
+def test_calls_are_described(payload: bytes, name: str, arguments: tuple[object, ...]) -> None:
+    """A call is the name of what would be called, or of the class it would make, and with what."""
+    made = machine.run(payload)
+    assert type(made) is Made
+    assert (made.name, made.arguments) == (name, arguments)
 
 
-def test_shared_values_may_be_used_but_not_changed_afterwards() -> None:
-    """A list that occurs twice is read; one that grows once it is in use is refused."""
-    shared = ["x"]
-    assert machine.run(pickle.dumps((shared, shared), 4)) == (["x"], ["x"])
-    with pytest.raises(WireError, match="changes a list that is in use already"):
-        machine.run(b"](]q\x00h\x00K\x01at.")
+@pytest.mark.parametrize("payload", [b"cos\nsystem\n.", b"\x80\x04\x8c\x02os\x8c\x06system\x93."])
+def test_names_are_text(payload: bytes) -> None:
+    """A class or function is its name."""
+    name = machine.run(payload)
+    assert (type(name), name) == (Name, "os.system")
 
 
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
-        (b"(ios\nsystem\n.", "pickle opcode INST refused: only plain data is taken"),
+        (b"P1\n.", "pickle opcode PERSID refused: only plain data is taken"),
         (b"N)R.", "pickle calls what has no name"),
-        (b"}}b.", "pickle gives a state to what has none"),
+        (b"b.", "pickle takes from an empty stack"),
+        (b")}b.", "pickle gives a state to what has none"),
         (b"\xff.", "not a pickle: no opcode 0xff"),
         (b"N", "pickle cut off"),
         (b"X\x05\x00\x00\x00abc.", "pickle cut off: 5 bytes announced, 4 there"),
-        (b"NN.", "pickle ends with 2 values, 1 expected"),
         (b"N.N", "1 bytes after the end of the pickle"),
         (b"h\x05.", "pickle fetches memo 5, which was never set"),
-        (b"\x8a\x21" + bytes(33) + b".", "integer of 33 bytes, at most 32 allowed"),
-        (b"}NNs.", "pickle: a key that is not text"),
     ],
 )
 def test_errors_of_the_machine_say_what_is_wrong(payload: bytes, reason: str) -> None:
