@@ -226,6 +226,7 @@ def limits(config: Config) -> Limits:
         max_frame_bytes=config.max_frame_bytes,
         max_connections=config.max_connections,
         max_connections_per_peer=config.max_connections_per_peer,
+        first_frame_timeout_s=config.first_frame_timeout_s,
         frame_timeout_s=config.frame_timeout_s,
         idle_timeout_s=config.idle_timeout_s,
         peer_records_per_s=config.peer_records_per_s,

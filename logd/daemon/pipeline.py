@@ -22,12 +22,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from logd.daemon.peers.connection import Connection
 from logd.daemon.peers.hub import Hub
-from logd.daemon.peers.intake import Delivery
 from logd.daemon.sinks import Sink
 from logd.outputs.failpoints import failpoint
 from logd.outputs.work import Work
 from logd.records.batch import ContextItems
-from logd.wire import Decoder, Refusal, WireError
+from logd.wire import Decoder, Frames, Refusal, WireError
 
 if TYPE_CHECKING:
     from logd.records.batch import Batch
@@ -46,7 +45,7 @@ DECODED_SHARE = 8
 """One in so many bytes of the queue's limit may wait decoded. That keeps an output busy; the rest
 waits as it came, for decoded records take several times the memory."""
 
-Portion = list[tuple[Connection, Delivery]]
+Portion = list[tuple[Connection, Frames]]
 _Size = tuple[Connection, int]
 """Bytes that count in a connection's budget."""
 
@@ -231,7 +230,7 @@ class Pipeline:
         for connection, size in heavy:
             self._hub.intake.charge(connection, size)
         self._decoded_bytes += sum(size for _, size in heavy)
-        self._decoded_bytes += sum(delivery.size for _, delivery in portion)
+        self._decoded_bytes += sum(frames.size for _, frames in portion)
         self._unfinished -= 1
         self._slots.release()
         self._changed.set()
@@ -248,7 +247,7 @@ class Pipeline:
             connection.counted_records += new
             wait_s = hub.rates.spend(connection.account, new, hub.loop.time())
             if wait_s > 0 and not connection.is_closed:
-                connection.pause_for(wait_s)
+                connection.reading.pause_for(wait_s)
 
     def _durable(self, work: Work, sizes: Sequence[_Size]) -> None:
         """Every output has `work`: its bytes make room, its senders are told."""
@@ -309,7 +308,7 @@ class Pipeline:
                 seen.extend(prepared.jobs)
         heavy = [(connection, size) for connection, size in weights if size > 0]
         self._tell_loop(self._handed_over, failures, portion, heavy)
-        sizes = [(connection, delivery.size) for connection, delivery in portion] + heavy
+        sizes = [(connection, frames.size) for connection, frames in portion] + heavy
         work = Work(batches, acks, lambda work: self._tell_loop(self._durable, work, sizes))
         self._sink.submit(work)
         if seen:
@@ -329,12 +328,12 @@ class Pipeline:
         than it was taken for.
         """
         losses = self._hub.losses
-        for connection, delivery in portion:
+        for connection, frames in portion:
             if connection.is_undecodable:
                 continue
             try:
                 batches = self._decoder.decode(
-                    delivery.frames, peer=connection.origin, client=connection.client
+                    frames, peer=connection.origin, client=connection.client
                 )
             except WireError as exc:
                 connection.is_undecodable = True
@@ -347,7 +346,7 @@ class Pipeline:
                 connection.is_undecodable = True
                 failures.append(_Failure(connection, Refusal.FRAME, "the decoder failed"))
                 continue
-            weights.append((connection, sum(map(_weight, batches)) - delivery.size))
+            weights.append((connection, sum(map(_weight, batches)) - frames.size))
             for batch in batches:
                 connection.records += len(batch)
                 self._hub.counts.records += len(batch)

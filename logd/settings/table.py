@@ -321,7 +321,8 @@ class Config:
         Size(1),
         LIMITS,
         "Received and not yet written, in all; at this size reading pauses, and senders wait. "
-        "Incomplete frames together may take as much again; the oldest are given up for others.",
+        "Incomplete frames together may take as much again; if they are more, those of the peer "
+        "with most are given up.",
         unit="bytes",
     )
     connection_queue_bytes: int = _setting(
@@ -342,14 +343,22 @@ class Config:
         20_000,
         Integer(1),
         LIMITS,
-        "Connections at a time; further ones are closed at once. Where the system allows fewer "
-        "descriptors, they wait.",
+        "Connections at a time. For further ones silent connections are closed; without any, the "
+        "further ones are. If the system allows fewer descriptors, they wait.",
     )
     max_connections_per_peer: int = _setting(
         0,
         Integer(0),
         LIMITS,
         "The same for one peer: an address, or a user of the Unix socket. 0 is off.",
+    )
+    first_frame_timeout_s: float = _setting(
+        10.0,
+        Duration(is_zero_allowed=True),
+        LIMITS,
+        "Time in which a new connection must have sent a good first frame, with the token if one "
+        "is set, or it is closed. 0 is off.",
+        unit="seconds",
     )
     frame_timeout_s: float = _setting(
         30.0,

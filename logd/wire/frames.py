@@ -14,6 +14,10 @@ from logd.errors import LogdError
 MAX_FRAME_BYTES = 1 << 20
 """Default limit of a frame: 128 times a generous record, 1/64 of the default intake queue."""
 
+FRAME_COST_BYTES = 72
+"""What a frame takes in memory besides its bytes: two offsets and their places in lists. A flood
+of tiny frames weighs many times what it was on the wire."""
+
 _LENGTH = Struct(">I")
 _HEADER_BYTES = 4
 
@@ -72,6 +76,11 @@ class Frames:
         """How many frames these are."""
         return len(self.starts)
 
+    @property
+    def size(self) -> int:
+        """What they take in memory, in bytes: as such they count in the budget of a queue."""
+        return len(self.data) + FRAME_COST_BYTES * len(self.starts)
+
 
 class FrameError(LogdError):
     """The stream can't be cut into frames any more; the connection is to be closed.
@@ -125,6 +134,10 @@ class FrameSplitter:
     def partial_bytes(self) -> int:
         """How many bytes of an incomplete frame are kept."""
         return len(self._rest)
+
+    def drop(self) -> None:
+        """Let go of what is kept of an incomplete frame; nothing is to be fed after that."""
+        self._rest = bytearray()
 
     def feed(self, received: bytes | memoryview) -> Frames | None:
         """Take what was read; return the frames that are now whole, None where there are none.

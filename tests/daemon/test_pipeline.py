@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from logd.daemon.peers.connection import Connection, Kind
 from logd.daemon.peers.hub import Hub
-from logd.daemon.peers.intake import Delivery, Intake
+from logd.daemon.peers.intake import Intake
 from logd.daemon.peers.limits import Limits
+from logd.daemon.peers.origin import Origin
 from logd.daemon.peers.sessions import Sessions
 from logd.daemon.pipeline import Pipeline
 from logd.outputs.work import Work
@@ -53,16 +54,15 @@ class Bench:
 
     def connection(self, first: int = 1) -> Connection:
         """A connection of the session, opened but without a socket."""
-        connection = Connection(
-            self.hub, host="127.0.0.1", account="127.0.0.1", peer="test", is_trusted=False
-        )
+        origin = Origin("127.0.0.1", "127.0.0.1", "test", is_trusted=False)
+        connection = Connection(self.hub, origin)
         connection.kind, connection.client, connection.first = Kind.SESSION, CLIENT, first
         return connection
 
     def put(self, connection: Connection, numbers: Sequence[int]) -> None:
         """One delivery of records that are called by their sequence numbers."""
         payloads = [batch(str(number), number)[4:] for number in numbers]
-        self.hub.intake.put(connection, Delivery(Frames.of(*payloads), len(b"".join(payloads))))
+        self.hub.intake.put(connection, Frames.of(*payloads))
 
     async def finish(self) -> None:
         """Take everything; returns when it is with the sink and the budget is free again."""

@@ -50,9 +50,12 @@ def batch(text: str, sequence: int = 1) -> bytes:
 class Peer:
     """One connection to a daemon, whatever is to be said on it."""
 
-    def __init__(self, address: int | str, *, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, address: int | str, *, host: str = "127.0.0.1", source: str | None = None
+    ) -> None:
         if isinstance(address, int):
-            self.sock = socket.create_connection((host, address), WAIT_S)
+            from_there = None if source is None else (source, 0)
+            self.sock = socket.create_connection((host, address), WAIT_S, from_there)
         else:
             self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self.sock.settimeout(WAIT_S)

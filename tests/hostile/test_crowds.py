@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from logd.query.controlclient import ControlClient
 from logd_client import createClientLog
 from tests.daemon_process import DaemonProcess, running
@@ -150,6 +152,83 @@ def test_incomplete_frames_share_a_budget(tmp_path: Path) -> None:
                 peers[-1].send(b".").end()
         assert daemon.stop() == 0
         assert "x" * 1000 in daemon.log_text()
+
+
+def test_small_halves_do_not_keep_large_ones(tmp_path: Path) -> None:
+    """However many tiny frames have begun before, large ones stay within the limit together."""
+    options = ("--queue-bytes", "4 MiB", "--connection-queue-bytes", "1 MiB")
+    with running(*options, folder=tmp_path) as daemon:
+        doctor = Doctor(daemon.pid)
+        half = plain("x" * (MIB - 1000))[:-1]
+        with (
+            Peer(daemon.port) as honest,
+            crowd(100, lambda: Peer(daemon.port, source="127.0.0.2").send(half[:20])) as tiny,
+        ):
+            honest.send(half[:100_000])
+            memory = doctor.memory
+            with crowd(60, lambda: Peer(daemon.port, source="127.0.0.3").send(half)) as large:
+                for peer in large[:-4]:
+                    peer.wait_closed()
+                assert doctor.memory - memory < 16 * MIB
+                assert large[-1].is_open()
+                # Nobody pays for what a greedier peer holds.
+                assert honest.is_open()
+                assert all(peer.is_open() for peer in tiny)
+        assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("first", [b"", plain("no token"), plain("half")[:30]])
+def test_silent_strangers_do_not_keep_their_places(first: bytes, tmp_path: Path) -> None:
+    """Without a good first frame a connection is closed in time, whether or not it says a thing."""
+    with running(
+        "--first-frame-timeout-s",
+        "1",
+        folder=tmp_path,
+        environment={"LOGD_TOKEN": "a token that is long enough"},
+    ) as daemon:
+        with (
+            Peer(daemon.port) as good,
+            crowd(3, lambda: Peer(daemon.port).send(first)) as strangers,
+        ):
+            assert good.send(opening(token="a token that is long enough")).answer() == 0
+            for peer in strangers:
+                peer.wait_closed()
+            # One that said what it came for may be quiet for as long as it likes.
+            good.send(batch("later")).wait_acked(1)
+        assert daemon.stop() == 0
+
+
+def test_silent_connections_go_first(tmp_path: Path) -> None:
+    """If places run short, a connection that says nothing makes room for the next one."""
+    options = ("--max-connections", "10", "--first-frame-timeout-s", "0")
+    with running(*options, folder=tmp_path) as daemon:
+        with (
+            Peer(daemon.port) as good,
+            Peer(daemon.port) as slow,
+            crowd(8, lambda: Peer(daemon.port, source="127.0.0.2")) as silent,
+        ):
+            assert good.send(opening(os.urandom(16))).answer() == 0
+
+            def comes_in() -> bool:
+                late.append(Peer(daemon.port).send(opening(os.urandom(16))))
+                return late[-1].answer() == 0
+
+            late: list[Peer] = []
+            for _ in silent[:-1]:
+                until(comes_in, "a place for one that speaks")
+            for peer in silent[:-1]:
+                peer.wait_closed()
+            # The crowd's own went first, not the one that came before it.
+            assert slow.send(opening(os.urandom(16))).answer() == 0
+            until(comes_in, "the last one's place")
+            silent[-1].wait_closed()
+            with Peer(daemon.port) as surplus:
+                surplus.wait_closed()
+            good.send(batch("still here")).wait_acked(1)
+            for peer in late:
+                peer.close()
+        assert daemon.stop() == 0
+        assert "over 10 connections in all" in daemon.output
 
 
 def test_silent_peers_are_closed_where_that_is_set(tmp_path: Path) -> None:
@@ -333,7 +412,7 @@ def test_descriptors_are_kept_for_the_log_itself(tmp_path: Path) -> None:
             good.send("before")
             _, hard = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
             resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (100, hard))
-            with crowd(100, lambda: Peer(daemon.port)):
+            with crowd(100, lambda: Peer(daemon.port).send(opening(os.urandom(16)))):
                 daemon.wait_line("new connections on .* wait: no descriptors to spare")
                 for number in range(50):
                     good.send(f"meanwhile {number}")

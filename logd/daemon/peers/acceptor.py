@@ -15,19 +15,21 @@ import math
 import resource
 import socket
 import ssl
-import struct
 from collections.abc import Sequence
-from typing import NamedTuple, cast
 
 from logd.daemon.peers.connection import Connection
 from logd.daemon.peers.hub import Hub
 from logd.daemon.peers.listeners import Listener
+from logd.daemon.peers.origin import Origin, origin_of
 from logd.daemon.peers.tls import tls_reason
 
 logger = logging.getLogger(__name__)
 
 ACCEPTS_A_TURN = 128
 """After so many accepts the loop serves others before it goes on."""
+
+TURNED_AWAY_A_TURN = 16
+"""How many silent connections make room at a time when descriptors run short."""
 
 PAUSE_S = 0.5
 """How long accepting pauses when the system has no descriptor or memory left."""
@@ -123,7 +125,7 @@ class Acceptor:
             self._allowed, self._most_open = allowed, math.inf
         for count in range(ACCEPTS_A_TURN):
             if self._open_now() >= self._most_open:
-                self._pause(listener, "no descriptors to spare")
+                self._make_room_or_pause(listener, "no descriptors to spare")
                 return count
             try:
                 sock, address = listener.sock.accept()
@@ -131,7 +133,7 @@ class Acceptor:
                 return count
             except OSError as exc:
                 if exc.errno in EXHAUSTED:
-                    self._pause(listener, exc.strerror or str(exc))
+                    self._make_room_or_pause(listener, exc.strerror or str(exc))
                     return count
                 # Linux hands over what went wrong with one connection before it was accepted.
                 logger.debug("a connection was gone before it was accepted: %s", exc)
@@ -145,7 +147,14 @@ class Acceptor:
 
     def _open_now(self) -> int:
         """Connections, those in their TLS handshake included."""
-        return len(self._hub.connections) + len(self._starting)
+        return self._hub.places.total
+
+    def _make_room_or_pause(self, listener: Listener, reason: str) -> None:
+        """Descriptors run short: silent connections go first; only without any all wait."""
+        # Those of the ones turned away are free in the loop's next turn.
+        gone = sum(self._hub.make_room() for _ in range(TURNED_AWAY_A_TURN))
+        if not gone:
+            self._pause(listener, reason)
 
     def _pause(self, listener: Listener, reason: str) -> None:
         """Leave new connections in the kernel's queue until there is room again."""
@@ -167,31 +176,31 @@ class Acceptor:
 
     def _admit(self, listener: Listener, sock: socket.socket, address: object) -> None:
         sock.setblocking(False)
-        host, account, peer, is_trusted = _peer_of(sock, address)
-        refusal = self._refusal(host, account)
+        origin = origin_of(sock, address)
+        refusal = self._refusal(origin)
         if refusal is not None:
             self._hub.counts.refused_connections += 1
-            self._hub.fault(peer, refusal)
+            self._hub.fault(origin.name, refusal)
             sock.close()
             return
-        self._hub.came(account)
-        connection = Connection(
-            self._hub, host=host, account=account, peer=peer, is_trusted=is_trusted
-        )
+        connection = Connection(self._hub, origin)
+        connection.starting = sock
+        self._hub.came(connection)
         task = self._hub.loop.create_task(self._start(listener, sock, connection))
         self._starting.add(task)
         task.add_done_callback(self._starting.discard)
 
-    def _refusal(self, host: str, account: str) -> str | None:
-        """Why a peer may not connect; None where it may."""
-        limits = self._hub.limits
-        if self._open_now() >= limits.max_connections:
-            return f"over {limits.max_connections} connections in all"
-        most = limits.max_connections_per_peer
-        if most and self._hub.per_peer.get(account, 0) >= most:
-            return f"over {most} connections of one peer"
-        if not limits.is_allowed(host):
+    def _refusal(self, origin: Origin) -> str | None:
+        """Why a peer may not connect; None if it may. Silent connections make room for it."""
+        hub, limits = self._hub, self._hub.limits
+        if not limits.is_allowed(origin.host):
             return "not in the allow-list"
+        most = limits.max_connections_per_peer
+        held = hub.places.held(origin.account)
+        if most and held >= most and not hub.make_room(origin.account):
+            return f"over {most} connections of one peer"
+        if self._open_now() >= limits.max_connections and not hub.make_room():
+            return f"over {limits.max_connections} connections in all"
         return None
 
     async def _start(self, listener: Listener, sock: socket.socket, connection: Connection) -> None:
@@ -204,14 +213,16 @@ class Acceptor:
                 ssl_handshake_timeout=TLS_HANDSHAKE_S if context is not None else None,
             )
         except OSError as exc:
-            sock.close()
-            if not connection.was_open:
-                self._hub.left(connection.account)
             reason = f"TLS handshake failed: {tls_reason(exc)}"
             if _is_foreign(exc):
                 logger.debug("%s refused: %s", connection.peer, reason)
             else:
                 self._hub.fault(connection.peer, reason)
+        finally:
+            connection.starting = None
+            if connection not in self._hub.connections:
+                sock.close()
+                self._hub.left(connection)
 
 
 def _is_foreign(exc: OSError) -> bool:
@@ -219,38 +230,3 @@ def _is_foreign(exc: OSError) -> bool:
     if isinstance(exc, ssl.SSLError):
         return exc.reason in FOREIGN_TO_TLS or isinstance(exc, ssl.SSLEOFError)
     return isinstance(exc, ConnectionError)
-
-
-class _Peer(NamedTuple):
-    """Who connected.
-
-    Attributes:
-        host: address that the rules look at, "" on a Unix socket.
-        account: whom limits per peer count for.
-        name: for people.
-        is_trusted: the socket itself vouches for the peer.
-    """
-
-    host: str
-    account: str
-    name: str
-    is_trusted: bool
-
-
-def _peer_of(sock: socket.socket, address: object) -> _Peer:
-    if sock.family == socket.AF_UNIX:
-        pid, uid = _credentials(sock)
-        return _Peer("", f"unix uid {uid}", f"unix pid {pid}", True)
-    host, port = cast("tuple[str, int]", address)[:2]
-    with_brackets = f"[{host}]" if ":" in host else host
-    return _Peer(host, host, f"{with_brackets}:{port}", False)
-
-
-def _credentials(sock: socket.socket) -> tuple[int, int]:
-    """Process and user id of the other end of a Unix socket, 0 where the system does not tell."""
-    option = getattr(socket, "SO_PEERCRED", None)
-    if option is None:
-        return 0, 0
-    size = struct.calcsize("3i")
-    pid, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, option, size))
-    return int(pid), int(uid)

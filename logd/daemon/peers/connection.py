@@ -4,6 +4,12 @@ The event loop does as little as possible for each frame: it walks the lengths, 
 complete once, and leaves decoding to the pipeline's thread. Only the first frame is looked into
 here, because a session's opening wants its answer before the first batch.
 
+    read -> `FrameSplitter` -> first frame: `admission` -> `Intake` -> the pipeline
+    acks, a refusal <- `Hub.sessions`, the pipeline
+
+What is not complete yet is kept by the splitter and counted by `Partials`; whether the socket is
+read is `Reading`'s concern; how a connection ends stands at the end of this file.
+
 All connections of a loop read into one shared buffer (`Hub.read_buffer`): between `get_buffer` and
 `buffer_updated` the loop serves nobody else, and what stays behind for later is only a frame that
 is not complete yet. That keeps ten thousand idle connections small.
@@ -13,19 +19,20 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import hmac
-import ipaddress
 import logging
 import socket
 from collections import deque
+from contextlib import suppress
 from typing import cast
 
+from logd.daemon.peers.admission import rejection
 from logd.daemon.peers.hub import Hub
-from logd.daemon.peers.intake import Delivery, Pause
+from logd.daemon.peers.intake import Pause
+from logd.daemon.peers.origin import Origin
+from logd.daemon.peers.reading import Reading
 from logd.wire.frames import FrameError, Frames, FrameSplitter
 from logd.wire.session import (
     MAX_OPENING_BYTES,
-    PROTOCOL_VERSION,
     Opening,
     Refusal,
     encode_ack,
@@ -35,20 +42,16 @@ from logd.wire.session import (
 
 logger = logging.getLogger(__name__)
 
-MOST_UNREAD_ACKS_BYTES = 65_536
-"""A client that lets so many bytes of acks lie is broken; it is cut off."""
+MAX_UNREAD_ACKS_BYTES = 65_536
+"""A client that lets more bytes of acks lie is broken; it is cut off."""
 
 LINGER_S = 5.0
-"""So long a peer may take to read the last it is told; a connection never outlives that."""
+"""How long a peer may take to read our last message before the connection is aborted."""
 
 FOREIGN_LENGTH = 1 << 24
 """No sender ever made a record of 16 MiB: a first frame that long is another protocol's text."""
 
-FRAME_COST_BYTES = 72
-"""What a frame takes in memory besides its bytes: two offsets and their places in lists. A flood
-of tiny frames weighs many times what it was on the wire."""
-
-MOST_NAGLED_BYTES = 65_536
+MAX_NAGLED_BYTES = 65_536
 """A read of fewer bytes may be all that came. `SocketHandler` leaves Nagle's algorithm on: its
 kernel keeps a record back while ours has not acknowledged the one before, and ours waits in turn,
 10 to 40 ms, for something to send along. So ours is asked to acknowledge at once, after each such
@@ -70,26 +73,26 @@ class Connection(asyncio.BufferedProtocol):
     """The daemon's end of one connection; lives from accept to close.
 
     Attributes:
-        peer: for people: `127.0.0.1:50312`, `unix pid 4711`.
-        host: the peer's IP address, "" on a Unix socket.
-        account: whom the limits per peer count for: the address, or the user on a Unix socket.
-        was_open: it was one of the hub's connections, and is or will be taken off them by itself.
+        peer, host, account, is_trusted: see `Origin`; a certificate makes a peer trusted, too.
+        origin: what records say of where they came from: `host`, or "" from this machine itself.
+        starting: the socket while it is being opened, through the handshake of TLS.
+        has_place: it counts among the connections that may be open at a time.
         kind: plain or session, known after the first frame.
         client: the session's client id; None without one.
         first: the lowest sequence number that the session's opening announced.
+        pending: what was read and the pipeline has not taken yet.
+        queued_bytes: bytes received and not yet held by every output.
         records: records received; written by the pipeline's thread only.
         counted_records: how many of them were counted against the peer's rate.
-        origin: what records say of where they came from: `host`, or "" from this machine itself.
         is_failed: it was refused; what it still sends is not looked at.
         is_undecodable: a bad frame was found: nothing after it is decoded. Written by the
             pipeline's thread only.
+        reading: whether its socket is read.
     """
 
     __slots__ = (
         "_hub",
         "_nagling",
-        "_pauses",
-        "_rate_timer",
         "_splitter",
         "_transport",
         "account",
@@ -97,6 +100,7 @@ class Connection(asyncio.BufferedProtocol):
         "counted_records",
         "first",
         "frames",
+        "has_place",
         "host",
         "is_closed",
         "is_failed",
@@ -110,30 +114,26 @@ class Connection(asyncio.BufferedProtocol):
         "pending",
         "queued_bytes",
         "read_bytes",
+        "reading",
         "records",
         "since",
-        "was_open",
+        "starting",
     )
 
-    def __init__(
-        self, hub: Hub[Connection], *, host: str, account: str, peer: str, is_trusted: bool
-    ) -> None:
+    def __init__(self, hub: Hub[Connection], origin: Origin) -> None:
         self._hub = hub
         self._transport: asyncio.Transport | None = None
         self._splitter = FrameSplitter(hub.limits.max_frame_bytes)
         self._nagling: socket.socket | None = None
-        self._pauses = Pause(0)
-        self._rate_timer: asyncio.TimerHandle | None = None
-        self.host = host
-        self.account = account
-        self.was_open = False
-        self.origin = "" if _is_loopback(host) else host
-        self.peer = peer
-        self.is_trusted = is_trusted
+        self.reading = Reading(hub.loop, self._reads_on)
+        self.host, self.account, self.peer, self.is_trusted = origin
+        self.origin = origin.recorded
+        self.starting: socket.socket | None = None
+        self.has_place = False
         self.kind = Kind.NEW
         self.client: bytes | None = None
         self.first = 0
-        self.pending: deque[Delivery] = deque()
+        self.pending: deque[Frames] = deque()
         self.queued_bytes = 0
         self.is_waiting = False
         self.is_failed = False
@@ -145,65 +145,59 @@ class Connection(asyncio.BufferedProtocol):
         self.records = 0
         self.counted_records = 0
 
-    # -- asyncio's side --------------------------------------------------------------------
+    # -- asyncio's side: open, read, lost --------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = self._transport = cast("asyncio.Transport", transport)
-        certificate = transport.get_extra_info("peercert")
-        if certificate:
+        if transport.get_extra_info("peercert"):
             self.is_trusted = True
-        self.was_open = True
         self._hub.add(self)
-        if self._pauses:
-            transport.pause_reading()
+        self.reading.start(transport)
+        if self.is_failed:
+            self.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._hub.read_view()
 
     def buffer_updated(self, nbytes: int) -> None:
-        hub = self._hub
         if self.is_failed:
             return
-        if self._nagling is not None and nbytes < MOST_NAGLED_BYTES:
+        if self._nagling is not None and nbytes < MAX_NAGLED_BYTES:
             try:
                 self._nagling.setsockopt(socket.IPPROTO_TCP, _ACK_AT_ONCE, 1)
             except OSError:
-                pass  # where it is cut off already, the next read finds out
+                pass  # if it is cut off already, the next read finds out
+        hub = self._hub
         self.last_read = hub.loop.time()
         self.read_bytes += nbytes
         hub.counts.bytes += nbytes
-        before = self._splitter.partial_bytes
+        had_partial = self._splitter.has_partial
         try:
             frames = self._splitter.feed(hub.read_buffer_view[:nbytes])
         except FrameError as exc:
             if exc.frames is not None:
                 self._deliver(exc.frames)
-            hub.note_partial(self, -before)
             is_foreign = self.kind is Kind.NEW and exc.length >= FOREIGN_LENGTH
             self.fail(Refusal.FRAME, exc.reason, is_stranger=is_foreign or bool(exc.looks_like))
             return
-        change = self._splitter.partial_bytes - before
-        if change or before:
-            hub.note_partial(self, change, has_completed=frames is not None)
+        if had_partial or self._splitter.has_partial:
+            hub.note_partial(self, begins=frames is not None)
         if frames is not None:
             self._deliver(frames)
         elif self.kind is Kind.NEW and self._splitter.partial_bytes > MAX_OPENING_BYTES:
             # No opening is that long: whoever has to show a token gets no room for more.
-            self._admit(None)
+            self._is_admitted(None)
 
     def eof_received(self) -> bool:
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_closed = True
-        if self._rate_timer is not None:
-            self._rate_timer.cancel()
+        self.reading.stop()
         if self._is_cut_off():
             self._hub.fault(self.peer, "connection closed inside a frame")
         if self.client is not None:
             self._hub.sessions.closed(self.client, self)
-        if not self.is_failed:
-            self._hub.note_partial(self, -self._splitter.partial_bytes)
         self._hub.remove(self)
         logger.debug(
             "%s closed after %.1f s: %s, %d frames, %d records, %d bytes",
@@ -218,19 +212,18 @@ class Connection(asyncio.BufferedProtocol):
     def _is_cut_off(self) -> bool:
         """Whether a frame is missing its end. Fewer than four bytes in all are a scanner's."""
         is_scanner = self.kind is Kind.NEW and self.read_bytes < 4
-        return bool(self._splitter.partial_bytes) and not self.is_failed and not is_scanner
+        return self._splitter.has_partial and not self.is_failed and not is_scanner
 
     # -- frames ----------------------------------------------------------------------------
 
     def _deliver(self, frames: Frames) -> None:
         if self.kind is Kind.NEW:
             opening = read_opening(frames.payload(0))
-            if not self._admit(opening):
+            if not self._is_admitted(opening):
                 return
+            self._hub.settled(self)
             if opening is None:
-                self.kind = Kind.PLAIN
-                if self.host and _ACK_AT_ONCE:
-                    self._nagling = self.raw_socket()
+                self._begin_plain()
             else:
                 self._open_session(opening)
                 frames = frames.from_frame(1)
@@ -238,30 +231,20 @@ class Connection(asyncio.BufferedProtocol):
                     return
         self.frames += frames.count
         self._hub.counts.frames += frames.count
-        size = len(frames.data) + FRAME_COST_BYTES * frames.count
-        self._hub.intake.put(self, Delivery(frames, size))
+        self._hub.intake.put(self, frames)
 
-    def _admit(self, opening: Opening | None) -> bool:
+    def _is_admitted(self, opening: Opening | None) -> bool:
         """Whether a first frame may begin this connection; refuses it otherwise."""
-        if opening is not None and opening.version != PROTOCOL_VERSION:
-            self.fail(
-                Refusal.VERSION,
-                f"session protocol {opening.version}, this daemon speaks {PROTOCOL_VERSION}",
-                is_session=True,
-            )
-            return False
-        token = self._hub.token
-        if token is None or self.is_trusted:
-            return True
-        given = opening.token if opening is not None else None
-        if given is not None and hmac.compare_digest(_bytes_of(given), _bytes_of(token)):
-            return True
-        self.fail(
-            Refusal.TOKEN,
-            "no token" if given is None else "wrong token",
-            is_session=opening is not None,
-        )
-        return False
+        token = None if self.is_trusted else self._hub.token
+        rejected = rejection(opening, token)
+        if rejected is not None:
+            self.fail(*rejected, is_session=opening is not None)
+        return rejected is None
+
+    def _begin_plain(self) -> None:
+        self.kind = Kind.PLAIN
+        if self.host and _ACK_AT_ONCE:
+            self._nagling = self.raw_socket()
 
     def _open_session(self, opening: Opening) -> None:
         self.kind = Kind.SESSION
@@ -271,57 +254,15 @@ class Connection(asyncio.BufferedProtocol):
         if self._hub.is_draining:
             self.pause(Pause.DRAIN)
 
-    # -- what others ask of it -------------------------------------------------------------
-
     def send_ack(self, number: int) -> None:
         """Tell the client that all up to `number` is durable."""
         transport = self._writable()
         if transport is None:
             return
         transport.write(encode_ack(number))
-        if transport.get_write_buffer_size() > MOST_UNREAD_ACKS_BYTES:
+        if transport.get_write_buffer_size() > MAX_UNREAD_ACKS_BYTES:
             self._hub.fault(self.peer, "does not read its acks")
             transport.abort()
-
-    def fail(
-        self,
-        refusal: Refusal,
-        reason: str,
-        *,
-        is_session: bool | None = None,
-        is_stranger: bool = False,
-    ) -> None:
-        """Refuse this connection: tell a session why, look at nothing it still sends, close.
-
-        Args:
-            refusal: what a session is told.
-            reason: what the daemon's own log says.
-            is_session: whether the peer understands answers; by its kind where None.
-            is_stranger: the peer speaks another protocol: no fault worth more than a debug line.
-        """
-        if self.is_failed:
-            return
-        self.is_failed = True
-        if refusal is Refusal.FRAME:
-            self._hub.counts.bad_frames += 1
-        self._hub.note_partial(self, -self._splitter.partial_bytes)
-        if is_stranger:
-            logger.debug("%s refused: %s", self.peer, reason)
-        else:
-            self._hub.fault(self.peer, reason)
-        transport = self._writable()
-        if transport is not None:
-            if self.kind is Kind.SESSION if is_session is None else is_session:
-                transport.write(encode_refusal(refusal))
-            self.close()
-
-    def give_up(self, reason: str) -> None:
-        """Cut this connection off, for what may be the network's fault: a session may come back."""
-        if not self.is_failed:
-            self.is_failed = True
-            self._hub.note_partial(self, -self._splitter.partial_bytes)
-            self._hub.fault(self.peer, reason)
-            self.abort()
 
     def _writable(self) -> asyncio.Transport | None:
         """The transport, unless it is closed or closing: then uvloop's raises at a write."""
@@ -330,28 +271,20 @@ class Connection(asyncio.BufferedProtocol):
             return None
         return transport
 
+    # -- what others ask of it -------------------------------------------------------------
+
     def pause(self, reason: Pause = Pause.INTAKE) -> None:
         """Stop reading, for a reason."""
-        if not self._pauses and not self.is_closed and self._transport is not None:
-            self._transport.pause_reading()
-        self._pauses |= reason
-
-    def pause_for(self, seconds: float) -> None:
-        """Stop reading for so long: the peer sent more than it may. Replaces an earlier pause."""
-        if self._rate_timer is not None:
-            self._rate_timer.cancel()
-        self.pause(Pause.RATE)
-        self._rate_timer = self._hub.loop.call_later(seconds, self.resume, Pause.RATE)
+        self.reading.pause(reason)
 
     def resume(self, reason: Pause = Pause.INTAKE) -> None:
-        """A reason to pause is gone; reads on when it was the last."""
-        was_paused = bool(self._pauses)
-        self._pauses &= ~reason
-        if was_paused and not self._pauses and not self.is_closed and self._transport is not None:
-            # The time it was not read from is not the peer's.
-            self.last_read = self._hub.loop.time()
-            self._hub.restart_frame_clock(self)
-            self._transport.resume_reading()
+        """A reason to pause is gone; reads on if it was the last."""
+        self.reading.resume(reason)
+
+    def _reads_on(self) -> None:
+        # The time it was not read from is not the peer's.
+        self.last_read = self._hub.loop.time()
+        self._hub.restart_frame_clock(self)
 
     def limit_frames(self, max_frame_bytes: int) -> None:
         """Refuse frames that are longer from now on."""
@@ -360,7 +293,7 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def is_paused(self) -> bool:
         """Whether reading is paused for any reason."""
-        return bool(self._pauses)
+        return self.reading.is_paused
 
     @property
     def may_hold_back(self) -> bool:
@@ -389,6 +322,56 @@ class Connection(asyncio.BufferedProtocol):
         sock: socket.socket | None = self._transport.get_extra_info("socket")
         return sock if sock is not None and sock.fileno() >= 0 else None
 
+    # -- the end ---------------------------------------------------------------------------
+
+    def fail(
+        self,
+        refusal: Refusal,
+        reason: str,
+        *,
+        is_session: bool | None = None,
+        is_stranger: bool = False,
+    ) -> None:
+        """Refuse this connection: tell a session why, look at nothing it still sends, close.
+
+        Args:
+            refusal: what a session is told.
+            reason: what the daemon's own log says.
+            is_session: whether the peer understands answers; by its kind if None.
+            is_stranger: the peer speaks another protocol: no fault worth more than a debug line.
+        """
+        if self.is_failed:
+            return
+        if refusal is Refusal.FRAME:
+            self._hub.counts.bad_frames += 1
+        if is_stranger:
+            logger.debug("%s refused: %s", self.peer, reason)
+        else:
+            self._hub.fault(self.peer, reason)
+        self._look_at_no_more()
+        transport = self._writable()
+        if transport is not None:
+            if self.kind is Kind.SESSION if is_session is None else is_session:
+                transport.write(encode_refusal(refusal))
+            self.close()
+
+    def give_up(self, reason: str) -> None:
+        """Cut this connection off, for what may be the network's fault: a session may come back."""
+        if not self.is_failed:
+            self._hub.fault(self.peer, reason)
+            self._look_at_no_more()
+            self.abort()
+
+    def turn_away(self, reason: str) -> None:
+        """Cut off a connection that has said nothing yet; its place is free at once."""
+        self.give_up(reason)
+        self._hub.left(self)
+
+    def _look_at_no_more(self) -> None:
+        self.is_failed = True
+        self._splitter.drop()
+        self._hub.forget_partial(self)
+
     def close(self) -> None:
         """Close after what was written to the peer has been sent, or when it does not read that."""
         transport = self._transport
@@ -401,15 +384,10 @@ class Connection(asyncio.BufferedProtocol):
         transport.close()
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close at once, be it while it is being opened."""
         if self._transport is not None:
             self._transport.abort()
-
-
-def _bytes_of(token: str) -> bytes:
-    """What a peer sends for a token may hold lone surrogates, which have no UTF-8 form."""
-    return token.encode("utf-8", "surrogatepass")
-
-
-def _is_loopback(host: str) -> bool:
-    return not host or ipaddress.ip_address(host.split("%")[0]).is_loopback
+        elif self.starting is not None:
+            # A handshake that is under way fails by that.
+            with suppress(OSError):
+                self.starting.shutdown(socket.SHUT_RDWR)

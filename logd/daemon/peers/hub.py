@@ -12,7 +12,10 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from logd.daemon.peers.intake import Intake, Pause, Source
 from logd.daemon.peers.limits import FaultCounts, Limits, PeerRates
 from logd.daemon.peers.losses import Losses
+from logd.daemon.peers.newcomers import Newcomers
+from logd.daemon.peers.partials import Partials
 from logd.daemon.peers.sessions import Sessions
+from logd.daemon.peers.shares import Shares
 
 logger = logging.getLogger(__name__)
 
@@ -42,16 +45,14 @@ class Member(Source, Protocol):
 
     Attributes:
         account: whom the limits per peer count for.
-        is_failed: it was refused.
-        is_closed: it is gone.
+        has_place: it counts among the connections that may be open at a time.
         last_read: when something came last, by the loop's clock.
         records: records received.
         counted_records: how many of them were counted against the peer's rate.
     """
 
     account: str
-    is_failed: bool
-    is_closed: bool
+    has_place: bool
     last_read: float
     records: int
     counted_records: int
@@ -72,6 +73,9 @@ class Member(Source, Protocol):
 
     def give_up(self, reason: str) -> None:
         """Refuse what it sends from now on, and close it."""
+
+    def turn_away(self, reason: str) -> None:
+        """Close it at once and give its place free."""
 
     def close(self) -> None:
         """Close it once what is owed to it was sent."""
@@ -101,7 +105,10 @@ class Hub(Generic[C]):
 
     Attributes:
         token: what senders without a certificate must open their session with; None for no token.
-        connections: open ones, plus those whose TLS handshake is done.
+        connections: open ones; those in their TLS handshake are not.
+        places: how many connections of each account there are, from their accept on.
+        newcomers: those that have not shown a good frame yet.
+        partials: incomplete frames.
         last_faults: what peers did wrong of late.
         losses: what clients say they lost.
         is_draining: the daemon stops; sessions that open now are not read any more.
@@ -128,11 +135,11 @@ class Hub(Generic[C]):
         self.is_draining = False
         self.started_at = time.time()
         self.connections: set[C] = set()
-        self.per_peer: dict[str, int] = {}
+        self.places = Shares()
+        self.newcomers: Newcomers[C] = Newcomers()
+        self.partials: Partials[C] = Partials()
         self.read_buffer_view = memoryview(bytearray(READ_BUFFER_BYTES))
         self._small_view = self.read_buffer_view[:FULL_READ_BYTES]
-        self._partial: dict[C, float] = {}
-        self._partial_bytes = 0
         self._all_closed = asyncio.Event()
         self._all_closed.set()
 
@@ -164,23 +171,32 @@ class Hub(Generic[C]):
     def remove(self, connection: C) -> None:
         """A connection is closed."""
         self.intake.forget(connection)
-        self._partial.pop(connection, None)
+        self.partials.forget(connection)
         self.connections.discard(connection)
-        self.left(connection.account)
+        self.left(connection)
         if not self.connections:
             self._all_closed.set()
 
-    def came(self, account: str) -> None:
-        """Count a connection of an address or user, from its accept on."""
-        self.per_peer[account] = self.per_peer.get(account, 0) + 1
+    def came(self, connection: C) -> None:
+        """A connection was accepted: it takes a place until it is gone."""
+        connection.has_place = True
+        self.places.add(connection.account, 1)
+        self.newcomers.came(connection, self.loop.time())
 
-    def left(self, account: str) -> None:
-        """A connection of an address or user is gone."""
-        left = self.per_peer.get(account, 0) - 1
-        if left > 0:
-            self.per_peer[account] = left
-        else:
-            self.per_peer.pop(account, None)
+    def settled(self, connection: C) -> None:
+        """The first frame of a connection was let in."""
+        self.newcomers.settled(connection)
+
+    def make_room(self, account: str | None = None) -> bool:
+        """Turn a silent connection away for another one; see `Newcomers.make_room`."""
+        return self.newcomers.make_room(self.loop.time(), account)
+
+    def left(self, connection: C) -> None:
+        """A connection is gone, or as good as that; may be said more than once."""
+        if connection.has_place:
+            connection.has_place = False
+            self.places.add(connection.account, -1)
+            self.newcomers.settled(connection)
 
     async def wait_all_closed(self, at_most_s: float) -> None:
         """Return when no connection is left, or after `at_most_s` seconds."""
@@ -196,25 +212,19 @@ class Hub(Generic[C]):
         """Where the next read goes."""
         return self._small_view if self.intake.is_full else self.read_buffer_view
 
-    def note_partial(self, connection: C, change: int, *, has_completed: bool = False) -> None:
-        """Keep count of the bytes of frames that are not complete, and since when they are not."""
-        self._partial_bytes += change
-        if not connection.partial_bytes or connection.is_failed or connection.is_closed:
-            self._partial.pop(connection, None)
-        elif has_completed or connection not in self._partial:
-            self.restart_frame_clock(connection, starts=True)
-        if change > 0 and self._partial_bytes > self.limits.max_partial_bytes:
-            self._give_up_oldest_frame()
+    def note_partial(self, connection: C, *, begins: bool) -> None:
+        """See what a connection holds of a frame now; see `Partials.note`."""
+        self.partials.note(
+            connection, self.loop.time(), self.limits.max_partial_bytes, begins=begins
+        )
 
-    def restart_frame_clock(self, connection: C, *, starts: bool = False) -> None:
+    def restart_frame_clock(self, connection: C) -> None:
         """The time that a frame takes counts from now."""
-        if self._partial.pop(connection, None) is not None or starts:
-            self._partial[connection] = self.loop.time()
+        self.partials.restart(connection, self.loop.time())
 
-    def _give_up_oldest_frame(self) -> None:
-        oldest = next(iter(self._partial), None)
-        if oldest is not None:
-            oldest.give_up("too many incomplete frames, this one the oldest")
+    def forget_partial(self, connection: C) -> None:
+        """What there was of a frame was let go."""
+        self.partials.forget(connection)
 
     # -- faults and time -------------------------------------------------------------------
 
@@ -234,16 +244,19 @@ class Hub(Generic[C]):
             logger.warning("%s", line)
 
     def close_late(self) -> None:
-        """Close connections whose frame takes too long, or that were idle too long."""
+        """Close connections that say nothing, whose frame takes too long, or that were idle."""
         now = self.loop.time()
-        if self.limits.frame_timeout_s:
-            for connection, since in list(self._partial.items()):
-                if now - since <= self.limits.frame_timeout_s:
-                    break
+        limits = self.limits
+        if limits.first_frame_timeout_s:
+            reason = f"no frame in {limits.first_frame_timeout_s:g} s"
+            for connection in self.newcomers.since_before(now - limits.first_frame_timeout_s):
+                connection.turn_away(reason)
+        if limits.frame_timeout_s:
+            for connection in self.partials.begun_before(now - limits.frame_timeout_s):
                 if not connection.is_paused:
                     connection.give_up("frame not complete in time")
-        if self.limits.idle_timeout_s:
+        if limits.idle_timeout_s:
             for connection in list(self.connections):
                 is_idle = not connection.queued_bytes and not connection.is_paused
-                if is_idle and now - connection.last_read > self.limits.idle_timeout_s:
+                if is_idle and now - connection.last_read > limits.idle_timeout_s:
                     connection.close()

@@ -1,8 +1,8 @@
 """The bounded queue between the connections and the consumer.
 
 What a connection has received waits at the connection; the `asyncio.Queue` holds the connections
-that have something, each once, and the consumer takes one delivery from each in turn: a greedy
-sender waits behind itself, not in front of the others.
+that have something, each once, and the consumer takes what one read gave from each in turn: a
+greedy sender waits behind itself, not in front of the others.
 
 Bytes count from their arrival until every output holds their records. When all of them together,
 or those of one connection, reach their limit, reading from the sockets pauses (TCP slows the
@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -32,29 +31,16 @@ class Pause(enum.Flag):
     DRAIN = enum.auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """Complete frames that arrived together.
-
-    Attributes:
-        frames: the frames, still encoded.
-        size: what they count in the budget, in bytes.
-    """
-
-    frames: Frames
-    size: int
-
-
 class Source(Protocol):
     """What the intake asks of a connection.
 
     Attributes:
-        pending: deliveries that the consumer has not taken yet.
+        pending: what was read and the consumer has not taken yet.
         queued_bytes: bytes received and not yet held by every output.
         is_waiting: whether the connection stands in the queue.
     """
 
-    pending: deque[Delivery]
+    pending: deque[Frames]
     queued_bytes: int
     is_waiting: bool
 
@@ -69,7 +55,7 @@ S = TypeVar("S", bound=Source)
 
 
 class Intake(Generic[S]):
-    """Counts bytes, pauses and resumes connections, and hands out deliveries fairly.
+    """Counts bytes, pauses and resumes connections, and hands out what they sent fairly.
 
     Not thread-safe: all calls come from the event loop's thread.
 
@@ -101,11 +87,11 @@ class Intake(Generic[S]):
         self.connection_limit_bytes = connection_limit_bytes
         self.resume()
 
-    def put(self, source: S, delivery: Delivery) -> None:
-        """Queue what `source` received; pauses it where a limit is reached."""
-        source.pending.append(delivery)
-        source.queued_bytes += delivery.size
-        self.queued_bytes += delivery.size
+    def put(self, source: S, frames: Frames) -> None:
+        """Queue what was read from `source` at once; pauses it where a limit is reached."""
+        source.pending.append(frames)
+        source.queued_bytes += frames.size
+        self.queued_bytes += frames.size
         if not source.is_waiting:
             source.is_waiting = True
             self._ready.put_nowait(source)
@@ -122,8 +108,8 @@ class Intake(Generic[S]):
             self._paused[source] = None
             source.pause()
 
-    async def take(self, at_most_bytes: int) -> list[tuple[S, Delivery]]:
-        """Wait for a delivery, then take what else waits, one of each connection in turn."""
+    async def take(self, at_most_bytes: int) -> list[tuple[S, Frames]]:
+        """Wait for frames, then take what else waits, one read of each connection in turn."""
         taken = [self._next(await self._ready.get())]
         size = taken[0][1].size
         while size < at_most_bytes and not self._ready.empty():
@@ -131,13 +117,13 @@ class Intake(Generic[S]):
             size += taken[-1][1].size
         return taken
 
-    def _next(self, source: S) -> tuple[S, Delivery]:
-        delivery = source.pending.popleft()
+    def _next(self, source: S) -> tuple[S, Frames]:
+        frames = source.pending.popleft()
         if source.pending:
             self._ready.put_nowait(source)
         else:
             source.is_waiting = False
-        return source, delivery
+        return source, frames
 
     def release(self, source: S, size: int) -> None:
         """Bytes of `source` are where they belong (or were refused); call `resume` when done."""

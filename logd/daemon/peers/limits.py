@@ -19,19 +19,22 @@ class Limits:
 
     Attributes:
         max_frame_bytes: a longer frame closes its connection; never 0.
-        max_connections: further connections are closed at once; never 0.
-        max_connections_per_peer: further ones of the same address are closed at once.
+        max_connections: further connections are closed at once, unless a silent one can go in
+            their stead; never 0.
+        max_connections_per_peer: the same for those of one address.
+        first_frame_timeout_s: a connection without a good frame by then is closed.
         frame_timeout_s: a frame that takes longer to arrive closes its connection.
         idle_timeout_s: a connection that sends nothing for so long is closed.
         peer_records_per_s: reading from the connections of a faster address pauses.
         allow: networks that may connect; empty for all.
-        max_partial_bytes: all frames that are not complete yet, together; where they are more,
-            the one that is under way for longest is given up with its connection.
+        max_partial_bytes: all frames that are not complete yet, together; if they are more, the
+            oldest ones of the peer with most are given up with their connections.
     """
 
     max_frame_bytes: int = 1 << 20
     max_connections: int = 20_000
     max_connections_per_peer: int = 0
+    first_frame_timeout_s: float = 10.0
     frame_timeout_s: float = 30.0
     idle_timeout_s: float = 0.0
     peer_records_per_s: float = 0.0

@@ -15,6 +15,7 @@ from logd.daemon.peers.connection import Connection, Kind
 from logd.daemon.peers.hub import Hub
 from logd.daemon.peers.intake import Intake, Pause
 from logd.daemon.peers.limits import Limits
+from logd.daemon.peers.origin import Origin
 from logd.daemon.peers.sessions import Sessions
 from tests.hostile.attack import batch, frame, opening, plain
 
@@ -66,8 +67,8 @@ async def run(test: Test) -> None:
             sock.setblocking(False)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         host = "10.0.0.7"
-        connection = Connection(hub, host=host, account=host, peer="p", is_trusted=False)
-        hub.came(host)
+        connection = Connection(hub, Origin(host, host, "p", is_trusted=False))
+        hub.came(connection)
         await loop.connect_accepted_socket(lambda: connection, ours)
         made.append(Ends(hub, connection, peer))
         return made[-1]
@@ -100,8 +101,8 @@ async def test_a_session_is_told_what_is_durable(connect: Connect) -> None:
     await ends.send(opening(CLIENT, 8) + batch("a", 8) + batch("b", 9))
     assert await ends.numbers(1) == [7]
     assert ends.connection.kind is Kind.SESSION
-    ((_, delivery),) = await ends.hub.intake.take(1)
-    assert delivery.frames.count == 2
+    ((_, frames),) = await ends.hub.intake.take(1)
+    assert frames.count == 2
 
 
 @on_both_loops
@@ -154,7 +155,7 @@ async def test_the_end_of_a_frame_counts_for_the_next_ones_time(connect: Connect
     await asyncio.sleep(0.7)  # time passes
     hub.close_late()
     await ends.until(lambda: ends.connection.is_closed)
-    assert hub._partial_bytes == 0
+    assert hub.partials.bytes == 0
 
 
 @on_both_loops
@@ -163,8 +164,8 @@ async def test_reasons_to_pause_add_up(connect: Connect) -> None:
     ends = await connect()
     connection = ends.connection
     connection.pause(Pause.INTAKE)
-    connection.pause_for(0.001)
-    connection.pause_for(1.5)
+    connection.reading.pause_for(0.001)
+    connection.reading.pause_for(1.5)
     await asyncio.sleep(0.02)  # the shorter wait would be over by now
     connection.resume(Pause.INTAKE)
     assert connection.is_paused
@@ -179,11 +180,11 @@ async def test_half_frames_count_while_they_last(connect: Connect) -> None:
     for size in (0, 1, 4096):
         ends = await connect()
         await ends.send(data[:size])
-        assert ends.hub._partial_bytes == size
+        assert ends.hub.partials.bytes == size
         ends.peer.shutdown(socket.SHUT_WR)
         await ends.until(lambda ends=ends: ends.connection.is_closed)
-        assert ends.hub._partial_bytes == 0
-        assert ends.hub.per_peer == {}
+        assert ends.hub.partials.bytes == 0
+        assert ends.hub.places.total == 0
 
 
 @on_both_loops

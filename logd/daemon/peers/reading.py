@@ -1,0 +1,66 @@
+"""Whether a connection's socket is read: reasons to pause add up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from logd.daemon.peers.intake import Pause
+
+
+class Reading:
+    """Pauses and resumes one transport; made before there is one.
+
+    Args:
+        loop: runs the timer of `pause_for`.
+        on_resumed: called before the transport is read again after a pause.
+    """
+
+    __slots__ = ("_loop", "_on_resumed", "_reasons", "_timer", "_transport")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_resumed: Callable[[], None]) -> None:
+        self._loop = loop
+        self._on_resumed = on_resumed
+        self._reasons = Pause(0)
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether reading is paused for any reason."""
+        return bool(self._reasons)
+
+    def start(self, transport: asyncio.Transport) -> None:
+        """The transport is there."""
+        self._transport = transport
+        if self._reasons:
+            transport.pause_reading()
+
+    def stop(self) -> None:
+        """The transport is gone."""
+        self._transport = None
+        self._cancel_timer()
+
+    def pause(self, reason: Pause) -> None:
+        """Stop reading, for a reason."""
+        if not self._reasons and self._transport is not None:
+            self._transport.pause_reading()
+        self._reasons |= reason
+
+    def pause_for(self, seconds: float) -> None:
+        """Stop reading for a while: the peer sent more than it may. Replaces an earlier pause."""
+        self._cancel_timer()
+        self.pause(Pause.RATE)
+        self._timer = self._loop.call_later(seconds, self.resume, Pause.RATE)
+
+    def resume(self, reason: Pause) -> None:
+        """A reason to pause is gone; reads on if it was the last."""
+        was_paused = bool(self._reasons)
+        self._reasons &= ~reason
+        if was_paused and not self._reasons and self._transport is not None:
+            self._on_resumed()
+            self._transport.resume_reading()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
