@@ -1,8 +1,8 @@
 """The bounded buffer between the app's threads and the sender.
 
 `put` is the part of a log call that all threads share, and the reason why a call costs little: a
-lock, a few additions, one append. It wakes the sender only when that sleeps for want of work;
-under load the sender comes by itself.
+lock, a few additions, one append. While the sender sleeps for want of work, each record is told to
+it at once, in the thread that logs; under load the sender comes by itself.
 
 The bound is in bytes and covers what waits here and what the sender keeps in memory until it is
 acknowledged. When it is reached the user's choice applies: wait a while for room, or drop at once.
@@ -12,12 +12,12 @@ What is dropped is counted, and a record that says so stands in the log exactly 
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from logd_client.natives import RLock
 from logd_client.session import BATCH_BYTES, BATCH_RECORDS, AnyRow, Context, Items
 
 __all__ = ["CAT_INTERNALERROR", "ITEM_BYTES", "ROW_BYTES", "Buffer", "lost_row"]
@@ -43,7 +43,8 @@ class Buffer:
         block_timeout_s: how long `put` waits for room before it drops; 0 to drop at once. After
             a wait in vain nobody waits again until the sender has made room: an app whose log
             server is away is held up once, not at every call.
-        wake: wakes the sender; called when it sleeps and there is work, from any thread.
+        on_record: called after a record was put while the sender sleeps, from any thread.
+        wake: wakes the sender to make room.
 
     Attributes:
         lost: records dropped since the start.
@@ -51,9 +52,16 @@ class Buffer:
             itself.
     """
 
-    def __init__(self, max_bytes: int, block_timeout_s: float, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        max_bytes: int,
+        block_timeout_s: float,
+        on_record: Callable[[], object],
+        wake: Callable[[], object],
+    ) -> None:
         self._max_bytes = max_bytes
         self._block_timeout_s = block_timeout_s
+        self._on_record = on_record
         self._wake = wake
         self.is_sender: Callable[[], bool] = lambda: False
         self.lost = 0
@@ -62,13 +70,13 @@ class Buffer:
     def reset(self) -> None:
         """Forget all records and locks: in a child process they are the parent's."""
         # Reentrant, because a signal handler or a finalizer may log in the midst of a log call.
-        self._lock: Any = threading.RLock()
+        self._lock: Any = RLock()
         self._has_room = threading.Condition(self._lock)
-        self._rows: list[AnyRow] = []
+        self._rows = self._empty_rows()
         self._room = self._max_bytes
         self._held = 0
         self._numbered = 0
-        self._sender_sleeps = False
+        self._sender_sleeps = True
         self._gave_up_waiting = False
         self._waiting = 0
         self._gap_count = 0
@@ -96,8 +104,7 @@ class Buffer:
         if self._sender_sleeps:
             # Read after the append: the sender falls asleep under the lock and only when it
             # found nothing, so one of the two sees the other.
-            self._sender_sleeps = False
-            self._wake()
+            self._on_record()
         return msgid
 
     def put_tracked(
@@ -169,6 +176,11 @@ class Buffer:
         return not self._rows and not self._gap_count
 
     @property
+    def count(self) -> int:
+        """How many records wait."""
+        return len(self._rows)
+
+    @property
     def has_full_batch(self) -> bool:
         """True when there is enough for a batch of good size."""
         waiting_bytes = self._max_bytes - self._room - self._held
@@ -186,10 +198,18 @@ class Buffer:
             return rows, self._max_bytes - self._room - self._held
 
     def sleep(self) -> bool:
-        """Ask to be woken by the next `put`; False where there is work already."""
+        """Ask to be told of each record; False if there is work already."""
         with self._lock:
             self._sender_sleeps = not self._rows and not self._gap_count
             return self._sender_sleeps
+
+    def tell_each(self) -> None:
+        """Tell each record from now on, whether others wait or not: there is no thread."""
+        self._sender_sleeps = True
+
+    def stay_awake(self) -> None:
+        """The sender is about to wake up, and will look for records by itself."""
+        self._sender_sleeps = False
 
     def keep(self, row_bytes: int, frame_bytes: int) -> None:
         """Taken records of `row_bytes` became frames that need `frame_bytes` of memory."""
@@ -216,23 +236,46 @@ class Buffer:
     def stored(self, sequence: int) -> None:
         """Records up to that sequence number are on disk as batches, or stored by the server."""
 
-    def close(self) -> None:
-        """Take no more: what is put from now on is dropped and counted."""
+    def restart(self, ended: int, begin: Callable[[], None]) -> None:
+        """Count sequence numbers from 1 again: a new session begins, made by `begin`.
+
+        Records up to the number `ended` belong to the one before and are forgotten; later ones
+        belong to the new one.
+        """
         with self._lock:
-            self._block_timeout_s = 0.0
-            self._room = -sys.maxsize
+            begin()
+            rows = self._rows[max(0, ended - self._numbered) :]
+            self._rows = self._empty_rows()
+            self._rows += rows
+            self._numbered = self._held = 0
+            self._room = self._max_bytes - sum([_cost(row) for row in rows])
+            self._gave_up_waiting = False
+            self.tell_each()
+            if self._waiting:
+                self._has_room.notify_all()
+
+    def last_after(self, forget: Callable[[], None]) -> None:
+        """Forget all records but the last, of which `forget` knows nothing."""
+        last = self._rows[-1:]
+        forget()
+        for context, msgid, when, msg, items in last:
+            self.put(context, iter((msgid,)), when, msg, items)
+
+    def _empty_rows(self) -> list[AnyRow]:
+        return []
 
     def prepare_for_exit(self) -> None:
         """Never wait long from now on: the interpreter may freeze a thread that has the lock."""
-        self._lock = _ExitLock()
-        self._block_timeout_s = 0.0
+        if not isinstance(self._lock, _ExitLock):
+            self._lock = _ExitLock()
+            self._block_timeout_s = 0.0
 
 
 class _ExitLock:
     """A lock for the end of the process: never waits long for a thread that is frozen."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._held = 0
 
     def __enter__(self) -> None:
@@ -243,6 +286,10 @@ class _ExitLock:
         if self._held:
             self._held -= 1
             self._lock.release()
+
+
+def _cost(row: AnyRow) -> int:
+    return ROW_BYTES + len(row[3]) + ITEM_BYTES * len(row[4])
 
 
 def lost_row(count: int, pid: int, when: float, text: str) -> AnyRow:

@@ -1,7 +1,8 @@
 """Connections to a logd server: TCP, TLS over it, or a Unix socket.
 
-`ServerAddress` says where the server may be and how to speak to it; `open_connection` tries one
-place and gives a connected, non-blocking socket. Errors name the place and say what to change.
+`ServerAddress` says where the server may be and how to speak to it. Its `connecting` tries one
+place in steps that never wait; `open_connection` takes these steps and waits in between. Errors
+name the place and say what to change.
 """
 
 from __future__ import annotations
@@ -9,23 +10,35 @@ from __future__ import annotations
 # Looking up a host imports this codec, in the sender's thread; a fork in the midst of that import
 # would leave the child with half a module and no way to ever connect.
 import encodings.idna  # noqa: F401
-import select
+import errno
+import os
 import socket
 import ssl
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from socket import AF_INET, AF_UNIX, SO_ERROR, SOCK_STREAM, SOL_SOCKET, getaddrinfo, inet_pton
+from socket import socket as Socket
+from typing import NamedTuple, Union
+
+from logd_client.natives import READABLE, WRITABLE, monotonic, wait_ready
 
 __all__ = [
     "ConnectionFailed",
     "Place",
     "ServerAddress",
+    "Steps",
     "TlsSettings",
     "create_tls_context",
     "open_connection",
-    "wait_ready",
 ]
+
+SockAddress = Union[str, tuple[str, int], tuple[str, int, int, int], tuple[int, bytes]]
+
+Steps = Generator[tuple[int, int], None, Socket]
+"""Yields the descriptor and the events to wait for before the next step, and returns at last the
+connected, non-blocking socket."""
+
+_IN_PROGRESS = (errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY)
 
 
 class ConnectionFailed(Exception):
@@ -111,6 +124,9 @@ class ServerAddress:
         path: path of a Unix socket; then host and ports are not used.
         tls: None for a connection that is not encrypted.
 
+    Attributes:
+        last_answered: the place at which a server answered last; None before the first time.
+
     Raises:
         ValueError: no port at all, a port out of range, or a wrong TLS setting.
         TypeError: `ports` is not a sequence of numbers.
@@ -133,6 +149,8 @@ class ServerAddress:
             raise ValueError(f"ports {ports!r}: expected at least one, from 1 to 65535")
         self._host = host
         self._ports = tuple(ports)
+        self._resolved: dict[Place, list[tuple[int, SockAddress]]] = {}
+        self.last_answered: Place | None = None
 
     def __str__(self) -> str:
         return " or ".join(str(place) for place in self.places())
@@ -145,49 +163,146 @@ class ServerAddress:
         for port in self._ports:
             yield Place((self._host, port))
 
-    def connect(self, place: Place, timeout_s: float) -> socket.socket:
-        """A connected socket, after the TLS handshake where there is one; non-blocking.
+    def resolve(self, place: Place) -> list[tuple[int, SockAddress]]:
+        """Families and socket addresses of a place; looks up the host's name, which may take long.
 
         Raises:
-            ConnectionFailed: nobody listens, no answer in time, or TLS failed.
+            OSError: there is no such host.
         """
-        deadline = time.monotonic() + timeout_s
-        raw = _connect_raw(place, timeout_s)
+        if isinstance(place.address, str):
+            return [(AF_UNIX, place.address)]
+        host, port = place.address
+        found: list[tuple[int, SockAddress]] = [
+            (int(family), sockaddr)
+            for family, _, _, _, sockaddr in getaddrinfo(host, port, 0, SOCK_STREAM)
+        ]
+        self._resolved[place] = found
+        return found
+
+    def resolved(self, place: Place) -> list[tuple[int, SockAddress]]:
+        """As `resolve`, but at once: [] if that would need a look-up."""
+        if isinstance(place.address, str):
+            return [(AF_UNIX, place.address)]
+        if place in self._resolved:
+            return self._resolved[place]
+        host, port = place.address
+        # The default, which every first record of a program would have to look up.
+        host = "127.0.0.1" if host == "localhost" else host
+        try:
+            inet_pton(AF_INET, host)
+        except OSError:
+            return []
+        return [(AF_INET, (host, port))]
+
+    @property
+    def sure_place(self) -> Place | None:
+        """The place to try if there is time for one only: the last one that answered."""
+        if self.last_answered is not None:
+            return self.last_answered
+        places = list(self.places())
+        return places[0] if len(places) == 1 else None
+
+    def connecting(
+        self, place: Place, opening: bytes, addresses: Sequence[tuple[int, SockAddress]] = ()
+    ) -> Steps:
+        """Connect, start TLS if it is wanted, and send `opening`; see `Steps`.
+
+        Args:
+            place: where.
+            opening: the first bytes to send.
+            addresses: of the place; looked up if there are none.
+
+        Raises:
+            ConnectionFailed: nobody listens there, or TLS failed.
+        """
+        raw = yield from self._connecting_raw(place, addresses)
         try:
             if self._context is not None:
-                raw = self._start_tls(raw, place, max(0.001, deadline - time.monotonic()))
-            raw.setblocking(False)
+                raw = yield from self._starting_tls(raw, place)
+            # It is short and the first thing sent: it fits the socket's buffer whole.
+            raw.send(opening)
+        except OSError as exc:
+            raw.close()
+            raise self.explained(exc, place) from exc
         except BaseException:
             raw.close()
             raise
         return raw
 
-    def _start_tls(self, raw: socket.socket, place: Place, timeout_s: float) -> socket.socket:
+    def _connecting_raw(self, place: Place, addresses: Sequence[tuple[int, SockAddress]]) -> Steps:
+        try:
+            failure = OSError("no address")
+            for family, sockaddr in addresses or self.resolve(place):
+                try:
+                    return (yield from _connecting_to(family, sockaddr))
+                except OSError as exc:
+                    failure = exc
+            raise failure
+        except OSError as exc:
+            raise ConnectionFailed(f"{place}: {_reason(exc)}") from exc
+
+    def _starting_tls(self, raw: Socket, place: Place) -> Steps:
         assert self._context is not None  # noqa: S101
         assert self._tls is not None  # noqa: S101
-        raw.settimeout(timeout_s)
         name = self._tls.server_name or (self._host if self.path is None else "localhost")
+        wrapped = self._context.wrap_socket(
+            raw, server_hostname=name, do_handshake_on_connect=False
+        )
         try:
-            return self._context.wrap_socket(raw, server_hostname=name)
-        except ssl.SSLCertVerificationError as exc:
-            authority = self._tls.ca or "the system's authorities"
-            raise ConnectionFailed(
+            while True:
+                try:
+                    wrapped.do_handshake()
+                    return wrapped
+                except ssl.SSLWantReadError:
+                    yield wrapped.fileno(), READABLE
+                except ssl.SSLWantWriteError:
+                    yield wrapped.fileno(), WRITABLE
+        except OSError as exc:
+            wrapped.close()
+            raise self._tls_failure(exc, place, name) from exc
+        except BaseException:
+            wrapped.close()
+            raise
+
+    def _tls_failure(self, exc: OSError, place: Place, name: str) -> ConnectionFailed:
+        if isinstance(exc, ssl.SSLCertVerificationError):
+            authority = (self._tls and self._tls.ca) or "the system's authorities"
+            return ConnectionFailed(
                 f"TLS to {place}: the server's certificate is not accepted: "
                 f"{exc.verify_message} (expected one for {name!r} by {authority})",
                 is_refusal=True,
-            ) from exc
-        except OSError as exc:
-            ended = isinstance(exc, (ssl.SSLEOFError, ConnectionResetError))
-            reason = (
-                "the server ended the handshake; does it speak TLS there?"
-                if ended
-                else _tls_reason(exc)
             )
+        ended = isinstance(exc, (ssl.SSLEOFError, ConnectionResetError))
+        reason = _tls_reason(exc)
+        if ended:
+            reason = "the server ended the handshake; does it speak TLS there?"
+        return ConnectionFailed(
+            f"TLS to {place}: {reason}",
+            is_refusal=isinstance(exc, ssl.SSLError) and not ended,
+            is_odd=ended,
+        )
+
+    def check_answer(self, data: bytes, place: Place) -> None:
+        """See that the first bytes of the server's answer are none of another protocol.
+
+        Raises:
+            ConnectionFailed: the server wants TLS.
+        """
+        if data[:2] == b"\x15\x03":
             raise ConnectionFailed(
-                f"TLS to {place}: {reason}",
-                is_refusal=isinstance(exc, ssl.SSLError) and not ended,
-                is_odd=ended,
-            ) from exc
+                f"{place}: the server speaks TLS there, set tls", is_refusal=True
+            )
+
+    def explained(self, exc: BaseException, place: Place) -> ConnectionFailed:
+        """What it means that a connection broke before the server answered."""
+        if isinstance(exc, ConnectionFailed):
+            return exc
+        if isinstance(exc, (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)):
+            return self.why_no_answer(place)
+        if isinstance(exc, OSError):
+            is_refusal = isinstance(exc, ssl.SSLError)
+            return ConnectionFailed(f"{place}: {_tls_reason(exc)}", is_refusal=is_refusal)
+        return ConnectionFailed(f"{place}: {exc}")
 
     def why_no_answer(self, place: Place) -> ConnectionFailed:
         """The server closed the connection before it answered: what that may mean."""
@@ -203,84 +318,82 @@ class ServerAddress:
 
 def open_connection(
     address: ServerAddress, place: Place, opening: bytes, timeout_s: float
-) -> tuple[socket.socket, bytes]:
+) -> tuple[Socket, bytes]:
     """Connect, send `opening`, and wait for the first bytes of the answer.
 
     Returns:
         The non-blocking socket and what the server sent so far, at least 12 bytes.
 
     Raises:
-        ConnectionFailed: see `ServerAddress.connect`; or no answer, as when something else than a
-            logd server listens there.
+        ConnectionFailed: see `ServerAddress.connecting`; or no answer, as when something else than
+            a logd server listens there.
     """
-    deadline = time.monotonic() + timeout_s
-    connected = address.connect(place, timeout_s)
+    deadline = monotonic() + timeout_s
+    connected: Socket | None = None
     try:
-        # The opening is short and the first thing sent: it fits the socket's buffer whole.
-        connected.send(opening)
+        steps = address.connecting(place, opening)
+        while connected is None:
+            try:
+                _wait(next(steps), deadline)
+            except StopIteration as done:
+                connected = done.value
         answer = b""
         while len(answer) < 12:
-            left = deadline - time.monotonic()
-            if left <= 0 or not wait_ready(connected, left):
-                raise ConnectionFailed(f"{place}: no answer within {timeout_s:g} s")
             try:
                 data = connected.recv(4096)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                _wait((connected.fileno(), READABLE), deadline)
                 continue
             if not data:
                 raise address.why_no_answer(place)
             answer += data
-            if answer[:2] == b"\x15\x03":
-                raise ConnectionFailed(
-                    f"{place}: the server speaks TLS there, set tls", is_refusal=True
-                )
-    except (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError) as exc:
-        connected.close()
-        raise address.why_no_answer(place) from exc
-    except OSError as exc:
-        connected.close()
-        raise ConnectionFailed(
-            f"{place}: {_tls_reason(exc)}", is_refusal=isinstance(exc, ssl.SSLError)
-        ) from exc
-    except BaseException:
-        connected.close()
+            address.check_answer(answer, place)
+    except BaseException as exc:
+        if connected is not None:
+            connected.close()
+        if isinstance(exc, TimeoutError):
+            raise ConnectionFailed(f"{place}: no answer within {timeout_s:g} s") from exc
+        if isinstance(exc, OSError):
+            raise address.explained(exc, place) from exc
         raise
     return connected, answer
 
 
-def wait_ready(connected: socket.socket, timeout_s: float) -> bool:
-    """Wait until there is something to read, the end included; False when the time is over."""
-    if isinstance(connected, ssl.SSLSocket) and connected.pending():
-        return True
-    poll = select.poll()
-    poll.register(connected, select.POLLIN)
-    return bool(poll.poll(max(1, int(timeout_s * 1000))))
+def _wait(wanted: tuple[int, int], deadline: float) -> None:
+    left_s = deadline - monotonic()
+    if left_s <= 0 or not wait_ready([wanted], left_s):
+        raise TimeoutError
 
 
-def _connect_raw(place: Place, timeout_s: float) -> socket.socket:
+def _connecting_to(family: int, sockaddr: SockAddress) -> Steps:
+    """Connect to one address; raises OSError."""
+    raw = Socket(family, SOCK_STREAM)
     try:
-        if isinstance(place.address, str):
-            connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                connected.settimeout(timeout_s)
-                connected.connect(place.address)
-            except BaseException:
-                connected.close()
-                raise
-            return connected
-        connected = socket.create_connection(place.address, timeout=timeout_s)
-    except OSError as exc:
-        raise ConnectionFailed(f"{place}: {_reason(exc)}") from exc
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        raw.setblocking(False)
+        if family != AF_UNIX:
+            _set_options(raw)
+        code = raw.connect_ex(sockaddr)
+        if code in _IN_PROGRESS and family != AF_UNIX:
+            yield raw.fileno(), WRITABLE
+            code = raw.getsockopt(SOL_SOCKET, SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+    except BaseException:
+        raw.close()
+        raise
+    return raw
+
+
+def _set_options(raw: Socket) -> None:
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    raw.setsockopt(SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 3)):
         if hasattr(socket, option):
-            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-    return connected
+            raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 def _reason(exc: OSError) -> str:
-    if isinstance(exc, socket.timeout):
+    if isinstance(exc, (TimeoutError, socket.timeout)):
         return "no answer in time"
     return exc.strerror or str(exc) or type(exc).__name__
 

@@ -158,6 +158,8 @@ class LogdHandler(logging.Handler):
         return text
 
     def _find_place(self, record: logging.LogRecord) -> tuple[str | None, Context, Items]:
+        # In a child process each place is new, for the process is part of it.
+        lifecycle.look_for_fork()
         place = _place(record.__dict__)
         cat = LEVELMAP.get(record.levelno)
         found = self._places.get(place)
@@ -195,9 +197,13 @@ class LogdHandler(logging.Handler):
         return self.server.flush(timeout)
 
     def close(self) -> None:
-        """Deliver the rest within the exit time and disconnect, unless the proxy is shared."""
+        """Deliver the rest within the exit time and disconnect, unless the proxy is shared.
+
+        As with the standard handlers, the next record connects again: `dictConfig` and
+        `logging.shutdown` close handlers that stay in use.
+        """
         if self._owns_server:
-            self.server.close()
+            self.server.let_go()
         super().close()
 
     def after_fork(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from logd_client.buffer import ITEM_BYTES, ROW_BYTES, Buffer
 from logd_client.encoding import AnyRow, Context, Items
@@ -25,9 +25,8 @@ class JournaledBuffer(Buffer):
     _rows: NumberedRows
     journal: RowJournal
 
-    def reset(self) -> None:
-        super().reset()
-        self._rows = NumberedRows()
+    def _empty_rows(self) -> NumberedRows:
+        return NumberedRows()
 
     def put(self, context: Context, ids: Iterator[int], when: float, msg: str, items: Items) -> int:
         # As `Buffer.put`, which stays without a branch for this.
@@ -46,8 +45,7 @@ class JournaledBuffer(Buffer):
             self._rows.append((context, msgid, when, msg, items))
             self.journal.write(self._rows)
         if self._sender_sleeps:
-            self._sender_sleeps = False
-            self._wake()
+            self._on_record()
         return msgid
 
     def _has_room_for(self, cost: int) -> bool:
@@ -87,7 +85,8 @@ class JournaledBuffer(Buffer):
             self.journal.close()
             return True
 
-    def close(self) -> None:
+    def restart(self, ended: int, begin: Callable[[], None]) -> None:
         with self._lock:
-            super().close()
+            # What waits is in the journal of the session that ended, whose heir will send it.
             self.journal.close()
+            super().restart(self._numbered + len(self._rows), begin)

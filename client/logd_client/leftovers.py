@@ -9,7 +9,6 @@ process that logs to the directory looks, and a lock makes one of them the heir.
 from __future__ import annotations
 
 import random
-import select
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from logd_client.connection import ServerAddress
 from logd_client.link import Link, SessionProblem
+from logd_client.natives import wait_ready
 from logd_client.session import Entry, Session
 from logd_client.spool import Spool, open_leftovers
 from logd_client.spoolreader import SpoolPosition
@@ -174,7 +174,5 @@ def _ignore(entries: Sequence[Entry]) -> None:
 
 def _wait(link: Link) -> None:
     timeout_s = link.timeout_s(time.monotonic())
-    poll = select.poll()
-    if link.fileno() >= 0:
-        poll.register(link.fileno(), link.poll_events)
-    poll.poll(1000 * (_LOOK_S if timeout_s is None else min(timeout_s, _LOOK_S)))
+    wanted = [link.wanted] if link.wanted[0] >= 0 else []
+    wait_ready(wanted, _LOOK_S if timeout_s is None else min(timeout_s, _LOOK_S))

@@ -2,11 +2,16 @@
 
 The hooks of the interpreter are global, so there is one registry, of weak references, and one
 hook of each kind for all clients.
+
+Some servers, uWSGI first of all, fork without telling the interpreter. `look_for_fork` notices; it
+is called whenever something rare happens. `is_first_process` costs a call some nanoseconds.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import mmap
 import os
 import sys
 import threading
@@ -15,7 +20,11 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
-__all__ = ["AfterFork", "AtExit", "register", "unregister"]
+from logd_client import natives
+
+__all__ = ["IN_PROCESS", "AfterFork", "AtExit", "is_forked", "look_for_fork", "register"]
+
+_MADV_WIPEONFORK = 18
 
 
 class AfterFork(Protocol):
@@ -44,18 +53,44 @@ def register(member: AfterFork) -> None:
     _members.add(member)
 
 
-def unregister(member: AfterFork) -> None:
-    """Call it no more."""
-    _members.discard(member)
+def _page_of_this_process() -> Any:
+    """A byte that is 1 in this process and 0 in a child of it, however that was forked."""
+    page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if sys.platform == "linux" and hasattr(page, "madvise"):
+        with contextlib.suppress(OSError):  # before Linux 4.14; then rare moments must do
+            page.madvise(_MADV_WIPEONFORK)
+    page[0] = 1
+    return page
+
+
+IN_PROCESS = _page_of_this_process()
+"""`IN_PROCESS[0]` is 0 in a child process until `look_for_fork` was called there."""
+
+_pid = os.getpid()
+
+
+def is_forked() -> bool:
+    """True in a child process of which nobody has told the clients yet."""
+    return os.getpid() != _pid
+
+
+def look_for_fork() -> None:
+    """Tell all clients if this is another process than the last time."""
+    if is_forked():
+        _after_fork()
 
 
 def _after_fork() -> None:
+    global _pid
+    _pid = os.getpid()
+    IN_PROCESS[0] = 1
     for member in list(_members):
         member.after_fork()
 
 
 def _at_exit() -> None:
     began = time.monotonic()
+    look_for_fork()
     for member in list(_members):
         finish: Callable[[float], None] | None = getattr(member, "at_exit", None)
         if finish is not None:
@@ -65,11 +100,12 @@ def _at_exit() -> None:
 def _at_threads_end() -> None:
     """The main thread has ended, others may still run.
 
-    Only children of `multiprocessing` need it: they leave by `os._exit` and call nothing that is
-    registered with `atexit`.
+    Children of `multiprocessing` need it: they leave by `os._exit` and call nothing that is
+    registered with `atexit`. And so do interpreters that wait for all threads.
     """
     process: Any = sys.modules.get("multiprocessing.process")
-    if process is not None and process.parent_process() is not None:
+    is_child = process is not None and process.parent_process() is not None
+    if is_child or natives.has_lasting_thread:
         _at_exit()
 
 

@@ -1,7 +1,9 @@
 """One session over changing connections: connects, sends, takes acknowledgements, backs off.
 
 A `Link` owns the socket and the clockwork of reconnecting; it neither starts threads nor encodes
-records. Its owner calls `step` again and again, from one thread at a time.
+records, and it never waits: not for a connection, not for an answer. Only a host's name is looked
+up in `step`, which may take long. Its owner calls `step` again and again, from one thread at a
+time, and waits for what `wanted` and `timeout_s` say in between.
 
 Backing off: after a connection that brought something forward the next attempt comes at once;
 after that the pause doubles up to some seconds, with jitter so that a thousand clients of one
@@ -13,15 +15,16 @@ from __future__ import annotations
 
 import os
 import random
-import select
-import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from enum import Enum
+from functools import partial
 
+from logd_client.approach import Approach, NoServer
 from logd_client.buffer import lost_row
-from logd_client.connection import ConnectionFailed, Place, ServerAddress, open_connection
+from logd_client.connection import ConnectionFailed, Place, ServerAddress
+from logd_client.descriptors import GuardedSocket
+from logd_client.natives import READABLE, WRITABLE, monotonic, wait_ready
 from logd_client.session import (
     REFUSED_FRAME,
     REFUSED_ORDER,
@@ -30,6 +33,7 @@ from logd_client.session import (
     Session,
     SessionEnded,
     SessionRefused,
+    SessionState,
     encode_batches,
 )
 from logd_client.store import Store
@@ -57,13 +61,6 @@ _NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWant
 
 class SessionProblem(Exception):
     """What keeps records from being delivered, in words for people; given to error handlers."""
-
-
-class _Interest(Enum):
-    """What the socket must become ready for."""
-
-    READ = select.POLLIN
-    READ_AND_WRITE = select.POLLIN | select.POLLOUT
 
 
 class Link:
@@ -96,9 +93,9 @@ class Link:
         self._address = address
         self._report = report
         self._acknowledged = acknowledged
-        self._socket: socket.socket | None = None
+        self._approach: Approach | None = None
+        self._socket: GuardedSocket | None = None
         self._outgoing = memoryview(b"")
-        self._interest = _Interest.READ
         self._retry_at = 0.0
         self._retry_pause_s = 0.0
         self._stall_s = STALL_FIRST_S
@@ -118,19 +115,27 @@ class Link:
     @property
     def is_busy(self) -> bool:
         """True while the socket has not taken all that it was given: more would only queue."""
-        return bool(self._outgoing) or self.session.has_unsent or self._socket is None
-
-    def fileno(self) -> int:
-        """Descriptor to poll, -1 without a connection."""
-        return -1 if self._socket is None else self._socket.fileno()
+        return bool(self._outgoing) or self.session.has_unsent or not self.is_open
 
     @property
-    def poll_events(self) -> int:
-        """What to poll `fileno()` for."""
-        return int(self._interest.value)
+    def is_open(self) -> bool:
+        """True while there is a connection that the session may send on."""
+        return self._socket is not None and self.session.may_send
+
+    @property
+    def wanted(self) -> tuple[int, int]:
+        """The descriptor to wait for, -1 without one, and the events."""
+        if self._socket is not None:
+            return self._socket.fileno(), READABLE | (WRITABLE if self._outgoing else 0)
+        wanted = None if self._approach is None else self._approach.wanted
+        return (-1, READABLE) if wanted is None else wanted
 
     def timeout_s(self, now: float) -> float | None:
         """After how long `step` has something to do even if nothing happens; None for never."""
+        if self._approach is not None:
+            if self._socket is None and self._approach.wanted is None:
+                return 0.0
+            return max(0.0, self._approach.deadline - now)
         if self._socket is None:
             return max(0.0, self._retry_at - now)
         if self.session.has_unacknowledged:
@@ -142,34 +147,55 @@ class Link:
         if not self._is_hopeless:
             self._retry_at = min(self._retry_at, now + within_s)
 
-    def step(self, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
-        """Do what can be done without waiting; only connecting waits, up to `timeout_s`.
-
-        Never raises for what the network or the server do.
-        """
-        now = time.monotonic()
-        if self._socket is None:
-            if now < self._retry_at:
-                return
-            self._connect(min(timeout_s, CONNECT_TIMEOUT_S))
-            if self._socket is None:
-                return
+    def step(self) -> None:
+        """Do what can be done now. Never raises for what the network or the server do."""
         try:
+            if self._socket is None and not self._advance():
+                return
+            self._move_bytes()
+        except NoServer as exc:
+            self._not_found(exc)
+
+    def send_at_once(self, within_s: float) -> bool:
+        """Send what the session holds; True if all of it went into the kernel.
+
+        Args:
+            within_s: how long it may take to connect first, to a place that is sure. What is not
+                done by then goes on in `step`.
+        """
+        try:
+            if self._socket is None and not self._connect_at_once(within_s):
+                return False
+            self._move_bytes()
+        except NoServer as exc:
+            self._not_found(exc)
+        return not self.is_busy
+
+    def _move_bytes(self) -> None:
+        try:
+            assert self._socket is not None  # noqa: S101
+            self._socket.check()
             self._receive()
             self._send_or_hear_why_not()
         except SessionRefused as exc:
             self._refused(exc)
-        except (SessionEnded, OSError) as exc:
+        except (SessionEnded, ConnectionFailed, OSError) as exc:
             self._broken(exc)
         else:
-            if self.session.has_unacknowledged and now - self._progress_at > self._stall_s:
-                self._stall_s = min(self._stall_s * 2, STALL_MAX_S)
-                self._broken(TimeoutError("no acknowledgement"))
+            self._look_at_clock(monotonic())
 
-    def close(self) -> None:
-        """Close the connection; nothing is lost, the session can be continued by a new one."""
+    def _look_at_clock(self, now: float) -> None:
+        if self._approach is not None:
+            if now > self._approach.deadline:
+                self.close_socket()
+                self._approach.too_late()
+        elif self.session.has_unacknowledged and now - self._progress_at > self._stall_s:
+            self._stall_s = min(self._stall_s * 2, STALL_MAX_S)
+            self._broken(TimeoutError("no acknowledgement"))
+
+    def close_socket(self) -> None:
+        """Close the connection, if there is one; the approach may go on."""
         self._outgoing = memoryview(b"")
-        self._interest = _Interest.READ
         self._suspect = None
         if self._socket is not None:
             self._socket.close()
@@ -177,65 +203,92 @@ class Link:
         self.connected_to = None
         self.session.lost()
 
+    def close(self) -> None:
+        """Close the connection; nothing is lost, the session can be continued by a new one."""
+        self.close_socket()
+        if self._approach is not None:
+            self._approach.close()
+            self._approach = None
+
     def abandon(self) -> None:
         """Close the copy of the socket that a child process inherited; the parent's goes on."""
         if self._socket is not None:
-            # Only the descriptor: a TLS farewell would be sent in the parent's name.
-            os.close(self._socket.detach())
+            self._socket.abandon()
             self._socket = None
+        if self._approach is not None:
+            self._approach.close()
+            self._approach = None
 
-    def _connect(self, timeout_s: float) -> None:
-        """Try each place once; the first that answers as a logd server is used."""
-        failures: list[str] = []
-        is_refusal = is_odd = False
-        for place in self._address.places():
-            try:
-                opening = self.session.opening()
-                self._socket, answer = open_connection(self._address, place, opening, timeout_s)
-                self._done(self.session.receive_data(answer))
-            except SessionRefused as exc:
-                self.connected_to = place
-                self._refused(exc)
-                return
-            except SessionEnded as exc:
-                failures.append(f"{place}: {exc}")
-                self.close()
-                continue
-            except ConnectionFailed as exc:
-                failures.append(str(exc))
-                is_refusal = is_refusal or exc.is_refusal
-                is_odd = is_odd or exc.is_odd
-                self.session.lost()
-                continue
-            self.connected_to = place
-            self.last_error = ""
-            self.reconnects += 1
-            self._connected_at = self._progress_at = time.monotonic()
-            return
-        self.last_error = "; ".join(failures)
-        if is_odd:
+    def _advance(self) -> bool:
+        """Go on connecting if it is time; True once there is a socket."""
+        if self._approach is None:
+            if monotonic() < self._retry_at:
+                return False
+            self._approach = Approach(self._address, self.session.opening, CONNECT_TIMEOUT_S)
+        self._socket = self._approach.advance()
+        return self._socket is not None
+
+    def _connect_at_once(self, within_s: float) -> bool:
+        if self._approach is not None:
+            return False
+        now = monotonic()
+        sure = self._address.sure_place
+        if now < self._retry_at or sure is None or not self._address.resolved(sure):
+            return False
+        # The answer to a new session is known, it is 0: no need to wait for it.
+        opening = partial(self.session.opening, is_eager=True)
+        self._approach = approach = Approach(
+            self._address, opening, CONNECT_TIMEOUT_S, at_once=True
+        )
+        deadline = now + within_s
+        while True:
+            self._socket = approach.advance()
+            left_s = deadline - monotonic()
+            if self._socket is not None or left_s <= 0:
+                return self._socket is not None
+            if approach.wanted is not None:
+                wait_ready([approach.wanted], left_s)
+
+    def _answered(self) -> None:
+        """The server has greeted: this is the connection."""
+        assert self._approach is not None  # noqa: S101
+        self.connected_to = self._address.last_answered = self._approach.place
+        self._approach = None
+        self.last_error = ""
+        self.reconnects += 1
+        self._connected_at = self._progress_at = monotonic()
+
+    def _not_found(self, exc: NoServer) -> None:
+        self.close()
+        self.last_error = str(exc)
+        if exc.is_odd:
             self._report(SessionProblem(self.last_error))
-        self._pause(RETRY_REFUSED_S if is_refusal else None)
+        self.pause(RETRY_REFUSED_S if exc.is_refusal else None)
 
-    def _pause(self, pause_s: float | None = None) -> None:
+    def pause(self, pause_s: float | None = None) -> None:
+        """Make no connection for that long; None for a pause that doubles each time."""
         self._is_hopeless = pause_s is not None
         if pause_s is None:
             self._retry_pause_s = min(max(self._retry_pause_s * 2, RETRY_FIRST_S), RETRY_MAX_S)
             pause_s = self._retry_pause_s
         jitter = _random.uniform(0.5, 1.0)
-        self._retry_at = time.monotonic() + pause_s * jitter
+        self._retry_at = monotonic() + pause_s * jitter
 
     def _receive(self) -> None:
         """Take what the server sent so far."""
-        while self._socket is not None:
+        while (connected := self._socket) is not None:
             try:
-                data = self._socket.recv(_RECEIVE_BYTES)
+                data = connected.raw.recv(_RECEIVE_BYTES)
             except _NOT_NOW:
                 return
             if not data:
                 raise ConnectionResetError("closed by the server")
+            if self._approach is not None:
+                self._address.check_answer(data, self._approach.place)
             self._done(self.session.receive_data(data))
-            if len(data) < _RECEIVE_BYTES and not isinstance(self._socket, ssl.SSLSocket):
+            if self._approach is not None and self.session.state is SessionState.OPEN:
+                self._answered()
+            if len(data) < _RECEIVE_BYTES and not isinstance(connected.raw, ssl.SSLSocket):
                 return
 
     def _send_or_hear_why_not(self) -> None:
@@ -253,12 +306,10 @@ class Link:
             if not self._outgoing:
                 self._outgoing = memoryview(self._next_bytes())
                 if not self._outgoing:
-                    self._interest = _Interest.READ
                     return
             try:
-                sent = self._socket.send(self._outgoing)
+                sent = self._socket.raw.send(self._outgoing)
             except _NOT_NOW:
-                self._interest = _Interest.READ_AND_WRITE
                 return
             self._outgoing = self._outgoing[sent:]
 
@@ -273,7 +324,7 @@ class Link:
         if self._is_careful and entries:
             self._suspect = entries[0]
         if entries and not was_waiting:
-            self._progress_at = time.monotonic()
+            self._progress_at = monotonic()
         try:
             return b"".join([self._store.load(entry) for entry in entries])
         except OSError as exc:
@@ -284,23 +335,28 @@ class Link:
         """The server has stored these."""
         if not entries:
             return
-        self._progress_at = time.monotonic()
+        self._progress_at = monotonic()
         self._retry_pause_s = 0.0
         self._stall_s = STALL_FIRST_S
         self._store.acknowledge(self.session.acked)
         self._acknowledged(entries)
 
     def _broken(self, exc: BaseException) -> None:
+        if self._approach is not None:
+            # Before the server answered: it may be another one's place.
+            self.close_socket()
+            self._approach.failed(self._address.explained(exc, self._approach.place))
+            return
         self.last_error = f"{self.connected_to}: {exc}"
         self._done(getattr(exc, "acknowledged", ()))
-        if time.monotonic() - self._connected_at > RETRY_MAX_S:
+        if monotonic() - self._connected_at > RETRY_MAX_S:
             self._retry_pause_s = 0.0
         self.close()
-        self._pause()
+        self.pause()
 
     def _refused(self, exc: SessionRefused) -> None:
         """The server said no: whether and when it is worth another try depends on why."""
-        place = self.connected_to
+        place = self.connected_to if self._approach is None else self._approach.place
         self._done(exc.acknowledged)
         suspect = self._suspect
         self.close()
@@ -312,9 +368,9 @@ class Link:
             self._careful_until = self.session.sent_sequence
         elif exc.code not in (REFUSED_STOPPING, REFUSED_ORDER):
             self._report(SessionProblem(self.last_error))
-            self._pause(RETRY_REFUSED_S)
+            self.pause(RETRY_REFUSED_S)
             return
-        self._pause()
+        self.pause()
 
     def _give_up(self, refused: Entry) -> None:
         """Put a word about it in the place of a batch that the server will never take."""

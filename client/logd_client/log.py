@@ -29,6 +29,7 @@ SYNC_TIMEOUT_S = 30.0
 """How long `log(..., sync=True)` waits for its record."""
 
 _time = time.time
+_IN_PROCESS = lifecycle.IN_PROCESS
 
 
 def message_ids(limit: int) -> Iterator[int]:
@@ -131,6 +132,8 @@ class Log:
         """
         if not self._takes_all and not self._takes(cat):
             return None
+        if not _IN_PROCESS[0]:
+            lifecycle.look_for_fork()
         try:
             depth = traceDepth if traceDepth > 1 else 1  # noqa: FURB136 - each call pays for max()
             context = self._find_site(depth + self._skip, cat)
@@ -171,6 +174,7 @@ class Log:
         if not self._takes(cat):
             future.cancel()
             return future
+        lifecycle.look_for_fork()
         try:
             context = self._find_site(max(1, traceDepth) + self._skip, cat)
             message = as_text(message)
@@ -201,10 +205,12 @@ class Log:
     ) -> int:
         timeout_s = SYNC_TIMEOUT_S if sync is True else float(sync)
         msgid: int
-        msgid, future = self._server.put_watched(context, self._ids, _time(), message, items)
-        if future is None:
+        msgid, is_stored = self._server.put_and_wait(
+            context, self._ids, _time(), message, items, timeout_s
+        )
+        if is_stored is None:
             raise NotDelivered(_dropped(msgid), msgid, is_lost=True)
-        if not self._server.wait(future, timeout_s):
+        if not is_stored:
             raise NotDelivered(
                 f"message {msgid} is not known to be stored after {timeout_s:g} s", msgid
             )

@@ -1,48 +1,44 @@
-"""The thread between the buffer and the server, and what survives it.
+"""What stands between the buffer and the server, and how it lives and ends.
 
-A `Sender` takes records from the buffer in batches, encodes them and hands them to its `Link`.
-It sends at once when there was silence; under load it lets batches grow for some milliseconds, so
-that neither the app nor the server pays per record. With nothing to do it sleeps and uses no CPU.
+Who moves records:
 
-The thread is a daemon thread and starts with the first record. `lifecycle` calls `after_fork`
-and `shutdown`; after the latter, records that are still logged (by finalizers, by atexit functions
-of the app) are sent by the logging thread itself within what is left of the exit time.
+- few records: the thread that logs them, within the call (`Courier.send_now`);
+- many, or a server that is away or slow: the sender's thread (`SenderThread`), in batches;
+- the end of the process, or no thread to be had: again the thread that logs, or that waits.
+
+A session ends with `close`, and a fork; the next record begins another one, in the same buffer.
 """
 
 from __future__ import annotations
 
 import os
-import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import NamedTuple
 
 from logd_client import leftovers, lifecycle
-from logd_client.batcher import Batcher
 from logd_client.buffer import Buffer
 from logd_client.connection import ServerAddress
+from logd_client.courier import Courier
 from logd_client.journaledbuffer import JournaledBuffer
-from logd_client.link import CONNECT_TIMEOUT_S, Link, SessionProblem
+from logd_client.link import SessionProblem
+from logd_client.losses import Losses
+from logd_client.natives import Lock, acquire_within, monotonic, wait_ready
 from logd_client.receipt import Receipt
-from logd_client.session import CLIENT_ID_BYTES, Entry, Session
-from logd_client.spoolreader import SpoolPosition
+from logd_client.senderthread import SenderThread
 from logd_client.store import MemoryStore, SpoolStore, Store
-from logd_client.waiters import Waiters
-from logd_client.wakeup import Wakeup, poll_alone
 
 __all__ = ["Sender", "SenderSettings"]
 
-_AWAY_LOOK_S = 0.25
-_AWAY_LOOK_BUSY_S = 0.02
-"""While the server takes nothing, records are looked at that often, so that a burst is encoded,
-which saves most of its memory, before the buffer is full."""
+_STOP_S = 0.2
+"""Beyond the time to deliver: how long the thread may take to end its last step."""
 
-_RETRY_WHEN_WAITED_FOR_S = 0.2
+_JUST_BEFORE_S = 0.5
+"""As long after a flush it makes no sense to wait again for the same records."""
 
-_DOZE_MAX_S = 5.0
-"""How often a connection with nothing to do is looked at: whether the server has closed it."""
+_HERE_S = 1.0
+"""How long a call may be held up by a server that is away, once, if there is no thread."""
 
 
 class SenderSettings(NamedTuple):
@@ -72,35 +68,33 @@ class Sender:
         self._settings = settings
         self._report = report
         make_buffer = Buffer if settings.spool is None else JournaledBuffer
-        self.buffer = make_buffer(settings.buffer_bytes, settings.block_timeout_s, self._wake)
-        self.buffer.is_sender = self._is_sender
+        self.buffer = make_buffer(
+            settings.buffer_bytes, settings.block_timeout_s, self._on_record, self._wake
+        )
+        self.buffer.is_sender = lambda: self._courier.is_here
         self._leftovers: leftovers.LeftoverSender | None = None
-        self._store: Store
         self._begin()
         lifecycle.register(self)
-        self._store.open()
+        self._courier.store.open()
 
     def _begin(self) -> None:
-        """A new session, nothing sent, no thread: at the start and in a child process."""
-        self._thread: threading.Thread | None = None
-        self._stepping = threading.Lock()
-        self._starting = threading.Lock()
-        self._stepper = 0
-        self._is_stopping = False
-        self._is_inline = False
+        """As new: at the start and in a child process."""
+        self._changing = Lock()
+        self._thread: SenderThread | None = None
+        self._is_threadless = self._is_ended = self._was_in_vain = False
         self._exit_deadline = 0.0
-        self._wakeup: Wakeup | None = None
-        self._seen_sequence = 0
-        self._waiters = Waiters()
-        self._leftovers = None
-        self._lost_at_exit = 0
-        client_id = os.urandom(CLIENT_ID_BYTES)
-        self._store = self._make_store(client_id)
-        self._session = Session(client_id, token=self._settings.token)
-        self._batcher = Batcher(self.buffer, self._session, self._store)
-        address = self._settings.address
-        self._link = Link(self._session, self._store, address, self._report, self._acknowledged)
-        self.buffer.sleep()
+        self._is_leaving = False
+        self._in_vain = (0, 0.0)
+        self._lost_before = 0
+        self._losses = Losses(lambda: self.buffer.lost, self._tell_losses)
+        self._begin_session()
+
+    def _begin_session(self) -> None:
+        settings = self._settings
+        self._courier = Courier(
+            self.buffer, self._make_store, settings.address, settings.token, self._report
+        )
+        self._courier.is_urgent = settings.spool is not None
 
     def _make_store(self, client_id: bytes) -> Store:
         settings = self._settings
@@ -130,38 +124,110 @@ class Sender:
     @property
     def lost(self) -> int:
         """Records that were dropped: the buffer was full, the server refused, the exit came."""
-        return self.buffer.lost + self._link.given_up + self._lost_at_exit
+        return self.buffer.lost + self._courier.link.given_up + self._lost_before
 
     @property
     def acked(self) -> int:
         """Everything up to this sequence number is stored by the server."""
-        return self._session.acked
+        return self._courier.session.acked
 
     @property
     def unacknowledged(self) -> int:
-        """Records taken and not yet stored by the server."""
-        return self.buffer.last_sequence - self._session.acked
+        """Records taken and not known to be stored by the server."""
+        return self.buffer.last_sequence - self.acked
 
     @property
     def connected_to(self) -> str | None:
         """The server's address, None without a connection."""
-        place = self._link.connected_to
+        place = self._courier.link.connected_to
         return None if place is None else str(place)
 
     @property
     def last_error(self) -> str:
-        """Why there is no connection, "" where there is one."""
-        return self._link.last_error
+        """Why there is no connection, "" if there is one."""
+        return self._courier.link.last_error
 
     @property
     def reconnects(self) -> int:
         """How often a connection was made anew."""
-        return max(0, self._link.reconnects)
+        return max(0, self._courier.link.reconnects)
 
     @property
     def client_id(self) -> bytes:
         """The session's id; another one in each process."""
-        return self._session.client_id
+        return self._courier.session.client_id
+
+    # Records come.
+
+    def _on_record(self) -> None:
+        """A record was put while the thread sleeps: send it from here, or wake the thread."""
+        if lifecycle.is_forked():
+            self.buffer.last_after(lifecycle.look_for_fork)
+        courier = self._courier
+        is_sent = courier.send_now()
+        if courier.is_ended or (is_sent and (self._thread is not None or self._is_threadless)):
+            return
+        if not self._wake():
+            self._deliver_late()
+
+    def _wake(self) -> bool:
+        """Let the thread look, started if there is none; False if there can be none."""
+        thread = self._thread
+        if thread is None or thread.has_ended:
+            thread = self._start_thread()
+        if thread is None:
+            return False
+        thread.wake()
+        return True
+
+    def _start_thread(self) -> SenderThread | None:
+        # Without waiting: a signal handler may log in the midst of this.
+        if self._is_threadless or not self._changing.acquire(False):
+            return self._thread
+        try:
+            if self._thread is None or self._thread.has_ended:
+                thread = SenderThread(self._courier, self.buffer, self._look)
+                thread.start()
+                self._thread = thread
+        except RuntimeError as exc:
+            self._is_threadless = True
+            if "shutdown" not in str(exc):
+                text = f"no thread can be started ({exc}): the threads that log send their records"
+                self._report(SessionProblem(text))
+        finally:
+            self._changing.release()
+        return self._thread
+
+    def _deliver_late(self) -> None:
+        """Send what waits from here: there is no thread, or none any more."""
+        courier, link = self._courier, self._courier.link
+        timeout_s = 0.0 if self._was_in_vain and not self._is_ended else _HERE_S
+        self._deliver_here(
+            lambda: (
+                courier.is_ended or (self.buffer.is_empty and link.is_open and not link.is_busy)
+            ),
+            timeout_s,
+        )
+        self._was_in_vain = not link.is_open
+        if self._is_ended and self._was_in_vain and monotonic() >= self._exit_deadline:
+            self._tell_end(self.unacknowledged, link.last_error)
+
+    def _deliver_here(self, is_done: Callable[[], bool], timeout_s: float | None) -> None:
+        """Do the thread's work in this one; at the end of the process within its time."""
+        courier = self._courier
+        deadline = self._exit_deadline if self._is_ended else float("inf")
+        if timeout_s is not None:
+            deadline = min(deadline, monotonic() + timeout_s)
+        while not is_done():
+            left_s = deadline - monotonic()
+            if not courier.step(max(0.0, left_s)) or left_s <= 0:
+                break
+            self._losses.look()
+            if not is_done():
+                due_s = courier.due_s(monotonic())
+                wanted = [courier.link.wanted] if courier.link.wanted[0] >= 0 else []
+                wait_ready(wanted, left_s if due_s is None else min(left_s, due_s))
+        self.buffer.tell_each()
 
     # Waiting for records.
 
@@ -170,171 +236,123 @@ class Sender:
 
         Done callbacks run in the sender's thread and must be quick.
         """
-        future = self._waiters.add(sequence)
-        self._waiters.resolve(self.acked)
+        courier = self._courier
+        future = courier.waiters.add_future(sequence)
+        courier.waiters.resolve(courier.session.acked)
+        if courier.is_ended:  # it may not have seen this future
+            courier.waiters.fail()
         if not future.done():
             self._wake()
         return future
 
     def flush(self, timeout_s: float | None) -> Receipt:
         """Wait until all that was put before this call is stored; None waits for ever."""
-        sequence = self.buffer.last_sequence
-        if sequence > self.acked:
-            self.wait(self.watch(sequence), timeout_s)
-        return Receipt(self.acked >= sequence, self.acked)
+        lifecycle.look_for_fork()
+        courier, sequence = self._position()
+        is_stored = self._wait_in(courier, sequence, timeout_s)
+        if not is_stored:
+            self._in_vain = (sequence, monotonic())
+        return Receipt(is_stored, courier.session.acked)
 
-    def wait(self, future: Future[int], timeout_s: float | None) -> bool:
-        """Wait for a future of `watch`; True when it has its result."""
-        if self._is_sender():
-            return future.done()
-        if self._is_inline:
-            self._run_inline(future.done, timeout_s)
-            return future.done()
-        finished = threading.Event()
-        future.add_done_callback(lambda _: finished.set())
-        return finished.wait(timeout_s)
+    def wait(self, sequence: int, timeout_s: float | None) -> bool:
+        """Wait until everything up to the number is stored; True if it is.
 
-    def _acknowledged(self, entries: Sequence[Entry]) -> None:
-        in_memory = [e.size for e in entries if not isinstance(e.frame, SpoolPosition)]
-        if in_memory:
-            self.buffer.release(sum(in_memory))
-        self.buffer.stored(self.acked)
-        self._waiters.resolve(self.acked)
+        A finalizer or signal handler that interrupts the sending itself gets its answer at once.
+        """
+        return self._wait_in(self._courier, sequence, timeout_s)
 
-    # The thread.
+    def _position(self) -> tuple[Courier, int]:
+        """The session of this moment, as its courier, and the number of its newest record."""
+        while True:
+            courier = self._courier
+            sequence = self.buffer.last_sequence
+            if courier is self._courier:
+                return courier, sequence
 
-    def _is_sender(self) -> bool:
-        return self._stepper == threading.get_ident()
-
-    def _wake(self) -> None:
-        """Let the thread look at the buffer; start it where there is none."""
-        if self._is_inline:
-            self._run_inline(lambda: self.buffer.is_empty and self._session.oldest is None, None)
-            return
-        if self._thread is None and not self._start_thread():
-            return
-        if (wakeup := self._wakeup) is not None:
-            wakeup.wake()
-
-    def _start_thread(self) -> bool:
-        with self._starting:
-            if self._thread is not None or self._is_stopping:
-                return self._thread is not None
-            self._wakeup = Wakeup()
-            self._thread = threading.Thread(target=self._run, name="logd_client", daemon=True)
-            try:
-                self._thread.start()
-            except RuntimeError:
-                # The interpreter shuts down and starts no more threads: `shutdown`, or the next
-                # record after it, sends what is here.
-                self._thread = None
-                self._close_wakeup()
-                return False
-            return True
-
-    def _run(self) -> None:
-        while not self._is_stopping:
-            self._step_safely(None, _never)
-
-    def _run_inline(self, is_done: Callable[[], bool], timeout_s: float | None) -> None:
-        """Do the thread's work in this one, within what is left of the exit time."""
-        deadline = self._exit_deadline
-        if timeout_s is not None:
-            deadline = min(deadline, time.monotonic() + timeout_s)
-        while not is_done():
-            left = deadline - time.monotonic()
-            if left <= 0 or not self._step_safely(left, is_done):
-                break
-        if self._stepping.acquire(blocking=False):
-            # Each may be the last one, and nobody comes to close the connection afterwards.
-            self._link.close()
-            self._stepping.release()
-        self.buffer.sleep()
-
-    def _step_safely(self, timeout_s: float | None, is_done: Callable[[], bool]) -> bool:
-        """One step; False where another thread is stepping for all the time given."""
-        if self._is_sender():  # an error handler that logs
-            return False
-        if not self._stepping.acquire(timeout=-1 if timeout_s is None else timeout_s):
-            return False
-        self._stepper = threading.get_ident()
-        try:
-            self._step(timeout_s, is_done)
-        except Exception as exc:  # top of the thread: report, then go on anew
-            self._report(SessionProblem(f"internal error, trying again: {exc!r}"))
-            self._link.close()
-            time.sleep(0.1)
-        finally:
-            self._stepper = 0
-            self._stepping.release()
-        return True
-
-    def _step(self, timeout_s: float | None, is_done: Callable[[], bool]) -> None:
-        """Encode what is due, move bytes, and unless done, wait until there is more to do."""
-        now = time.monotonic()
-        if self._waiters:
-            self._link.retry_soon(now, _RETRY_WHEN_WAITED_FOR_S)
-        is_needed = self._is_stopping or self._settings.spool is not None
-        if is_needed or self.buffer.has_full_batch or not self._link.is_busy:
-            # Else it could not be sent yet: the batch may grow.
-            self._batcher.collect(now, at_once=bool(self._waiters))
-        self._link.step(CONNECT_TIMEOUT_S if timeout_s is None else timeout_s)
-        if not is_done():
-            self._pause(time.monotonic(), timeout_s)
-
-    def _pause(self, now: float, timeout_s: float | None) -> None:
-        """Wait for the socket, a wake-up, or the time of the next thing to do."""
-        limits = [self._link.timeout_s(now), timeout_s]
-        if now < self._batcher.collect_at:
-            limits.append(self._batcher.collect_at - now)
-        elif self.buffer.is_empty:
-            if not self.buffer.sleep():
-                return
-        elif not self._link.is_busy and not self._store.is_full:
-            return
-        if not self.buffer.is_empty and (self._link.is_busy or self._store.is_full):
-            limits.append(self._away_look_s())
-        limit_s = min((limit for limit in limits if limit is not None), default=None)
-        wakeup = self._wakeup
-        if wakeup is not None and self.buffer.is_empty and self._may_doze(now):
-            wakeup.doze(_DOZE_MAX_S if limit_s is None else min(limit_s, _DOZE_MAX_S))
-        elif wakeup is not None:
-            wakeup.poll(self._link.fileno(), self._link.poll_events, limit_s)
+    def _wait_in(self, courier: Courier, sequence: int, timeout_s: float | None) -> bool:
+        session = courier.session
+        if session.acked >= sequence or courier.is_here:
+            return session.acked >= sequence
+        if self._is_ended:
+            self._deliver_here(lambda: session.acked >= sequence, timeout_s)
+            return session.acked >= sequence
+        gate = courier.waiters.add_gate(sequence)
+        courier.waiters.resolve(session.acked)
+        if courier.is_ended:  # it may not have seen this gate
+            courier.waiters.fail()
+        if gate.is_open or self._wake():
+            gate.wait(timeout_s)
         else:
-            poll_alone(self._link.fileno(), self._link.poll_events, limit_s)
+            self._deliver_here(lambda: gate.is_open, timeout_s)
+        if not gate.is_open:
+            courier.waiters.forget(gate)
+        return session.acked >= sequence
 
-    def _may_doze(self, now: float) -> bool:
-        """Whether nothing is expected from the server, and nothing is due."""
-        return now >= self._batcher.collect_at and not self._session.has_unacknowledged
-
-    def _away_look_s(self) -> float:
-        waiting = self.buffer.last_sequence
-        grew, self._seen_sequence = waiting > self._seen_sequence, waiting
-        return _AWAY_LOOK_BUSY_S if grew else _AWAY_LOOK_S
-
-    # The end, of the process or of the parent's part in it.
+    # The end, of a session, the process, or the parent's part in it.
 
     def close(self, timeout_s: float | None) -> Receipt:
         """Deliver what is left within the time (None: the exit timeout), stop, disconnect.
 
         What could not be delivered is counted and reported as lost, or left in the spool for the
-        next process. Records put afterwards are dropped and counted.
+        next process. The next record begins another session.
         """
+        lifecycle.look_for_fork()
         if timeout_s is None:
             timeout_s = self._settings.exit_timeout_s
-        deadline = time.monotonic() + timeout_s
-        self.shutdown(deadline)
-        lifecycle.unregister(self)
-        if self._leftovers is not None:
-            self._leftovers.stop(deadline)
-        with self._stepping:
-            self._is_inline = False
-            self.buffer.close()
-            self._link.close()
-            is_all = self._session.oldest is None and self.buffer.is_empty
-            self._store.close(is_delivered=is_all)
-        self._waiters.fail()
-        return Receipt(self.unacknowledged == 0, self.acked)
+        deadline = monotonic() + timeout_s
+        courier, target = self._position()
+        self._deliver_until(deadline, target)
+        if not acquire_within(self._changing, _left(deadline) + _STOP_S):
+            return Receipt(courier.session.acked >= target, courier.session.acked)
+        try:
+            self._stop_thread(deadline)
+            if self._leftovers is not None:
+                self._leftovers.stop(deadline)
+            if courier is self._courier:
+                self._end_session(courier, deadline, target)
+        finally:
+            self._changing.release()
+        if not self.buffer.is_empty:  # records that came meanwhile
+            self._on_record()
+        return Receipt(courier.session.acked >= target, courier.session.acked)
+
+    def let_go(self) -> None:
+        """As `close`, but what can't be delivered within the exit timeout is not given up.
+
+        The thread goes on with it, and then lets go. For `logging`, which flushes handlers and
+        closes them, and may go on using them: a flush in vain just before counts as the wait.
+        """
+        lifecycle.look_for_fork()
+        _, target = self._position()
+        waited_for, waited_until = self._in_vain
+        if waited_for < target or monotonic() - waited_until > _JUST_BEFORE_S:
+            self._deliver_until(monotonic() + self._settings.exit_timeout_s, target)
+        if self.acked >= target or self._is_ended:
+            self.close(0.0)
+        else:
+            self._is_leaving = True
+
+    def _look(self) -> None:
+        """The thread has done a step."""
+        self._losses.look()
+        if self._is_leaving and not self.unacknowledged and self._changing.acquire(False):
+            self._is_leaving = False
+            try:
+                self._end_session(self._courier, 0.0, self._courier.session.acked)
+                self._thread = None
+            finally:
+                self._changing.release()
+            if not self.buffer.is_empty:
+                self._on_record()
+
+    def _end_session(self, courier: Courier, deadline: float, target: int) -> None:
+        self._in_vain = (0, 0.0)
+        lost = courier.end(target, _left(deadline) + _STOP_S, self._begin_session)
+        if lost and self._settings.spool is None:
+            self._lost_before += lost
+            self._tell_end(lost, courier.link.last_error)
+        self._lost_before += courier.link.given_up
+        self._losses.look(is_end=True)
 
     def shutdown(self, deadline: float) -> None:
         """Deliver what is left until `deadline` (monotonic time), and stop the thread for good.
@@ -342,60 +360,68 @@ class Sender:
         From then on records are sent by the thread that logs them, until the deadline. Does
         nothing the second time.
         """
-        if self._is_stopping:
+        if self._is_ended:
             return
-        self._exit_deadline = deadline
-        is_spooling = self._settings.spool is not None
         # Daemon threads may go on logging: this is about what is there now.
         target = self.buffer.last_sequence
-        if self._thread is not None and not (is_spooling and self._link.connected_to is None):
-            self.flush(max(0.0, deadline - time.monotonic()))
-        self._is_stopping = True
+        self._deliver_until(deadline, target)
+        self._is_threadless = True
         self._stop_thread(deadline)
         # The thread is gone, or hangs: none that the interpreter freezes may hold our lock.
         self.buffer.prepare_for_exit()
-        self._is_inline = True
-        session = self._session
-        self._run_inline(
-            lambda: session.acked >= target or (is_spooling and session.next_sequence > target),
-            None,
-        )
+        self._exit_deadline = deadline
+        self._is_ended = True
+        self.buffer.tell_each()
+        self._deliver_until(deadline, target)
+        session = self._courier.session
         if isinstance(self.buffer, JournaledBuffer):
             # Records of threads that still log are in the journal: the folder stays for those.
             if session.oldest is None and self.buffer.end_journal():
-                self._store.close(is_delivered=True)
+                self._courier.store.close(is_delivered=True)
         elif session.acked < target:
-            self._lost_at_exit = target - session.acked
-            reason = self.last_error or "no acknowledgement in time"
-            self._report(
-                SessionProblem(
-                    f"{self._lost_at_exit} record(s) lost by pid {os.getpid()}: not delivered to "
-                    f"{self._settings.address} before the end ({reason})"
-                )
-            )
+            self._lost_before += target - session.acked
+            self._tell_end(target - session.acked, self.last_error)
+        self._losses.look(is_end=True)
+
+    def _deliver_until(self, deadline: float, target: int) -> None:
+        """Wait until the server has stored everything up to the number.
+
+        If the server is away, it is enough that the spool has it.
+        """
+        courier = self._courier
+        is_away = courier.link.connected_to is None
+        if self._settings.spool is None or not is_away:
+            self.wait(target, _left(deadline))
+        elif self._is_ended:
+            self._deliver_here(lambda: courier.session.next_sequence > target, None)
 
     def _stop_thread(self, deadline: float) -> None:
         thread = self._thread
-        if thread is None:
-            return
-        self._wake()
-        thread.join(max(0.1, deadline - time.monotonic()))
-        if not thread.is_alive():
+        if thread is not None:
+            thread.stop(_left(deadline) + _STOP_S)
             self._thread = None
-            self._close_wakeup()
 
-    def _close_wakeup(self) -> None:
-        wakeup, self._wakeup = self._wakeup, None
-        if wakeup is not None:
-            wakeup.close()
+    def _tell_end(self, count: int, error: str) -> None:
+        reason = error or "no acknowledgement in time"
+        text = (
+            f"{count} record(s) lost by pid {os.getpid()}: not delivered to "
+            f"{self._settings.address} before the end ({reason})"
+        )
+        self._report(SessionProblem(text))
+
+    def _tell_losses(self, count: int) -> None:
+        reason = f"; {self.last_error}" if self.last_error else ""
+        text = f"{count} record(s) dropped by pid {os.getpid()}: the buffer is full{reason}"
+        self._report(SessionProblem(text))
 
     def after_fork(self) -> None:
         """In a child process: let go of all that is the parent's and begin a session anew."""
-        self._link.abandon()
-        self._close_wakeup()
-        self._store.abandon()
+        self._courier.abandon()
+        if self._thread is not None:
+            self._thread.abandon()
         if self._leftovers is not None:
             self._leftovers.abandon()
+            self._leftovers = None
         self.buffer.reset()
         self._begin()
 
@@ -404,6 +430,5 @@ class Sender:
         self.shutdown(began + self._settings.exit_timeout_s)
 
 
-def _never() -> bool:
-    """The thread is never done."""
-    return False
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - monotonic())

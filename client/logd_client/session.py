@@ -262,6 +262,7 @@ class Session:
         self.sent_sequence = 0
         self._decoder = AnswerDecoder()
         self._is_leftover = bool(entries)
+        self._is_eager = False
         self.next_sequence = entries[-1].last + 1 if entries else 1
         self.acked = entries[0].first - 1 if entries else 0
 
@@ -275,7 +276,14 @@ class Session:
     @property
     def has_unsent(self) -> bool:
         """True when `take` would give something on this connection."""
-        return bool(self._unsent) and self.state is SessionState.OPEN
+        return bool(self._unsent) and self.may_send
+
+    @property
+    def may_send(self) -> bool:
+        """True when batches may be sent on this connection."""
+        return self.state is SessionState.OPEN or (
+            self._is_eager and self.state is SessionState.CONNECTING
+        )
 
     @property
     def has_unacknowledged(self) -> bool:
@@ -319,9 +327,15 @@ class Session:
         self._unsent[0] = entry
         return given_up
 
-    def opening(self) -> bytes:
-        """The frame to send first on a new connection; feed what comes back to `receive_data`."""
+    def opening(self, *, is_eager: bool = False) -> bytes:
+        """The frame to send first on a new connection; feed what comes back to `receive_data`.
+
+        Args:
+            is_eager: batches may follow before the server has answered, if nothing of this
+                session was ever sent: what the server knows of it is plain then.
+        """
         self.lost()
+        self._is_eager = is_eager and not self.sent_sequence and not self._is_leftover
         self.state = SessionState.CONNECTING
         self._decoder = AnswerDecoder()
         first = self._unsent[0].first if self._unsent else self.next_sequence

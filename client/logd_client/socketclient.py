@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from logd_client import lifecycle
 from logd_client.connection import ServerAddress
 from logd_client.errorhandlers import ErrorHandler, StderrErrorHandler, create_error_handler
 from logd_client.log import Log
+from logd_client.natives import RLock
 from logd_client.receipt import Receipt
 from logd_client.sender import Sender, SenderSettings
 from logd_client.session import Context, Items
@@ -92,7 +93,7 @@ class LogServerProxy:
         self._handler = StderrErrorHandler() if handler is None else handler
         self._reported: dict[str, float] = {}
         self._clients = 0
-        self._lock = threading.Lock()
+        self._lock = RLock()
         self.static_items = settled.static
         self.has_context_items = settled.context_items
         self._address = ServerAddress(settled.host, settled.ports, settled.socket, settled.tls)
@@ -108,6 +109,7 @@ class LogServerProxy:
             ),
             self._report,
         )
+        lifecycle.register(self)
         self.put: Callable[[Context, Iterator[int], float, str, Items], int] = (
             self._sender.buffer.put
         )
@@ -144,9 +146,22 @@ class LogServerProxy:
         msgid, sequence = self._sender.buffer.put_tracked(context, ids, when, msg, items)
         return msgid, None if sequence is None else self._sender.watch(sequence)
 
-    def wait(self, future: Future[int], timeout_s: float | None) -> bool:
-        """Wait for a future of `put_watched`; True when its record is stored."""
-        return self._sender.wait(future, timeout_s)
+    def put_and_wait(
+        self,
+        context: Context,
+        ids: Iterator[int],
+        when: float,
+        msg: str,
+        items: Items,
+        timeout_s: float,
+    ) -> tuple[int, bool | None]:
+        """Like `put`, but wait until the server has stored the record.
+
+        Returns:
+            The message id, and whether the record is stored; None if it was dropped.
+        """
+        msgid, sequence = self._sender.buffer.put_tracked(context, ids, when, msg, items)
+        return msgid, None if sequence is None else self._sender.wait(sequence, timeout_s)
 
     def flush(self, timeout: float | None = None) -> Receipt:
         """Wait until all that was logged before is stored by the server.
@@ -164,10 +179,17 @@ class LogServerProxy:
 
         None stands for `exit_timeout_s`.
 
-        What was not delivered is lost, counted and reported; or left in the spool. Records that
-        are logged later are dropped and counted.
+        What was not delivered is lost, counted and reported; or left in the spool. The next record
+        connects again, in a session of its own.
         """
         return self._sender.close(timeout)
+
+    def let_go(self) -> None:
+        """Like `close`, but what can't be delivered in time is not lost: the thread goes on.
+
+        For owners that may well go on logging; once all is delivered it disconnects.
+        """
+        self._sender.let_go()
 
     @property
     def lost(self) -> int:
@@ -203,6 +225,10 @@ class LogServerProxy:
     def client_id(self) -> bytes:
         """The session's 16-byte id; a forked child has another one."""
         return self._sender.client_id
+
+    def after_fork(self) -> None:
+        """In a child process: a thread that is not there may hold the lock."""
+        self._lock = RLock()
 
     def _report(self, problem: BaseException) -> None:
         """Tell the error handler, the same text once a minute at most."""

@@ -1,0 +1,219 @@
+"""One session's way from the buffer to the server, for whichever thread has time.
+
+A `Courier` has the session, where its frames are kept, the batcher that fills it and the link that
+empties it. The sender's thread calls `step` again and again. A thread that logs calls `send_now`
+for a lone record, and `step` if it is the only one left, at the end of the process. One of them
+moves records at a time; the others do not wait, for the one who does looks again afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from logd_client.batcher import Batcher
+from logd_client.buffer import Buffer
+from logd_client.connection import ServerAddress
+from logd_client.link import Link, SessionProblem
+from logd_client.natives import Lock, acquire_within, get_ident, monotonic
+from logd_client.pace import Pace
+from logd_client.session import CLIENT_ID_BYTES, Entry, Session
+from logd_client.spoolreader import SpoolPosition
+from logd_client.store import Store
+from logd_client.waiters import Waiters
+
+__all__ = ["Courier"]
+
+_RETRY_WHEN_WAITED_FOR_S = 0.2
+
+_CONNECT_AT_ONCE_S = 0.0005
+"""How long the first record of a process may wait for a connection before its call returns."""
+
+_MAX_LONE = 100
+"""With more records in the buffer, none of them is a lone one."""
+
+_AWAY_LOOK_S = 0.25
+_AWAY_LOOK_BUSY_S = 0.02
+"""While the server takes nothing, records are looked at that often, so that a burst is encoded,
+which saves most of its memory, before the buffer is full."""
+
+
+class Courier:
+    """See the module.
+
+    Args:
+        buffer: where records wait.
+        make_store: makes the store for a session's client id.
+        address: where the server may be.
+        token: the shared token, None without one.
+        report: takes what people should know; must not raise.
+
+    Attributes:
+        session: the session; another one in each process.
+        store: has its frames.
+        link: the connection to the server.
+        waiters: those who wait for its records.
+        is_urgent: True to collect records even if they can't be sent yet.
+        is_ended: True once the session is over: nothing is moved any more.
+    """
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        make_store: Callable[[bytes], Store],
+        address: ServerAddress,
+        token: str | None,
+        report: Callable[[BaseException], None],
+    ) -> None:
+        client_id = os.urandom(CLIENT_ID_BYTES)
+        self._buffer = buffer
+        self._report = report
+        self._moving = Lock()
+        self._mover = 0
+        self._pace = Pace()
+        self._seen_sequence = 0
+        self.store = make_store(client_id)
+        self.session = Session(client_id, token=token)
+        self.waiters = Waiters()
+        self.link = Link(self.session, self.store, address, report, self._acknowledged)
+        self.is_urgent = False
+        self.is_ended = False
+        self._batcher = Batcher(buffer, self.session, self.store)
+
+    @property
+    def is_here(self) -> bool:
+        """True for the thread that moves records right now: it must never wait for itself."""
+        return self._mover == get_ident()
+
+    def send_now(self) -> bool:
+        """Send a lone record from the thread that logged it.
+
+        Returns:
+            False if the sender's thread has to do it: under load, or if sending would take time.
+        """
+        while True:
+            if not self._moving.acquire(False):
+                return True
+            self._mover = get_ident()
+            try:
+                is_sent = self._send_lone()
+            except Exception as exc:  # an app's log call must not raise for that
+                self._failed(exc)
+                is_sent = False
+            finally:
+                self._release()
+            if not is_sent or self.is_ended or self._buffer.is_empty:
+                return is_sent
+
+    def _send_lone(self) -> bool:
+        if self.is_ended:
+            return True  # the next session takes what waits
+        now = monotonic()
+        if not self._pace.allows(now) or self._buffer.count > _MAX_LONE:
+            self._batcher.expect_load(now)
+            return False
+        if self.session.has_unsent:
+            return False
+        self._batcher.collect_lone()
+        return self.link.send_at_once(_CONNECT_AT_ONCE_S) and self._buffer.is_empty
+
+    def step(self, timeout_s: float | None = None) -> bool:
+        """Encode what is due and move bytes, without waiting for any.
+
+        Returns:
+            False if another thread did so for all the time given (None: for ever).
+        """
+        if self.is_here or not acquire_within(self._moving, timeout_s):
+            return False
+        self._mover = get_ident()
+        try:
+            self._step()
+        except Exception as exc:  # top of the sender's thread: report, then go on anew
+            self._failed(exc)
+        finally:
+            self._release()
+        return True
+
+    def _release(self) -> None:
+        if self.is_ended:  # meanwhile, and nobody could wait any longer
+            self.link.close()
+        self._mover = 0
+        self._moving.release()
+
+    def _failed(self, exc: Exception) -> None:
+        self._report(SessionProblem(f"internal error, trying again: {exc!r}"))
+        self.link.close()
+        self.link.pause()
+
+    def _step(self) -> None:
+        if self.is_ended:
+            return
+        now = monotonic()
+        is_waited_for = bool(self.waiters)
+        if is_waited_for:
+            self.link.retry_soon(now, _RETRY_WHEN_WAITED_FOR_S)
+        if self.is_urgent or self._buffer.has_full_batch or not self.link.is_busy:
+            # Else it could not be sent yet: the batch may grow.
+            self._batcher.collect(now, at_once=is_waited_for)
+        self.link.step()
+
+    @property
+    def is_resting(self) -> bool:
+        """True if records that come now may be sent by the threads that log them."""
+        return not self._batcher.is_under_load
+
+    def due_s(self, now: float) -> float | None:
+        """After how long `step` has something to do if nothing happens; None for never."""
+        due_s = self.link.timeout_s(now)
+        if self._buffer.is_empty and self.is_resting:
+            return due_s
+        if self.link.is_busy or self.store.is_full:
+            next_s = self._away_look_s()
+        else:
+            next_s = max(0.0, self._batcher.collect_at - now)
+        return next_s if due_s is None else min(next_s, due_s)
+
+    def _away_look_s(self) -> float:
+        waiting = self._buffer.last_sequence
+        grew, self._seen_sequence = waiting > self._seen_sequence, waiting
+        return _AWAY_LOOK_BUSY_S if grew else _AWAY_LOOK_S
+
+    def _acknowledged(self, entries: Sequence[Entry]) -> None:
+        in_memory = [e.size for e in entries if not isinstance(e.frame, SpoolPosition)]
+        if in_memory:
+            self._buffer.release(sum(in_memory))
+        self._buffer.stored(self.session.acked)
+        self.waiters.resolve(self.session.acked)
+
+    def end(self, target: int, timeout_s: float, begin: Callable[[], None]) -> int:
+        """End the session and let `begin` make the next one, which gets what came since `target`.
+
+        A thread that still moves records after the time closes the connection when it is back.
+
+        Returns:
+            How many records of the session were not delivered.
+        """
+        is_mine = not self.is_here and acquire_within(self._moving, timeout_s)
+        self.is_ended = True
+        if is_mine:
+            self.link.close()
+            self._moving.release()
+        session = self.session
+        undelivered = 0
+
+        def end_store() -> None:
+            nonlocal undelivered
+            undelivered = max(0, target - session.acked, session.next_sequence - 1 - session.acked)
+            if is_mine:
+                is_all = session.oldest is None and self._buffer.is_empty
+                self.store.close(is_delivered=is_all)
+            begin()
+
+        self._buffer.restart(target, end_store)
+        self.waiters.fail()
+        return undelivered
+
+    def abandon(self) -> None:
+        """In a child process: let go of all that is the parent's, and of no more."""
+        self.link.abandon()
+        self.store.abandon()

@@ -1,0 +1,91 @@
+"""Whether a descriptor is still what it was when it was opened.
+
+Programs close descriptors that are not theirs (`os.closerange`, daemons that detach), and the next
+file or socket of the program gets the same number. What the client writes then would stand in that
+file, and closing its own would close the program's. So it looks before each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from typing import NamedTuple
+
+__all__ = ["Descriptor", "GuardedSocket"]
+
+
+class Descriptor(NamedTuple):
+    """A descriptor's number, and the device and inode that tell what is behind it."""
+
+    number: int
+    device: int
+    inode: int
+
+    @classmethod
+    def of(cls, number: int) -> Descriptor:
+        """What the number stands for now."""
+        found = os.fstat(number)
+        return cls(number, found.st_dev, found.st_ino)
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the number still stands for it."""
+        try:
+            found = os.fstat(self.number)
+        except OSError:
+            return False
+        return found.st_ino == self.inode and found.st_dev == self.device
+
+    def close(self) -> None:
+        """Close it, unless the number stands for something else by now."""
+        if self.is_same:
+            os.close(self.number)
+
+
+class GuardedSocket:
+    """A connected, non-blocking socket that is never mistaken for another one.
+
+    Attributes:
+        raw: the socket itself, with TLS around it where there is any.
+    """
+
+    def __init__(self, raw: socket.socket) -> None:
+        self.raw = raw
+        self._descriptor = Descriptor.of(raw.fileno())
+
+    def fileno(self) -> int:
+        """The number of its descriptor."""
+        return self._descriptor.number
+
+    def check(self) -> None:
+        """Make sure that the next call reaches this socket.
+
+        Raises:
+            ConnectionResetError: the program closed it behind our back.
+        """
+        if not self._descriptor.is_same:
+            self._let_go()
+            raise ConnectionResetError("the app closed the connection's descriptor")
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._descriptor.is_same:
+            self.raw.close()
+        else:
+            self._let_go()
+
+    def abandon(self) -> None:
+        """Close a child process's copy of the descriptor, no more: the connection goes on."""
+        # Without a TLS farewell, which would be sent in the parent's name.
+        if self._let_go() >= 0:
+            self._descriptor.close()
+
+    def __del__(self) -> None:
+        # At the end of the process nobody else closes it: records may come until then.
+        with contextlib.suppress(Exception):
+            self.close()
+
+    def _let_go(self) -> int:
+        """Make the socket object forget its descriptor, for it closes it when it is freed."""
+        return self.raw.detach()
