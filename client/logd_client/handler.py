@@ -28,6 +28,11 @@ __all__ = ["LogdHandler"]
 _PLACES_MAX = 4096
 _ID_LIMIT = 1_000_000
 
+_HURRY_S = 0.5
+"""The longest that a record of the flush level holds up its caller."""
+
+_NEVER = 1 << 62
+
 # One call in C for what places a record: the program's lines repeat, their contexts are kept.
 _place = itemgetter(
     "pathname", "lineno", "levelno", "thread", "threadName", "funcName", "process", "name"
@@ -57,6 +62,9 @@ class LogdHandler(logging.Handler):
         server: a proxy to share with others, in place of all settings; it is not closed with
             this handler.
         errorHandler: see `LogServerProxy`.
+        flush_level: a call that logs a record of this level or a higher one returns only when
+            the server has stored it, if it is there, and waits half a second at most: for what
+            should not be lost with a process that is about to end.
         settings: see `LogServerProxy`.
 
     Raises:
@@ -74,6 +82,7 @@ class LogdHandler(logging.Handler):
         *,
         server: LogServerProxy | None = None,
         errorHandler: ErrorHandler | str | None = None,
+        flush_level: int | str | None = None,
         **settings: Unpack[ClientSettings],
     ) -> None:
         if server is not None:
@@ -81,6 +90,7 @@ class LogdHandler(logging.Handler):
             if given:
                 raise TypeError(f"server is given, so {', '.join(given)} can have no effect")
         super().__init__(level)
+        self._flush_level = _NEVER if flush_level is None else _level("flush_level", flush_level)
         self._owns_server = server is None
         if server is None:
             server = LogServerProxy(host, ports, errorHandler=errorHandler, **settings)
@@ -136,8 +146,16 @@ class LogdHandler(logging.Handler):
             ):
                 text = self._text(record)
             self._put(context, self._ids, record.created, text, items)
+            if record.levelno >= self._flush_level:
+                self._hurry()
         except Exception:  # as every handler: logging decides what to do
             self.handleError(record)
+
+    def _hurry(self) -> None:
+        """Wait until the server has stored what was logged, if one is there."""
+        server = self.server
+        if server.connected_to is not None or not server.last_error:
+            server.flush(_HURRY_S)
 
     def _text(self, record: logging.LogRecord) -> str:
         try:
@@ -196,6 +214,10 @@ class LogdHandler(logging.Handler):
         """
         return self.server.flush(timeout)
 
+    async def aflush(self, timeout: float | None = EXIT_TIMEOUT_S) -> Receipt:
+        """As `flush`, for asyncio: other tasks go on meanwhile."""
+        return await self.server.aflush(timeout)
+
     def close(self) -> None:
         """Deliver the rest within the exit time and disconnect, unless the proxy is shared.
 
@@ -209,6 +231,16 @@ class LogdHandler(logging.Handler):
     def after_fork(self) -> None:
         """In a child process: message ids from 1 again."""
         self._ids = message_ids(_ID_LIMIT)
+
+
+def _level(name: str, level: Any) -> int:
+    """The number of a level given as `logging` takes them."""
+    if isinstance(level, int):
+        return level
+    number = logging.getLevelName(level) if isinstance(level, str) else None
+    if not isinstance(number, int):
+        raise ValueError(f"{name} {level!r}: expected a level of logging")
+    return number
 
 
 def _extra_items(record: logging.LogRecord) -> Items:

@@ -40,6 +40,8 @@ def message_ids(limit: int) -> Iterator[int]:
 class Log:
     """Call it to log: `log("message", "E")`. May be shared by any number of threads.
 
+    In a block `with log:` or `async with log:` it is closed at the end, see `close`.
+
     Args:
         server: anything with `addClient()` and `log(jobdata)`: a `LogServer` or a proxy.
         traceOffset: how many callers to leave out of the call path, innermost first.
@@ -287,6 +289,32 @@ class Log:
             return Receipt(True, 0)
         receipt: Receipt = self._server.close(timeout)
         return receipt
+
+    async def aflush(self, timeout: float | None = None) -> Receipt:
+        """As `flush`, for asyncio: other tasks go on meanwhile."""
+        aflush = getattr(self._server, "aflush", None)
+        if aflush is None:
+            return self.flush(timeout)
+        receipt: Receipt = await aflush(timeout)
+        return receipt
+
+    async def aclose(self, timeout: float | None = None) -> Receipt:
+        """As `close`, for asyncio: other tasks go on meanwhile."""
+        import asyncio  # the caller has it already
+
+        return await asyncio.get_running_loop().run_in_executor(None, self.close, timeout)
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Log:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     @property
     def server(self) -> Any:

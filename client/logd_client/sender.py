@@ -101,14 +101,15 @@ class Sender:
         if settings.spool is None:
             return MemoryStore()
         assert isinstance(self.buffer, JournaledBuffer)  # noqa: S101
-        # Its thread starts once the session has its folder; in a child, with its first record.
-        self._leftovers = leftovers.LeftoverSender(
-            settings.spool,
-            settings.address,
-            settings.token,
-            self._report,
-            self.buffer.shrink_journal,
-        )
+        if self._leftovers is None:
+            # Its thread starts once the session has its folder; in a child, with its first record.
+            self._leftovers = leftovers.LeftoverSender(
+                settings.spool,
+                settings.address,
+                settings.token,
+                self._report,
+                self.buffer.shrink_journal,
+            )
         store = SpoolStore(
             settings.spool,
             client_id,
@@ -308,6 +309,7 @@ class Sender:
             self._stop_thread(deadline)
             if self._leftovers is not None:
                 self._leftovers.stop(deadline)
+                self._leftovers = None
             if courier is self._courier:
                 self._end_session(courier, deadline, target)
         finally:

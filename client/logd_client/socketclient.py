@@ -174,6 +174,18 @@ class LogServerProxy:
         """
         return self._sender.flush(timeout)
 
+    async def aflush(self, timeout: float | None = None) -> Receipt:
+        """As `flush`, for asyncio: other tasks go on meanwhile."""
+        import asyncio  # the caller has it already
+
+        watched = self._sender.watch(self._sender.buffer.last_sequence)
+        stored = asyncio.wrap_future(watched)
+        await asyncio.wait([stored], timeout=timeout)
+        if not stored.done():
+            stored.cancel()
+            return Receipt(False, self.acked)
+        return Receipt(not stored.cancelled() and stored.exception() is None, self.acked)
+
     def close(self, timeout: float | None = None) -> Receipt:
         """Deliver the rest within `timeout` seconds, then disconnect and stop the thread.
 

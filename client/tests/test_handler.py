@@ -6,7 +6,8 @@ import logging
 import logging.config
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -321,3 +322,34 @@ logging.warning("m")
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
     assert [record[4] for record in server.records] == [{"request_id": "req-7"}]
+
+
+@pytest.mark.parametrize("level", ["ERROR", logging.ERROR])
+def test_a_record_of_the_flush_level_is_stored_when_the_call_returns(
+    server: AckServer, level: int | str
+) -> None:
+    """Records below it wait for nothing; from it on the call returns when the server has all."""
+    handler = LogdHandler(LOOPBACK, server.port, flush_level=level)
+    for levelno in (10, 30, 40, 50):
+        handler.handle(logging.makeLogRecord({"msg": str(levelno), "levelno": levelno}))
+        if levelno >= 40:
+            assert server.texts[-1] == str(levelno)
+            assert handler.server.unacknowledged == 0
+    handler.close()
+    with pytest.raises(ValueError, match="flush_level 'LOUD': expected a level"):
+        LogdHandler(LOOPBACK, server.port, flush_level="LOUD")
+
+
+def test_a_flush_level_waits_for_no_server_that_is_away(free_port: Callable[[], int]) -> None:
+    """Once it is known that nobody listens, the call returns at once."""
+    handler = LogdHandler(
+        LOOPBACK, free_port(), flush_level=0, exit_timeout_s=0, errorHandler="silent"
+    )
+    handler.handle(logging.makeLogRecord({"msg": "m", "levelno": 50}))
+    assert handler.server.last_error
+    began = time.monotonic()
+    for _ in range(100):
+        handler.handle(logging.makeLogRecord({"msg": "m", "levelno": 50}))
+    assert time.monotonic() - began < 10  # and not 50
+    handler.server.close()
+    handler.close()

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ack_server import AckServer, Drop, Refuse
 
-from logd_client import LogServerProxy, NotDelivered, SessionProblem, createClientLog
+from logd_client import (
+    Log,
+    LogdHandler,
+    LogServerProxy,
+    NotDelivered,
+    SessionProblem,
+    createClientLog,
+)
 from logd_client import link as link_module
 
 LOOPBACK = "127.0.0.1"
@@ -581,3 +591,51 @@ def test_wrong_settings_are_errors_at_once(
     """Settings are checked when a client is made, not in its thread."""
     with pytest.raises(error, match=text):
         createClientLog(**kwargs)
+
+
+def test_a_log_is_closed_at_the_end_of_its_block(server: AckServer) -> None:
+    """`with createClientLog(...)` delivers and disconnects, also after an exception."""
+    with createClientLog(LOOPBACK, server.port) as log:
+        log("m")
+    assert server.texts == ["m"]
+    with contextlib.suppress(KeyError), createClientLog(LOOPBACK, server.port) as log:
+        log("failed")
+        raise KeyError
+    assert server.texts == ["m", "failed"]
+    assert log.server.connected_to is None
+
+
+async def test_a_log_is_closed_at_the_end_of_its_async_block(server: AckServer) -> None:
+    """`async with createClientLog(...)` does so while other tasks go on."""
+    async with createClientLog(LOOPBACK, server.port) as log:
+        log("m")
+    assert server.texts == ["m"]
+
+
+async def test_aflush_lets_other_tasks_go_on(server: AckServer) -> None:
+    """`await log.aflush()` is done when all is stored; with a time it gives up."""
+    server.acknowledges.clear()
+    async with createClientLog(LOOPBACK, server.port) as log:
+        assert await log.aflush(60)
+        log("m")
+        assert not await log.aflush(0.05)
+        flushing = asyncio.create_task(log.aflush())
+        await asyncio.sleep(0)
+        assert not flushing.done()
+        server.acknowledges.set()
+        server.cut()
+        assert await asyncio.wait_for(flushing, 60)
+        handler = LogdHandler(server=log.server)
+        handler.handle(logging.makeLogRecord({"msg": "by logging"}))
+        assert await handler.aflush(60)
+        cancelled = asyncio.create_task(log.aflush())
+        await asyncio.sleep(0)
+        cancelled.cancel()
+    assert server.texts == ["m", "by logging"]
+
+
+async def test_aflush_of_a_server_in_the_same_process_is_done_at_once() -> None:
+    """A log without a proxy has nothing to wait for."""
+    log = Log(SimpleNamespace(addClient=lambda: 1, log=lambda job: None))
+    assert await log.aflush()
+    assert await log.aclose()
