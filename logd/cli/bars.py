@@ -10,6 +10,15 @@ from logd.text.escaping import escape
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _FULL = "█"
 _SHORTEST_BAR = 10
+_SPARKS = " ▁▂▃▄▅▆▇█"
+_ASCII_SPARKS = " .:-=+*%#"
+
+
+def sparkline(numbers: Sequence[int], *, is_unicode: bool = True) -> str:
+    """Numbers as a line of small bars, one character each; what is not 0 can be seen."""
+    sparks = _SPARKS if is_unicode else _ASCII_SPARKS
+    most = max(numbers, default=0) or 1
+    return "".join(sparks[-(-number * (len(sparks) - 1) // most)] for number in numbers)
 
 
 def table(counts: Sequence[Count], width: int | None, *, is_unicode: bool = True) -> list[str]:

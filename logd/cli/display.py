@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import logging
 import os
+import re
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import click
 
 from logd.records.batch import Batch
 from logd.records.entry import Entry
-from logd.text.escaping import category_text, safe_json
+from logd.text.escaping import category_text, escape, quoted, safe_json
 from logd.text.formatter import Formatter
+from logd.text.items import item_text
 from logd.text.reading import entry_parts, entry_text
+
+logger = logging.getLogger(__name__)
 
 _RESET = "\x1b[0m"
 _DIM = "\x1b[2m"
@@ -36,6 +44,14 @@ class Display(ABC):
         """The lines of some entries, as bytes for standard output."""
         lines = [f"{self.line(entry)}\n" for entry in entries]
         return "".join(lines).encode("utf-8", "backslashreplace")
+
+    def head(self) -> str:
+        """What stands before the first entry."""
+        return ""
+
+    def foot(self) -> str:
+        """What stands behind the last entry."""
+        return ""
 
     @abstractmethod
     def line(self, entry: Entry) -> str:
@@ -80,35 +96,156 @@ class Json(Display):
         return safe_json(entry.as_json())
 
 
+class JsonList(Display):
+    """One JSON array of all entries."""
+
+    def __init__(self) -> None:
+        self._is_first = True
+
+    def head(self) -> str:
+        return "["
+
+    def foot(self) -> str:
+        return "\n]\n"
+
+    def data(self, entries: Iterable[Entry]) -> bytes:
+        # Commas stand between entries, so before each but the first.
+        lines = [self.line(entry) for entry in entries]
+        text = "".join(f",\n{line}" for line in lines)
+        if self._is_first and text:
+            self._is_first, text = False, text[1:]
+        return text.encode("utf-8", "backslashreplace")
+
+    def line(self, entry: Entry) -> str:
+        return safe_json(entry.as_json())
+
+
+COLUMNS = (
+    "time",
+    "ts",
+    "cat",
+    "pid",
+    "peer",
+    "msgid",
+    "msg",
+    "threadname",
+    "tid",
+    "cfunc",
+    "path",
+    "special",
+)
+"""The columns of CSV, in their order; special items are a JSON object."""
+
+
+class Csv(Display):
+    """Comma-separated values as RFC 4180 has them, but for the line ends; with a head."""
+
+    def head(self) -> str:
+        return ",".join(COLUMNS) + "\n"
+
+    def line(self, entry: Entry) -> str:
+        row = entry.as_dict()
+        row["special"] = json.dumps(row["special"], ensure_ascii=False, default=str)
+        text = io.StringIO()
+        csv.writer(text, lineterminator="").writerow([_cell(row[name]) for name in COLUMNS])
+        return text.getvalue()
+
+
+def _cell(value: object) -> str:
+    """A cell's text; controls that drive terminals are escaped, line breaks stay."""
+    text = "" if value is None else str(value)
+    return "\n".join(map(escape, text.split("\n"))) if not text.isprintable() else text
+
+
+class Logfmt(Display):
+    """key=value pairs; items follow the fields."""
+
+    def line(self, entry: Entry) -> str:
+        row = entry.as_dict()
+        items = row.pop("special")
+        pairs = {key: value for key, value in row.items() if value not in ("", None)}
+        for key, value in items.items():
+            pairs[key if key not in row else f"item.{key}"] = value
+        return " ".join(f"{_logfmt_key(key)}={_logfmt_value(v)}" for key, v in pairs.items())
+
+
+def _logfmt_key(key: str) -> str:
+    return re.sub(r"[\s=\"]", "_", escape(key)) or "_"
+
+
+def _logfmt_value(value: object) -> str:
+    if isinstance(value, dict | list):
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    text = item_text(value)
+    return text if re.fullmatch(r"[^\s=\"\\]+", text) and text.isprintable() else quoted(text)
+
+
 class OwnFormat(Display):
     """Lines by a format of the user's own.
+
+    Args:
+        fmt: the format.
+        timestamp: format of the times in it.
+        on_note: told once which items no entry had.
 
     Raises:
         ValueError: the format is none.
     """
 
-    def __init__(self, fmt: str, timestamp: str | None) -> None:
+    def __init__(self, fmt: str, timestamp: str | None, on_note: Callable[[str], None]) -> None:
         self._formatter = Formatter(fmt, timestamp)
+        # Names that are no fields are items: those that no entry has are mostly slips.
+        self._missing = set(self._formatter.item_names)
+        self._has_entries = False
+        self._on_note = on_note
 
     def line(self, entry: Entry) -> str:
+        self._has_entries = True
+        if self._missing:
+            self._missing -= entry.special.keys()
         return self._formatter.format_batch(Batch.from_jobs([entry.as_job()]))[0]
 
+    def foot(self) -> str:
+        if self._has_entries and self._missing:
+            names = ", ".join(f"%({name})s" for name in sorted(self._missing))
+            self._on_note(f"--format: {names}: no field, and no entry had such an item")
+        return ""
 
-def make_display(kind: str | None, *, color: str, timestamp: str | None) -> Display:
+
+OUTPUTS = ("text", "json", "jsonl", "csv", "logfmt")
+"""Names of what entries can be shown as."""
+
+
+def make_display(
+    kind: str,
+    *,
+    fmt: str | None = None,
+    color: str,
+    timestamp: str | None,
+    on_note: Callable[[str], None] = logger.warning,
+) -> Display:
     """The display that was asked for.
 
     Args:
-        kind: "json", a format of the user's own, or None for the log's lines.
+        kind: one of `OUTPUTS`.
+        fmt: a format of the user's own, None for none.
         color: "auto", "always" or "never".
         timestamp: format of the times in a format of the user's own.
+        on_note: told what the user should know.
     """
-    if kind == "json":
-        return Json()
-    if kind is not None:
+    if fmt is not None:
         try:
-            return OwnFormat(kind, timestamp)
+            return OwnFormat(fmt, timestamp, on_note)
         except ValueError as exc:
             raise click.BadParameter(str(exc), param_hint="--format") from None
+    makers: dict[str, Callable[[], Display]] = {
+        "json": JsonList,
+        "jsonl": Json,
+        "csv": Csv,
+        "logfmt": Logfmt,
+    }
+    if kind in makers:
+        return makers[kind]()
     return ColoredText() if is_colored(color, os.environ) else PlainText()
 
 

@@ -11,10 +11,14 @@ _EVERY_S = 0.1
 
 
 class Progress:
-    """Shows how much of the work is done, from its second second on."""
+    """Shows how much of the work is done, from its second second on.
 
-    def __init__(self) -> None:
-        self._is_terminal = sys.stderr.isatty()
+    Args:
+        is_wanted: False if something else has the terminal, such as a pager.
+    """
+
+    def __init__(self, *, is_wanted: bool = True) -> None:
+        self._is_terminal = is_wanted and sys.stderr.isatty()
         self._started = self._shown = time.monotonic()
         self._is_visible = False
 

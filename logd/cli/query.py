@@ -2,93 +2,243 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import sys
-from contextlib import closing
-from itertools import islice
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing
+from itertools import chain, islice
+from pathlib import Path
 
 import click
 
-from logd.cli.bars import table
+from logd.cli.counting import Counting, check_by, show_counts
+from logd.cli.cursors import read_cursor, start_of, write_cursor
+from logd.cli.pager import paged
 from logd.cli.printing import put, quiet_end
 from logd.cli.progress import Progress
-from logd.cli.reading import Reading, reading_options
-from logd.query import summaries
-from logd.query.places import first_there
-from logd.query.source import Key, Source
+from logd.cli.reading import Reading, note, reading_options
+from logd.cli.shortcount import ShortCount
+from logd.query.advice import advice
+from logd.query.contexts import SCOPES, Context, Scope, with_context
+from logd.query.positions import Placed, Position
+from logd.query.source import Source
 
 _SHOWN_AT_ONCE = 512
+_GAP = b"--\n"
 
 
-@click.command()
+@click.command(cls=ShortCount, short_option="--limit")
 @click.option("--count", is_flag=True, help="Only say how many entries there are.")
-@click.option("--by", type=click.Choice(summaries.KEYS), help="How many there are of each.")
 @click.option(
-    "--limit",
-    metavar="N",
-    type=click.IntRange(0),
-    help="At most so many entries, or lines of --by.",
+    "--by",
+    metavar="FIELD[,FIELD] ...",
+    multiple=True,
+    help="How many there are of each: cat, site, host, pid, logger, exc, ..., any special item; "
+    "traceback (what has the same cause); minute, hour, day, or auto for what fits.",
 )
+@click.option("--top", metavar="N", type=click.IntRange(1), help="At most N lines of --by.  [all]")
+@click.option(
+    "--new-since",
+    metavar="TIME|MARK",
+    help="Of --by only what was not there before: since a time, or a deployment that a record "
+    'marks (logger deploy, or an item version and "deploy" or "rollback" to begin with).',
+)
+@click.option(
+    "--limit", "-n", metavar="N", type=click.IntRange(0), help="At most N entries; -5 is short."
+)
+@click.option("--reverse", "-r", is_flag=True, help="The newest first.")
+@click.option("-A", "--after", metavar="N", type=click.IntRange(0), default=0, help="And N behind.")
+@click.option(
+    "-B", "--before", metavar="N", type=click.IntRange(0), default=0, help="And N before each."
+)
+@click.option("-C", "around", metavar="N", type=click.IntRange(0), help="And N around each.")
+@click.option(
+    "--context",
+    "scope",
+    type=click.Choice(SCOPES),
+    help="What -A, -B and -C count: entries of the same request, thread or process.  [all]",
+)
+@click.option("--after-cursor", metavar="CURSOR", help="Only what comes after a cursor.")
+@click.option(
+    "--cursor-file",
+    metavar="PATH",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Go on after the cursor in this file, and leave there the one of the last entry.",
+)
+@click.option("--show-cursor", is_flag=True, help="Say the last entry's cursor at the end.")
 @reading_options
-def query(reading: Reading, count: bool, by: Key | None, limit: int | None) -> None:
+def query(
+    reading: Reading,
+    count: bool,
+    by: tuple[str, ...],
+    top: int | None,
+    new_since: str | None,
+    limit: int | None,
+    reverse: bool,
+    after: int,
+    before: int,
+    around: int | None,
+    scope: Scope | None,
+    after_cursor: str | None,
+    cursor_file: Path | None,
+    show_cursor: bool,
+) -> None:
     """Find entries in all that is kept: every file of the ring, compressed ones too; every table.
 
-    They come in the order in which they were written.
+    They come in the order in which they were written. SELECTION is words such as cat:E,
+    -host:10.0.0.7, user:ann, 'ms:>500', '"card declined"' or '/time(d )?out/'; the options say the
+    same. The same field twice: one or the other; different fields: all of them.
 
     \b
     Examples:
       logd query --cat E --since yesterday
           The errors of yesterday and today.
+      logd query cat:E '"card declined"' -C 5 --context request
+          Errors with this text, and what else happened in their requests.
       logd query --since "2026-11-22 03:00" --until "2026-11-22 04:00"
           What happened that night.
-      logd query --by hour --since "1 day ago"
-          How much was logged, hour by hour.
-      logd query --by site --cat E --limit 10
-          The ten places in programs that log most errors.
-      logd query --count --where user=ann
-          How many entries are about ann.
+      logd query --by auto --by site --cat E --top 10
+          When errors came, and the ten places that logged most of them.
+      logd query --by traceback --new-since 2.14.0
+          Causes of exceptions that were not there before that deployment.
     """
-    if count and by is not None:
+    if count and by:
         raise click.UsageError("--count and --by: only one of them can be had")
-    with quiet_end(), closing(first_there(reading.sources)) as source:
-        progress = Progress()
+    if new_since is not None and count:
+        raise click.UsageError("--new-since needs --by")
+    check_by(by)
+    width = around or 0
+    has_context = bool(after or before or width)
+    if scope is not None and not has_context:
+        after = before = 10
+        has_context = True
+    if reverse and has_context:
+        raise click.UsageError("--reverse has no context: leave -A, -B, -C and --context out")
+    context = Context(max(before, width), max(after, width), scope or "all")
+    with quiet_end(), closing(reading.open()) as source, _paged(reading) as is_paged:
+        progress = Progress(is_wanted=not is_paged)
         try:
-            if count:
-                number = summaries.count(source, reading.selection, watch=progress)
-                progress.clear()
-                put(f"{number:,}\n".encode() if sys.stdout.isatty() else f"{number}\n".encode())
-            elif by is not None:
-                _show_counts(reading, source, by, limit, progress)
-            else:
-                _show_entries(reading, source, limit, progress)
+            if count or by or new_since is not None:
+                counting = Counting(
+                    by or (() if count else ("traceback",)),
+                    limit if top is None else top,
+                    new_since,
+                )
+                show_counts(reading, source, counting, progress)
+                return
+            start = start_of(source, after_cursor or read_cursor(cursor_file))
+            shown = Shown(reading, source, progress)
+            last = shown.entries(start, limit, context if has_context else None, is_reverse=reverse)
+            _tell_cursor(source, last or start, cursor_file, show_cursor=show_cursor)
         finally:
             progress.clear()
 
 
-def _show_entries(reading: Reading, source: Source, limit: int | None, progress: Progress) -> None:
-    display, selection = reading.display, reading.selection
-    if display.is_plain and not sys.stdout.isatty():
-        # The lines of text files as they are, none taken apart.
-        for data in source.texts(selection, limit=limit, watch=progress):
-            progress.clear()
-            put(data)
-        return
-    entries = source.entries(selection, limit=limit, watch=progress)
-    while shown := list(islice(entries, _SHOWN_AT_ONCE if not sys.stdout.isatty() else 1)):
-        progress.clear()
-        put(display.data(shown))
+def _paged(reading: Reading) -> AbstractContextManager[bool]:
+    return paged(is_wanted=reading.uses_pager)
 
 
-def _show_counts(
-    reading: Reading, source: Source, by: Key, limit: int | None, progress: Progress
+def _tell_cursor(
+    source: Source, last: Position | None, file: Path | None, *, show_cursor: bool
 ) -> None:
-    counts = summaries.count_by(source, reading.selection, by, watch=progress)[:limit]
-    progress.clear()
-    if reading.is_json:
-        lines = [json.dumps({by: item.label, "count": item.entries}) for item in counts]
-    else:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        is_unicode = "utf" in (sys.stdout.encoding or "").lower()
-        lines = table(counts, width, is_unicode=is_unicode)
-    put("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"))
+    if last is None:
+        return
+    if file is not None:
+        write_cursor(file, source.cursor(last))
+    if show_cursor:
+        note(f"cursor {source.cursor(last)}")
+
+
+class Shown:
+    """Shows entries.
+
+    Args:
+        reading: what is read, and how it is shown.
+        source: where from.
+        progress: told how far it is.
+    """
+
+    def __init__(self, reading: Reading, source: Source, progress: Progress) -> None:
+        self._reading = reading
+        self._source = source
+        self._progress = progress
+        self._is_terminal = sys.stdout.isatty()
+
+    def entries(
+        self,
+        start: Position | None,
+        limit: int | None,
+        context: Context | None,
+        *,
+        is_reverse: bool,
+    ) -> Position | None:
+        """Show them all; return the place behind the last one, None if it is not known."""
+        reading, display = self._reading, self._reading.display
+        is_all = limit is None and context is None and not is_reverse
+        if is_all and display.is_plain and not self._is_terminal and start is None:
+            return self._texts()
+        placed = self._source.placed(
+            reading.selection, start=start, newest_first=is_reverse, watch=self._progress
+        )
+        first = next(placed, None)
+        self._put(display.head().encode())
+        last = None
+        if first is None:
+            self._say_nothing()
+        else:
+            found = chain([first], placed)
+            wanted = found if limit is None else islice(found, limit)
+            last = self._all(wanted) if context is None else self._with_context(wanted, context)
+            self._say_left_out(next(placed, None) if limit is not None else None, last)
+            last = first.behind if is_reverse else last
+        self._put(display.foot().encode())
+        return last
+
+    def _texts(self) -> Position | None:
+        # The lines of text files as they are, none taken apart.
+        end = self._source.end()
+        is_empty = True
+        for data in self._source.texts(self._reading.selection, watch=self._progress):
+            is_empty = False
+            self._put(data)
+        if is_empty:
+            self._say_nothing()
+        return end
+
+    def _all(self, placed: Iterator[Placed]) -> Position | None:
+        last = None
+        at_once = 1 if self._is_terminal else _SHOWN_AT_ONCE
+        while some := list(islice(placed, at_once)):
+            self._put(self._reading.display.data(one.entry for one in some))
+            last = some[-1].behind
+        return last
+
+    def _with_context(self, found: Iterator[Placed], context: Context) -> Position | None:
+        last = None
+        is_text = self._reading.output == "text"
+        for one in with_context(self._source, found, context):
+            if one.has_gap and is_text:
+                self._put(_GAP)
+            self._put(self._reading.display.data([one.placed.entry]))
+            if one.is_match:
+                last = one.placed.behind
+        return last
+
+    def _put(self, data: bytes) -> None:
+        self._progress.clear()
+        put(data)
+
+    def _say_nothing(self) -> None:
+        self._progress.clear()
+        note("no entries")
+        for text in advice(self._source, self._reading.selection):
+            note(text)
+
+    def _say_left_out(self, following: Placed | None, last: Position | None) -> None:
+        if following is None or last is None:
+            return
+        self._progress.clear()
+        when = f", the next of {following.entry.ts}" if following.entry.ts else ""
+        note(
+            f"--limit has left entries out{when}; go on with --after-cursor "
+            f"{self._source.cursor(last)}"
+        )

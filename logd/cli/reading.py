@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -13,11 +11,13 @@ from typing import Any
 
 import click
 
-from logd.cli.display import Display, make_display
-from logd.query.places import sources_of
+from logd.cli.display import OUTPUTS, Display, make_display
+from logd.cli.selecting import NAMES as SELECTING_NAMES
+from logd.cli.selecting import SELECTING_OPTIONS, selection_of
+from logd.query.merged import MergedSource
+from logd.query.places import first_there, sources_of
 from logd.query.selection import Selection
 from logd.query.source import Source
-from logd.query.when import UNDERSTOOD, parse_range, parse_when
 from logd.settings.controlpath import SYSTEM_CONFIG, control_path
 from logd.settings.loading import load
 from logd.settings.sources import FILE_VARIABLE, Sources
@@ -33,14 +33,24 @@ class Reading:
         control: where the daemon's control socket would be.
         selection: which entries.
         display: how they are shown.
-        is_json: whether as JSON.
+        output: the name of that, see `logd.cli.display.OUTPUTS`.
+        uses_pager: whether a pager may be used.
     """
 
-    sources: list[Source]
+    sources: Sequence[Source]
     control: Path
     selection: Selection
     display: Display
-    is_json: bool
+    output: str
+    uses_pager: bool
+
+    def open(self) -> Source:
+        """The log.
+
+        Raises:
+            CannotRead: there is none.
+        """
+        return first_there(self.sources)
 
 
 def note(text: str) -> None:
@@ -54,46 +64,48 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def called(
         config: str | None,
-        file: str | None,
-        db: str | None,
+        file: tuple[str, ...],
+        db: tuple[str, ...],
         table_pattern: str | None,
         control: str | None,
         color: str,
+        output: str | None,
         json: bool,
         format: str | None,  # noqa: A002 - the option's name
+        pager: bool,
         **others: Any,
     ) -> None:
-        if file is not None and db is not None:
-            raise click.UsageError("--file and --db: only one place can be read at a time")
-        if json and format is not None:
-            raise click.UsageError("--json and --format: only one of them can be had")
-        names = ("cat", "since", "until", "pid", "grep", "where")
-        selection = _selection(**{name: others.pop(name) for name in names})
+        given = {"--json": json, "--format": format is not None, "--output": output is not None}
+        if sum(given.values()) > 1:
+            names = " and ".join(name for name, is_given in given.items() if is_given)
+            raise click.UsageError(f"{names}: only one of them can be had")
+        options = {name: others.pop(name) for name in SELECTING_NAMES}
         settings, unset = _settings(config, file, db, table_pattern, control)
+        selection = selection_of(options, [settings.state_folder / "web" / "views"])
+        kind = "jsonl" if json else output or "text"
         display = make_display(
-            "json" if json else format, color=color, timestamp=settings.timestamp
+            kind, fmt=format, color=color, timestamp=settings.timestamp, on_note=note
         )
-        sources = sources_of(settings, note, unset=unset)
-        reading = Reading(sources, control_path(settings), selection, display, json)
+        sources: Sequence[Source] = sources_of(settings, note, unset=unset)
+        if len(file) + len(db) > 1:
+            sources = [MergedSource(sources, note)]
+        reading = Reading(sources, control_path(settings), selection, display, kind, pager)
         command(reading=reading, **others)
 
-    for option in reversed(_OPTIONS):
+    for option in reversed((*SELECTING_OPTIONS, *_OPTIONS)):
         called = option(called)
     return called
 
 
 _OPTIONS = (
-    click.option("--cat", metavar="E,W ...", multiple=True, help='Categories; "-" is none.'),
     click.option(
-        "--since", metavar="TIME", help='The earliest time, such as "10 min ago" or "yesterday".'
+        "--output",
+        "-o",
+        type=click.Choice(OUTPUTS),
+        help="How to show entries: as lines of the log, JSON (a list, or an object a line), CSV, "
+        "logfmt.  [text]",
     ),
-    click.option("--until", metavar="TIME", help="The time before which entries were logged."),
-    click.option("--pid", metavar="N", type=int, help="Process id of the sender."),
-    click.option(
-        "--grep", "-g", metavar="REGEX", help="A regular expression, found in the message."
-    ),
-    click.option("--where", metavar="KEY=VALUE ...", multiple=True, help="A special item's value."),
-    click.option("--json", is_flag=True, help="Show JSON objects, one a line."),
+    click.option("--json", is_flag=True, help="The same as --output jsonl."),
     click.option(
         "--format",
         metavar="FORMAT",
@@ -106,16 +118,30 @@ _OPTIONS = (
         help="Colours by category; auto: on a terminal, unless NO_COLOR is set.",
     ),
     click.option(
+        "--pager/--no-pager",
+        default=True,
+        help="On a terminal, show in $LOGD_PAGER, $PAGER or less.",
+    ),
+    click.option(
         "--config",
         metavar="FILE",
         type=click.Path(),
         help=f"The daemon's settings: they tell where the log is. LOGD_CONFIG names the file, too; "
-        f"else {SYSTEM_CONFIG} is read, where it is.",
+        f"else {SYSTEM_CONFIG} is read, if it is there.",
     ),
     click.option(
-        "--file", metavar="PATTERN", type=click.Path(), help="Read these text files instead."
+        "--file",
+        metavar="PATTERN ...",
+        type=click.Path(),
+        multiple=True,
+        help="Read these text files instead; several are read as one log, in the order of time.",
     ),
-    click.option("--db", metavar="URL", help="Read the tables of this database instead."),
+    click.option(
+        "--db",
+        metavar="URL ...",
+        multiple=True,
+        help="Read the tables of this database instead, or too.",
+    ),
     click.option("--table-pattern", metavar="PATTERN", help="Names of the tables, as log_%d."),
     click.option(
         "--control", metavar="PATH", type=click.Path(), help="The daemon's control socket."
@@ -125,18 +151,16 @@ _OPTIONS = (
 
 def _settings(
     config: str | None,
-    file: str | None,
-    db: str | None,
+    file: tuple[str, ...],
+    db: tuple[str, ...],
     table_pattern: str | None,
     control: str | None,
 ) -> tuple[Config, set[str]]:
     """The settings, and the names of those that nobody has set."""
     # Who may read the log need not be able to read the token, and needs none.
     given: dict[str, str | tuple[str, ...]] = {"token_file": ""}
-    if file is not None:
-        given |= {"file": (file,), "db": ("",)}
-    if db is not None:
-        given |= {"db": (db,), "file": ("",)}
+    if file or db:
+        given |= {"file": file or ("",), "db": db or ("",)}
     for name, value in (("table_pattern", table_pattern), ("control", control)):
         if value is not None:
             given[name] = value
@@ -146,59 +170,8 @@ def _settings(
     in_force = load(sources)
     unset = {name for name, origin in in_force.origins.items() if origin == "default"}
     # The settings are those of other files or tables, perhaps.
-    if file is not None:
+    if file:
         unset.add("rotate_count")
-    if db is not None and table_pattern is None:
+    if db and table_pattern is None:
         unset.add("table_pattern")
     return in_force.config, unset
-
-
-def _selection(
-    *,
-    cat: tuple[str, ...],
-    since: str | None,
-    until: str | None,
-    pid: int | None,
-    grep: str | None,
-    where: tuple[str, ...],
-) -> Selection:
-    cats = {word.strip() for text in cat for word in text.split(",")}
-    start, end = _range(since, until)
-    return Selection(
-        cats=frozenset("" if word == "-" else word for word in cats) if cat else None,
-        since=start,
-        until=end,
-        pid=pid,
-        grep=None if grep is None else _pattern(grep),
-        where=tuple(map(_item, where)),
-    )
-
-
-def _range(since: str | None, until: str | None) -> tuple[float | None, float | None]:
-    now = time.time()
-    for option, text in (("--since", since), ("--until", until)):
-        if text is not None:
-            try:
-                parse_when(text, now)
-            except ValueError:
-                message = f"{text!r} is no time that is understood: expected one of {UNDERSTOOD}"
-                raise click.BadParameter(message, param_hint=option) from None
-    try:
-        return parse_range(since, until, now)
-    except ValueError as exc:
-        raise click.UsageError(str(exc)) from None
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    try:
-        return re.compile(text)
-    except re.error as exc:
-        message = f"{text!r} is no regular expression: {exc}"
-        raise click.BadParameter(message, param_hint="--grep") from None
-
-
-def _item(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not (key and equals):
-        raise click.BadParameter(f"expected KEY=VALUE, got {text!r}", param_hint="--where")
-    return key, value

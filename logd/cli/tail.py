@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import closing
+from itertools import islice
+from pathlib import Path
 
 import click
 
+from logd.cli.cursors import read_cursor, start_of, write_cursor
 from logd.cli.printing import put, quiet_end, wait
 from logd.cli.reading import Reading, note, reading_options
+from logd.cli.shortcount import ShortCount
+from logd.query.advice import advice
 from logd.query.following import LOOK_EVERY_S, Following
-from logd.query.places import first_there
+from logd.query.source import Source
+from logd.records.entry import Entry
 
 # While the daemon feeds us only the end of our reader is to be noticed otherwise.
 _FED_WAIT_S = 60.0
 _MOST_ENTRIES = 1_000_000
 
 
-@click.command()
-@click.option("--follow", "-f", is_flag=True, help="Go on with the entries that come, till Ctrl-C.")
+@click.command(cls=ShortCount, short_option="--lines")
+@click.option(
+    "--follow", "-f", is_flag=True, help="Go on with the entries that come, until Ctrl-C."
+)
 @click.option(
     "-n",
     "--lines",
@@ -26,10 +35,16 @@ _MOST_ENTRIES = 1_000_000
     type=click.IntRange(0, _MOST_ENTRIES),
     default=10,
     show_default=True,
-    help="So many of the last entries; for all of them there is logd query.",
+    help="N of the last entries, -5 is short for 5; for all of them there is logd query.",
+)
+@click.option(
+    "--cursor-file",
+    metavar="PATH",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Begin after the cursor in this file, and leave there the one of the last entry.",
 )
 @reading_options
-def tail(reading: Reading, follow: bool, count: int) -> None:
+def tail(reading: Reading, follow: bool, count: int, cursor_file: Path | None) -> None:
     """Show the last entries of the log and, with -f, those that come.
 
     New entries come from the running daemon itself; without one, the files or tables are watched.
@@ -48,24 +63,60 @@ def tail(reading: Reading, follow: bool, count: int) -> None:
     """
     with quiet_end():
         if follow:
-            _follow(reading, count)
+            _follow(reading, count, cursor_file)
         else:
-            with closing(first_there(reading.sources)) as source:
-                last = list(source.entries(reading.selection, newest_first=True, limit=count))
-            put(reading.display.data(reversed(last)))
+            with closing(reading.open()) as source:
+                _last(reading, source, count, cursor_file)
 
 
-def _follow(reading: Reading, count: int) -> None:
+def _last(reading: Reading, source: Source, count: int, cursor_file: Path | None) -> None:
+    start = start_of(source, read_cursor(cursor_file))
+    newest = source.placed(reading.selection, start=start, newest_first=True)
+    last = list(islice(newest, count))[::-1]
+    display = reading.display
+    put(display.head().encode())
+    put(display.data(one.entry for one in last))
+    put(display.foot().encode())
+    if not last and count:
+        note("no entries")
+        if start is None:
+            for text in advice(source, reading.selection):
+                note(text)
+    if cursor_file is not None and last:
+        write_cursor(cursor_file, source.cursor(last[-1].behind))
+
+
+def _follow(reading: Reading, count: int, cursor_file: Path | None) -> None:
+    if reading.output == "json":
+        raise click.UsageError("--output json is a list that has an end: with -f use jsonl")
     following = Following(reading.sources, reading.selection, reading.control, note)
     try:
-        put(reading.display.data(following.history(count)))
+        put(reading.display.head().encode())
+        put(reading.display.data(_before(following, count, cursor_file)))
         while True:
             entries = following.read()
             if entries:
                 put(reading.display.data(entries))
+            if entries is not None and cursor_file is not None:
+                _keep(following, cursor_file)
             timeout_s = _FED_WAIT_S if following.is_live else LOOK_EVERY_S
             # Where something came there may be more.
             if not wait(following.fileno(), 0.0 if entries is not None else timeout_s):
                 return
     finally:
         following.close()
+
+
+def _before(following: Following, count: int, cursor_file: Path | None) -> Iterable[Entry]:
+    """What stands before the entries that will come: all behind the cursor, else the last ones."""
+    cursor = read_cursor(cursor_file)
+    source = following.source
+    if cursor is None or source is None:
+        return following.history(count)
+    return following.since(start_of(source, cursor))
+
+
+def _keep(following: Following, cursor_file: Path) -> None:
+    position, source = following.position, following.source
+    if position is not None and source is not None:
+        write_cursor(cursor_file, source.cursor(position))

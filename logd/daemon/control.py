@@ -11,10 +11,12 @@ lines of JSON; a connection may ask many times, one after the other:
         -> {"changed": [settings], "at_restart": [settings], "notes": [texts]}, or an error
     {"do": "follow"}, perhaps with "cats": [categories], "pid": number, "output": name
         -> {"following": true, "output": name, "position": {...}}, then a line for each entry as
-           it is written, {"skipped": number} where the follower was too slow, and at last
-           {"ended": text}. The position is where the log stood when the feed began: all that was
-           written before is up to there. For files {"file": absolute path, "size": bytes} (and
-           what earlier files of the ring hold), for tables {"table": name, "id": highest id}.
+           it is written, {"at": {...}} after the entries of each write, {"skipped": number} in
+           the place of entries for which the follower was too slow, and at last {"ended": text}.
+           The position is where the log stood when the feed began, and "at" where it stands by
+           then: all that was written before is up to there. For files {"file": absolute path,
+           "size": bytes, "generation": what the file begins with} (and what earlier files of the
+           ring hold), for tables {"table": name, "id": highest id}; for other outputs {}.
            A connection that follows asks nothing more.
 
 What can't be done is answered with {"error": text}. Requests, connections and what waits for a
@@ -30,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from logd.daemon.feed import Feed, Follower, choose, encode
+from logd.daemon.feed import Feed, Follower, Places, choose, encode
 from logd.daemon.peers.listeners import listen_unix
 from logd.daemon.status import CONNECTIONS_SHOWN, snapshot
 from logd.errors import StartupError
@@ -243,7 +245,7 @@ class Control:
 
         def begin(worker: OutputWorker) -> None:
             if follower.ended is None:
-                position.update(worker.output.status().position)
+                position.update(Places().position_of(worker.output))
                 worker.watch(follower)
 
         problems = await self._daemon.ask_outputs([worker], begin)

@@ -4,6 +4,9 @@ A follower begins between two writes of one output, at a known position of that 
 was written before is there, what comes after is sent. Nothing is both, nothing is neither, however
 often files rotate. Without followers it costs the output nothing.
 
+After the records of each write the follower is told where the log stands then, so that it can go on
+from there, whatever ends the feed.
+
 A follower that reads too slowly never holds anybody up: beyond `MOST_RECORDS` or `MOST_BYTES`
 that wait for it, further batches are left out and their number is told in their place.
 
@@ -17,15 +20,19 @@ import asyncio
 import contextlib
 import json
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from logd.query.positions import GENERATION_BYTES, generation_of
 from logd.records.callpath import ShortNames
 
 if TYPE_CHECKING:
+    from logd.outputs.base import Output
     from logd.outputs.worker import OutputWorker
     from logd.records.batch import Batch, Context
     from logd.records.callpath import PathFormatter
@@ -37,18 +44,52 @@ RECORDS_A_SLICE = 2000
 """So many records are made JSON at a time, in a thread: about 10 ms of work."""
 
 
+TOLD_EVERY_S = 1.0
+"""A follower that wants nothing of what is written is told so often how far the log has come."""
+
+
+class Places:
+    """Where logs stand, for those who go on from there by themselves. One output's thread only."""
+
+    def __init__(self) -> None:
+        self._known: tuple[str, int] | None = None
+        self._generation = ""
+
+    def position_of(self, output: Output) -> Mapping[str, str | int]:
+        """Where the next record of an output goes; nothing if it can't be read back.
+
+        As in `OutputStatus.position`. A file's has its `generation`, too, by which readers notice
+        that its name stands for another file (`logd.query.positions`).
+        """
+        position = output.status().position
+        path, size = position.get("file"), position.get("size")
+        if not isinstance(path, str) or not size:
+            return position
+        try:
+            known = (path, Path(path).stat().st_ino)
+            if known != self._known or not self._generation:
+                with Path(path).open("rb") as file:
+                    self._generation = generation_of(file.read(GENERATION_BYTES))
+                self._known = known
+        except OSError:
+            return position
+        return {**position, "generation": self._generation}
+
+
 class Slice(NamedTuple):
     """Some records of a batch.
 
     Attributes:
         skipped: records left out before these.
-        batch: the batch; None where only the number of those left out is to be told.
+        batch: the batch; None if only the other attributes are to be told.
         rows: their places in it.
+        at: where the log stands behind these, see `position_of`; None in the middle of a write.
     """
 
     skipped: int
     batch: Batch | None
     rows: Sequence[int]
+    at: Mapping[str, str | int] | None = None
 
 
 class Follower:
@@ -77,20 +118,28 @@ class Follower:
         self._records = 0
         self._bytes = 0
         self._skipped = 0
+        self._places = Places()
+        self._told_at = time.monotonic()
         self._news = asyncio.Event()
 
     # -- the output's thread -----------------------------------------------------------------
 
-    def __call__(self, batches: Sequence[Batch]) -> None:
-        """Queue what was just written."""
+    def __call__(self, batches: Sequence[Batch], output: Output) -> None:
+        """Queue what `output` has just written."""
         if self.ended is not None:
             return
-        has_news = False
+        has_news, is_complete = False, True
         for batch in batches:
             rows = self._rows(batch)
             if rows:
-                self._put(batch, rows)
+                is_complete = self._put(batch, rows) and is_complete
                 has_news = True
+        if is_complete and (has_news or time.monotonic() - self._told_at >= TOLD_EVERY_S):
+            self._told_at = time.monotonic()
+            at = self._places.position_of(output)
+            with self._lock:
+                self._slices.append(Slice(0, None, (), at))
+            has_news = True
         if has_news:
             # The loop is closed where the daemon stops at once.
             with contextlib.suppress(RuntimeError):
@@ -112,16 +161,18 @@ class Follower:
             self._pid is None or context.pid == self._pid
         )
 
-    def _put(self, batch: Batch, rows: Sequence[int]) -> None:
+    def _put(self, batch: Batch, rows: Sequence[int]) -> bool:
+        """Queue some records; False if they were left out."""
         size = sum(map(len, batch.msg))
         with self._lock:
             if self._records >= MOST_RECORDS or self._bytes >= MOST_BYTES:
                 self._skipped += len(rows)
-                return
+                return False
             self._slices.append(Slice(self._skipped, batch, rows))
             self._skipped = 0
             self._records += len(rows)
             self._bytes += size
+        return True
 
     # -- the event loop's thread ---------------------------------------------------------------
 
@@ -144,8 +195,9 @@ class Follower:
                 if self.ended is None:
                     self._news.clear()
                 return None
-            skipped, batch, rows = self._slices[0]
-            assert batch is not None  # noqa: S101 - only made above
+            skipped, batch, rows, _ = self._slices[0]
+            if batch is None:
+                return self._slices.popleft()
             now, later = rows[:RECORDS_A_SLICE], rows[RECORDS_A_SLICE:]
             self._records -= len(now)
             if later:
@@ -216,6 +268,8 @@ def encode(part: Slice) -> bytes:
     entries: list[dict[str, Any]] = [{"skipped": part.skipped}] if part.skipped else []
     if part.batch is not None:
         entries += _entries(part.batch, part.rows)
+    if part.at is not None:
+        entries.append({"at": part.at})
     try:
         return _ENCODER.encode_lines(entries)
     except UnicodeEncodeError:

@@ -40,7 +40,7 @@ RECORDS_A_WRITE = 65_536
 """At most about this many records are given to an output in one call; more make it no faster."""
 
 
-Watcher = Callable[[Sequence["Batch"]], None]
+Watcher = Callable[[Sequence["Batch"], "Output"], None]
 """Sees batches in the thread that wrote them; must be quick and must not raise."""
 
 
@@ -341,7 +341,7 @@ class OutputWorker:
 
     def _show(self, batches: Sequence[Batch]) -> None:
         for watcher in self._watchers:
-            watcher(batches)
+            watcher(batches, self.output)
 
     def _pause(self, pause_s: float) -> bool:
         """Wait before the next try; False when it is time to give up."""

@@ -1,20 +1,41 @@
-"""Finding and following what was logged: a library; `logd tail` and `logd query` are thin.
+"""Finding and following what was logged: a library. `logd tail`, `logd query` and `logd web` are
+thin on top of it.
 
 `open_source` gives the place that a log is kept in, text files or tables, behind one small
 interface; a `Selection` says which entries are wanted; entries come as `Entry` objects:
 
     source = open_source(config)
-    for entry in source.entries(Selection(cats=frozenset("E"))):
+    errors = Selection(terms=parse('cat:E -host:10.0.0.7 "card declined"'))
+    for entry in source.entries(errors):
         print(entry.ts, entry.msg)
 
-- `selection.py` filters; `when.py` times as people write them; `labels.py` what an entry counts
-  for; `needles.py` what can be told from raw bytes; `source.py` the interface; `places.py`
-  settings -> sources;
-- `files/`: which files there are (`listing.py`), one file as raw entries (`raw.py`), what is
-  appended (`follow.py`), and the source made of them;
+For those who come back later, positions (`positions.py`) say where an entry is. Pages go on from
+there in both directions, and a cursor is a position as a short text:
+
+    page = list(islice(source.placed(errors, newest_first=True), 100))
+    older = source.placed(errors, end=page[-1].position, newest_first=True)
+    newer = source.placed(errors, start=page[0].behind)
+    link = source.cursor(page[0].position)        # and back: source.position(link)
+
+`Gone` says that the ring came round. Counts come from one pass, whatever is counted:
+
+    summary = source.summarise(errors, step="auto", keys=["cat", "logger", ("host", "site")])
+    summary.bars, summary.top("logger", 10)
+
+A scan is ended by an exception that its `watch` raises, which is called for each block of a
+mebibyte, or by not asking for more. The keyword `budget` is kept for bounds in bytes and seconds.
+
+- `fields.py` what can be asked for and counted by; `terms.py` one condition; `grammar.py` a line of
+  them as people write it; `views.py` those with a name; `selection.py` all of them; `when.py` times
+  as people write them; `needles.py` what can be told from raw bytes;
+- `source.py` the interface; `positions.py` places and cursors; `merged.py` several logs as one;
+  `contexts.py` what is around an entry; `places.py` settings -> sources;
+- `summaries.py` histograms and facets; `tracebacks.py` what two exceptions have in common;
+- `files/`: which files there are (`listing.py`), one file as raw entries (`raw.py`), its blocks in
+  both directions (`scan.py`), what is appended (`follow.py`), and the source made of them;
 - `tables/`: pages of rows (`pages.py`), and the source made of them;
 - `live.py` the daemon's live feed; `following.py` history and news without a seam;
-- `summaries.py` counts; `controlclient.py` asks a running daemon.
+  `controlclient.py` asks a running daemon.
 
 How a line is read back is the concern of `logd.text`, which also writes it.
 
@@ -23,9 +44,29 @@ The daemon is never needed for reading, and nothing here writes, locks, or holds
 
 from __future__ import annotations
 
+from logd.query.grammar import format_terms, parse
 from logd.query.places import open_source
+from logd.query.positions import CannotRead, Gone, Placed, Position, WrongCursor
 from logd.query.selection import EVERYTHING, Selection
 from logd.query.source import Source
+from logd.query.summaries import Summary
+from logd.query.terms import Term, WrongSelection
 from logd.records.entry import Entry
 
-__all__ = ["EVERYTHING", "Entry", "Selection", "Source", "open_source"]
+__all__ = [
+    "EVERYTHING",
+    "CannotRead",
+    "Entry",
+    "Gone",
+    "Placed",
+    "Position",
+    "Selection",
+    "Source",
+    "Summary",
+    "Term",
+    "WrongCursor",
+    "WrongSelection",
+    "format_terms",
+    "open_source",
+    "parse",
+]

@@ -2,20 +2,20 @@
 
 A running daemon gives a live feed that says where in the log it begins; the log is read up to
 there. Without a daemon the log itself is looked at again and again. If a feed ends, or its reader
-was too slow for it, the log is read on: all the while a follower of the log passes over as many
-entries as the feed brings, which the log has in the same order, and so stands where to go on.
+was too slow for it, the log is read on from the position that the feed told last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from logd.query.live import LiveFeed, NoFeed
 from logd.query.places import first_there
+from logd.query.positions import CannotRead, Gone, Position
 from logd.query.selection import Selection
-from logd.query.source import CannotRead, Follower, Note, Position, Source
+from logd.query.source import Follower, Note, Source
 from logd.records.entry import Entry
 
 LOOK_EVERY_S = 0.2
@@ -51,8 +51,7 @@ class Following:
         if self._feed is None:
             self._source = first_there(sources)
             self._start = self._source.end()
-        if self._source is not None:
-            self._follower = self._source.follow(selection, self._start, self._note_of_follower)
+            self._follower = self._source.follow(selection, self._start, on_note)
 
     def _open_feed(self, sources: Sequence[Source], control: Path) -> LiveFeed | None:
         try:
@@ -85,10 +84,31 @@ class Following:
         """The last entries before `read`'s first, oldest first."""
         if not count or self._source is None or self._start is None:
             return []
-        last = self._source.entries(
-            self._selection, newest_first=True, limit=count, end=self._start
-        )
-        return list(last)[::-1]
+        try:
+            last = self._source.entries(
+                self._selection, newest_first=True, limit=count, end=self._start
+            )
+            return list(last)[::-1]
+        except Gone:  # the log goes on faster than it is read
+            return []
+
+    def since(self, start: Position | None) -> Iterator[Entry]:
+        """All entries between a position and `read`'s first."""
+        if self._source is None or self._start is None:
+            return iter(())
+        return self._source.entries(self._selection, start=start, end=self._start)
+
+    @property
+    def position(self) -> Position | None:
+        """The place behind what was read by now; None if it is not known."""
+        if self._feed is not None:
+            return self._feed.position
+        return None if self._follower is None else self._follower.position()
+
+    @property
+    def source(self) -> Source | None:
+        """The log that is followed; None if it can't be read."""
+        return self._source
 
     def read(self) -> Sequence[Entry] | None:
         """New entries that pass, perhaps none of those that came; None where nothing came.
@@ -100,14 +120,11 @@ class Following:
             assert self._follower is not None  # noqa: S101 - the one or the other
             return self._follower.read()
         entries = self._feed.read()
-        if self._feed.skipped and self._follower is not None:
-            # What came with the word of it is read again, in its order.
-            self._turn_to_log("too slow for the live feed")
-            return ()
         wanted = [entry for entry in entries if self._selection.matches(entry)]
-        if self._follower is not None:
-            self._follower.pass_over(len(wanted))
-        elif self._feed.skipped:
+        if self._feed.skipped and self._source is not None:
+            self._turn_to_log("too slow for the live feed")
+            return wanted
+        if self._feed.skipped:
             self._on_note(f"{self._feed.skipped} entries left out: they were not taken fast enough")
             self._feed.skipped = 0
         if self._feed.has_ended:
@@ -115,17 +132,14 @@ class Following:
         return wanted or None
 
     def _turn_to_log(self, reason: str) -> None:
-        if self._feed is not None:
-            self._feed.close()
-            self._feed = None
+        assert self._feed is not None  # noqa: S101 - the caller has looked
+        position = self._feed.position
+        self._feed.close()
+        self._feed = None
         if self._source is None:
             raise CannotRead(f"{reason}, and it keeps no log that can be read")
+        self._follower = self._source.follow(self._selection, position, self._on_note)
         self._on_note(f"{reason}: following {self._source.name}")
-
-    def _note_of_follower(self, text: str) -> None:
-        # What the log has lost while the daemon tells it all is of no interest.
-        if self._feed is None:
-            self._on_note(text)
 
     def close(self) -> None:
         """Leave the feed, close the log."""

@@ -15,8 +15,8 @@ from typing import Any
 
 from logd.errors import LogdError
 from logd.query.files.listing import real_path
+from logd.query.positions import FilePosition, Position, TablePosition
 from logd.query.selection import Selection
-from logd.query.source import FilePosition, Position, TablePosition
 from logd.records.entry import Entry
 from logd.settings.controlpath import short_address
 
@@ -37,12 +37,12 @@ class LiveFeed:
     Args:
         path: of the control socket.
         selection: the daemon leaves out what has another category or process id; the caller asks
-            `Selection.matches` for all else.
+            `Selection.matches` for the rest.
 
     Attributes:
         output: the daemon's name of the output that the feed is of.
-        position: all before it was written before the feed began; None where that output keeps
-            nothing that can be read.
+        position: of the log behind what was read by now, at first where the feed began; None if
+            that output keeps nothing that can be read.
         skipped: entries that the daemon left out because they were not taken fast enough.
         has_ended: the daemon has closed the connection.
         why_ended: what it said to that.
@@ -56,6 +56,8 @@ class LiveFeed:
         self.has_ended = False
         self.why_ended = "the daemon has ended the live feed"
         self._rest = b""
+        # Entries of a write that has not come to its end.
+        self._held: list[Entry] = []
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._socket.settimeout(ANSWER_TIMEOUT_S)
@@ -64,7 +66,7 @@ class LiveFeed:
             request = {
                 "do": "follow",
                 "cats": None if selection.cats is None else sorted(selection.cats),
-                "pid": selection.pid,
+                "pid": next(iter(pids)) if (pids := selection.pids) and len(pids) == 1 else None,
             }
             self._socket.sendall(json.dumps(request).encode() + b"\n")
             answer = self._first_answer()
@@ -83,16 +85,26 @@ class LiveFeed:
         return self._socket.fileno()
 
     def read(self) -> Sequence[Entry]:
-        """The entries that have come; none where there are none, or the feed has ended."""
+        """The entries that have come; none if there are none, or the feed has ended.
+
+        Those of a write come together, and `position` with them: so it is always known what was
+        read and what was not. Nothing comes behind entries that were left out if the log has them.
+        """
         entries: list[Entry] = []
         for line in self._lines():
             items = _object(line)
-            if "skipped" in items:
+            if "msg" in items:
+                self._held.append(Entry.from_feed(items))
+            elif "at" in items:
+                if self.skipped and self.position is not None:
+                    continue
+                entries += self._held
+                self._held.clear()
+                self.position = _position(items["at"]) or self.position
+            elif "skipped" in items:
                 self.skipped += int(items["skipped"])
             elif "ended" in items:
                 self.why_ended = str(items["ended"])
-            elif "msg" in items:
-                entries.append(Entry.from_feed(items))
         return entries
 
     def close(self) -> None:
@@ -136,9 +148,10 @@ def _object(line: bytes) -> Mapping[str, Any]:
 
 def _position(items: object) -> Position | None:
     match items:
-        case {"file": str(path), "size": int(size)}:
+        case {"file": str(path), "size": int(size), **more}:
             file = Path(path)
-            return FilePosition(str(real_path(file.parent) / file.name), size)
+            generation = str(more.get("generation") or "")
+            return FilePosition(str(real_path(file.parent) / file.name), size, generation)
         case {"table": str(table), "id": int(last_id)}:
             return TablePosition(table, last_id)
         case _:

@@ -7,7 +7,8 @@ from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
 from logd.query.files.source import FileSource
-from logd.query.source import CannotRead, Note, Source
+from logd.query.positions import CannotRead
+from logd.query.source import Note, Source
 
 if TYPE_CHECKING:
     from logd.settings.table import Config

@@ -1,55 +1,101 @@
-"""Which entries are wanted. Pure."""
+"""Which entries are wanted. Pure.
+
+Conditions of the same field are alternatives, those of different fields must all be fulfilled, as
+with journalctl. Texts, regular expressions in the message, and comparisons of numbers must all be
+fulfilled, too: two of them narrow a search down. What is excluded is excluded by each.
+"""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
+from logd.query.fields import NO_LABEL, TEXT
+from logd.query.terms import COMPARISONS, Term
 from logd.records.entry import Entry
-from logd.text.items import item_text
 
-_ABSENT = object()
+
+@dataclass(frozen=True)
+class Group:
+    """Conditions of which an entry has to fulfil one, or none of them.
+
+    Attributes:
+        terms: the conditions, of one field.
+        is_not: whether an entry must fulfil none.
+    """
+
+    terms: tuple[Term, ...]
+    is_not: bool
+
+    @property
+    def field(self) -> str:
+        """The field they are about."""
+        return self.terms[0].field
+
+    def matches(self, entry: Entry) -> bool:
+        """Whether an entry passes."""
+        return any(term.test(entry) for term in self.terms) is not self.is_not
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Filters that an entry has to pass all; None or nothing stands for no filter.
+    """What an entry has to be; without conditions all entries are wanted.
 
     Attributes:
-        cats: categories, "" for entries without one.
         since: the earliest time, in seconds since the epoch.
         until: the time before which entries were logged.
-        pid: process id of the sender.
-        grep: found somewhere in the message.
-        where: (key, value) of special items, values as text.
+        terms: the conditions, see the module.
     """
 
-    cats: frozenset[str] | None = None
     since: float | None = None
     until: float | None = None
-    pid: int | None = None
-    grep: re.Pattern[str] | None = None
-    where: tuple[tuple[str, str], ...] = ()
+    terms: tuple[Term, ...] = ()
 
     @property
     def has_times(self) -> bool:
         """Whether it asks for times."""
         return self.since is not None or self.until is not None
 
+    @cached_property
+    def groups(self) -> Sequence[Group]:
+        """The conditions, alternatives together."""
+        together: dict[tuple[object, ...], list[Term]] = {}
+        for place, term in enumerate(self.terms):
+            is_alone = term.field == TEXT or term.operator in COMPARISONS
+            key = (term.field, term.is_not, place if is_alone and not term.is_not else None)
+            together.setdefault(key, []).append(term)
+        return [Group(tuple(terms), terms[0].is_not) for terms in together.values()]
+
+    @cached_property
+    def cats(self) -> frozenset[str] | None:
+        """The categories that are wanted, "" for none; None if that is said otherwise or not."""
+        found = None
+        for group in self.groups:
+            if group.field == "cat" and not group.is_not and all(t.is_plain for t in group.terms):
+                cats = {"" if term.value == NO_LABEL else term.value for term in group.terms}
+                found = frozenset(cats if found is None else found & cats)
+        return found
+
+    @cached_property
+    def pids(self) -> frozenset[int] | None:
+        """The process ids that are wanted, of whatever host; None if that is not certain."""
+        for group in self.groups:
+            if group.field == "pid" and not group.is_not and all(t.is_plain for t in group.terms):
+                return frozenset(int(term.value.partition("@")[0]) for term in group.terms)
+        return None
+
+    @cached_property
+    def _tests(self) -> Sequence[Callable[[Entry], bool]]:
+        # What is quick to tell first.
+        order = sorted(self.groups, key=lambda group: group.field in (TEXT, "exc", "traceback"))
+        return [group.matches for group in order]
+
     def matches(self, entry: Entry) -> bool:
         """Whether the entry passes."""
-        if self.cats is not None and entry.cat not in self.cats:
-            return False
-        if self.pid is not None and entry.pid != self.pid:
-            return False
         if self.has_times and not self.has_time(entry.time):
             return False
-        if self.grep is not None and self.grep.search(entry.msg) is None:
-            return False
-        return all(
-            (found := entry.special.get(key, _ABSENT)) is not _ABSENT and item_text(found) == value
-            for key, value in self.where
-        )
+        return all(test(entry) for test in self._tests)
 
     def has_time(self, time: float | None) -> bool:
         """Whether the time is within; what has none is not."""
@@ -58,6 +104,14 @@ class Selection:
             and (self.since is None or time >= self.since)
             and (self.until is None or time < self.until)
         )
+
+    def also(self, terms: Iterable[Term]) -> Selection:
+        """The same with further conditions."""
+        return replace(self, terms=(*self.terms, *terms))
+
+    def without(self, field: str) -> Selection:
+        """The same without the conditions of a field: for a facet that shows its alternatives."""
+        return replace(self, terms=tuple(term for term in self.terms if term.field != field))
 
 
 EVERYTHING = Selection()

@@ -1,110 +1,75 @@
-"""What a log that is read looks like, be it text files or tables."""
+"""What a log that is read looks like, be it text files, tables, or several of them as one."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from itertools import islice
+from typing import Any, Generic, TypeVar
 
-from logd.errors import LogdError
+from logd.query.positions import (
+    CannotRead,
+    FilePosition,
+    Gone,
+    Placed,
+    Position,
+    TablePosition,
+    decode_cursor,
+    encode_cursor,
+)
 from logd.query.selection import EVERYTHING, Selection
+from logd.query.summaries import Key, Step, Summary, Tally
 from logd.records.entry import Entry
+
+__all__ = [
+    "CannotRead",
+    "FilePosition",
+    "Follower",
+    "Gone",
+    "Note",
+    "Placed",
+    "Position",
+    "Source",
+    "TablePosition",
+    "Watch",
+    "unwatched",
+]
 
 Item = TypeVar("Item")
 
-Key = Literal["cat", "hour", "host", "site"]
-"""What entries are counted by; hours are the local ones."""
-
-Counts = Counter[str | int]
-"""Category, host or site, or the second since the epoch that an hour begins with -> entries."""
-
 Watch = Callable[[float], None]
-"""Told now and then how much of the work is done, 0 to 1."""
+"""Told for each block how much of the work is done, 0 to 1. What it raises ends the work."""
 
 Note = Callable[[str], None]
 """Told what a reader should know: something was overwritten, or is damaged."""
-
-
-class CannotRead(LogdError):
-    """A log can't be read; the text says which, why and what to do."""
 
 
 def unwatched(done: float) -> None:
     """Nobody wants to know."""
 
 
-@dataclass(frozen=True)
-class FilePosition:
-    """A place in a log of text files.
-
-    Attributes:
-        path: the file, without the suffix of compression.
-        size: the bytes of it, uncompressed, before the place.
-    """
-
-    path: str
-    size: int
-
-
-@dataclass(frozen=True)
-class TablePosition:
-    """A place in a log of tables.
-
-    Attributes:
-        table: the table that is written to there.
-        id: of the last record before the place.
-    """
-
-    table: str
-    id: int
-
-
-Position = FilePosition | TablePosition
-
-
 class Follower(ABC, Generic[Item]):
     """What comes to a log after a position. To be closed by whoever asked for it."""
 
-    def __init__(self) -> None:
-        # Wanted ones that were read and not yet asked for.
-        self._waiting: list[Item] = []
-
     def read(self) -> Sequence[Entry] | None:
-        """The next entries that are wanted; None where nothing has come by now.
+        """The next entries that are wanted; None if nothing has come by now.
 
         An empty answer says that there was something, but nothing wanted. Never waits.
         """
-        items: Sequence[Item] | None = self._waiting
-        self._waiting = []
-        if not items:
-            items = self._more()
+        items = self._more()
         return None if items is None else list(map(self._entry, items))
-
-    def pass_over(self, count: int) -> None:
-        """Leave out the next `count` entries that are wanted, or as many as there are by now."""
-        idle = 0
-        # The end of a file may be believed only at the second look.
-        while count > 0 and idle < 2:
-            if not self._waiting:
-                more = self._more()
-                if more is None:
-                    idle += 1
-                    continue
-                idle = 0
-                self._waiting = list(more)
-            passed = min(count, len(self._waiting))
-            del self._waiting[:passed]
-            count -= passed
 
     @abstractmethod
     def _more(self) -> Sequence[Item] | None:
-        """Some more of what is wanted; None where nothing has come."""
+        """Some more of what is wanted; None if nothing has come."""
 
     @abstractmethod
     def _entry(self, item: Item) -> Entry:
         """One of them as an entry."""
+
+    @abstractmethod
+    def position(self) -> Position | None:
+        """The place behind what was read; None if there was nothing to begin with."""
 
     @abstractmethod
     def close(self) -> None:
@@ -133,46 +98,91 @@ class Source(ABC):
         """
 
     @abstractmethod
+    def placed(
+        self,
+        selection: Selection = EVERYTHING,
+        *,
+        start: Position | None = None,
+        end: Position | None = None,
+        newest_first: bool = False,
+        watch: Watch = unwatched,
+    ) -> Iterator[Placed]:
+        """The entries that pass, each with its place, in the order in which they were written.
+
+        Entries come as they are asked for: a caller that stops asking has no more read.
+
+        Args:
+            selection: which are wanted.
+            start: nothing before this position; None: from the oldest on.
+            end: nothing behind this position; None: all there is now.
+            newest_first: in the opposite order, from the end to the start.
+            watch: see `Watch`.
+
+        Raises:
+            CannotRead: see there.
+            Gone: what was at `start` or `end` is no more. Of `start` it is raised only if
+                something was overwritten in between.
+        """
+
     def entries(
         self,
         selection: Selection = EVERYTHING,
         *,
         newest_first: bool = False,
         limit: int | None = None,
+        start: Position | None = None,
         end: Position | None = None,
         watch: Watch = unwatched,
     ) -> Iterator[Entry]:
-        """The entries that pass, as they were written or the other way round.
+        """The same without the places, at most `limit` of them."""
+        found = self.placed(selection, start=start, end=end, newest_first=newest_first, watch=watch)
+        return islice((placed.entry for placed in found), limit)
+
+    def texts(
+        self,
+        selection: Selection,
+        *,
+        limit: int | None = None,
+        start: Position | None = None,
+        watch: Watch = unwatched,
+    ) -> Iterator[bytes]:
+        """The same as the bytes of text lines, some of them at a time, with their line ends."""
+        from logd.text.reading import entry_text
+
+        for entry in self.entries(selection, limit=limit, start=start, watch=watch):
+            yield entry_text(entry).encode("utf-8", "backslashreplace") + b"\n"
+
+    def summarise(
+        self,
+        selection: Selection = EVERYTHING,
+        *,
+        step: Step | None = None,
+        keys: Sequence[Key] = (),
+        start: Position | None = None,
+        end: Position | None = None,
+        watch: Watch = unwatched,
+    ) -> Summary:
+        """Counts of the entries that pass: a histogram and any number of facets, in one pass.
 
         Args:
-            selection: which are wanted.
-            newest_first: begin with the last one; needs a limit.
-            limit: at most so many.
-            end: nothing behind this position; all there is at the beginning where None.
+            selection: which entries count.
+            step: the width of the histogram's bars; None: no histogram.
+            keys: a facet for each: fields whose values are counted, see `Key`.
+            start: as for `placed`.
+            end: as for `placed`.
             watch: see `Watch`.
 
         Raises:
             CannotRead: see there.
         """
-
-    def texts(
-        self, selection: Selection, *, limit: int | None = None, watch: Watch = unwatched
-    ) -> Iterator[bytes]:
-        """The same as the bytes of text lines, some of them at a time, with their line ends."""
-        from logd.text.reading import entry_text
-
-        for entry in self.entries(selection, limit=limit, watch=watch):
-            yield entry_text(entry).encode("utf-8", "backslashreplace") + b"\n"
-
-    @abstractmethod
-    def counts(
-        self, selection: Selection, key: Key | None = None, watch: Watch = unwatched
-    ) -> Counts:
-        """How many entries pass, by `key`; without one, all under ""."""
+        tally = Tally(step, keys)
+        for entry in self.entries(selection, start=start, end=end, watch=watch):
+            tally.add(entry)
+        return tally.summary()
 
     @abstractmethod
     def end(self) -> Position | None:
-        """Where it ends now; None where nothing is there."""
+        """Where it ends now; None if nothing is there."""
 
     @abstractmethod
     def has(self, position: Position) -> bool:
@@ -182,6 +192,31 @@ class Source(ABC):
             CannotRead: see there.
         """
 
+    def cursor(self, position: Position) -> str:
+        """A position as a short text that `position` takes, today or in a year."""
+        return encode_cursor(self._identity, self._for_cursor(position))
+
+    def position(self, cursor: str) -> Position:
+        """The position of a cursor.
+
+        Raises:
+            WrongCursor: it is none, or of another log.
+        """
+        return self._from_cursor(decode_cursor(self._identity, cursor))
+
+    @property
+    def _identity(self) -> str:
+        """What tells its cursors from those of other logs."""
+        return self.name
+
+    def _for_cursor(self, position: Position) -> Position:
+        """The position as cursors have it."""
+        return position
+
+    def _from_cursor(self, position: Position) -> Position:
+        """The same the other way round."""
+        return position
+
     def close(self) -> None:
         """Close what is kept open between calls; the next call opens it again."""
 
@@ -189,7 +224,7 @@ class Source(ABC):
     def follow(
         self, selection: Selection, start: Position | None, on_note: Note | None = None
     ) -> Follower[Any]:
-        """What comes after `start`; all there will be where None.
+        """What comes after `start`; all there will be if None.
 
         Args:
             selection: which entries are wanted.

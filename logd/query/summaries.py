@@ -1,22 +1,46 @@
-"""Counts of entries by category, hour, host or place in the program, ready to be shown."""
+"""Counts of entries: a histogram over time and facets by fields, made in one pass. Pure but for
+the local time zone.
+
+The histogram is counted by the second or the minute, and put together to wider bars at the end:
+so "auto" can choose their width when it is known what was found.
+"""
 
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
-from logd.query.labels import HOUR_S
-from logd.query.selection import EVERYTHING, Selection
-from logd.query.source import Key, Source, Watch, unwatched
+from logd.query.fields import label
+from logd.records.entry import Entry
 
-KEYS: tuple[Key, ...] = ("cat", "hour", "host", "site")
-"""What can be counted by."""
+Unit = Literal["minute", "hour", "day"]
+Step = Unit | Literal["auto"] | int
+"""The width of a bar: a unit of local time, a number of seconds, or what fits."""
 
-NO_LABEL = "-"
-"""Stands for no category, no place known, and for this machine among hosts."""
+Key = str | tuple[str, ...]
+"""What is counted by: a field (see `logd.query.fields`), or several of them together."""
 
-MOST_EMPTY_HOURS = 24 * 31
-"""Hours without an entry are shown, too, but not more than these in a row."""
+Label = str | tuple[str, ...]
+"""A value that was found, or one for each field of a key."""
+
+UNITS: tuple[Unit, ...] = ("minute", "hour", "day")
+
+MAX_AUTO_BARS = 60
+"""The histogram of the step "auto" has no more bars than these."""
+
+MAX_EMPTY_BARS = 24 * 31
+"""Bars without an entry are shown, too, but not more than these in a row."""
+
+MAX_LABELS = 100_000
+"""More different values of one facet are not told apart: `Summary.others` has their number."""
+
+_MINUTE_S = 60
+_MAX_STRETCHES = 256
+_WIDENED_BY = 4
+_AUTO_STEPS = (1, 5, 15, _MINUTE_S, 5 * _MINUTE_S, 15 * _MINUTE_S)
 
 
 class Count(NamedTuple):
@@ -26,32 +50,246 @@ class Count(NamedTuple):
     entries: int
 
 
-def count(source: Source, selection: Selection = EVERYTHING, *, watch: Watch = unwatched) -> int:
-    """How many entries pass."""
-    return source.counts(selection, None, watch).total()
+@dataclass
+class Group:
+    """What is known of the entries that one value stands for.
 
-
-def count_by(
-    source: Source, selection: Selection, key: Key, *, watch: Watch = unwatched
-) -> list[Count]:
-    """How many entries pass, by a key: hours in their order, all else most frequent first.
-
-    Entries whose time is not known belong to no hour.
+    Attributes:
+        entries: how many there are.
+        first: the earliest time among them, None if none has one.
+        last: the latest.
+        hosts: where they came from, with numbers.
+        example: the last one that was read.
+        stretches: when they were: stretch of time -> entries.
+        stretch_s: how long a stretch is; longer ones are taken when they would be too many.
     """
-    found = source.counts(selection, key, watch)
-    if key == "hour":
-        return _hours({int(hour): number for hour, number in found.items()})
-    order = sorted(found.items(), key=lambda item: (-item[1], str(item[0])))
-    return [Count(str(label) or NO_LABEL, number) for label, number in order]
+
+    entries: int = 0
+    first: float | None = None
+    last: float | None = None
+    hosts: Counter[str] = field(default_factory=Counter)
+    example: Entry | None = None
+    stretches: Counter[int] = field(default_factory=Counter)
+    stretch_s: int = 1
+
+    def add(self, entry: Entry) -> None:
+        """Count an entry."""
+        self.entries += 1
+        self.hosts[label(entry, "host")] += 1
+        self.example = entry
+        moment = entry.time
+        if moment is not None:
+            self.first = moment if self.first is None else min(self.first, moment)
+            self.last = moment if self.last is None else max(self.last, moment)
+            self.stretches[int(moment // self.stretch_s)] += 1
+            if len(self.stretches) > _MAX_STRETCHES:
+                self._widen()
+
+    def _widen(self) -> None:
+        wider: Counter[int] = Counter()
+        for stretch, number in self.stretches.items():
+            wider[stretch // _WIDENED_BY] += number
+        self.stretches, self.stretch_s = wider, self.stretch_s * _WIDENED_BY
+
+    def timeline(self, begin: float, end: float, slots: int) -> list[int]:
+        """How many entries there were in each of so many equal parts of a time."""
+        found = [0] * slots
+        for stretch, number in self.stretches.items():
+            part = (stretch * self.stretch_s - begin) / max(end - begin, 1.0)
+            found[min(slots - 1, max(0, int(part * slots)))] += number
+        return found
 
 
-def _hours(found: dict[int, int]) -> list[Count]:
-    hours: list[int] = []
-    for hour in sorted(found):
-        if hours and hour - hours[-1] <= MOST_EMPTY_HOURS * HOUR_S:
-            hours.extend(range(hours[-1] + HOUR_S, hour, HOUR_S))
-        hours.append(hour)
-    labels = [time.strftime("%Y-%m-%d %H:00", time.localtime(hour)) for hour in hours]
-    if len(set(labels)) < len(labels):  # one hour twice, when clocks are set back
-        labels = [time.strftime("%Y-%m-%d %H:00 %z", time.localtime(hour)) for hour in hours]
-    return [Count(label, found.get(hour, 0)) for label, hour in zip(labels, hours, strict=True)]
+@dataclass
+class Summary:
+    """What was counted.
+
+    Attributes:
+        total: how many entries passed.
+        step: the width of the bars in seconds or as a unit; None without a histogram.
+        bars: the second since the epoch that a bar begins with -> category -> entries. Entries
+            without a time are in none.
+        facets: key -> value -> entries.
+        others: key -> entries whose values were too many to be told apart.
+    """
+
+    total: int = 0
+    step: Unit | int | None = None
+    bars: dict[int, Counter[str]] = field(default_factory=dict)
+    facets: dict[Key, Counter[Label]] = field(default_factory=dict)
+    others: dict[Key, int] = field(default_factory=dict)
+
+    def top(self, key: Key, number: int | None = None) -> list[tuple[Label, int]]:
+        """The values of a facet, most frequent first; of equal ones in the order of letters."""
+        found = self.facets[key].items()
+        return sorted(found, key=lambda item: (-item[1], item[0]))[:number]
+
+    def times(self) -> list[int]:
+        """The beginnings of all bars in their order, those of the empty ones between them too."""
+        found: list[int] = []
+        for start in sorted(self.bars):
+            if found:
+                between = self._between(found[-1], start)
+                found.extend(between if len(between) <= MAX_EMPTY_BARS else ())
+            found.append(start)
+        return found
+
+    def _between(self, start: int, stop: int) -> list[int]:
+        between: list[int] = []
+        place = start
+        while len(between) <= MAX_EMPTY_BARS:
+            place = following(place, self.step or _MINUTE_S)
+            if place >= stop:
+                break
+            between.append(place)
+        return between
+
+    def histogram(self) -> list[Count]:
+        """All bars with their numbers, ready to be shown."""
+        starts = self.times()
+        texts = bar_labels(starts, self.step or _MINUTE_S)
+        return [
+            Count(text, self.bars[start].total() if start in self.bars else 0)
+            for text, start in zip(texts, starts, strict=True)
+        ]
+
+
+class Cells:
+    """Counts by short stretches of time and category, put together to bars at the end.
+
+    Args:
+        step: of the bars.
+
+    Attributes:
+        is_by_second: whether the stretches are seconds, else they are minutes.
+        counts: (the second since the epoch that a stretch begins with, category) -> entries.
+    """
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        self.is_by_second = step == "auto" or (isinstance(step, int) and step % _MINUTE_S != 0)
+        self.counts: Counter[tuple[int, str]] = Counter()
+
+    def add(self, moment: float, cat: str) -> None:
+        """Count one entry."""
+        second = int(moment // 1)
+        self.counts[second if self.is_by_second else second - second % _MINUTE_S, cat] += 1
+        self.coarsen()
+
+    def coarsen(self) -> None:
+        """Go on by the minute if seconds would be too many."""
+        if self.is_by_second and self._step == "auto" and len(self.counts) > MAX_LABELS:
+            self.is_by_second = False
+            by_minute: Counter[tuple[int, str]] = Counter()
+            for (second, cat), count in self.counts.items():
+                by_minute[second - second % _MINUTE_S, cat] += count
+            self.counts = by_minute
+
+    def bars(self) -> tuple[Unit | int, dict[int, Counter[str]]]:
+        """The width of the bars, and the bars."""
+        step = self._step if self._step != "auto" else self._fitting()
+        found: dict[int, Counter[str]] = {}
+        starts: dict[int, int] = {}
+        for (second, cat), count in sorted(self.counts.items()):
+            start = starts.get(second)
+            if start is None:
+                start = starts[second] = bar_start(second, step)
+            found.setdefault(start, Counter())[cat] += count
+        return step, found
+
+    def _fitting(self) -> Unit | int:
+        seconds = [second for second, _ in self.counts]
+        span = max(seconds) - min(seconds) if seconds else 0
+        steps = _AUTO_STEPS if self.is_by_second else [s for s in _AUTO_STEPS if s >= _MINUTE_S]
+        for step in steps:
+            if span / step < MAX_AUTO_BARS:
+                return "minute" if step == _MINUTE_S else step
+        return "hour" if span / 3600 < MAX_AUTO_BARS else "day"
+
+
+class Tally:
+    """Counts entries one at a time; faster ways make the same `Summary` of what they find.
+
+    Args:
+        step: of the histogram; None for none.
+        keys: of the facets.
+    """
+
+    def __init__(self, step: Step | None, keys: Sequence[Key]) -> None:
+        self.total = 0
+        self.cells = None if step is None else Cells(step)
+        self.facets: dict[Key, Counter[Label]] = {key: Counter() for key in keys}
+        self.others: dict[Key, int] = {}
+
+    def add(self, entry: Entry) -> None:
+        """Count an entry."""
+        self.total += 1
+        if self.cells is not None and entry.time is not None:
+            self.cells.add(entry.time, entry.cat)
+        for key in self.facets:
+            self.add_label(key, entry_label(entry, key), 1)
+
+    def add_label(self, key: Key, found: Label, number: int) -> None:
+        """Count entries of one value."""
+        counter = self.facets[key]
+        if found in counter or len(counter) < MAX_LABELS:
+            counter[found] += number
+        else:
+            self.others[key] = self.others.get(key, 0) + number
+
+    def summary(self) -> Summary:
+        """What was counted by now."""
+        summary = Summary(self.total, facets=self.facets, others=self.others)
+        if self.cells is not None:
+            summary.step, summary.bars = self.cells.bars()
+        return summary
+
+
+def entry_label(entry: Entry, key: Key) -> Label:
+    """What an entry counts for; units of time are fields here, too."""
+    if isinstance(key, tuple):
+        return tuple(_one_label(entry, name) for name in key)
+    return _one_label(entry, key)
+
+
+def _one_label(entry: Entry, name: str) -> str:
+    if name not in UNITS:
+        return label(entry, name)
+    unit: Unit = "minute" if name == "minute" else "hour" if name == "hour" else "day"
+    if entry.time is None:
+        return "-"
+    return bar_labels([bar_start(entry.time, unit)], unit)[0]
+
+
+def bar_start(moment: float, step: Unit | int) -> int:
+    """The second since the epoch at which the bar of a moment begins; hours and days are local."""
+    second = int(moment // 1)
+    if isinstance(step, int):
+        return second - second % step
+    if step == "minute":
+        return second - second % _MINUTE_S
+    local = time.localtime(second)
+    if step == "hour":
+        return second - local.tm_min * 60 - local.tm_sec
+    return int(time.mktime((local.tm_year, local.tm_mon, local.tm_mday, 0, 0, 0, 0, 0, -1)))
+
+
+def following(start: int, step: Unit | int) -> int:
+    """The beginning of the bar after one."""
+    if step == "day":
+        # A day may have 23 or 25 hours.
+        return bar_start(start + 36 * 3600, "day")
+    return start + (step if isinstance(step, int) else 3600 if step == "hour" else _MINUTE_S)
+
+
+def bar_labels(starts: Iterable[int], step: Unit | int) -> list[str]:
+    """Local times for people, each of them once: an hour comes twice if clocks are set back."""
+    starts = list(starts)
+    layout = {"minute": "%Y-%m-%d %H:%M", "hour": "%Y-%m-%d %H:00", "day": "%Y-%m-%d"}
+    text = "%Y-%m-%d %H:%M:%S" if isinstance(step, int) else layout[step]
+    if isinstance(step, int) and step % _MINUTE_S == 0:
+        text = layout["minute"]
+    labels = [time.strftime(text, time.localtime(start)) for start in starts]
+    if len(set(labels)) < len(labels):
+        labels = [time.strftime(f"{text} %z", time.localtime(start)) for start in starts]
+    return labels

@@ -1,7 +1,7 @@
-"""Times as people write them: "10 min ago", "yesterday", "14:30", ISO 8601. Pure but for the zone.
+"""Times as people write them: "10 min ago", "monday", "14:30", ISO 8601. Pure but for the zone.
 
 Without an offset from UTC a time is local. A plain date is its midnight, a time of day the last
-one that has been.
+one that has been, a weekday the last one that has begun.
 """
 
 from __future__ import annotations
@@ -12,14 +12,24 @@ from datetime import date, datetime, time, timedelta
 from logd.settings.units import parse_duration
 
 UNDERSTOOD = (
-    '"now", "today", "yesterday", "yesterday 14:30", "14:30", "14:30:05", "10 min ago", '
-    '"2 hours ago", "3 days ago", "2026-11-22", "2026-11-22 14:30", "2026-11-22T14:30:05.123+0100"'
+    '"now", "today", "yesterday", "yesterday 14:30", "monday", "14:30", "14:30:05", "10 min ago", '
+    '"2 hours ago", "1h", "-30min", "1h 30min", "2026-11-22", "2026-11-22 14:30", "2026-11-22T10", '
+    '"2026-11-22T14:30:05.123+0100"'
 )
 """For error messages: examples of all that is understood."""
 
 _AGO = re.compile(r"(?:-\s*(?P<minus>\S.*)|(?P<span>.*\S)\s+ago)", re.IGNORECASE)
 _CLOCK = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,6})\d*)?)?")
-_DAY = re.compile(r"(today|yesterday|\d{4}-\d\d-\d\d)(?:[T\s]+(.*))?", re.IGNORECASE | re.DOTALL)
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_DAY = re.compile(
+    rf"(today|yesterday|{'|'.join(_WEEKDAYS)}|{'|'.join(day[:3] for day in _WEEKDAYS)}"
+    r"|\d{4}-\d\d-\d\d)(?:[T\s]+(.*))?",
+    re.IGNORECASE | re.DOTALL,
+)
+_HOUR = re.compile(r"(\d{1,2})(?=\Z|\s*(?:Z|[+-]\d\d:?\d\d)\Z)", re.IGNORECASE)
+# A span with a unit: a plain number is no time.
+_SPANS = re.compile(r"(?:\d+(?:\.\d+)?\s*[A-Za-z]+\s*)+")
+_SPAN = re.compile(r"\d+(?:\.\d+)?\s*[A-Za-z]+")
 _ZONE = re.compile(r"\s*(Z|[+-]\d\d:?\d\d)", re.IGNORECASE)
 _EPOCH = re.compile(r"@(\d{1,12}(?:\.\d+)?)")
 
@@ -28,7 +38,8 @@ def parse_when(text: str, now: float) -> float:
     """Seconds since the epoch of a time that someone wrote.
 
     Args:
-        text: see `UNDERSTOOD`; also "@SECONDS" since the epoch, "-10 min" for "10 min ago".
+        text: see `UNDERSTOOD`; also "@SECONDS" since the epoch, "-10 min" and "10 min" for
+            "10 min ago".
         now: seconds since the epoch.
 
     Raises:
@@ -74,7 +85,9 @@ def _parse(text: str, now: float) -> float | None:
     if (epoch := _EPOCH.fullmatch(text)) is not None:
         return float(epoch[1])
     if (ago := _AGO.fullmatch(text)) is not None:
-        return now - parse_duration(ago["minus"] or ago["span"])
+        return now - _span_s(ago["minus"] or ago["span"])
+    if _SPANS.fullmatch(text) is not None:
+        return now - _span_s(text)
     today = _local(now).date()
     if (clock := _clock(text)) is not None:
         moment = _at(today, clock)
@@ -82,8 +95,23 @@ def _parse(text: str, now: float) -> float | None:
     day = _DAY.fullmatch(text)
     if day is None:
         return None
-    named = {"today": today, "yesterday": today - timedelta(days=1)}.get(day[1].lower())
-    return _moment(named or date.fromisoformat(day[1]), day[2])
+    return _moment(_named_day(day[1].lower(), today) or date.fromisoformat(day[1]), day[2])
+
+
+def _span_s(text: str) -> float:
+    """The seconds of "1h 30min" and the like."""
+    if _SPANS.fullmatch(text) is None:
+        return parse_duration(text)
+    return sum(map(parse_duration, _SPAN.findall(text)))
+
+
+def _named_day(name: str, today: date) -> date | None:
+    if name in ("today", "yesterday"):
+        return today - timedelta(days=name == "yesterday")
+    for number, weekday in enumerate(_WEEKDAYS):
+        if name in (weekday, weekday[:3]):
+            return today - timedelta(days=(today.weekday() - number) % 7)
+    return None
 
 
 def _moment(day: date, rest: str | None) -> float | None:
@@ -92,6 +120,8 @@ def _moment(day: date, rest: str | None) -> float | None:
         return _at(day, time())
     match = _CLOCK.match(rest)
     clock = None if match is None else _clock(match[0])
+    if match is None and (match := _HOUR.match(rest)) is not None:
+        clock = time(int(match[1]))
     if match is None or clock is None:
         return None
     behind = rest[match.end() :]

@@ -73,9 +73,9 @@ class Entry:
             special=special if isinstance(special, Mapping) else {},
         )
 
-    def as_json(self) -> str:
-        """The entry as one JSON object on one line, with the names of the live feed."""
-        items = {
+    def as_dict(self) -> dict[str, Any]:
+        """The entry with the names of the live feed."""
+        return {
             "time": self.time,
             "ts": self.ts,
             "cat": self.cat,
@@ -87,9 +87,12 @@ class Entry:
             "tid": self.tid,
             "cfunc": self.cfunc,
             "path": self.path,
-            "special": self.special,
+            "special": dict(self.special),
         }
-        return json.dumps(items, ensure_ascii=False, default=str)
+
+    def as_json(self) -> str:
+        """The same as one JSON object on one line."""
+        return json.dumps(self.as_dict(), ensure_ascii=False, default=str)
 
     def as_job(self) -> MsgJob:
         """The entry as filters, observers and formats see records."""

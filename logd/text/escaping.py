@@ -50,6 +50,8 @@ _PARKED = "\x01"
 _DENSE = 32
 _FEW = 3
 _JOINERS = (JOINER, SELECTOR)
+# Whether these are escaped depends on what is around them.
+_ALWAYS_APART = frozenset("\\" + JOINER + SELECTOR)
 _NAMED = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
@@ -188,6 +190,14 @@ def entry_start(line: str) -> str:
 def entry_of(text: str) -> str:
     """Text of someone else's making as one entry: tabs stay, further lines are marked."""
     return entry_start(_escape_columns(text.replace("\r\n", "\n")))
+
+
+def plain_parts(text: str) -> list[str]:
+    """The parts of a text that stand in an escaped text that contains it, wherever it is."""
+    if text.isprintable() and text.isascii():
+        return [part for part in text.split("\\") if part]
+    plain = (char if char not in _ALWAYS_APART and escape(char) == char else "\n" for char in text)
+    return [part for part in "".join(plain).split("\n") if part]
 
 
 def category_text(category: str) -> str:

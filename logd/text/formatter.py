@@ -226,6 +226,9 @@ class Formatter(LineFormat):
             look like 2026-11-22 11:10:00,123.
         style: "%", "{" or "$"; without it, it is seen from `fmt`.
 
+    Attributes:
+        item_names: the names in the format that stand for special items.
+
     Raises:
         ValueError: the format is no valid one; the text says where and why.
     """
@@ -244,6 +247,8 @@ class Formatter(LineFormat):
             for part in _PARTS[style](fmt)
             if part
         ]
+        names = {part.name for part in self._parts if isinstance(part, _Field)}
+        self.item_names = names - {"asctime", "special", *_CONTEXT_FIELDS, *_RECORD_FIELDS}
         self._dates = Timestamps(ISO_FORMAT if datefmt is None else datefmt)
         self._item_texts = ItemTexts()
 

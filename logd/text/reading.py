@@ -55,6 +55,10 @@ class LineReader:
         self.is_own_format = is_own_format
         self._has_timestamps = timestamp is not None
 
+    def unescaped(self, text: str) -> str:
+        """A field's text as it was before it was written."""
+        return text
+
     def read(self, raw: bytes) -> Entry:
         """The entry; what is not of the default layout becomes the message of one as a whole."""
         text = raw.decode("utf-8", "backslashreplace")

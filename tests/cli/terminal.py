@@ -20,7 +20,8 @@ def on_terminal(folder: Path, *arguments: str, **variables: str) -> str:
     """Run `logd ARGUMENTS` on a terminal of `COLUMNS` columns; all that it showed."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
-    environment = {**ENVIRONMENT, "TERM": "xterm", "PYTHONIOENCODING": "utf-8", **variables}
+    environment = {**ENVIRONMENT, "TERM": "xterm", "PYTHONIOENCODING": "utf-8"}
+    environment |= {"LOGD_PAGER": "", **variables}
     for name in ("COLUMNS", "LINES", "NO_COLOR"):
         if name not in variables:
             environment.pop(name, None)

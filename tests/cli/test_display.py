@@ -37,11 +37,11 @@ def plain(text: str) -> str:
 def test_colours(cat: str) -> None:
     """Without its colours a line is that of the log; a message can't make any of its own."""
     entry = Entry(None, ENTRY.ts, cat, 1, "", 2, ENTRY.msg)
-    line = make_display(None, color="always", timestamp=None).line(entry)
+    line = make_display("text", color="always", timestamp=None).line(entry)
     assert plain(line) == entry_text(entry)
     assert ("\x1b[31mit failed" in line) == (cat == "E")
     undated = Entry(None, "", cat, 1, "", 2, "x")
-    assert plain(make_display(None, color="always", timestamp=None).line(undated)) == entry_text(
+    assert plain(make_display("text", color="always", timestamp=None).line(undated)) == entry_text(
         undated
     )
 
@@ -49,13 +49,14 @@ def test_colours(cat: str) -> None:
 def test_lines_of_other_making() -> None:
     """What is no line of the layout is shown as it is, made safe."""
     entry = Entry(None, "", "", 0, "", 0, "any\x1btext", raw="any\x1btext")
-    assert make_display(None, color="always", timestamp=None).line(entry) == "any\\x1btext"
+    assert make_display("text", color="always", timestamp=None).line(entry) == "any\\x1btext"
 
 
 def test_own_format() -> None:
     """A format has the fields of logging, of logd, and special items."""
     display = make_display(
-        "%(asctime)s %(levelname)s %(path)s %(lineno)d %(user)s %(peer)s %(message)s",
+        "text",
+        fmt="%(asctime)s %(levelname)s %(path)s %(lineno)d %(user)s %(peer)s %(message)s",
         color="never",
         timestamp="%Y",
     )
@@ -63,7 +64,7 @@ def test_own_format() -> None:
         "2026 ERROR views.py(42)<-urls.py(10) 42 ann 10.0.0.7 it failed\\nbadly \\x1b[2J"
     )
     with pytest.raises(click.BadParameter, match="expected a field"):
-        make_display("%(x", color="never", timestamp=None)
+        make_display("text", fmt="%(x", color="never", timestamp=None)
 
 
 def test_json() -> None:

@@ -7,7 +7,7 @@ import json
 import signal
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from logd.daemon.feed import MOST_RECORDS, RECORDS_A_SLICE, Follower, Slice, encode
+from logd.outputs.base import Output, OutputStatus
 from logd.query.controlclient import ControlClient
+from logd.query.positions import generation_of
 from logd.records.batch import Batch, Context
 from logd_client.log import Log
 from tests.clients import Connect
@@ -23,6 +25,30 @@ from tests.daemon_process import running
 
 PATIENCE_S = 60.0
 PLACE = "logs/.logd-state/control.sock"
+
+
+class NoOutput(Output):
+    """An output that keeps nothing."""
+
+    name = "nothing"
+
+    def open(self) -> dict[bytes, int]:
+        return {}
+
+    def write(self, batches: Sequence[Batch]) -> None:
+        pass
+
+    def forget(self, clients: Sequence[bytes]) -> None:
+        pass
+
+    def status(self) -> OutputStatus:
+        return OutputStatus("nothing")
+
+    def close(self) -> None:
+        pass
+
+
+OUTPUT = NoOutput()
 
 
 @contextmanager
@@ -39,10 +65,18 @@ class Feed:
     def __init__(self, answer: dict[str, Any], lines: Iterator[dict[str, Any]]) -> None:
         self.answer = answer
         self.lines = lines
+        self.at: list[dict[str, Any]] = []
 
     def take(self, count: int) -> list[dict[str, Any]]:
-        """The next entries."""
-        return [next(self.lines) for _ in range(count)]
+        """The next entries; `at` gets where the log stood between them."""
+        found: list[dict[str, Any]] = []
+        while len(found) < count:
+            line = next(self.lines)
+            if "at" in line:
+                self.at.append(line["at"])
+            else:
+                found.append(line)
+        return found
 
 
 def test_an_entry_has_all_of_its_record(tmp_path: Path, connect: Connect) -> None:
@@ -76,7 +110,7 @@ def test_categories_and_processes_are_selected(tmp_path: Path, connect: Connect)
         assert [entry["msg"] for entry in by_cat.take(3)] == ["in E", "in W", "in E"]
         assert len(everything.take(5)) == 5
         assert daemon.stop() == 0
-        assert [*by_pid.lines] == [{"ended": "the daemon stops"}]
+        assert [*by_pid.lines][-1] == {"ended": "the daemon stops"}
 
 
 class Numbers(threading.Thread):
@@ -177,7 +211,14 @@ def test_followers_get_the_last_entries_of_a_stop(tmp_path: Path, connect: Conne
         *entries, last = feed.lines
         assert daemon.wait() == 0
         assert last == {"ended": "the daemon stops"}
-        assert [entry["msg"] for entry in entries] == [f"number {n}" for n in range(3000)]
+        found = [entry["msg"] for entry in entries if "msg" in entry]
+        assert found == [f"number {n}" for n in range(3000)]
+        # Behind the entries of each write stands where the log was by then.
+        at = [entry["at"] for entry in entries if "at" in entry]
+        path = tmp_path / "logs/logd_0.log"
+        assert [place["size"] for place in at] == sorted(place["size"] for place in at)
+        assert at[-1]["size"] == path.stat().st_size
+        assert {place["generation"] for place in at} == {generation_of(path.read_bytes())}
 
 
 def test_a_follower_that_sleeps_holds_nobody_up(tmp_path: Path, connect: Connect) -> None:
@@ -220,7 +261,7 @@ async def test_what_is_left_out_is_told_in_its_place() -> None:
     follower = Follower(asyncio.get_running_loop(), None, None)
     one = batch(*map(str, range(1000)))
     for _ in range(MOST_RECORDS // 1000 + 7):
-        follower([one])
+        follower([one], OUTPUT)
     got = 0
     while got < MOST_RECORDS:
         part = follower.take()
@@ -229,10 +270,13 @@ async def test_what_is_left_out_is_told_in_its_place() -> None:
         assert len(part.rows) <= RECORDS_A_SLICE
         got += len(part.rows)
     assert got == MOST_RECORDS
-    follower([batch("after")])
+    follower([batch("after")], OUTPUT)
     part = follower.take()
+    while part is not None and part.batch is None:
+        part = follower.take()
     assert part is not None
     assert (part.skipped, list(part.rows)) == (7000, [0])
+    assert follower.take() == Slice(0, None, (), {})
     assert follower.take() is None
     await asyncio.sleep(0)
 
@@ -241,7 +285,7 @@ async def test_what_is_left_out_at_last_is_told_too() -> None:
     """A gap that no record follows is told as well."""
     follower = Follower(asyncio.get_running_loop(), None, None)
     one = batch(*map(str, range(MOST_RECORDS)))
-    follower([one, one])
+    follower([one, one], OUTPUT)
     while (part := follower.take()) is not None and part.batch is not None:
         pass
     assert part == Slice(MOST_RECORDS, None, ())
@@ -254,7 +298,7 @@ async def test_only_rows_that_are_wanted_wait() -> None:
     mixed = Batch(contexts, [0, 1, 0, 1], range(4), [1.0] * 4, list("abcd"))
     errors, warnings = Follower(loop, ["E"], 7), Follower(loop, ["W"], None)
     for follower in (errors, warnings):
-        follower([mixed])
+        follower([mixed], OUTPUT)
     part = errors.take()
     assert part is not None
     assert list(part.rows) == [1, 3]

@@ -273,7 +273,7 @@ def test_records_written_by_filters_and_observers_belong_to_no_session(bench: Be
     """They carry no mark: it would say that what stands before them in the session is written."""
     job = batch("a", "b", first=1).jobs()[1]
     seen: list[Batch] = []
-    bench.worker.call(lambda: bench.worker.watch(seen.extend))
+    bench.worker.call(lambda: bench.worker.watch(lambda batches, _: seen.extend(batches)))
     bench.outputs.start()
     bench.outputs.writeNow(job)
     bench.outputs.write_batch(Batch.from_jobs([job]))
@@ -316,7 +316,8 @@ def test_watchers_see_each_record_once_as_it_is_written(bench: Bench) -> None:
     bench.wait(lambda: before in bench.done)
     bench.output.refusals = [OutputUnavailable("half", batches_done=0, rows_done=1)]
 
-    def watch(batches: Sequence[Batch]) -> None:
+    def watch(batches: Sequence[Batch], output: Output) -> None:
+        assert output is bench.output
         seen.extend(text for one in batches for text in one.msg)
 
     bench.worker.call(lambda: bench.worker.watch(watch))

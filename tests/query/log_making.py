@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from logd.outputs.files.output import FileOutput
+from logd.query.selection import Selection
+from logd.query.terms import Term
 from logd.records.batch import Batch, Context
 from logd.records.callpath import ShortNames
 from logd.rotation.policy import Retention, RotationPolicy
@@ -88,3 +91,21 @@ class Notes(list[str]):
 
     def __call__(self, text: str) -> None:
         self.append(text)
+
+
+def select(
+    *,
+    cats: Iterable[str] | None = None,
+    pid: int | None = None,
+    grep: str | re.Pattern[str] | None = None,
+    where: Iterable[tuple[str, str]] = (),
+    since: float | None = None,
+    until: float | None = None,
+) -> Selection:
+    """A selection, its conditions in short."""
+    terms = [Term("cat", "=", cat or "-") for cat in sorted(cats or ())]
+    terms += [] if pid is None else [Term("pid", "=", str(pid))]
+    if grep is not None:
+        terms.append(Term("text", "~", grep if isinstance(grep, str) else grep.pattern))
+    terms += [Term(key, "=", value) for key, value in where]
+    return Selection(since=since, until=until, terms=tuple(terms))

@@ -19,6 +19,7 @@ from logd_client.log import Log
 from logd_client.socketclient import LogServerProxy
 from tests.daemon_process import DaemonProcess, running
 from tests.query.log_making import Notes
+from tests.query.log_making import select as selecting
 
 PATIENCE_S = 60.0
 # Small files, so that all that is written rotates; enough of them to keep what a test writes.
@@ -118,7 +119,7 @@ def test_filters(config: Config, tmp_path: Path, follow: Callable[..., Reader]) 
     with running(*options(config), folder=tmp_path) as daemon:
         send(daemon, 1, 5, "E")
         send(daemon, 6, 10, "I")
-        reader = follow(config, Selection(cats=frozenset("E")))
+        reader = follow(config, selecting(cats=frozenset("E")))
         assert reader.last(2) == texts(4, 5)
         send(daemon, 11, 15, "I")
         send(daemon, 16, 20, "E")

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from logd.query.live import LiveFeed, NoFeed
-from logd.query.selection import EVERYTHING, Selection
+from logd.query.selection import EVERYTHING
 from logd.query.source import FilePosition, TablePosition
+from tests.query.log_making import select as selecting
 
 Serve = Callable[..., threading.Thread]
 
@@ -64,12 +65,17 @@ def all_of(feed: LiveFeed) -> list[str]:
 
 def test_a_feed(tmp_path: Path, serve: Serve) -> None:
     """Entries come however the stream is cut; skips and the reason of the end are kept."""
-    lines = b'{"msg": "one"}\n{"skipped": 3}\n{"msg": "two"}\n{"ended": "stopping"}\n'
+    lines = (
+        b'{"msg": "one"}\n{"at": {"file": "%b/app_0.log", "size": 12, "generation": "g"}}\n'
+        b'{"skipped": 3}\n{"msg": "two"}\n{"at": {}}\n{"ended": "stopping"}\n'
+    ) % str(tmp_path).encode()
     serve(first(file=str(tmp_path / "app_0.log"), size=9) + lines[:20], lines[20:25], lines[25:])
-    feed = LiveFeed(tmp_path / "control.sock", Selection(cats=frozenset("WE"), pid=7))
+    feed = LiveFeed(tmp_path / "control.sock", selecting(cats=frozenset("WE"), pid=7))
     assert feed.output == "file app_%d.log"
     assert feed.position == FilePosition(str(tmp_path / "app_0.log"), 9)
-    assert all_of(feed) == ["one", "two"]
+    assert all_of(feed) == ["one"]
+    # What comes behind a gap is read from the log, from here on.
+    assert feed.position == FilePosition(str(tmp_path / "app_0.log"), 12, "g")
     assert (feed.skipped, feed.why_ended) == (3, "stopping")
     request = json.loads((tmp_path / "request").read_bytes())
     assert request == {"do": "follow", "cats": ["E", "W"], "pid": 7}

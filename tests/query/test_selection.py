@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from logd.query.selection import EVERYTHING, Selection
 from logd.records.entry import Entry
+from tests.query.log_making import select
 
 ENTRY = Entry(100.0, "", "E", 7, "", 1, "it failed\nbadly", special={"n": 3, "s": "3", "b": True})
 UNDATED = Entry(None, "", "", 7, "", 1, "x")
@@ -17,20 +16,20 @@ UNDATED = Entry(None, "", "", 7, "", 1, "x")
     ("selection", "is_wanted"),
     [
         (EVERYTHING, True),
-        (Selection(cats=frozenset("EW")), True),
-        (Selection(cats=frozenset("W")), False),
-        (Selection(pid=7), True),
-        (Selection(pid=8), False),
-        (Selection(since=100.0), True),
-        (Selection(since=100.1), False),
-        (Selection(until=100.0), False),
-        (Selection(until=100.1), True),
-        (Selection(grep=re.compile("^badly", re.MULTILINE)), True),
-        (Selection(grep=re.compile("Failed")), False),
-        (Selection(where=(("n", "3"), ("s", "3"), ("b", "true"))), True),
-        (Selection(where=(("n", "4"),)), False),
-        (Selection(where=(("absent", "None"),)), False),
-        (Selection(cats=frozenset("E"), pid=8), False),
+        (select(cats=frozenset("EW")), True),
+        (select(cats=frozenset("W")), False),
+        (select(pid=7), True),
+        (select(pid=8), False),
+        (select(since=100.0), True),
+        (select(since=100.1), False),
+        (select(until=100.0), False),
+        (select(until=100.1), True),
+        (select(grep="(?m)^badly"), True),
+        (select(grep="Failed"), False),
+        (select(where=(("n", "3"), ("s", "3"), ("b", "true"))), True),
+        (select(where=(("n", "4"),)), False),
+        (select(where=(("absent", "None"),)), False),
+        (select(cats=frozenset("E"), pid=8), False),
     ],
 )
 def test_filters(selection: Selection, is_wanted: bool) -> None:
@@ -41,5 +40,5 @@ def test_filters(selection: Selection, is_wanted: bool) -> None:
 def test_entries_without_a_time() -> None:
     """What has no time is in no range of time, but else like any other."""
     assert EVERYTHING.matches(UNDATED)
-    assert Selection(cats=frozenset({""})).matches(UNDATED)
-    assert not Selection(since=0.0).matches(UNDATED)
+    assert select(cats=frozenset({""})).matches(UNDATED)
+    assert not select(since=0.0).matches(UNDATED)

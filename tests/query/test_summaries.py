@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from logd.query.files.source import FileSource
-from logd.query.selection import Selection
-from logd.query.summaries import count, count_by
-from tests.query.log_making import Notes, record, write_log
+from tests.query.log_making import Notes, record, select, write_log
 
 HOUR = 3600.0
 
@@ -27,7 +25,7 @@ def source_of(folder: Path, *times: float) -> FileSource:
 def test_hours(tmp_path: Path) -> None:
     """Hours are the local ones, in their order; those without an entry are there with 0."""
     source = source_of(tmp_path, *(1_790_000_400.0 + offset for offset in (3 * HOUR, 0, 60)))
-    assert count_by(source, Selection(), "hour") == [
+    assert source.summarise(step="hour").histogram() == [
         ("2026-09-21 16:00", 2),
         ("2026-09-21 17:00", 0),
         ("2026-09-21 18:00", 0),
@@ -40,7 +38,7 @@ def test_an_hour_that_comes_twice(tmp_path: Path) -> None:
     """When clocks are set back, the offset tells two hours of one name apart."""
     first = 1_761_435_000.0  # 2025-10-26 01:30 in summer time
     source = source_of(tmp_path, *(first + hour * HOUR for hour in (0, 1, 2)))
-    assert [item.label for item in count_by(source, Selection(), "hour")] == [
+    assert [item.label for item in source.summarise(step="hour").histogram()] == [
         "2025-10-26 01:00 +0200",
         "2025-10-26 02:00 +0200",
         "2025-10-26 02:00 +0100",
@@ -50,13 +48,15 @@ def test_an_hour_that_comes_twice(tmp_path: Path) -> None:
 def test_a_long_pause(tmp_path: Path) -> None:
     """A year without an entry is not shown hour by hour."""
     source = source_of(tmp_path, 1_700_000_000.0, 1_750_000_000.0)
-    assert len(count_by(source, Selection(), "hour")) == 2
+    assert len(source.summarise(step="hour").histogram()) == 2
 
 
 def test_most_frequent_first(tmp_path: Path) -> None:
     """All but hours are ordered by how many there are; what is empty is shown as a dash."""
     source = source_of(tmp_path, *[1_790_000_400.0] * 5)
-    assert count_by(source, Selection(), "cat") == [("E", 3), ("I", 2)]
-    assert count_by(source, Selection(), "host") == [("-", 5)]
-    assert count_by(source, Selection(), "site") == [("views.py(42)", 5)]
-    assert count(source, Selection(cats=frozenset("I"))) == 2
+    summary = source.summarise(keys=["cat", "host", "site", ("cat", "host")])
+    assert summary.top("cat") == [("E", 3), ("I", 2)]
+    assert summary.top("host") == [("-", 5)]
+    assert summary.top("site") == [("views.py(42)", 5)]
+    assert summary.top(("cat", "host"), 1) == [(("E", "-"), 3)]
+    assert source.summarise(select(cats="I")).total == 2

@@ -42,6 +42,15 @@ def moment(text: str) -> float:
         ("2026-10-01T14:30:05Z", "2026-10-01T14:30:05+00:00"),
         ("2026-10-01 14:30 +02:00", "2026-10-01T14:30+02:00"),
         ("  today  ", "2026-11-22"),
+        ("1h", "2026-11-22T10:10:05.500"),
+        ("1h 30min", "2026-11-22T09:40:05.500"),
+        ("-30min", "2026-11-22T10:40:05.500"),
+        ("10 minutes", "2026-11-22T11:00:05.500"),
+        ("sunday", "2026-11-22"),
+        ("Monday", "2026-11-16"),
+        ("fri 14:30", "2026-11-20T14:30"),
+        ("2026-11-20T10", "2026-11-20T10:00"),
+        ("today 7", "2026-11-22T07:00"),
     ],
 )
 def test_what_is_understood(text: str, expected: str) -> None:
@@ -61,7 +70,18 @@ def test_clocks_that_are_changed() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "soon", "ten minutes ago", "25:00", "2026-13-01", "2026-10-01 x", "10 minutes", "@", "-"],
+    [
+        "",
+        "soon",
+        "ten minutes ago",
+        "25:00",
+        "2026-13-01",
+        "2026-10-01 x",
+        "10",
+        "monday x",
+        "@",
+        "-",
+    ],
 )
 def test_what_is_not(text: str) -> None:
     """The error says what is understood."""

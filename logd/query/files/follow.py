@@ -17,12 +17,12 @@ from logd.query.files.raw import (
     BLOCK_BYTES,
     DAMAGED,
     MOST_ENTRY_BYTES,
-    chunks,
     last_entry_start,
     split,
-    whole_blocks,
 )
-from logd.query.source import FilePosition, Follower, Note
+from logd.query.files.scan import Block, blocks_forwards, read_generation
+from logd.query.positions import FilePosition
+from logd.query.source import Follower, Note
 from logd.records.entry import Entry
 from logd.text.reading import LineReader
 
@@ -52,7 +52,6 @@ class FileFollower(Follower[bytes]):
         start: FilePosition | None,
         on_note: Note,
     ) -> None:
-        super().__init__()
         self._files = files
         self._reader = reader
         self._prefilter = prefilter
@@ -63,10 +62,11 @@ class FileFollower(Follower[bytes]):
         self._place = 0
         self._before = b""
         # Blocks of a file that is finished.
-        self._blocks: Iterator[bytes] | None = None
+        self._blocks: Iterator[Block] | None = None
         self._held_size = -1
         self._looked_at = (0, 0)
         self._next: FileRef | None = None
+        self._generation = ""
         # At once, while the file is sure to be the one that is meant.
         self._begin()
 
@@ -80,6 +80,20 @@ class FileFollower(Follower[bytes]):
 
     def _entry(self, item: bytes) -> Entry:
         return self._reader.read(item)
+
+    def position(self) -> FilePosition | None:
+        if self._ref is None:
+            return self._start
+        if not self._generation and self._descriptor >= 0:
+            self._generation = self._read_generation()
+        return FilePosition(self._ref.plain_path, self._place, self._generation)
+
+    def _read_generation(self) -> str:
+        assert self._ref is not None  # noqa: S101 - the caller has looked
+        try:
+            return read_generation(self._descriptor, self._ref)
+        except DAMAGED:
+            return ""
 
     def close(self) -> None:
         self._blocks = None
@@ -109,21 +123,25 @@ class FileFollower(Follower[bytes]):
     def _read_to_end(self) -> None:
         """The file is finished: what is left of it comes without a look at what may follow."""
         assert self._ref is not None  # noqa: S101 - set by `_begin`
-        self._blocks = whole_blocks(chunks(self._descriptor, self._ref, self._place, None))
+        self._blocks = blocks_forwards(self._descriptor, self._ref, self._place, None)
 
     def _from_finished(self) -> bytes | None:
         try:
-            return next(self._blocks, None) if self._blocks is not None else None
+            block = next(self._blocks, None) if self._blocks is not None else None
         except DAMAGED as exc:
             self._on_note(f"{self._ref and self._ref.path} can't be read to its end: {exc}")
             return None
+        if block is None:
+            return None
+        self._place = block.place + len(block.data)
+        return block.data
 
     def _news(self) -> bytes:
         """Whole entries that were appended, about a block of them at most."""
         size = os.fstat(self._descriptor).st_size
         if size < self._place or not self._is_as_before():
             self._on_note(f"{self._ref and self._ref.path} was emptied: reading it from its start")
-            self._place = 0
+            self._place, self._generation = 0, ""
         data, cut = b"", 0
         while len(data) <= MOST_ENTRY_BYTES:
             piece = os.pread(self._descriptor, BLOCK_BYTES, self._place + len(data))
@@ -161,13 +179,22 @@ class FileFollower(Follower[bytes]):
         start = self._start
         for place, ref in enumerate(refs):
             if start is None or ref.plain_path == start.path:
+                is_last = place == len(refs) - 1
+                if not self._open(ref, start.size if start else 0, is_last=is_last):
+                    return False
+                if start is not None and not self._is_of(start.generation):
+                    break
                 self._start = None
-                return self._open(ref, start.size if start else 0, is_last=place == len(refs) - 1)
+                return True
         if refs and start is not None:
             self._note_lost()
             self._start = None
             return self._open(refs[0], 0, is_last=len(refs) == 1)
         return False
+
+    def _is_of(self, generation: str) -> bool:
+        """Whether the open file is the one that a position is of."""
+        return not generation or generation == self._read_generation()
 
     def _open(self, ref: FileRef, place: int, *, is_last: bool) -> bool:
         opened = open_file(ref)
@@ -179,6 +206,7 @@ class FileFollower(Follower[bytes]):
             self._note_lost()
             place = 0
         self._place, self._before, self._held_size = place, b"", -1
+        self._generation = ""
         self._looked_at, self._next = (0, 0), None
         if not is_last or self._ref.suffix:
             self._read_to_end()

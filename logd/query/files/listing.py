@@ -23,7 +23,7 @@ from logd.outputs.files.names import (
     parse_pattern,
     plain_name,
 )
-from logd.query.source import CannotRead
+from logd.query.positions import CannotRead
 
 _MOST_LOOKS = 20
 
@@ -91,6 +91,11 @@ class RingFiles:
             self.pattern, naming=naming, count=self._count, rotates=rotates, utc=False
         )
         return real_path(folder), names
+
+    @property
+    def folder(self) -> Path:
+        """Where they are."""
+        return self._folder
 
     def has(self, path: str) -> bool:
         """Whether a path (a real one) is one of this log's, be there such a file or not."""

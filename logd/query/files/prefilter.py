@@ -13,9 +13,12 @@ import re
 from datetime import datetime, timedelta, timezone
 from operator import itemgetter
 
+from logd.query.fields import NO_LABEL, TEXT, item_key
 from logd.query.needles import needles
 from logd.query.selection import Selection
-from logd.text.escaping import category_text, key_text, quoted
+from logd.query.terms import COMPARISONS, WILDCARD, Term
+from logd.query.tracebacks import HEADING
+from logd.text.escaping import category_text, key_text, plain_parts, quoted
 from logd.text.reading import LineReader
 from logd.text.timereading import DEFAULT_SHAPE
 
@@ -45,8 +48,12 @@ class Prefilter:
         if selection.cats is not None:
             self._heads = tuple(f" {category_text(cat)} ".encode() for cat in selection.cats)
         self._bounds = _Bounds(selection.since, selection.until)
-        self._decides_all = not (selection.grep or selection.where or selection.pid is not None)
-        self._is_everything = self._decides_all and self._heads is None and not selection.has_times
+        groups = selection.groups
+        # Categories are certain if they are all that is asked of the field.
+        self._decides_all = not groups or (
+            len(groups) == 1 and groups[0].field == "cat" and self._heads is not None
+        )
+        self._is_everything = not groups and not selection.has_times
 
     def may_match(self, block: bytes) -> bool:
         """False where surely no entry of the block is wanted."""
@@ -69,12 +76,15 @@ class Prefilter:
         """The entries that are wanted, in their order."""
         if self._is_everything:
             return entries
-        for one, *others in self._needles:
-            if others:
-                other = others[0]
+        for ways in self._needles:
+            if len(ways) == 1:
+                one = ways[0]
+                entries = [entry for entry in entries if one in entry]
+            elif len(ways) == 2:
+                one, other = ways
                 entries = [entry for entry in entries if one in entry or other in entry]
             else:
-                entries = [entry for entry in entries if one in entry]
+                entries = [entry for entry in entries if any(way in entry for way in ways)]
         if self.is_fast(entries):
             entries = self._by_head(entries)
             if self._decides_all:
@@ -128,14 +138,64 @@ def _bound(time: float | None, zone: timezone, without: bytes) -> bytes:
 
 
 def _needles(selection: Selection) -> list[tuple[bytes, ...]]:
-    """Texts that entries contain, each as one or two ways in which it may be written."""
-    found: list[tuple[str, ...]] = []
-    if selection.pid is not None:
-        found.append((f" {selection.pid}#", f" {selection.pid}@"))
-    if selection.grep is not None:
-        found += [(needle,) for needle in needles(selection.grep)]
-    for key, value in selection.where:
-        start = f"{key_text(key)}="
+    """Texts that entries contain, each in all ways in which it may be written."""
+    found: list[tuple[bytes, ...]] = []
+    for group in selection.groups:
+        if group.is_not or group.field == "cat":
+            continue
+        alternatives = list(map(_texts_of, group.terms))
+        if len(alternatives) == 1:
+            found += alternatives[0]
+        elif all(alternatives):
+            # One of the alternatives has to be there: of each the text that says most.
+            best = [max(texts, key=lambda ways: min(map(len, ways))) for texts in alternatives]
+            found.append(tuple(way for ways in best for way in ways))
+    return found
+
+
+def _texts_of(term: Term) -> list[tuple[bytes, ...]]:
+    """What an entry that fulfils the condition contains: all of these, each in one of its ways."""
+    if term.ignore_case or term.operator in COMPARISONS:
+        key = item_key(term.field)
+        return [] if key is None or term.ignore_case else _written(f"{key_text(key)}=")
+    key = item_key(term.field)
+    if term.operator == "has":
+        if term.field == "traceback":
+            return _written(HEADING)
+        return [] if key is None else _written(f"{key_text(key)}=")
+    if term.operator == "~":
+        texts = needles(term.pattern) if term.field == TEXT else []
+    elif term.field == TEXT:
+        texts = term.value.splitlines()
+    else:
+        return _texts_of_value(term, key)
+    return [way for text in texts for way in _written(text)]
+
+
+def _texts_of_value(term: Term, key: str | None) -> list[tuple[bytes, ...]]:
+    value = term.value
+    if term.has_wildcard:
+        start = [] if key is None else _written(f"{key_text(key)}=")
+        return start + [way for text in value.split(WILDCARD) for way in _written(text)]
+    if value == NO_LABEL or term.field in ("traceback", "ts"):
+        return []
+    if key is not None:
         # Bare where it is a number or a word, in quotes where it is a text that looks like one.
-        found.append((f"{start}{value}", start + quoted(value)))
-    return [tuple(text.encode("utf-8", "backslashreplace") for text in texts) for texts in found]
+        start_text = f"{key_text(key)}="
+        return [(_bytes(f"{start_text}{value}"), _bytes(start_text + quoted(value)))]
+    if term.field == "pid":
+        pid, at, peer = value.partition("@")
+        if at and peer != NO_LABEL:
+            return [(_bytes(f" {pid}@{peer}#"),)]
+        return [(_bytes(f" {pid}#"),)] if at else [(_bytes(f" {pid}#"), _bytes(f" {pid}@"))]
+    before, behind = {"host": ("@", "#"), "msgid": ("#", " ")}.get(term.field, ("", ""))
+    return [] if term.field == "tid" else _written(f"{before}{value}{behind}")
+
+
+def _written(text: str) -> list[tuple[bytes, ...]]:
+    """The parts of a text that are in a line as they are: none of what may be escaped."""
+    return [(_bytes(part),) for part in plain_parts(text)]
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")

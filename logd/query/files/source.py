@@ -6,30 +6,30 @@ Works beside the daemon or without one. What is read is the log as it stood at t
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
-from logd.query.files.counts import RawCounts
+from logd.query.fields import TEXT
 from logd.query.files.follow import FileFollower
 from logd.query.files.listing import FileRef, RingFiles, open_file
 from logd.query.files.prefilter import Prefilter
-from logd.query.files.raw import DAMAGED, backwards, chunks, split, whole_blocks, whole_size
-from logd.query.files.snapshot import Snapshot
-from logd.query.files.timebounds import TimeBounds
-from logd.query.selection import EVERYTHING, Selection
-from logd.query.source import (
-    CannotRead,
-    Counts,
-    FilePosition,
-    Follower,
-    Key,
-    Note,
-    Position,
-    Source,
-    Watch,
-    unwatched,
+from logd.query.files.raw import DAMAGED, split, whole_size
+from logd.query.files.scan import (
+    Block,
+    Found,
+    blocks_backwards,
+    blocks_forwards,
+    read_generation,
 )
+from logd.query.files.snapshot import Snapshot
+from logd.query.files.tally import RawTally
+from logd.query.files.timebounds import TimeBounds
+from logd.query.positions import CannotRead, FilePosition, Gone, Placed, Position
+from logd.query.selection import EVERYTHING, Selection
+from logd.query.source import Follower, Note, Source, Watch, unwatched
+from logd.query.summaries import Key, Step, Summary
 from logd.records.entry import Entry
 from logd.text.reading import BREAK, MARK, LineReader
 from logd.text.timestamps import DEFAULT_FORMAT
@@ -70,7 +70,23 @@ class FileSource(Source):
     def has(self, position: Position) -> bool:
         return isinstance(position, FilePosition) and self._files.has(position.path)
 
+    @property
+    def _identity(self) -> str:
+        return Path(self._files.pattern).name
+
+    def _for_cursor(self, position: Position) -> Position:
+        # Folders are moved, and nothing outside needs to know them.
+        if isinstance(position, FilePosition):
+            return replace(position, path=Path(position.path).name)
+        return position
+
+    def _from_cursor(self, position: Position) -> Position:
+        if isinstance(position, FilePosition):
+            return replace(position, path=str(self._files.folder / Path(position.path).name))
+        return position
+
     def end(self) -> Position | None:
+        size = 0
         while refs := self._files.listing():
             last = refs[-1]
             opened = open_file(last)
@@ -79,11 +95,29 @@ class FileSource(Source):
             descriptor, now = opened
             try:
                 size = now.size if now.suffix else whole_size(descriptor, now.size)
+                generation = read_generation(descriptor, now)
+            except DAMAGED:
+                generation = ""
             finally:
                 os.close(descriptor)
             # Nothing comes to a compressed file any more.
-            return FilePosition(last.plain_path, 1 << 62 if now.suffix else size)
+            return FilePosition(last.plain_path, 1 << 62 if now.suffix else size, generation)
         return None
+
+    def placed(
+        self,
+        selection: Selection = EVERYTHING,
+        *,
+        start: Position | None = None,
+        end: Position | None = None,
+        newest_first: bool = False,
+        watch: Watch = unwatched,
+    ) -> Iterator[Placed]:
+        read = self._reader.read
+        for found in self._found(selection, start, end, watch, newest_first=newest_first):
+            placed = zip(found.positions(), found.raws, strict=True)
+            for (position, behind), raw in reversed(list(placed)) if newest_first else placed:
+                yield Placed(position, behind, read(raw))
 
     def entries(
         self,
@@ -91,21 +125,26 @@ class FileSource(Source):
         *,
         newest_first: bool = False,
         limit: int | None = None,
+        start: Position | None = None,
         end: Position | None = None,
         watch: Watch = unwatched,
     ) -> Iterator[Entry]:
-        if not newest_first:
-            found = self._oldest_first(selection, end, watch)
-            return islice((self._reader.read(raw) for raws, _ in found for raw in raws), limit)
-        if limit is None:
-            raise ValueError("newest_first needs a limit: nothing else bounds the memory")
-        last = self._newest_first(selection, limit, end, watch)
-        return islice((self._reader.read(raw) for raws in last for raw in reversed(raws)), limit)
+        found = self._found(selection, start, end, watch, newest_first=newest_first)
+        raws = (
+            raw for some in found for raw in (reversed(some.raws) if newest_first else some.raws)
+        )
+        return islice(map(self._reader.read, raws), limit)
 
     def texts(
-        self, selection: Selection, *, limit: int | None = None, watch: Watch = unwatched
+        self,
+        selection: Selection,
+        *,
+        limit: int | None = None,
+        start: Position | None = None,
+        watch: Watch = unwatched,
     ) -> Iterator[bytes]:
-        for raws, _ in self._oldest_first(selection, None, watch):
+        for found in self._found(selection, start, None, watch):
+            raws = found.raws
             if limit is not None:
                 raws = raws[:limit]
                 limit -= len(raws)
@@ -114,14 +153,21 @@ class FileSource(Source):
             if limit == 0:
                 return
 
-    def counts(
-        self, selection: Selection, key: Key | None = None, watch: Watch = unwatched
-    ) -> Counts:
-        self._check(selection, key)
-        counter = RawCounts(key, self._reader)
-        for raws, is_fast in self._oldest_first(selection, None, watch):
-            counter.add(raws, is_fast=is_fast)
-        return counter.counts
+    def summarise(
+        self,
+        selection: Selection = EVERYTHING,
+        *,
+        step: Step | None = None,
+        keys: Sequence[Key] = (),
+        start: Position | None = None,
+        end: Position | None = None,
+        watch: Watch = unwatched,
+    ) -> Summary:
+        self._check(selection, needs_fields=bool(keys), needs_times=step is not None)
+        tally = RawTally(step, keys, self._reader)
+        for found in self._found(selection, start, end, watch):
+            tally.add_raw(found.raws, is_fast=found.is_fast)
+        return tally.summary()
 
     def follow(
         self, selection: Selection, start: Position | None, on_note: Note | None = None
@@ -133,134 +179,126 @@ class FileSource(Source):
         prefilter = Prefilter(selection, self._reader)
         return FileFollower(self._files, self._reader, prefilter, start, on_note or self.on_note)
 
-    def _check(self, selection: Selection, key: Key | None = None) -> None:
+    def _check(
+        self, selection: Selection, *, needs_fields: bool = False, needs_times: bool = False
+    ) -> None:
         """Make sure that lines tell what is asked for.
 
         Raises:
             CannotRead: they don't.
         """
-        needs_fields = selection.cats is not None or selection.pid is not None or selection.where
-        if not self._reader.is_own_format and (
-            needs_fields or selection.has_times or key is not None
-        ):
+        needs_fields = needs_fields or any(term.field != TEXT for term in selection.terms)
+        needs_times = needs_times or selection.has_times
+        if not self._reader.is_own_format and (needs_fields or needs_times):
             raise CannotRead(
                 f"{self.name}: lines are in a format of your own (line_format): "
-                "of the filters only --grep can be used"
+                "only texts and regular expressions can be asked for"
             )
-        needs_times = selection.has_times or key == "hour"
         if needs_times and not self._reader.times.is_readable:
             raise CannotRead(
                 f"{self.name}: timestamps ({self._timestamp or 'none'}) have no date to go by: "
                 "times can't be asked for"
             )
 
-    # -- oldest first --------------------------------------------------------------------------
+    # -- reading -------------------------------------------------------------------------------
 
-    def _oldest_first(
-        self, selection: Selection, end: Position | None, watch: Watch
-    ) -> Iterator[tuple[list[bytes], bool]]:
-        """Raw entries that pass, and whether they are fast to look at (`Prefilter.is_fast`)."""
+    def _found(
+        self,
+        selection: Selection,
+        start: Position | None,
+        end: Position | None,
+        watch: Watch,
+        *,
+        newest_first: bool = False,
+    ) -> Iterator[Found]:
+        """The entries that pass, block by block; those of a block are in the file's order."""
         self._check(selection)
         prefilter = Prefilter(selection, self._reader)
         bounds = TimeBounds(self._reader, selection.since, selection.until)
-        refs, last_size = self._until(end)
+        refs, first_place, last_place = self._between(start, end)
         total = sum(ref.size for ref in refs) or 1
         done = 0
-        with Snapshot(refs) as snapshot:
-            for ref in refs:
+        # The oldest are held open, as the ring would overwrite them first.
+        with Snapshot([] if newest_first else refs) as snapshot:
+            for ref in reversed(refs) if newest_first else refs:
+                span = (
+                    first_place if ref is refs[0] else 0,
+                    last_place if ref is refs[-1] else None,
+                )
                 if not bounds.is_too_old(ref):
-                    size = last_size if ref is refs[-1] else None
-                    for place, block in self._blocks(snapshot, ref, size, bounds):
-                        watch(min(1.0, (done + place) / total))
-                        if bounds.is_over(block):
-                            return
-                        if prefilter.may_match(block):
-                            raws = prefilter.wanted(split(block))
-                            if raws:
-                                yield raws, prefilter.is_fast(raws)
+                    for block, generation in self._blocks(snapshot, ref, span, newest_first):
+                        watch(min(1.0, (done + block.on_disk) / total))
+                        if not bounds.may_have(block.data) or not prefilter.may_match(block.data):
+                            continue
+                        raws = split(block.data)
+                        wanted = prefilter.wanted(raws)
+                        if wanted:
+                            is_fast = prefilter.is_fast(wanted)
+                            yield Found(ref, generation, block.place, raws, wanted, is_fast)
                 done += ref.size
 
-    def _until(self, end: Position | None) -> tuple[list[FileRef], int | None]:
-        """The files up to a position, and how much of the last one counts, None for all."""
+    def _between(
+        self, start: Position | None, end: Position | None
+    ) -> tuple[list[FileRef], int, int | None]:
+        """The files from one position to another, where to begin in the first one, and where to
+        end in the last one, None for its end.
+
+        Raises:
+            Gone: one of the positions is no more.
+        """
         refs = self._files.listing()
+        first_place, last_place = 0, None
         if isinstance(end, FilePosition):
-            for place, ref in enumerate(refs):
-                if ref.plain_path == end.path:
-                    return refs[: place + 1], end.size
-        return refs, None
+            refs = refs[: self._number(refs, end) + 1]
+            last_place = end.size
+        if isinstance(start, FilePosition):
+            refs = refs[self._number(refs, start) :]
+            first_place = start.size
+        return refs, first_place, last_place
+
+    def _number(self, refs: Sequence[FileRef], position: FilePosition) -> int:
+        """Which of the files a position is in."""
+        for number, ref in enumerate(refs):
+            if ref.plain_path == position.path and self._is_same(ref, position):
+                return number
+        raise Gone(f"{position.path}: what was at the position was overwritten since")
+
+    @staticmethod
+    def _is_same(ref: FileRef, position: FilePosition) -> bool:
+        if not position.generation:
+            return True
+        opened = open_file(ref)
+        if opened is None:
+            return False
+        try:
+            descriptor, now = opened
+            is_long_enough = bool(now.suffix) or now.size >= position.size
+            return is_long_enough and read_generation(descriptor, now) == position.generation
+        except DAMAGED:
+            return False
+        finally:
+            os.close(opened[0])
 
     def _blocks(
-        self, snapshot: Snapshot, ref: FileRef, size: int | None, bounds: TimeBounds
-    ) -> Iterator[tuple[int, bytes]]:
-        """Blocks of one file, each with the place on disk behind it."""
+        self, snapshot: Snapshot, ref: FileRef, span: tuple[int, int | None], newest_first: bool
+    ) -> Iterator[tuple[Block, str]]:
+        """The blocks of one file, and its generation."""
         with snapshot.opened(ref) as opened:
             if opened is None:
                 self._note_gone(ref)
                 return
             descriptor, now = opened
             self._reader.times.last_written = now.mtime_ns / 1e9
+            start, end = span
             if not now.suffix:
-                size = min(ref.size if size is None else size, now.size)
-            start = 0 if size is None else bounds.start(descriptor, now, size)
-            place = start
+                end = min(ref.size if end is None else end, now.size)
+            direction = blocks_backwards if newest_first else blocks_forwards
             try:
-                for block in whole_blocks(chunks(descriptor, now, start, size)):
-                    place += len(block)
-                    on_disk = os.lseek(descriptor, 0, os.SEEK_CUR) if now.suffix else place
-                    yield on_disk, block
+                generation = read_generation(descriptor, now)
+                for block in direction(descriptor, now, start, end):
+                    yield block, generation
             except DAMAGED as exc:
                 self._note_damaged(now, exc)
-
-    # -- newest first --------------------------------------------------------------------------
-
-    def _newest_first(
-        self, selection: Selection, limit: int, end: Position | None, watch: Watch
-    ) -> Iterator[list[bytes]]:
-        """Raw entries that pass: lists that are each in the files' order, the last one first."""
-        self._check(selection)
-        prefilter = Prefilter(selection, self._reader)
-        bounds = TimeBounds(self._reader, selection.since, selection.until)
-        refs, last_size = self._until(end)
-        for number, ref in enumerate(reversed(refs)):
-            watch(number / len(refs))
-            if bounds.is_too_old(ref):
-                continue
-            size = last_size if ref is refs[-1] else None
-            opened = open_file(ref)
-            if opened is None:
-                self._note_gone(ref)
-                continue
-            descriptor, now = opened
-            self._reader.times.last_written = now.mtime_ns / 1e9
-            try:
-                if now.suffix:
-                    raws = self._last_compressed(descriptor, now, size, prefilter, limit)
-                    limit -= len(raws)
-                    yield raws
-                else:
-                    size = min(ref.size if size is None else size, now.size)
-                    for block in backwards(descriptor, size):
-                        if bounds.is_before(block):
-                            return
-                        if prefilter.may_match(block):
-                            raws = prefilter.wanted(split(block))
-                            limit -= len(raws)
-                            yield raws
-                        if limit <= 0:
-                            return
-            except DAMAGED as exc:
-                self._note_damaged(now, exc)
-            finally:
-                os.close(descriptor)
-
-    def _last_compressed(
-        self, descriptor: int, ref: FileRef, size: int | None, prefilter: Prefilter, limit: int
-    ) -> list[bytes]:
-        last: deque[bytes] = deque(maxlen=max(0, limit))
-        for block in whole_blocks(chunks(descriptor, ref, 0, size)):
-            if prefilter.may_match(block):
-                last.extend(prefilter.wanted(split(block)))
-        return list(last)
 
     def _note_gone(self, ref: FileRef) -> None:
         self.on_note(f"{ref.path} was overwritten before it could be read: the log goes on faster")

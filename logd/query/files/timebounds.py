@@ -1,100 +1,118 @@
-"""Where in a file the entries of a time can be, so that the rest need not be read.
+"""Which files and blocks surely have no entry of a time, so that they need not be looked at.
 
 Entries stand in the order in which they reached the daemon. Mostly that is the order of their
-times; but a sender that was cut off brings its old ones later, and its clock may be ahead. Nothing
-comes before it was logged, so what is too early to be wanted may be passed over once all around it
-is; behind the end of a selection reading goes on until entries are later by `LATE_S`.
+times; but a sender that was cut off brings its old ones later. So the place of an entry says
+nothing for sure about its time, and neighbours don't either. Two things do:
+
+- nothing comes before it was logged, so a file that was last written to before a time has nothing
+  of that time. Clocks may be ahead by `MAX_AHEAD_S`;
+- timestamps of the default format are local times. If as many lines begin with minutes or hours
+  that are not wanted as there are entries in a block, none is; to count them costs a fraction of
+  taking the block apart.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from logd.query.files.listing import FileRef
-from logd.query.files.raw import BLOCK_BYTES, chunks, last_entry_start, split, whole_blocks
 from logd.text.reading import BREAK, LineReader
 
-LATE_S = 3600.0
-"""Entries that came later than this after they were logged may be missed by `until`; clocks may
-be ahead by as much."""
+MAX_AHEAD_S = 3600.0
+"""So much may the clock of a sender be ahead of the daemon's; later entries may be missed."""
 
-_PROBE_BYTES = 1 << 16
+_ZONE_AT = slice(23, 28)
+_MINUTE, _HOUR = len("2026-11-22T03:00"), len("2026-11-22T03")
+_SPANS_S = {_MINUTE: 60, _HOUR: 3600}
+# More stretches in one block than these say that its entries are in no order.
+_MAX_STRETCHES = 3
 
 
 class TimeBounds:
-    """Looks at times of entries here and there.
+    """Looks at files and blocks.
 
     Args:
         reader: reads the entries.
         since: the earliest time wanted, None for any.
-        until: the time that ends what is wanted, None for none.
+        until: the time that ends what is wanted, None for no end.
     """
 
     def __init__(self, reader: LineReader, since: float | None, until: float | None) -> None:
-        self._reader = reader
         self._since = since
         self._until = until
+        self._reader = reader
+        self._can_tell = (
+            (since is not None or until is not None)
+            and reader.is_own_format
+            and reader.times.is_default
+        )
+        self._known: dict[tuple[bytes, bytes], bool] = {}
 
     def is_too_old(self, ref: FileRef) -> bool:
         """Whether a file was last written to well before the time wanted."""
-        return self._since is not None and ref.mtime_ns / 1e9 < self._since - LATE_S
+        return self._since is not None and ref.mtime_ns / 1e9 < self._since - MAX_AHEAD_S
 
-    def start(self, descriptor: int, ref: FileRef, end: int) -> int:
-        """A place before the first wanted entry of a file, where an entry begins."""
-        if self._since is None or ref.suffix:
-            return 0
-        low, high = 0, end
-        while high - low > BLOCK_BYTES:
-            middle = (low + high) // 2
-            latest = self._latest(descriptor, ref, middle)
-            if latest is not None and latest < self._since:
-                low = middle
-            else:
-                high = middle
-        # A block more, for what stands a little out of order.
-        low = max(0, low - BLOCK_BYTES)
-        return low and self._entry_start(descriptor, ref, low)
+    def may_have(self, block: bytes) -> bool:
+        """False if surely no entry of a block, which has whole ones, is of the time wanted."""
+        if not self._can_tell:
+            return True
+        first = block[:28]
+        last = _last_start(block)
+        zone = first[_ZONE_AT]
+        if last[_ZONE_AT] != zone:
+            return True
+        for size in (_MINUTE, _HOUR):
+            starts = self._stretches(first[:size], last[:size], zone)
+            if starts is not None:
+                break
+        else:
+            return True
+        if any(self._is_wanted(start, zone) for start in starts):
+            return True
+        count = block.count(b"\n") - block.count(BREAK)
+        others = sum(block.count(b"\n" + start) + block.startswith(start) for start in starts)
+        return others < count or block.count(zone + b" ") < count
 
-    def is_over(self, block: bytes) -> bool:
-        """Whether a block, and so all behind it, is too late to be wanted."""
-        if self._until is None:
-            return False
-        times = self._some_times(block)
-        return bool(times) and min(times) >= self._until + LATE_S
+    def _stretches(self, first: bytes, last: bytes, zone: bytes) -> list[bytes] | None:
+        """The minutes or hours between two that begin lines; None if they are too many."""
+        if first == last:
+            return [first]
+        begin, end = self._moment(first, zone), self._moment(last, zone)
+        if begin is None or end is None:
+            return None
+        begin, end = min(begin, end), max(begin, end)
+        span_s = _SPANS_S[len(first)]
+        if end - begin >= _MAX_STRETCHES * span_s:
+            return None
+        starts = []
+        offset = datetime.strptime(zone.decode(), "%z").tzinfo
+        while begin <= end:
+            text = datetime.fromtimestamp(begin, offset).isoformat()
+            starts.append(text[: len(first)].encode())
+            begin += span_s
+        return starts
 
-    def is_before(self, block: bytes) -> bool:
-        """Whether a block, and so all before it, is too early to be wanted."""
-        if self._since is None:
-            return False
-        times = self._some_times(block)
-        return bool(times) and max(times) < self._since - LATE_S
+    def _is_wanted(self, start: bytes, zone: bytes) -> bool:
+        """Whether some time of a minute or an hour is wanted."""
+        known = self._known.get((start, zone))
+        if known is None:
+            begin = self._moment(start, zone)
+            known = self._known[start, zone] = begin is None or (
+                (self._since is None or begin + _SPANS_S[len(start)] > self._since)
+                and (self._until is None or begin < self._until)
+            )
+        return known
 
-    def _some_times(self, block: bytes) -> list[float]:
-        """The times of the first entry, one in the middle, and the last."""
-        middle = last_entry_start(block[: len(block) // 2])
-        # The last line end is behind the last entry.
-        places = {0, middle, last_entry_start(block[:-1])}
-        found = []
-        for place in places:
-            line = block[place : block.find(b"\n", place)]
-            time = self._reader.read(line).time
-            if time is None:
-                return []
-            found.append(time)
-        return found
+    def _moment(self, start: bytes, zone: bytes) -> float | None:
+        rest = "2026-11-22T00:00:00.000"[len(start) :]
+        text = f"{start.decode('ascii', 'replace')}{rest}{zone.decode('ascii', 'replace')}"
+        return self._reader.times.read(text)
 
-    def _latest(self, descriptor: int, ref: FileRef, place: int) -> float | None:
-        """The latest time of the entries around a place."""
-        for piece in chunks(descriptor, ref, place, place + _PROBE_BYTES):
-            whole = b"".join(whole_blocks([piece]))
-            times = [self._reader.read(entry).time for entry in split(whole)[1:]]
-            return max((time for time in times if time is not None), default=None)
-        return None
 
-    def _entry_start(self, descriptor: int, ref: FileRef, place: int) -> int:
-        """The beginning of an entry near `place`, before or a little after it."""
-        continuation = BREAK[1:]
-        for piece in chunks(descriptor, ref, place, place + BLOCK_BYTES):
-            at = -1
-            while (at := piece.find(b"\n", at + 1)) >= 0 and at + 1 < len(piece):
-                if not continuation.startswith(piece[at + 1 : at + 1 + len(continuation)]):
-                    return place + at + 1
-        return 0
+def _last_start(block: bytes) -> bytes:
+    """The beginning of the last entry of a block."""
+    place = len(block) - 1
+    while (place := block.rfind(b"\n", 0, place)) >= 0:
+        if not block.startswith(BREAK, place):
+            return block[place + 1 : place + 29]
+    return block[:28]

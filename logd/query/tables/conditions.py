@@ -6,11 +6,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, or_
+from sqlalchemy import ColumnElement, and_, func, or_
 
+from logd.query.fields import TEXT, item_key
 from logd.query.needles import is_literal, needles
 from logd.query.selection import Selection
 from logd.query.tables.pages import LogTable
+from logd.query.terms import Term
 
 _SURE_VALUE = re.compile(r"-?[0-9]{1,18}|(?![-+]?\.?[0-9]|[-+]?(?:inf|nan)).*")
 
@@ -39,18 +41,49 @@ def conditions_of(selection: Selection, log: LogTable, dialect_name: str) -> Con
         common.append(columns.time >= selection.since)
     if selection.until is not None:
         common.append(columns.time < selection.until)
-    if selection.pid is not None:
-        common.append(columns.pid == selection.pid)
-    if selection.grep is not None:
-        common.extend(
-            _contains(columns.msg, needle, dialect_name) for needle in needles(selection.grep)
-        )
-    for key, value in selection.where:
-        found = [_contains(columns.special, text, dialect_name) for text in _json_texts(key, value)]
-        common.append(or_(*found) if found else columns.special.is_not(None))
+    is_exact = True
+    for group in selection.groups:
+        if group.field == "cat" and selection.cats is not None and not group.is_not:
+            continue
+        conditions = [_condition(term, log, dialect_name) for term in group.terms]
+        is_exact = is_exact and not group.is_not and all(exact for _, exact in conditions)
+        if not group.is_not and all(sieve is not None for sieve, _ in conditions):
+            common.append(or_(*(sieve for sieve, _ in conditions if sieve is not None)))
     by_cat = [] if selection.cats is None else [_has_cat(log, cat) for cat in selection.cats]
-    is_exact = not selection.where and (selection.grep is None or is_literal(selection.grep))
     return Conditions(common, by_cat, is_exact)
+
+
+def _condition(
+    term: Term, log: LogTable, dialect_name: str
+) -> tuple[ColumnElement[bool] | None, bool]:
+    """What rows fulfil that fulfil the condition, None for all; and whether only those do."""
+    columns = log.clause.c
+    if term.field == TEXT:
+        return _text_condition(term, columns.msg, dialect_name)
+    if not term.is_plain:
+        return None, False
+    if term.field == "pid" and (number := term.value.partition("@")[0]).isdecimal():
+        return columns.pid == int(number), "@" not in term.value
+    key = item_key(term.field)
+    if key is None or "special" not in log.names:
+        return None, False
+    found = [
+        _contains(columns.special, text, dialect_name) for text in _json_texts(key, term.value)
+    ]
+    return or_(*found) if found else columns.special.is_not(None), False
+
+
+def _text_condition(
+    term: Term, column: ColumnElement[str], dialect_name: str
+) -> tuple[ColumnElement[bool] | None, bool]:
+    if term.is_plain:
+        # What the database would compare otherwise is looked at again.
+        is_exact = term.value.isprintable()
+        return _contains(column, term.value, dialect_name) if is_exact else None, is_exact
+    if term.ignore_case:
+        return None, False
+    found = [_contains(column, needle, dialect_name) for needle in needles(term.pattern)]
+    return and_(*found) if found else None, is_literal(term.pattern)
 
 
 def _has_cat(log: LogTable, cat: str) -> ColumnElement[bool]:

@@ -15,7 +15,7 @@ from logd.outputs.tables.catalogue import TABLES, TABLES_NAME, read_entries
 from logd.outputs.tables.columns import split_pattern
 from logd.outputs.tables.databases import backend_for
 from logd.outputs.tables.ring import TableEntry
-from logd.query.source import CannotRead
+from logd.query.positions import CannotRead
 from logd.query.tables.pages import LogTable, log_table
 
 # Rows lie in the order of ids and times, so an index leads through them without jumps. Of tables

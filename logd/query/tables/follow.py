@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from logd.query.positions import TablePosition
 from logd.query.selection import Selection
 from logd.query.source import Follower, Note
 from logd.query.tables.database import LogDatabase, gone_text
@@ -36,7 +37,6 @@ class TableFollower(Follower[Entry]):
         selection: Selection,
         last_id: int,
     ) -> None:
-        super().__init__()
         self._database = database
         self._on_note = on_note
         self._selection = selection
@@ -44,6 +44,7 @@ class TableFollower(Follower[Entry]):
         # On PostgreSQL, where ids have no index: the disk page where the next record may be.
         self._page = 0
         self._serial = -1
+        self._table = ""
 
     def _more(self) -> Sequence[Entry] | None:
         before = self._last_id
@@ -52,6 +53,9 @@ class TableFollower(Follower[Entry]):
 
     def _entry(self, item: Entry) -> Entry:
         return item
+
+    def position(self) -> TablePosition | None:
+        return TablePosition(self._table, self._last_id) if self._last_id else None
 
     def close(self) -> None:
         self._database.close()
@@ -73,6 +77,7 @@ class TableFollower(Follower[Entry]):
                 if self._last_id:
                     self._on_note(f"{database.name}: some entries were dropped before their turn")
                 self._last_id = table.first_id - 1
+            self._table = table.table_name
             log = database.table(connection, table)
             highest = min(self._last_id + _READ_AT_ONCE, table.next_id - 1)
             column = log.clause.c.id

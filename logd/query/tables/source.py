@@ -13,40 +13,22 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Integer,
-    cast,
-    func,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, Integer, cast, func, select
 
 from logd.outputs.tables.ring import TableEntry
-from logd.query.labels import entry_label
+from logd.query.positions import Gone, Placed, Position, TablePosition
 from logd.query.selection import EVERYTHING, Selection
-from logd.query.source import (
-    Counts,
-    Follower,
-    Key,
-    Note,
-    Position,
-    Source,
-    TablePosition,
-    Watch,
-    unwatched,
-)
+from logd.query.source import Follower, Note, Source, Watch, unwatched
+from logd.query.summaries import Key, Step, Summary, Tally
 from logd.query.tables.conditions import conditions_of
 from logd.query.tables.database import LogDatabase, gone_text
 from logd.query.tables.follow import TableFollower
-from logd.query.tables.pages import (
-    LogTable,
-    Order,
-    Values,
-    pages,
-)
+from logd.query.tables.pages import LogTable, Order, Values, pages
 from logd.query.tables.values import QUARTER_S, entry_of, label_of, site_columns
 from logd.records.entry import Entry
+
+_MAX_ID = (1 << 63) - 2
+_GROUPED = {"cat", "host", "site", "hour"}
 
 
 class TableSource(Source):
@@ -90,42 +72,64 @@ class TableSource(Source):
             return None
         return TablePosition(entries[-1].table_name, entries[-1].next_id - 1)
 
+    def placed(
+        self,
+        selection: Selection = EVERYTHING,
+        *,
+        start: Position | None = None,
+        end: Position | None = None,
+        newest_first: bool = False,
+        watch: Watch = unwatched,
+    ) -> Iterator[Placed]:
+        span = self._span(start, end)
+        order = Order(by_time=False, newest_first=newest_first)
+        for table, row_id, entry in self._rows(selection, order, span, watch):
+            yield Placed(TablePosition(table, row_id - 1), TablePosition(table, row_id), entry)
+
     def entries(
         self,
         selection: Selection = EVERYTHING,
         *,
         newest_first: bool = False,
         limit: int | None = None,
+        start: Position | None = None,
         end: Position | None = None,
         watch: Watch = unwatched,
     ) -> Iterator[Entry]:
         by_time = selection.cats is not None or selection.has_times
-        order = Order(by_time, newest_first)
-        highest = end.id if isinstance(end, TablePosition) else None
-        rows = self._rows(selection, order, highest=highest, watch=watch)
-        return islice(rows, limit)
+        rows = self._rows(selection, Order(by_time, newest_first), self._span(start, end), watch)
+        return islice((entry for _, _, entry in rows), limit)
 
-    def counts(
-        self, selection: Selection, key: Key | None = None, watch: Watch = unwatched
-    ) -> Counts:
-        counts: Counts = Counter()
-        if selection.where or (selection.grep is not None and not self._is_exact(selection)):
-            for entry in self.entries(selection, watch=watch):
-                label = entry_label(entry, key)
-                if label is not None:
-                    counts[label] += 1
-            return counts
+    def summarise(
+        self,
+        selection: Selection = EVERYTHING,
+        *,
+        step: Step | None = None,
+        keys: Sequence[Key] = (),
+        start: Position | None = None,
+        end: Position | None = None,
+        watch: Watch = unwatched,
+    ) -> Summary:
+        is_simple = start is None and end is None and step is None and len(keys) <= 1
+        if not is_simple or not set(keys) <= _GROUPED or not self._is_exact(selection):
+            return super().summarise(
+                selection, step=step, keys=keys, start=start, end=end, watch=watch
+            )
+        tally = Tally(None, keys)
         with self._database.reading() as connection:
             tables = self._within(self._database.entries(connection), selection)
             for done, table in enumerate(tables):
                 log = self._database.table(connection, table)
-                found = self._count_table(connection, log, selection, key)
+                found = self._count_table(connection, log, selection, next(iter(keys), None))
                 if self._database.is_current(connection, table):
-                    counts.update(found)
+                    tally.total += found.total()
+                    for key in keys:
+                        for label, number in found.items():
+                            tally.add_label(key, label, number)
                 else:
                     self._note_gone(table)
                 watch((done + 1) / len(tables))
-        return counts
+        return tally.summary()
 
     def follow(
         self, selection: Selection, start: Position | None, on_note: Note | None = None
@@ -138,19 +142,35 @@ class TableSource(Source):
 
     # -- rows ----------------------------------------------------------------------------------
 
+    def _span(self, start: Position | None, end: Position | None) -> range:
+        """The ids between two positions.
+
+        Raises:
+            Gone: records behind the start were dropped.
+        """
+        lowest = start.id + 1 if isinstance(start, TablePosition) else 0
+        highest = end.id if isinstance(end, TablePosition) else _MAX_ID
+        if lowest:
+            with self._database.reading() as connection:
+                tables = self._database.entries(connection)
+            if not tables or not tables[0].first_id <= lowest <= tables[-1].next_id:
+                raise Gone(f"{self.name}: what was at the position was dropped since")
+        return range(lowest, highest + 1)
+
     def _rows(
-        self, selection: Selection, order: Order, *, highest: int | None, watch: Watch
-    ) -> Iterator[Entry]:
+        self, selection: Selection, order: Order, span: range, watch: Watch
+    ) -> Iterator[tuple[str, int, Entry]]:
+        """Table, id and entry of the rows that pass and have an id of `span`."""
         with self._database.reading() as connection:
             entries = self._within(self._database.entries(connection), selection)
             total = sum(entry.records for entry in entries) or 1
             done = 0
             for entry in reversed(entries) if order.newest_first else entries:
-                if highest is not None and entry.first_id > highest:
+                if entry.first_id >= span.stop or entry.next_id <= span.start:
                     continue
                 log = self._database.table(connection, entry)
                 if log.is_ordered:
-                    yield from self._table_rows(connection, log, selection, order, highest)
+                    yield from self._table_rows(connection, log, selection, order, span)
                 else:
                     self.on_note(f"table {entry.table_name} has no times and ids: left out")
                 done += entry.records
@@ -162,12 +182,14 @@ class TableSource(Source):
         log: LogTable,
         selection: Selection,
         order: Order,
-        highest: int | None,
-    ) -> Iterator[Entry]:
+        span: range,
+    ) -> Iterator[tuple[str, int, Entry]]:
         conditions = conditions_of(selection, log, self._database.dialect_name)
         common = list(conditions.common)
-        if highest is not None and log.entry.next_id > highest + 1:
-            common.append(log.clause.c.id <= highest)
+        if log.entry.next_id > span.stop:
+            common.append(log.clause.c.id < span.stop)
+        if log.entry.first_id < span.start:
+            common.append(log.clause.c.id >= span.start)
         parts = [
             chain.from_iterable(self._checked_pages(connection, log, [*common, *condition], order))
             for condition in ([[cat] for cat in conditions.by_cat] or [[]])
@@ -180,7 +202,7 @@ class TableSource(Source):
         for row in rows:
             entry = entry_of(row)
             if conditions.is_exact or selection.matches(entry):
-                yield entry
+                yield log.entry.table_name, row.id, entry
 
     def _checked_pages(
         self, connection: Connection, log: LogTable, conditions: Sequence[Any], order: Order
@@ -201,7 +223,7 @@ class TableSource(Source):
 
     def _count_table(
         self, connection: Connection, log: LogTable, selection: Selection, key: Key | None
-    ) -> Counts:
+    ) -> Counter[str]:
         conditions = conditions_of(selection, log, self._database.dialect_name)
         columns = log.clause.c
         choice: dict[Key | None, list[ColumnElement[Any]]] = {
@@ -213,7 +235,7 @@ class TableSource(Source):
         }
         labels = choice[key]
         statement = select(*labels, func.count()).select_from(log.clause).where(*conditions.common)
-        counts: Counts = Counter()
+        counts: Counter[str] = Counter()
         # Categories differ: no row is counted twice.
         for part in [[cat] for cat in conditions.by_cat] or [[]]:
             with connection.begin():

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func, literal_column
 
-from logd.query.labels import hour_of
-from logd.query.source import Key
+from logd.query.fields import NO_LABEL
+from logd.query.summaries import Key, bar_labels, bar_start
 from logd.query.tables.pages import Values
 from logd.records.entry import Entry
 
@@ -52,16 +52,18 @@ def site_columns(columns: Any) -> list[ColumnElement[Any]]:
     return [columns.cfn, columns.cln, func.coalesce(func.length(columns.path), 0) > 0]
 
 
-def label_of(key: Key | None, values: Sequence[Any]) -> str | int:
+def label_of(key: Key | None, values: Sequence[Any]) -> str:
     """What the columns that were counted by stand for."""
     match key:
         case "hour":
-            return hour_of(float(values[0]) * QUARTER_S)
+            if values[0] is None:
+                return NO_LABEL
+            return bar_labels([bar_start(float(values[0]) * QUARTER_S, "hour")], "hour")[0]
         case "site":
             name, line, has_path = values
             # A path without a name begins with a hidden file.
-            return f"{name}({line})" if name else "..." if has_path else ""
+            return f"{name}({line})" if name else "..." if has_path else NO_LABEL
         case None:
             return ""
         case _:
-            return values[0] or ""
+            return values[0] or NO_LABEL

@@ -15,7 +15,7 @@ from logd.query.files.source import FileSource
 from logd.query.selection import EVERYTHING, Selection
 from logd.query.source import FilePosition, Follower
 from logd.text.lines import LineFormat
-from tests.query.log_making import Notes, log_files, numbers, record, records
+from tests.query.log_making import Notes, log_files, numbers, record, records, select
 
 Reader = Follower[bytes]
 
@@ -103,17 +103,18 @@ def test_the_ring_comes_round(tmp_path: Path, log: Log, last: int) -> None:
 
 
 def test_filters(tmp_path: Path, log: Log) -> None:
-    """A follower gives only what is wanted, and passes over as many of those as it is told to."""
+    """A follower gives only what is wanted, and knows where it is."""
     with log_files(tmp_path / "app_%d.log", lines=5) as output:
         output.write([record(1)])
-        follower = log.follow(Selection(cats=frozenset("E")))
+        follower = log.follow(select(cats=frozenset("E")))
         for number in range(2, 12):
             output.write([record(number, cat="E" if number % 2 else "I")])
-        follower.pass_over(2)
-        assert news(follower) == [7, 9, 11]
-        follower.pass_over(5)
+        assert news(follower) == [3, 5, 7, 9, 11]
+        again = log.source.follow(EVERYTHING, follower.position())
+        log.followers.append(again)
         output.write([record(13, cat="E")])
         assert news(follower) == [13]
+        assert news(again) == [13]
 
 
 def test_entries_in_pieces(tmp_path: Path, log: Log) -> None:

@@ -12,7 +12,7 @@ from logd.query.selection import Selection
 from logd.text.lines import LineFormat
 from logd.text.reading import BREAK, MARK, LineReader
 from logd.text.timestamps import DEFAULT_FORMAT
-from tests.query.log_making import START, record
+from tests.query.log_making import START, record, select
 
 ENTRIES = st.builds(
     lambda number, cat, msg, pid, peer, special, timestamp: (
@@ -43,7 +43,7 @@ ENTRIES = st.builds(
     st.sampled_from([DEFAULT_FORMAT] * 5 + ["%H:%M.%S", None]),
 )
 SELECTIONS = st.builds(
-    lambda cats, since, until, pid, grep, where: Selection(
+    lambda cats, since, until, pid, grep, where: select(
         cats=cats,
         since=since,
         until=until,

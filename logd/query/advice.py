@@ -1,0 +1,47 @@
+"""Why nothing was found: which of the conditions nothing fulfils, and what there is instead."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice
+
+from logd.query.fields import TEXT, label
+from logd.query.grammar import format_terms
+from logd.query.selection import Selection
+from logd.query.source import Source
+
+MAX_READ = 20_000
+"""So many of the newest entries are looked at."""
+
+MAX_SHOWN = 8
+"""So many values are named."""
+
+
+def advice(source: Source, selection: Selection) -> list[str]:
+    """Texts for someone whose selection has found nothing; none if there is nothing to say.
+
+    Args:
+        source: where nothing was found.
+        selection: what was asked for.
+    """
+    groups = [group for group in selection.groups if not group.is_not and group.field != TEXT]
+    if not groups:
+        return []
+    values: list[Counter[str]] = [Counter() for _ in groups]
+    are_met = [False] * len(groups)
+    read = 0
+    for entry in islice(source.entries(newest_first=True), MAX_READ):
+        read += 1
+        for number, group in enumerate(groups):
+            values[number][label(entry, group.field)] += 1
+            are_met[number] = are_met[number] or group.matches(entry)
+    texts = []
+    for number, group in enumerate(groups):
+        if read and not are_met[number]:
+            found = [value for value, _ in values[number].most_common() if value != "-"]
+            there = ", ".join(found[:MAX_SHOWN]) + (", ..." if len(found) > MAX_SHOWN else "")
+            texts.append(
+                f"nothing is {format_terms(group.terms)} in the newest {read:,} entries; "
+                + (f"{group.field} is {there}" if there else f"none of them has {group.field}")
+            )
+    return texts

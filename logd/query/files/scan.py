@@ -1,0 +1,138 @@
+"""Blocks of the files of one log, in both directions, each with its place; see `raw.py`."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+from logd.query.files.listing import FileRef
+from logd.query.files.raw import backwards, chunks, whole_blocks, whole_size
+from logd.query.positions import GENERATION_BYTES, FilePosition, generation_of
+from logd.text.reading import BREAK, MARK
+
+WINDOW_BYTES = 32 << 20
+"""Of a compressed file that is read backwards so much is held at a time; the rest is decompressed
+once more for each window."""
+
+_BREAK_GROWTH = len(BREAK) - len(MARK)
+
+
+class Block(NamedTuple):
+    """Whole entries of one file.
+
+    Attributes:
+        place: the bytes of the file before it, uncompressed.
+        on_disk: how far the file was read to get it, in bytes on disk.
+        data: the entries with their line ends.
+    """
+
+    place: int
+    on_disk: int
+    data: bytes
+
+
+class Found(NamedTuple):
+    """Entries of a block that are wanted.
+
+    Attributes:
+        ref: the file.
+        generation: of the file, see `logd.query.positions`.
+        place: where the block begins.
+        all_raws: all entries of the block.
+        raws: the ones that are wanted, in their order: the same objects.
+        is_fast: see `Prefilter.is_fast`.
+    """
+
+    ref: FileRef
+    generation: str
+    place: int
+    all_raws: list[bytes]
+    raws: list[bytes]
+    is_fast: bool
+
+    def places(self) -> list[tuple[int, int]]:
+        """For each wanted entry the bytes of the file before it and with it."""
+        sizes = [len(raw) + 1 + raw.count(MARK) * _BREAK_GROWTH for raw in self.all_raws]
+        starts = list(accumulate(sizes, initial=self.place))
+        if len(self.raws) == len(self.all_raws):
+            return list(pairwise(starts))
+        found, wanted = [], iter(self.raws)
+        following = next(wanted, None)
+        for number, raw in enumerate(self.all_raws):
+            if raw is following:
+                found.append((starts[number], starts[number + 1]))
+                following = next(wanted, None)
+        return found
+
+    def positions(self) -> Sequence[tuple[FilePosition, FilePosition]]:
+        """The same as positions."""
+        path, generation = self.ref.plain_path, self.generation
+        return [
+            (FilePosition(path, start, generation), FilePosition(path, end, generation))
+            for start, end in self.places()
+        ]
+
+
+def read_generation(descriptor: int, ref: FileRef) -> str:
+    """What tells the content of a file from what its name stood for earlier or will later."""
+    start = b""
+    for piece in chunks(descriptor, ref, 0, GENERATION_BYTES):
+        start += piece
+        if len(start) >= GENERATION_BYTES:
+            break
+    return generation_of(start)
+
+
+def blocks_forwards(descriptor: int, ref: FileRef, start: int, end: int | None) -> Iterator[Block]:
+    """The blocks from one place to another, None for the end."""
+    place = read = start
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal read
+        for piece in chunks(descriptor, ref, start, end):
+            read += len(piece)
+            yield piece
+
+    for data in whole_blocks(pieces()):
+        # What is too long for an entry got a line end of its own.
+        behind = min(place + len(data), read)
+        on_disk = os.lseek(descriptor, 0, os.SEEK_CUR) if ref.suffix else behind
+        yield Block(place, on_disk, data)
+        place = behind
+
+
+def blocks_backwards(descriptor: int, ref: FileRef, start: int, end: int | None) -> Iterator[Block]:
+    """The same, the last block first."""
+    found = _compressed_backwards if ref.suffix else _plain_backwards
+    for block in found(descriptor, ref, end):
+        if block.place < start:
+            if block.place + len(block.data) > start:
+                data = block.data[start - block.place :]
+                yield Block(start, block.on_disk, data)
+            return
+        yield block
+
+
+def _plain_backwards(descriptor: int, ref: FileRef, end: int | None) -> Iterator[Block]:
+    behind = whole_size(descriptor, ref.size if end is None else end)
+    for data in backwards(descriptor, behind):
+        behind -= len(data)
+        yield Block(behind, ref.size - behind, data)
+
+
+def _compressed_backwards(descriptor: int, ref: FileRef, end: int | None) -> Iterator[Block]:
+    while end is None or end > 0:
+        window: deque[Block] = deque()
+        held = 0
+        for block in blocks_forwards(descriptor, ref, 0, end):
+            window.append(block)
+            held += len(block.data)
+            while held - len(window[0].data) >= WINDOW_BYTES:
+                held -= len(window.popleft().data)
+        if not window:
+            return
+        yield from reversed(window)
+        end = window[0].place

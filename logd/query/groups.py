@@ -1,0 +1,106 @@
+"""Entries by a field, with what is known of each value: how many, since when, from where.
+
+What is new since a moment is what has no entry before it. That is known only if the log reaches
+back far enough before the moment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from logd.query.fields import label
+from logd.query.selection import Selection
+from logd.query.source import Source, Watch, unwatched
+from logd.query.summaries import MAX_LABELS, Group
+from logd.query.terms import Term
+from logd.records.entry import Entry
+
+MIN_BEFORE_S = 3600.0
+"""A log must reach back so far before a moment to tell what is new since."""
+
+MARKS = (Term("logger", "=", "deploy"), Term("version", "has"))
+"""Records that mark a deployment have one of these."""
+
+_MARK_STARTS = ("deploy", "rollback")
+
+
+@dataclass
+class Groups:
+    """What was found.
+
+    Attributes:
+        groups: value -> what is known of its entries.
+        others: entries whose values were too many to be told apart.
+        begins: the time of the first entry that was read, None without one.
+    """
+
+    groups: dict[str, Group] = field(default_factory=dict)
+    others: int = 0
+    begins: float | None = None
+
+    def add(self, name: str, entry: Entry) -> None:
+        """Count an entry."""
+        group = self.groups.get(name)
+        if group is None:
+            if len(self.groups) >= MAX_LABELS:
+                self.others += 1
+                return
+            group = self.groups[name] = Group()
+        group.add(entry)
+
+    def top(self) -> list[tuple[str, Group]]:
+        """The values, most frequent first."""
+        return sorted(self.groups.items(), key=lambda item: (-item[1].entries, item[0]))
+
+
+def group_by(
+    source: Source, selection: Selection, name: str, *, watch: Watch = unwatched
+) -> Groups:
+    """The entries that pass, by a field."""
+    groups = Groups()
+    for entry in source.entries(selection, watch=watch):
+        groups.add(label(entry, name), entry)
+    return groups
+
+
+def new_since(
+    source: Source, selection: Selection, name: str, moment: float, *, watch: Watch = unwatched
+) -> tuple[Groups, bool]:
+    """The same of those values that have no entry before a moment; and whether that is certain.
+
+    It is certain if the log reaches back `MIN_BEFORE_S` before the moment.
+    """
+    everything = replace(selection, since=None)
+    first = next(source.entries(), None)
+    begins = None if first is None else first.time
+    old: set[str] = set()
+    groups = Groups(begins=begins)
+    for entry in source.entries(everything, watch=watch):
+        value = label(entry, name)
+        if entry.time is None or entry.time < moment:
+            old.add(value)
+            groups.groups.pop(value, None)
+        elif value not in old and selection.has_time(entry.time):
+            groups.add(value, entry)
+    return groups, begins is not None and begins <= moment - MIN_BEFORE_S
+
+
+def is_mark(entry: Entry) -> bool:
+    """Whether a record marks a deployment: of the logger `deploy`, or with an item `version` and
+    a message that begins with "deploy" or "rollback".
+    """
+    if MARKS[0].test(entry):
+        return True
+    return MARKS[1].test(entry) and entry.msg.lower().startswith(_MARK_STARTS)
+
+
+def find_mark(source: Source, text: str) -> Entry | None:
+    """The last mark whose message or version has this text; None if there is none."""
+    found = None
+    for term in MARKS:
+        for entry in source.entries(Selection(terms=(term,)), newest_first=True):
+            if is_mark(entry) and (text in entry.msg or text == str(entry.special.get("version"))):
+                if found is None or (entry.time or 0.0) > (found.time or 0.0):
+                    found = entry
+                break
+    return found

@@ -1,0 +1,171 @@
+"""Several logs that are read as one, in the order of time: those of other daemons, other folders.
+
+Each log keeps its own order; of two entries that are next in their logs the earlier one comes
+first. So late records stay where they are in their log.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from logd.query.positions import Gone, MergedPosition, Placed, Position
+from logd.query.selection import EVERYTHING, Selection
+from logd.query.source import Follower, Note, Source, Watch, unwatched
+from logd.records.entry import Entry
+
+
+class MergedSource(Source):
+    """Logs that are read together.
+
+    Args:
+        sources: the logs.
+        on_note: see `Source`.
+    """
+
+    def __init__(self, sources: Sequence[Source], on_note: Note) -> None:
+        super().__init__(on_note)
+        self._sources = sources
+        self.name = ", ".join(source.name for source in sources)
+
+    def is_there(self) -> bool:
+        there = [source.is_there() for source in self._sources]
+        if any(there):
+            for source, is_there in zip(self._sources, there, strict=True):
+                if not is_there:
+                    self.on_note(f"there is no {source.name}")
+        return any(there)
+
+    def placed(
+        self,
+        selection: Selection = EVERYTHING,
+        *,
+        start: Position | None = None,
+        end: Position | None = None,
+        newest_first: bool = False,
+        watch: Watch = unwatched,
+    ) -> Iterator[Placed]:
+        starts, ends = self._each(start), self._each(end)
+        # What was passed in each log by now.
+        at: list[Any] = [
+            source.end() if newest_first and stop is None else stop if newest_first else begin
+            for source, begin, stop in zip(self._sources, starts, ends, strict=True)
+        ]
+        done = [0.0] * len(self._sources)
+
+        def watch_one(number: int) -> Watch:
+            def told(part: float) -> None:
+                done[number] = part
+                watch(sum(done) / len(done))
+
+            return told
+
+        streams = [
+            _numbered(
+                number,
+                source.placed(
+                    selection,
+                    start=starts[number],
+                    end=ends[number],
+                    newest_first=newest_first,
+                    watch=watch_one(number),
+                ),
+            )
+            for number, source in enumerate(self._sources)
+            # Nothing is before the beginning.
+            if not (isinstance(end, MergedPosition) and ends[number] is None)
+        ]
+        for _, number, one in heapq.merge(*streams, key=lambda item: item[0], reverse=newest_first):
+            passed = one.position if newest_first else one.behind
+            before, at[number] = _merged(at), passed
+            after = _merged(at)
+            yield Placed(*((after, before) if newest_first else (before, after)), one.entry)
+
+    def _each(self, position: Position | None) -> Sequence[Any]:
+        if position is None:
+            return [None] * len(self._sources)
+        if not isinstance(position, MergedPosition) or len(position.positions) != len(
+            self._sources
+        ):
+            raise Gone(f"{self.name}: the position is one of other logs")
+        return position.positions
+
+    def end(self) -> Position | None:
+        ends = [source.end() for source in self._sources]
+        return None if not any(ends) else _merged(ends)
+
+    def has(self, position: Position) -> bool:
+        # No daemon tells positions of several logs.
+        return False
+
+    def _for_cursor(self, position: Position) -> Position:
+        return self._mapped(position, lambda source, one: source._for_cursor(one))
+
+    def _from_cursor(self, position: Position) -> Position:
+        return self._mapped(position, lambda source, one: source._from_cursor(one))
+
+    def _mapped(self, position: Position, change: Any) -> Position:
+        each = zip(self._sources, self._each(position), strict=True)
+        return _merged([None if one is None else change(source, one) for source, one in each])
+
+    def close(self) -> None:
+        for source in self._sources:
+            source.close()
+
+    def follow(
+        self, selection: Selection, start: Position | None, on_note: Note | None = None
+    ) -> Follower[Entry]:
+        starts = self._each(start)
+        followers = [
+            source.follow(selection, one, on_note or self.on_note)
+            for source, one in zip(self._sources, starts, strict=True)
+        ]
+        return MergedFollower(followers)
+
+
+class MergedFollower(Follower[Entry]):
+    """Follows several logs: what came to them between two looks, in the order of time.
+
+    Args:
+        followers: of the logs.
+    """
+
+    def __init__(self, followers: Sequence[Follower[Any]]) -> None:
+        self._followers = followers
+
+    def _more(self) -> Sequence[Entry] | None:
+        found = [follower.read() for follower in self._followers]
+        if all(entries is None for entries in found):
+            return None
+        streams = [_timed(entries or ()) for entries in found]
+        return [entry for _, entry in heapq.merge(*streams, key=lambda item: item[0])]
+
+    def _entry(self, item: Entry) -> Entry:
+        return item
+
+    def position(self) -> Position | None:
+        return _merged([follower.position() for follower in self._followers])
+
+    def close(self) -> None:
+        for follower in self._followers:
+            follower.close()
+
+
+def _timed(entries: Sequence[Entry]) -> Iterator[tuple[float, Entry]]:
+    last = 0.0
+    for entry in entries:
+        last = last if entry.time is None else entry.time
+        yield last, entry
+
+
+def _numbered(number: int, placed: Iterator[Placed]) -> Iterator[tuple[float, int, Placed]]:
+    """Entries with their times; what has none comes with the one before it."""
+    last = 0.0
+    for one in placed:
+        last = last if one.entry.time is None else one.entry.time
+        yield last, number, one
+
+
+def _merged(positions: Sequence[Any]) -> MergedPosition:
+    return MergedPosition(tuple(positions))
