@@ -18,8 +18,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
+from logd.daemon.costs import text_bytes, writing_s
 from logd.daemon.peers.connection import Connection
 from logd.daemon.peers.hub import Hub
 from logd.daemon.sinks import Sink
@@ -39,6 +41,13 @@ PORTION_BYTES = 1 << 20
 """How much the thread gets at a time: enough that costs per portion vanish, little enough that
 its memory stays in the processor's cache and a record never waits long for its portion."""
 
+PORTION_S = 0.02
+"""How long a portion may be expected to take, decoding and writing: a lone record waits behind the
+two that are under way."""
+
+DECODED_S = 0.1
+"""How long it may take to write what is decoded: a lone record waits behind all of it."""
+
 PORTIONS_UNDER_WAY = 2
 
 DECODED_SHARE = 8
@@ -48,6 +57,22 @@ waits as it came, for decoded records take several times the memory."""
 Portion = list[tuple[Connection, Frames]]
 _Size = tuple[Connection, int]
 """Bytes that count in a connection's budget."""
+
+
+@dataclass
+class _Costs:
+    """What a portion costs, besides its bytes.
+
+    Attributes:
+        heavy: by how many bytes what a connection sent weighs more than it was taken for.
+        turns: connections, the bytes that they sent, and the time these take in all.
+        writing_s: how long the outputs will take.
+    """
+
+    heavy: list[_Size] = field(default_factory=list)
+    turns: list[tuple[Connection, int, float]] = field(default_factory=list)
+    writing_s: float = 0.0
+
 
 T = TypeVar("T")
 
@@ -116,6 +141,7 @@ class Pipeline:
         self._changed = asyncio.Event()
         # What was handed to the sink and is not durable yet, as it counts in the budget.
         self._decoded_bytes = 0
+        self._writing_s = 0.0
         self._has_room = asyncio.Event()
         self._is_unbounded = False
         self._awaited: set[asyncio.Future[Any]] = set()
@@ -129,7 +155,7 @@ class Pipeline:
         self._thread.start()
         while True:
             await self._wait_for_room()
-            portion = await self._hub.intake.take(PORTION_BYTES)
+            portion = await self._hub.intake.take(PORTION_BYTES, PORTION_S)
             self._unfinished += 1
             try:
                 await self._slots.acquire()
@@ -138,7 +164,9 @@ class Pipeline:
 
     async def _wait_for_room(self) -> None:
         """Leave what waits encoded while too much is decoded that no output has taken yet."""
-        while self._decoded_bytes >= self._most_decoded and not self._is_unbounded:
+        while not self._is_unbounded and (
+            self._decoded_bytes >= self._most_decoded or self._writing_s >= DECODED_S
+        ):
             self._has_room.clear()
             await self._has_room.wait()
 
@@ -223,13 +251,14 @@ class Pipeline:
 
         self.call(drop)
 
-    def _handed_over(
-        self, failures: Sequence[_Failure], portion: Portion, heavy: Sequence[_Size]
-    ) -> None:
+    def _handed_over(self, failures: Sequence[_Failure], portion: Portion, costs: _Costs) -> None:
         """The thread is done with a portion: it is decoded, and on its way to the outputs."""
-        for connection, size in heavy:
+        for connection, size in costs.heavy:
             self._hub.intake.charge(connection, size)
-        self._decoded_bytes += sum(size for _, size in heavy)
+        for connection, size, seconds in costs.turns:
+            self._hub.intake.spent(connection, size, seconds)
+        self._writing_s += costs.writing_s
+        self._decoded_bytes += sum(size for _, size in costs.heavy)
         self._decoded_bytes += sum(frames.size for _, frames in portion)
         self._unfinished -= 1
         self._slots.release()
@@ -249,9 +278,10 @@ class Pipeline:
             if wait_s > 0 and not connection.is_closed:
                 connection.reading.pause_for(wait_s)
 
-    def _durable(self, work: Work, sizes: Sequence[_Size]) -> None:
+    def _durable(self, work: Work, sizes: Sequence[_Size], writing_s: float) -> None:
         """Every output has `work`: its bytes make room, its senders are told."""
         intake = self._hub.intake
+        self._writing_s -= writing_s
         for connection, size in sizes:
             intake.release(connection, size)
             self._decoded_bytes -= size
@@ -299,17 +329,20 @@ class Pipeline:
         acks: dict[bytes, int] = {}
         batches: list[Batch] = []
         seen: list[MsgJob] = []
-        weights: list[_Size] = []
-        for batch in self._new_batches(portion, acks, failures, weights):
+        costs = _Costs()
+        for batch in self._new_batches(portion, acks, failures, costs):
             prepared = self._server.prepare(batch)
             if prepared.batch is not None:
                 batches.append(prepared.batch)
             if prepared.jobs:
                 seen.extend(prepared.jobs)
-        heavy = [(connection, size) for connection, size in weights if size > 0]
-        self._tell_loop(self._handed_over, failures, portion, heavy)
-        sizes = [(connection, frames.size) for connection, frames in portion] + heavy
-        work = Work(batches, acks, lambda work: self._tell_loop(self._durable, work, sizes))
+        self._tell_loop(self._handed_over, failures, portion, costs)
+        sizes = [(connection, frames.size) for connection, frames in portion] + costs.heavy
+        work = Work(
+            batches,
+            acks,
+            lambda work: self._tell_loop(self._durable, work, sizes, costs.writing_s),
+        )
         self._sink.submit(work)
         if seen:
             self._sink.wait_written(work)
@@ -320,15 +353,15 @@ class Pipeline:
         portion: Portion,
         acks: dict[bytes, int],
         failures: list[_Failure],
-        weights: list[_Size],
+        costs: _Costs,
     ) -> Iterator[Batch]:
         """Decode, and leave out what was accepted before.
 
-        Notes acks to give, who failed, and by how many bytes what a connection sent weighs more
-        than it was taken for.
+        Notes acks to give, who failed, and what everything costs.
         """
         losses = self._hub.losses
         for connection, frames in portion:
+            started = time.monotonic()
             if connection.is_undecodable:
                 continue
             try:
@@ -346,7 +379,12 @@ class Pipeline:
                 connection.is_undecodable = True
                 failures.append(_Failure(connection, Refusal.FRAME, "the decoder failed"))
                 continue
-            weights.append((connection, sum(map(_weight, batches)) - frames.size))
+            texts = list(map(text_bytes, batches))
+            weight = max(sum(map(_weight, batches)), sum(texts)) - frames.size
+            if weight > 0:
+                costs.heavy.append((connection, weight))
+            to_write_s = sum(map(writing_s, batches, texts))
+            costs.writing_s += to_write_s
             for batch in batches:
                 connection.records += len(batch)
                 self._hub.counts.records += len(batch)
@@ -367,6 +405,7 @@ class Pipeline:
                     self._accepted[batch.client] = new.last
                     losses.look_at(new)
                     yield new
+            costs.turns.append((connection, frames.size, time.monotonic() - started + to_write_s))
 
     def _tell_loop(self, callback: Callable[..., None], *args: object) -> None:
         # The loop is closed where the daemon was told to stop at once: nobody is left to tell.

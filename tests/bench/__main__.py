@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.bench import (
     databases,
+    hostile,
     latency,
     many_connections,
     one_call,
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[Settings], Iterator[Row]]] = {
     "connections": many_connections.many_connections,
     "latency": latency.latency,
     "overload": overload.overload,
+    "hostile": hostile.hostile,
     "startup": startup.startup,
     "rotation": rotation.rotation,
 }

@@ -157,7 +157,7 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._hub.read_view()
+        return self._hub.read_view(self)
 
     def buffer_updated(self, nbytes: int) -> None:
         if self.is_failed:

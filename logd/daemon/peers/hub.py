@@ -23,8 +23,8 @@ READ_BUFFER_BYTES = 262_144
 """One read takes at most this much: large enough that the kernel, not we, is the limit."""
 
 FULL_READ_BYTES = 512
-"""While the intake is full a connection that is not paused yet may read only this much: with ten
-thousand connections anything larger would be a second queue."""
+"""A connection whose peer has filled its share of the queue and that is not paused yet may read
+only this much: with ten thousand connections anything larger would be a second queue."""
 
 REPORT_FAULTS_EVERY_S = 60.0
 
@@ -208,9 +208,9 @@ class Hub(Generic[C]):
 
     # -- reading ---------------------------------------------------------------------------
 
-    def read_view(self) -> memoryview:
-        """Where the next read goes."""
-        return self._small_view if self.intake.is_full else self.read_buffer_view
+    def read_view(self, connection: C) -> memoryview:
+        """Where the next read of a connection goes."""
+        return self.read_buffer_view if self.intake.has_room(connection) else self._small_view
 
     def note_partial(self, connection: C, *, begins: bool) -> None:
         """See what a connection holds of a frame now; see `Partials.note`."""

@@ -1,11 +1,13 @@
 """The bounded queue between the connections and the consumer.
 
-What a connection has received waits at the connection; the `asyncio.Queue` holds the connections
-that have something, each once, and the consumer takes what one read gave from each in turn: a
-greedy sender waits behind itself, not in front of the others.
+What was read from a connection waits at the connection. Accounts (the address of a peer, or a user
+of the Unix socket) take turns by cost: next is always the one whose records have taken least of
+the pipeline's time of late, and of its connections each in turn. A greedy sender waits behind
+itself, not in front of the others, with however many connections it comes and however dear its
+records are.
 
-Bytes count from their arrival until every output holds their records. When all of them together,
-or those of one connection, reach their limit, reading from the sockets pauses (TCP slows the
+Bytes count from their arrival until every output holds their records. When those of a connection
+reach its limit, or those of an account its share, reading from the socket pauses (TCP slows the
 sender); it goes on when there is room. Nothing is ever dropped here.
 """
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import heapq
 from collections import deque
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -21,6 +24,21 @@ if TYPE_CHECKING:
 
 RESUME_AT = 0.5
 """Reading goes on when this part of a limit is in use: pausing at every frame would cost more."""
+
+SHARE = 3
+"""An account may hold this many times what is free: one alone three quarters of the queue, two
+three sevenths each. So there is always room for one more."""
+
+FULL_AT = SHARE / (SHARE + 1)
+
+USUAL_S_PER_BYTE = 30e-9
+"""What a byte costs until an account has shown what its bytes cost: about 3 us a record."""
+
+FORGET_COST = 0.8
+"""How much of an earlier cost is believed in at least: who alternates dear and cheap records pays
+for dear ones."""
+
+MAX_IDLE_ACCOUNTS = 1024
 
 
 class Pause(enum.Flag):
@@ -35,11 +53,13 @@ class Source(Protocol):
     """What the intake asks of a connection.
 
     Attributes:
+        account: whom its bytes and its time count for.
         pending: what was read and the consumer has not taken yet.
         queued_bytes: bytes received and not yet held by every output.
         is_waiting: whether the connection stands in the queue.
     """
 
+    account: str
     pending: deque[Frames]
     queued_bytes: int
     is_waiting: bool
@@ -52,6 +72,28 @@ class Source(Protocol):
 
 
 S = TypeVar("S", bound=Source)
+
+
+class _Account(Generic[S]):
+    """The connections of one peer.
+
+    Attributes:
+        ready: those that have something, each once.
+        paused: those that are not read.
+        queued_bytes: of all of them.
+        used_s: the pipeline's time that was taken for them, or the least that anyone has taken
+            who waited meanwhile: nobody saves up turns.
+        s_per_byte: what a byte of theirs costs of it.
+    """
+
+    __slots__ = ("paused", "queued_bytes", "ready", "s_per_byte", "used_s")
+
+    def __init__(self) -> None:
+        self.ready: deque[S] = deque()
+        self.paused: dict[S, None] = {}
+        self.queued_bytes = 0
+        self.used_s = 0.0
+        self.s_per_byte = USUAL_S_PER_BYTE
 
 
 class Intake(Generic[S]):
@@ -68,18 +110,32 @@ class Intake(Generic[S]):
         self.limit_bytes = limit_bytes
         self.connection_limit_bytes = connection_limit_bytes
         self.queued_bytes = 0
-        self._ready: asyncio.Queue[S] = asyncio.Queue()
-        self._paused: dict[S, None] = {}
+        self._accounts: dict[str, _Account[S]] = {}
+        self._paused: dict[str, _Account[S]] = {}
+        self._forget_at = MAX_IDLE_ACCOUNTS
+        # Accounts that have something, by the time they have used; each once.
+        self._turns: list[tuple[float, str]] = []
+        self._least_used_s = 0.0
+        self._has_news = asyncio.Event()
 
     @property
     def is_full(self) -> bool:
-        """Whether all reading should pause."""
-        return self.queued_bytes >= self.limit_bytes
+        """Whether those who fill the queue have to wait."""
+        return self.queued_bytes >= self.limit_bytes * FULL_AT
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing waits to be taken."""
-        return self._ready.empty()
+        return not self._turns
+
+    def has_room(self, source: S) -> bool:
+        """Whether the account of `source` has room left in its share."""
+        account = self._accounts.get(source.account)
+        return account is None or account.queued_bytes < self._share
+
+    @property
+    def _share(self) -> int:
+        return SHARE * (self.limit_bytes - self.queued_bytes)
 
     def change_limits(self, limit_bytes: int, connection_limit_bytes: int) -> None:
         """Put other limits in force; lower ones take effect as what is queued gets less."""
@@ -89,58 +145,114 @@ class Intake(Generic[S]):
 
     def put(self, source: S, frames: Frames) -> None:
         """Queue what was read from `source` at once; pauses it where a limit is reached."""
+        account = self._account(source)
         source.pending.append(frames)
-        source.queued_bytes += frames.size
-        self.queued_bytes += frames.size
         if not source.is_waiting:
             source.is_waiting = True
-            self._ready.put_nowait(source)
-        self._pause_where_full(source)
+            account.ready.append(source)
+            if len(account.ready) == 1:
+                account.used_s = max(account.used_s, self._least_used_s)
+                heapq.heappush(self._turns, (account.used_s, source.account))
+                self._has_news.set()
+        self.charge(source, frames.size)
 
     def charge(self, source: S, size: int) -> None:
-        """What `source` sent takes more memory than it was taken for."""
+        """What `source` sent takes so many bytes, or so many more than it was taken for."""
+        account = self._account(source)
+        account.queued_bytes += size
         source.queued_bytes += size
         self.queued_bytes += size
-        self._pause_where_full(source)
-
-    def _pause_where_full(self, source: S) -> None:
-        if self.is_full or source.queued_bytes >= self.connection_limit_bytes:
-            self._paused[source] = None
+        is_over = source.queued_bytes >= self.connection_limit_bytes
+        if is_over or account.queued_bytes >= self._share:
+            account.paused[source] = None
+            self._paused[source.account] = account
             source.pause()
 
-    async def take(self, at_most_bytes: int) -> list[tuple[S, Frames]]:
-        """Wait for frames, then take what else waits, one read of each connection in turn."""
-        taken = [self._next(await self._ready.get())]
-        size = taken[0][1].size
-        while size < at_most_bytes and not self._ready.empty():
-            taken.append(self._next(self._ready.get_nowait()))
-            size += taken[-1][1].size
+    def spent(self, source: S, size: int, seconds: float) -> None:
+        """Records that came as `size` bytes of `source` took so long to be decoded and written."""
+        account = self._accounts.get(source.account)
+        if account is not None and size > 0:
+            account.s_per_byte = max(seconds / size, account.s_per_byte * FORGET_COST)
+
+    async def take(self, at_most_bytes: int, at_most_s: float) -> list[tuple[S, Frames]]:
+        """Wait for frames, then take what else waits, one read at a time and by turns.
+
+        Args:
+            at_most_bytes: the read that reaches this sum is the last.
+            at_most_s: the same for the time that all are expected to cost.
+        """
+        while not self._turns:
+            self._has_news.clear()
+            await self._has_news.wait()
+        taken: list[tuple[S, Frames]] = []
+        size, cost_s = 0, 0.0
+        while self._turns and size < at_most_bytes and cost_s < at_most_s:
+            source, frames, expected_s = self._next()
+            taken.append((source, frames))
+            size += frames.size
+            cost_s += expected_s
         return taken
 
-    def _next(self, source: S) -> tuple[S, Frames]:
+    def _next(self) -> tuple[S, Frames, float]:
+        self._least_used_s, name = heapq.heappop(self._turns)
+        account = self._accounts[name]
+        source = account.ready.popleft()
         frames = source.pending.popleft()
+        expected_s = frames.size * account.s_per_byte
+        account.used_s += expected_s
         if source.pending:
-            self._ready.put_nowait(source)
+            account.ready.append(source)
         else:
             source.is_waiting = False
-        return source, frames
+        if account.ready:
+            heapq.heappush(self._turns, (account.used_s, name))
+        if not self._turns:
+            # Nobody waited for it: there is nothing to make up for.
+            self._least_used_s = account.used_s
+        return source, frames, expected_s
 
     def release(self, source: S, size: int) -> None:
         """Bytes of `source` are where they belong (or were refused); call `resume` when done."""
+        self._account(source).queued_bytes -= size
         source.queued_bytes -= size
         self.queued_bytes -= size
 
     def resume(self) -> None:
         """Let paused connections go on as far as there is room."""
-        if not self._paused or self.queued_bytes > self.limit_bytes * RESUME_AT:
-            return
         room = self.connection_limit_bytes * RESUME_AT
-        for source in [s for s in self._paused if s.queued_bytes <= room]:
-            del self._paused[source]
-            source.resume()
-            if self.is_full:
-                return
+        for name, account in list(self._paused.items()):
+            if account.queued_bytes > self._share * RESUME_AT:
+                continue
+            for source in [s for s in account.paused if s.queued_bytes <= room]:
+                del account.paused[source]
+                source.resume()
+                if account.queued_bytes >= self._share:
+                    break
+            if not account.paused:
+                del self._paused[name]
+        if len(self._accounts) > self._forget_at:
+            self._forget_idle()
+
+    def _forget_idle(self) -> None:
+        """Forget accounts that have nothing here and no time to make up for."""
+        self._accounts = {
+            name: account
+            for name, account in self._accounts.items()
+            if account.queued_bytes
+            or account.ready
+            or account.paused
+            or account.used_s > self._least_used_s
+        }
+        self._forget_at = max(MAX_IDLE_ACCOUNTS, 2 * len(self._accounts))
 
     def forget(self, source: S) -> None:
         """`source` is closed: it will not be resumed. What it queued is still handed out."""
-        self._paused.pop(source, None)
+        account = self._accounts.get(source.account)
+        if account is not None:
+            account.paused.pop(source, None)
+
+    def _account(self, source: S) -> _Account[S]:
+        account = self._accounts.get(source.account)
+        if account is None:
+            account = self._accounts[source.account] = _Account()
+        return account

@@ -101,7 +101,7 @@ async def test_a_session_is_told_what_is_durable(connect: Connect) -> None:
     await ends.send(opening(CLIENT, 8) + batch("a", 8) + batch("b", 9))
     assert await ends.numbers(1) == [7]
     assert ends.connection.kind is Kind.SESSION
-    ((_, frames),) = await ends.hub.intake.take(1)
+    ((_, frames),) = await ends.hub.intake.take(1, 1.0)
     assert frames.count == 2
 
 

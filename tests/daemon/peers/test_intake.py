@@ -16,8 +16,9 @@ from logd.wire.frames import FRAME_COST_BYTES
 class Sender:
     """A source that records what is asked of it."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, account: str, name: str | None = None) -> None:
+        self.account = account
+        self.name = name or account
         self.pending: deque[Frames] = deque()
         self.queued_bytes = 0
         self.is_waiting = False
@@ -44,7 +45,7 @@ async def test_connections_take_turns() -> None:
     for _ in range(3):
         intake.put(greedy, read(1000))
     intake.put(modest, read(1000))
-    taken = await intake.take(100000)
+    taken = await intake.take(100000, 1.0)
     assert [source.name for source, _ in taken] == ["greedy", "modest", "greedy", "greedy"]
 
 
@@ -54,8 +55,8 @@ async def test_a_portion_is_bounded() -> None:
     sender = Sender("one")
     for _ in range(5):
         intake.put(sender, read(1000))
-    assert len(await intake.take(2500)) == 3
-    assert len(await intake.take(2500)) == 2
+    assert len(await intake.take(2500, 1.0)) == 3
+    assert len(await intake.take(2500, 1.0)) == 2
     assert intake.is_empty
 
 
@@ -68,12 +69,76 @@ async def test_a_full_queue_pauses_who_fills_it() -> None:
     intake.put(sender, read(6000))
     assert sender.is_paused
     assert intake.is_full
-    intake.release(sender, 6000)
+    intake.release(sender, 3000)
     intake.resume()
     assert sender.is_paused
-    intake.release(sender, 6000)
+    intake.release(sender, 3000)
     intake.resume()
     assert not sender.is_paused
+
+
+async def test_there_is_always_room_for_one_more() -> None:
+    """Whoever fills the queue, the next peer can still send; the crowd goes on behind it."""
+    intake: Intake[Sender] = Intake(100_000, 100_000)
+    crowd = [Sender("crowd") for _ in range(100)]
+    for sender in crowd:
+        if intake.has_room(sender):
+            intake.put(sender, read(1000))
+    assert 70_000 <= intake.queued_bytes <= 80_000
+    assert intake.is_full
+    modest = Sender("modest")
+    assert intake.has_room(modest)
+    intake.put(modest, read(1000))
+    assert not modest.is_paused
+
+
+async def test_a_peer_has_one_turn_with_many_connections() -> None:
+    """Turns go by account: a hundred connections of one peer are no hundred peers."""
+    intake: Intake[Sender] = Intake(1_000_000, 1_000_000)
+    for number in range(100):
+        intake.put(Sender("crowd", str(number)), read(1000))
+    modest = Sender("modest")
+    intake.put(modest, read(1000))
+    taken = [source for source, _ in await intake.take(3000, 1.0)]
+    assert modest in taken
+    assert [source.name for source in taken if source is not modest] == ["0", "1"]
+
+
+async def test_turns_are_taken_by_cost() -> None:
+    """A peer whose bytes cost ten times as much gets a tenth of them through."""
+    intake: Intake[Sender] = Intake(10_000_000, 10_000_000)
+    dear, cheap = Sender("dear"), Sender("cheap")
+    intake.put(dear, read(1000))
+    intake.put(cheap, read(1000))
+    for source, _ in await intake.take(2000, 1.0):
+        intake.spent(source, 1000, 1.0 if source is dear else 0.1)
+    for _ in range(200):
+        intake.put(dear, read(1000))
+        intake.put(cheap, read(1000))
+    taken = [source.name for source, _ in await intake.take(110_000, 1e9)]
+    assert 8 <= taken.count("dear") <= 12
+
+
+async def test_a_portion_of_dear_bytes_is_small() -> None:
+    """How much is taken at once follows from what it is expected to cost."""
+    intake: Intake[Sender] = Intake(1_000_000, 1_000_000)
+    sender = Sender("dear")
+    for _ in range(10):
+        intake.put(sender, read(1000))
+    intake.spent(sender, 1000, 0.01)
+    assert len(await intake.take(1_000_000, 0.02)) == 2
+
+
+async def test_peers_that_come_and_go_are_forgotten() -> None:
+    """What is known of accounts does not pile up."""
+    intake: Intake[Sender] = Intake(1_000_000, 1_000_000)
+    for number in range(5000):
+        sender = Sender(f"peer {number}")
+        intake.put(sender, read(1000))
+        await intake.take(1000, 1.0)
+        intake.release(sender, 1000)
+        intake.resume()
+    assert len(intake._accounts) <= 1025
 
 
 async def test_one_connection_has_a_limit_of_its_own() -> None:
@@ -91,7 +156,7 @@ async def test_a_closed_connection_is_not_resumed() -> None:
     sender = Sender("gone")
     intake.put(sender, read(2000))
     intake.forget(sender)
-    ((source, taken),) = await intake.take(10000)
+    ((source, taken),) = await intake.take(10000, 1.0)
     intake.release(source, taken.size)
     intake.resume()
     assert sender.is_paused
@@ -112,7 +177,7 @@ def test_order_of_each_connection_is_kept(sends: list[tuple[int, int]], portion:
             intake.put(senders[which], read(size, b"%d" % number))
         seen: dict[str, list[int]] = {sender.name: [] for sender in senders}
         while not intake.is_empty:
-            for source, taken in await intake.take(portion):
+            for source, taken in await intake.take(portion, 1.0):
                 seen[source.name].append(int(taken.data))
                 intake.release(source, taken.size)
         for which, sender in enumerate(senders):
@@ -127,7 +192,7 @@ async def test_what_weighs_more_than_it_seemed_is_charged() -> None:
     intake: Intake[Sender] = Intake(100000, 10000)
     sender = Sender("hostile")
     intake.put(sender, read(1000))
-    await intake.take(100000)
+    await intake.take(100000, 1.0)
     intake.charge(sender, 9000)
     assert sender.is_paused
     intake.release(sender, 1000)
