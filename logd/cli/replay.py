@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -10,7 +13,9 @@ from logd.cli import logs
 from logd.cli.delivery import Delivery
 from logd.cli.target import Target, target_options
 from logd.errors import LogdError
-from logd.outputs.deadletters import read_dead_letters
+from logd.outputs.deadletters import read_lines
+
+_SUFFIX = ".replaying"
 
 
 @click.command()
@@ -19,7 +24,7 @@ from logd.outputs.deadletters import read_dead_letters
     "--remove",
     is_flag=True,
     help="Remove FILE once all is stored. It is renamed to FILE.replaying first, so that letters "
-    "that come meanwhile stay.",
+    "that come meanwhile stay. Lines that are no dead letters are kept in FILE.not-sent.",
 )
 @target_options
 @click.option(
@@ -42,24 +47,50 @@ def replay(target: Target, file: Path, remove: bool, timeout: float) -> None:
       logd replay /var/lib/logd/dead-letters.jsonl --remove
     """
     logs.configure("warning")
-    if remove:
-        file = _taken_away(file)
+    source = _taken_away(file) if remove else file
     count = 0
+    rest: list[bytes] = []
     with Delivery(target, timeout) as delivery:
-        for letter in read_dead_letters(file):
-            delivery.proxy.log(letter.record)
-            count += 1
+        for line, letter in read_lines(source):
+            if letter is None:
+                rest.append(line)
+            else:
+                delivery.proxy.log(letter.record)
+                count += 1
         delivery.finish()
-    if remove:
-        file.unlink()
-    click.echo(f"{file}: {count} records sent and stored")
+    place = _remove_sent(file, source, rest, is_any_sent=count > 0) if remove else source
+    if count or not rest:
+        click.echo(f"{source}: {count} records sent and stored")
+    if rest:
+        one = "1 line is no dead letter and was"
+        lines = one if len(rest) == 1 else f"{len(rest)} lines are no dead letters and were"
+        raise LogdError(f"{lines} not sent: kept in {place}")
 
 
 def _taken_away(file: Path) -> Path:
     """Rename the file, unless a replay that did not come to its end did that already."""
-    if file.suffix == ".replaying":
+    if file.suffix == _SUFFIX:
         return file
-    renamed = file.with_name(file.name + ".replaying")
+    renamed = file.with_name(file.name + _SUFFIX)
     if renamed.exists():
         raise LogdError(f"{renamed} is left of an earlier replay: replay that one first")
     return file.rename(renamed)
+
+
+def _remove_sent(file: Path, source: Path, rest: Sequence[bytes], *, is_any_sent: bool) -> Path:
+    """Remove what was sent; lines that were not sent stay in the file that is returned."""
+    if rest and not is_any_sent:
+        # No dead letters at all, perhaps someone's only copy: it goes back to its place.
+        if source != file:
+            with contextlib.suppress(FileExistsError):
+                file.hardlink_to(source)
+                source.unlink()
+        return file if file.exists() else source
+    kept = file.with_name(file.name.removesuffix(_SUFFIX) + ".not-sent")
+    if rest:
+        with kept.open("ab") as target:
+            target.writelines(line if line.endswith(b"\n") else line + b"\n" for line in rest)
+            target.flush()
+            os.fsync(target.fileno())
+    source.unlink()
+    return kept

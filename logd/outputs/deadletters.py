@@ -153,21 +153,31 @@ def _record(batch: Batch, row: int) -> list[Any]:
 
 
 def read_dead_letters(path: FilePath) -> Iterator[DeadLetter]:
-    """The records of a file, in the order they were refused.
-
-    A line that is none (a crash left half of one) is passed over with a warning.
+    """The records of a file, in the order they were refused; see `read_lines`.
 
     Raises:
         OSError: the file can't be read.
     """
-    with path.open(encoding="ascii", errors="replace") as file:
+    return (letter for _, letter in read_lines(path) if letter is not None)
+
+
+def read_lines(path: FilePath) -> Iterator[tuple[bytes, DeadLetter | None]]:
+    """The lines of a file, each with its record; None, and a warning, if it holds none.
+
+    Half a line may be left of a crash.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
-                letter = _letter(json.loads(line))
+                letter = _letter(json.loads(line.decode("ascii", "replace")))
             except (ValueError, TypeError, KeyError, RecursionError) as exc:
                 logger.warning("%s, line %d: not a dead letter: %s", path, number, exc)
-                continue
-            yield letter
+                yield line, None
+            else:
+                yield line, letter
 
 
 def _letter(item: Any) -> DeadLetter:

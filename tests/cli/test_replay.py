@@ -31,7 +31,8 @@ def test_records_come_as_they_were(logd: Command, serve: Serve, letters: Path) -
     done = logd("replay", letters.name, "--port", str(daemon.port))
     assert done.stdout == "dead-letters.jsonl: 2 records sent and stored\n"
     assert "line 2: not a dead letter" in done.stderr
-    assert done.returncode == 0
+    assert "no dead letter and was not sent: kept in dead-letters.jsonl\n" in done.stderr
+    assert done.returncode == 1
     first, second = daemon.log.splitlines()
     assert first == "2017 E 42#5 first\tworker\tf\ta.py(3)\tn=1"
     assert "second\\udcff" in second
@@ -39,10 +40,36 @@ def test_records_come_as_they_were(logd: Command, serve: Serve, letters: Path) -
 
 
 def test_remove(logd: Command, serve: Serve, letters: Path) -> None:
-    """With --remove the file is gone once all is stored."""
+    """With --remove the file is gone once all is stored; what is no letter stays, exit 1."""
     daemon = serve()
+    half = letters.read_bytes().splitlines(keepends=True)[1]
+    for kept in (half, half + half):
+        content = letters.read_bytes()
+        done = logd("replay", letters.name, "--remove", "--port", str(daemon.port))
+        assert done.returncode == 1
+        assert "kept in dead-letters.jsonl.not-sent" in done.stderr
+        assert [path.name for path in letters.parent.glob("dead-letters*")] == [
+            "dead-letters.jsonl.not-sent"
+        ]
+        assert letters.with_name("dead-letters.jsonl.not-sent").read_bytes() == kept
+        letters.write_bytes(content)
+    letters.write_bytes(content.replace(half, b""))
     assert logd("replay", letters.name, "--remove", "--port", str(daemon.port)).returncode == 0
-    assert list(letters.parent.glob("dead-letters*")) == []
+    assert not letters.exists()
+
+
+def test_a_file_of_something_else_is_not_removed(
+    logd: Command, serve: Serve, tmp_path: Path
+) -> None:
+    """A file without any dead letter stays where it is, and as it is."""
+    daemon = serve()
+    path = tmp_path / "notes.txt"
+    path.write_text("my only copy\nof two lines")
+    done = logd("replay", path.name, "--remove", "--port", str(daemon.port))
+    assert done.returncode == 1
+    assert "2 lines are no dead letters and were not sent: kept in notes.txt" in done.stderr
+    assert path.read_text() == "my only copy\nof two lines"
+    assert done.stdout == ""
 
 
 def test_nothing_is_removed_unless_stored(logd: Command, serve: Serve, letters: Path) -> None:
@@ -56,6 +83,6 @@ def test_nothing_is_removed_unless_stored(logd: Command, serve: Serve, letters: 
     again = logd("replay", letters.name, "--remove", "--socket", "nowhere")
     assert "left of an earlier replay" in again.stderr
     daemon = serve()
-    assert logd("replay", left.name, "--remove", "--port", str(daemon.port)).returncode == 0
+    assert logd("replay", left.name, "--remove", "--port", str(daemon.port)).returncode == 1
     assert not left.exists()
     assert len(daemon.log.splitlines()) == 2
