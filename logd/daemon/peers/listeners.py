@@ -165,7 +165,11 @@ def inherited(environ: Mapping[str, str] = os.environ) -> list[Listener]:
 
 
 def _addresses(hosts: Sequence[str]) -> list[tuple[int, str]]:
-    """Family and numeric address of each host, each once."""
+    """Family and numeric address of each host, each once.
+
+    "::" stands for all addresses, those of IPv4 too, unless one of them is named: a socket of its
+    own takes these, so that peers have plain addresses whatever the system's `bindv6only` says.
+    """
     found: dict[tuple[int, str], None] = {}
     for host in hosts:
         try:
@@ -179,6 +183,9 @@ def _addresses(hosts: Sequence[str]) -> list[tuple[int, str]]:
                 found[family, str(address[0])] = None
     if not found:
         raise StartupError(f"host {', '.join(hosts)}: no usable address")
+    has_ipv4 = any(family == socket.AF_INET for family, _ in found)
+    if (socket.AF_INET6, "::") in found and not has_ipv4:
+        found[socket.AF_INET, "0.0.0.0"] = None
     return list(found)
 
 

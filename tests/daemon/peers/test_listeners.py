@@ -56,6 +56,26 @@ def test_several_hosts_share_a_port() -> None:
         listener.close()
 
 
+@pytest.mark.parametrize(
+    ("hosts", "expected"),
+    [
+        (["::"], {"::", "0.0.0.0"}),
+        (["::", "127.0.0.1"], {"::", "127.0.0.1"}),
+        (["::1"], {"::1"}),
+    ],
+)
+def test_all_addresses_are_those_of_ipv4_too(hosts: list[str], expected: set[str]) -> None:
+    """The host "::" listens for IPv4, too, unless an address of IPv4 is named."""
+    listeners = listen_tcp(hosts, [0])
+    names = [listener.sock.getsockname() for listener in listeners]
+    assert {name[0] for name in names} == expected
+    assert len({name[1] for name in names}) == 1
+    if "0.0.0.0" in expected:
+        socket.create_connection(("127.0.0.1", names[0][1]), 5).close()
+    for listener in listeners:
+        listener.close()
+
+
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "256.1.1.1"])
 def test_a_host_that_does_not_exist_is_named(host: str) -> None:
     """A wrong host is an error of one line."""
