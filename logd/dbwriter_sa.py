@@ -25,6 +25,7 @@ from logd.outputs.tables.columns import (
     column_specs,
 )
 from logd.outputs.tables.fit import fit_for
+from logd.outputs.tables.postgresql import codec_of
 from logd.outputs.tables.rows import json_text
 from logd.rotation.writers import (
     RotateLogWriter,
@@ -176,7 +177,8 @@ class DBLogWriter:
         specs = _specs(config.cols)
         self._table = build_table(config.tablename, specs)
         dialect = "mysql" if self.engine.dialect.name == "mariadb" else self.engine.dialect.name
-        self._fits = {spec.name: fit_for(spec.kind, dialect) for spec in specs}
+        codec = _codec(self.engine)
+        self._fits = {spec.name: fit_for(spec.kind, dialect, codec=codec) for spec in specs}
         self._user_format = format_dict
         self._lock = threading.Lock()
         self._is_closed = False
@@ -262,6 +264,9 @@ def _engine(engine_str: str) -> Engine:
     url = make_url(engine_str)
     if url.drivername in ("mysql", "mariadb"):
         url = url.set(drivername=f"{url.drivername}+pymysql")
+    if url.get_driver_name() in ("psycopg", "psycopg2"):
+        # What comes from a database without an encoding is bytes otherwise.
+        return create_engine(url, connect_args={"client_encoding": "utf8"})
     if url.get_backend_name() != "sqlite":
         return create_engine(url)
     if not url.database or url.database == ":memory:":
@@ -276,6 +281,14 @@ def _engine(engine_str: str) -> Engine:
         dbapi.execute("PRAGMA synchronous = NORMAL").close()
 
     return engine
+
+
+def _codec(engine: Engine) -> str | None:
+    """The encoding that texts have to fit; None if the database takes all of them."""
+    if engine.dialect.name != "postgresql":
+        return None
+    with engine.connect() as connection:
+        return codec_of(str(connection.exec_driver_sql("SHOW server_encoding").scalar_one()))
 
 
 LOGWRITER_CLASS: Callable[..., Any] = DBLogWriter

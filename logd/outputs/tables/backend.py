@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine
+from sqlalchemy import URL, Connection, Engine, MetaData, Table, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql import Executable
@@ -51,12 +51,15 @@ class Backend(ABC):
         has_transactional_ddl: whether tables are created and dropped by transactions; else such
             a statement commits what went before.
         max_text_bytes: the longest text that one statement can carry; None for no limit.
+        text_codec: Python's name of the database's encoding; None for UTF-8, `BYTES_CODEC` for
+            one that has no encoding. Known once `prepare` was called.
     """
 
     dialect_name: str
     driver_errors: tuple[type[Exception], ...] = ()
     has_transactional_ddl = True
     max_text_bytes: int | None = None
+    text_codec: str | None = None
 
     def __init__(self, url: URL, *, is_durable: bool) -> None:
         self.url = url
@@ -107,8 +110,23 @@ class Backend(ABC):
             RingLocked: another daemon had the lock for `wait_s` seconds.
         """
 
+    def lock_catalogue(self, connection: Connection) -> None:
+        """Keep other daemons from making the catalogue until the transaction ends, if needed."""
+
     def release(self) -> None:
         """Give back what `acquire` took besides the connection."""
+
+    def empty(self, connection: Connection, name: str) -> None:
+        """Remove all rows of a table; rights, comments, views and further indexes stay."""
+        connection.exec_driver_sql(f"TRUNCATE TABLE {quoted(connection, name)}")
+
+    def drop(self, connection: Connection, name: str) -> bool:
+        """Drop a table; False if it is only emptied, because something else needs it."""
+        Table(name, MetaData()).drop(connection)
+        return True
+
+    def inherit(self, connection: Connection, model: str, name: str) -> None:
+        """Give a new table what people gave to the one before: rights, comments, indexes."""
 
     @abstractmethod
     def insert(self, connection: Connection, target: InsertTarget, rows: Iterable[Rows]) -> None:
@@ -141,15 +159,19 @@ class InsertTarget:
         context_columns: Sequence[str],
         record_columns: Sequence[str],
     ) -> None:
-        quote = connection.dialect.identifier_preparer.quote
-        self.name = quote(table_name)
-        self.columns = [quote(name) for name in (*context_columns, *record_columns)]
+        self.name = quoted(connection, table_name)
+        self.columns = [quoted(connection, name) for name in (*context_columns, *record_columns)]
         self.context_count = len(context_columns)
 
     @property
     def head(self) -> str:
         """`table (column, ...)`."""
         return f"{self.name} ({', '.join(self.columns)})"
+
+
+def quoted(connection: Connection, name: str) -> str:
+    """A name as SQL has it."""
+    return connection.dialect.identifier_preparer.quote(name)
 
 
 def driver_error(error: BaseException) -> BaseException:

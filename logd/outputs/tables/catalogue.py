@@ -25,6 +25,7 @@ from sqlalchemy import (
     inspect,
     select,
 )
+from sqlalchemy.schema import CreateTable
 
 from logd.outputs.marks import LIMIT, MAX_AGE_S
 from logd.outputs.tables.backend import Backend
@@ -96,10 +97,12 @@ class Catalogue:
 
     def create(self, connection: Connection) -> None:
         """Make the two tables where they don't exist."""
-        existing = set(inspect(connection).get_table_names())
+        if {TABLES.name, MARKS.name} <= set(inspect(connection).get_table_names()):
+            return
+        # Other daemons with tables of their own may start at the same moment.
+        self._backend.lock_catalogue(connection)
         for table in (TABLES, MARKS):
-            if table.name not in existing:
-                table.create(connection, checkfirst=True)
+            connection.execute(CreateTable(table, if_not_exists=True))
 
     def load(self, connection: Connection, ring: Ring) -> Ring:
         """`ring` with the tables that the database knows."""

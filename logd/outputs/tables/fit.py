@@ -1,8 +1,9 @@
 """Makes values fit the columns that are to hold them: visibly, and never by losing the record.
 
 A text loses what no database stores (NUL, lone surrogates become visible escapes) and, where it
-is longer than its column, its end, in whose place stands "…". A number that its column can't hold
-becomes NULL; the `special` column of the daemon's tables has it nevertheless.
+is longer than its column, its end, in whose place stands "…". What the encoding of the database
+does not have becomes a visible escape, too. A number that its column can't hold becomes NULL; the
+`special` column of the daemon's tables has it nevertheless.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ Fit = Callable[[object], Any]
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _INTEGER = re.compile(r"\s*[+-]?\d{1,19}\s*", re.ASCII)
+BYTES_CODEC = "utf-8"
+"""Stands for a database without an encoding: it takes any bytes, and counts those for lengths."""
+
 _ELLIPSIS = "…"
+_ASCII_ELLIPSIS = "..."
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -42,9 +47,13 @@ def is_storable(text: str) -> bool:
     return True
 
 
-def storable(text: str) -> str:
-    """`text` with NULs and lone surrogates as visible escapes."""
-    return text if is_storable(text) else _UNSTORABLE.sub(_escape, text)
+def storable(text: str, codec: str | None = None) -> str:
+    """`text` with NULs, lone surrogates and what `codec` does not have as visible escapes."""
+    if not is_storable(text):
+        text = _UNSTORABLE.sub(_escape, text)
+    if codec is None or text.isascii():
+        return text
+    return text.encode(codec, "backslashreplace").decode(codec)
 
 
 @dataclass(frozen=True)
@@ -54,10 +63,17 @@ class TextFit:
     Attributes:
         max_chars: what the column holds, in characters; None for no limit.
         max_bytes: what the column or a statement holds, in bytes of UTF-8; None for no limit.
+        codec: the database's encoding; None for UTF-8.
     """
 
     max_chars: int | None = None
     max_bytes: int | None = None
+    codec: str | None = None
+
+    @property
+    def _ellipsis(self) -> str:
+        """Stands for what was cut off."""
+        return _ELLIPSIS if self.codec is None else _ASCII_ELLIPSIS
 
     def __call__(self, value: object) -> str | None:
         """One value; what is no text becomes one, None stays."""
@@ -67,9 +83,10 @@ class TextFit:
 
     def text(self, text: str) -> str:
         """One text."""
-        text = storable(text)
+        text = storable(text, self.codec)
         if self.max_chars is not None and len(text) > self.max_chars:
-            text = text[: self.max_chars - 1] + _ELLIPSIS
+            end = self._ellipsis[: self.max_chars]
+            text = text[: self.max_chars - len(end)] + end
         if self.max_bytes is not None and len(text) * 4 > self.max_bytes:
             text = self._cut_bytes(text, self.max_bytes)
         return text
@@ -84,18 +101,19 @@ class TextFit:
             longest = max(map(len, texts))
         fits = (
             is_storable(joined)
+            and (self.codec is None or joined.isascii())
             and (self.max_chars is None or longest <= self.max_chars)
             and (self.max_bytes is None or longest * 4 <= self.max_bytes)
         )
         return texts if fits else list(map(self.text, texts))
 
-    @staticmethod
-    def _cut_bytes(text: str, max_bytes: int) -> str:
+    def _cut_bytes(self, text: str, max_bytes: int) -> str:
         data = text.encode()
         if len(data) <= max_bytes:
             return text
-        room = max_bytes - len(_ELLIPSIS.encode())
-        return data[: max(room, 0)].decode(errors="ignore") + _ELLIPSIS
+        end = self._ellipsis if self.codec is None else self._ellipsis[:max_bytes]
+        room = max_bytes - len(end.encode())
+        return data[: max(room, 0)].decode(errors="ignore") + end
 
 
 @dataclass(frozen=True)
@@ -138,19 +156,28 @@ def _keep(value: object) -> object:
     return storable(value) if isinstance(value, str) else value
 
 
-def fit_for(kind: TypeEngine[Any], dialect_name: str, max_text_bytes: int | None = None) -> Fit:
+def fit_for(
+    kind: TypeEngine[Any],
+    dialect_name: str,
+    max_text_bytes: int | None = None,
+    codec: str | None = None,
+) -> Fit:
     """What makes values fit a column.
 
     Args:
         kind: the column's type.
         dialect_name: "sqlite", "postgresql" or "mysql" (MariaDB too).
         max_text_bytes: what one text may have at most in a statement; None for no limit.
+        codec: see `TextFit`.
     """
     variant = kind._variant_mapping.get(dialect_name, kind)
     if isinstance(variant, String):
         own_bytes = _mysql_text_bytes(variant) if dialect_name == "mysql" else None
+        max_chars = variant.length
+        if codec == BYTES_CODEC:
+            own_bytes, max_chars = max_chars, None
         limits = [limit for limit in (own_bytes, max_text_bytes) if limit is not None]
-        return TextFit(variant.length, min(limits, default=None))
+        return TextFit(max_chars, min(limits, default=None), codec)
     if isinstance(variant, Integer):
         if dialect_name == "sqlite" or isinstance(variant, BigInteger):
             return IntegerFit(64)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, text
 from sqlalchemy.dialects.mysql import insert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Executable
 
 from logd.outputs.tables.backend import (
@@ -19,9 +21,18 @@ from logd.outputs.tables.backend import (
     RingLocked,
     Verdict,
     dbapi_connection,
+    one_line,
+    quoted,
 )
 from logd.outputs.tables.literals import row_literals
 from logd.outputs.tables.rows import Rows
+
+logger = logging.getLogger(__name__)
+
+_RIGHTS = text(
+    "SELECT grantee, privilege_type, is_grantable FROM information_schema.table_privileges "
+    "WHERE table_schema = DATABASE() AND table_name = :model"
+)
 
 # More a statement is no faster, but a record that is refused would cost more to find.
 ROWS_A_STATEMENT = 4096
@@ -91,6 +102,25 @@ class MariaDB(Backend):
             if connection.execute(text(f"SELECT GET_LOCK({name}, :wait)"), values).scalar() != 1:
                 raise RingLocked(f"connection {user} of the server holds the lock")
         self._connection_id = own
+
+    def inherit(self, connection: Connection, model: str, name: str) -> None:
+        # Rights belong to names here: those of a table that is used again are never lost.
+        rights = connection.execute(_RIGHTS, {"model": model}).all()
+        try:
+            for right in rights:
+                option = " WITH GRANT OPTION" if right.is_grantable == "YES" else ""
+                connection.exec_driver_sql(
+                    f"GRANT {right.privilege_type} ON {quoted(connection, name)} "
+                    f"TO {right.grantee}{option}".replace("%", "%%")
+                )
+        except DBAPIError as exc:
+            logger.warning(
+                "%s: table %s has not all rights that %s has: %s",
+                self.display,
+                name,
+                model,
+                one_line(exc),
+            )
 
     def insert(self, connection: Connection, target: InsertTarget, rows: Iterable[Rows]) -> None:
         head = f"INSERT INTO {target.head} VALUES "  # noqa: S608 - quoted names

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -11,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Executable
 
+from logd.outputs.tables import heritage
 from logd.outputs.tables.backend import (
     CONNECT_TIMEOUT_S,
     LOCK_TIMEOUT_S,
@@ -20,12 +23,17 @@ from logd.outputs.tables.backend import (
     RingLocked,
     Verdict,
     dbapi_connection,
+    one_line,
 )
+from logd.outputs.tables.fit import BYTES_CODEC
 from logd.outputs.tables.rows import Rows, Sparse
+
+logger = logging.getLogger(__name__)
 
 # Data exceptions, broken constraints, and rows or index entries over the server's limits.
 _REFUSED_CLASSES = ("22", "23", "54")
 _LOCK_NOT_AVAILABLE = "55P03"
+_OTHERS_DEPEND = "2BP01"
 _REFUSED_LOGINS = ("authentication failed", "does not exist", "no password supplied", "no pg_hba")
 
 # A cut network is noticed by both ends after about half a minute, not after hours.
@@ -37,6 +45,8 @@ _CONNECT = {
     "tcp_user_timeout": 30_000,
     "application_name": "logd",
 }
+# From the first question on: what comes from a database without an encoding is bytes otherwise.
+_ENCODING = {"client_encoding": "utf8"}
 _SESSION = {
     "lock_timeout": f"{LOCK_TIMEOUT_S}s",
     "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
@@ -45,6 +55,9 @@ _SESSION = {
     "tcp_keepalives_interval": "5s",
     "tcp_keepalives_count": "3",
 }
+
+# PostgreSQL's LATIN5 is ISO 8859-9, and so on; the first four are called alike.
+_ISO_8859 = {"5": "9", "6": "10", "7": "13", "8": "14", "9": "15", "10": "16"}
 
 ROWS_A_BLOCK = 1024
 
@@ -65,7 +78,8 @@ class PostgreSQL(Backend):
     _pid: int | None = None
 
     def connect_args(self) -> dict[str, Any]:
-        return {name: value for name, value in _CONNECT.items() if name not in self.url.query}
+        usual = {name: value for name, value in _CONNECT.items() if name not in self.url.query}
+        return usual | _ENCODING
 
     def engine(self) -> Engine:
         engine = super().engine()
@@ -78,7 +92,6 @@ class PostgreSQL(Backend):
     def prepare(self, connection: Connection) -> None:
         settings = {
             **_SESSION,
-            "client_encoding": "UTF8",
             "synchronous_commit": "on" if self.is_durable else "off",
         }
         with connection.begin():
@@ -86,6 +99,8 @@ class PostgreSQL(Backend):
                 connection.execute(
                     text("SELECT set_config(:name, :value, false)"), {"name": name, "value": value}
                 )
+            encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+        self.text_codec = codec_of(str(encoding))
 
     def acquire(self, connection: Connection, ring: str, wait_s: float) -> None:
         own = dbapi_connection(connection).info.backend_pid
@@ -118,6 +133,45 @@ class PostgreSQL(Backend):
             return "another session holds the lock"
         place = f" from {holder.client_addr}" if holder.client_addr else ""
         return f"server process {holder.pid} ({holder.application_name}{place}) holds the lock"
+
+    def lock_catalogue(self, connection: Connection) -> None:
+        # CREATE TABLE IF NOT EXISTS fails if another transaction creates the same at that moment.
+        connection.exec_driver_sql(
+            "SELECT pg_advisory_xact_lock(hashtextextended('logd catalogue', 0))"
+        )
+
+    def drop(self, connection: Connection, name: str) -> bool:
+        savepoint = connection.begin_nested()
+        try:
+            super().drop(connection, name)
+        except DBAPIError as exc:
+            savepoint.rollback()
+            if getattr(exc.orig, "sqlstate", None) != _OTHERS_DEPEND:
+                raise
+            logger.warning(
+                "%s: table %s is emptied, not dropped: %s", self.display, name, one_line(exc)
+            )
+            self.empty(connection, name)
+            return False
+        savepoint.commit()
+        return True
+
+    def inherit(self, connection: Connection, model: str, name: str) -> None:
+        savepoint = connection.begin_nested()
+        try:
+            for statement in heritage.statements(connection, model, name):
+                connection.exec_driver_sql(statement.replace("%", "%%"))
+        except DBAPIError as exc:
+            savepoint.rollback()
+            logger.warning(
+                "%s: table %s has not all that %s has (rights, comments, indexes): %s",
+                self.display,
+                name,
+                model,
+                one_line(exc),
+            )
+        else:
+            savepoint.commit()
 
     def insert(self, connection: Connection, target: InsertTarget, rows: Iterable[Rows]) -> None:
         statement = f"COPY {target.head} FROM STDIN"
@@ -156,6 +210,23 @@ def copy_blocks(rows: Rows) -> Iterator[bytes]:
     lines = map("\t".join, zip(map(shared.__getitem__, rows.index), *columns, strict=True))
     while block := "\n".join(islice(lines, ROWS_A_BLOCK)):
         yield block.encode() + b"\n"
+
+
+def codec_of(encoding: str) -> str | None:
+    """Python's codec for a PostgreSQL encoding, as `Backend.text_codec` has it.
+
+    Of an encoding that Python does not know ASCII is taken, which all of them hold.
+    """
+    if encoding in ("UTF8", "SQL_ASCII"):
+        return None if encoding == "UTF8" else BYTES_CODEC
+    name = encoding.lower().replace("win", "cp").replace("koi8", "koi8-")
+    if name.startswith("latin"):
+        number = name.removeprefix("latin")
+        name = f"iso8859-{_ISO_8859.get(number, number)}"
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        return "ascii"
 
 
 def _copy_column(column: Sequence[Any] | Sparse, length: int) -> Iterable[str]:

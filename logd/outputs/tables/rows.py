@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from logd.outputs.tables.fit import Fit, IntegerFit, TextFit, fit_for, storable
+from logd.outputs.tables.fit import BYTES_CODEC, Fit, IntegerFit, TextFit, fit_for, storable
 from logd.records.callpath import ShortNames
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ class RowMaker:
         columns: the table's.
         dialect_name: "sqlite", "postgresql" or "mysql" (MariaDB too).
         max_text_bytes: what one text may have at most in a statement; None for no limit.
+        codec: see `TextFit`.
 
     Attributes:
         context_columns: names of the columns that contexts fill, in the order of `Rows.contexts`.
@@ -101,6 +102,7 @@ class RowMaker:
         columns: Sequence[ColumnSpec],
         dialect_name: str,
         max_text_bytes: int | None = None,
+        codec: str | None = None,
     ) -> None:
         context_specs = [spec for spec in columns if spec.source == "context"]
         record_specs = [spec for spec in columns if spec.source != "context"]
@@ -108,12 +110,13 @@ class RowMaker:
         self.record_columns = [spec.name for spec in record_specs]
 
         def fit(spec: ColumnSpec) -> Fit:
-            return fit_for(spec.kind, dialect_name, max_text_bytes)
+            return fit_for(spec.kind, dialect_name, max_text_bytes, codec)
 
         self._context_fits = [(spec.name, fit(spec)) for spec in context_specs]
         self._known: dict[tuple[Context, str], tuple[Any, ...]] = {}
         self._formatter: PathFormatter = _SHORT_NAMES
-        self._makers = [_column_maker(spec, fit(spec)) for spec in record_specs]
+        to_json = json_text if codec in (None, BYTES_CODEC) else ascii_json_text
+        self._makers = [_column_maker(spec, fit(spec), to_json) for spec in record_specs]
 
     def rows(self, batch: Batch, first_id: int) -> Rows:
         """The rows of `batch`; their ids count up from `first_id`."""
@@ -162,7 +165,7 @@ def _context_value(name: str, context: Context, peer: str, formatter: PathFormat
 _ColumnMaker = Callable[["Batch", int], "Sequence[Any] | Sparse"]
 
 
-def _column_maker(spec: ColumnSpec, fit: Fit) -> _ColumnMaker:
+def _column_maker(spec: ColumnSpec, fit: Fit, to_json: Callable[[Special], str]) -> _ColumnMaker:
     match spec.name:
         case "id":
             return lambda batch, first_id: range(first_id, first_id + len(batch))
@@ -183,7 +186,7 @@ def _column_maker(spec: ColumnSpec, fit: Fit) -> _ColumnMaker:
         case "special":
             return lambda batch, _first_id: Sparse(
                 None,
-                _once_each(batch.special, lambda items: fit(json_text(items)) if items else None),
+                _once_each(batch.special, lambda items: fit(to_json(items)) if items else None),
             )
         case _:
             return _item_maker(spec, fit)
@@ -221,6 +224,12 @@ def json_text(items: Special) -> str:
     except (UnicodeEncodeError, OverflowError, TypeError, ValueError):
         # Lone surrogates or something odd from a filter: rare, so it may be slow.
         return json.dumps({storable(str(key)): _plain(value) for key, value in items.items()})
+
+
+def ascii_json_text(items: Special) -> str:
+    """The same for a database that does not have all characters: JSON has escapes of its own."""
+    text = json_text(items)
+    return text if text.isascii() else json.dumps(json.loads(text))
 
 
 def _plain(value: object) -> object:

@@ -25,6 +25,7 @@ from logd.outputs.tables.backend import (
     RingLocked,
     Verdict,
     dbapi_connection,
+    quoted,
 )
 from logd.outputs.tables.rows import Rows
 
@@ -137,6 +138,9 @@ class SQLite(Backend):
         if self._lock_file is not None:
             os.close(self._lock_file)
             self._lock_file = None
+
+    def empty(self, connection: Connection, name: str) -> None:
+        connection.exec_driver_sql(f"DELETE FROM {quoted(connection, name)}")  # noqa: S608 - quoted
 
     def insert(self, connection: Connection, target: InsertTarget, rows: Iterable[Rows]) -> None:
         head = f"INSERT INTO {target.head} VALUES "  # noqa: S608 - quoted names

@@ -16,7 +16,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import Connection, MetaData, Table, inspect
+from sqlalchemy import Connection, inspect
 
 from logd.outputs.base import OutputUnavailable, OutputUnusable
 from logd.outputs.failpoints import failpoint
@@ -119,7 +119,10 @@ class TableStore:
                 self.backend.prepare(self._connection)
                 self.backend.acquire(self._connection, self._pattern, LOCK_WAIT_S)
                 self._rows = RowMaker(
-                    self._columns, self.backend.dialect_name, self.backend.max_text_bytes
+                    self._columns,
+                    self.backend.dialect_name,
+                    self.backend.max_text_bytes,
+                    self.backend.text_codec,
                 )
                 self._take_up(self._connection)
         except RecordsRefused as exc:
@@ -233,18 +236,50 @@ class TableStore:
         old = {entry.serial: entry.table_name for entry in before.entries}
         new = {entry.serial: entry.table_name for entry in after.entries}
         dropped = {name for serial, name in old.items() if serial not in new}
-        created = [name for serial, name in new.items() if serial not in old]
+        created = [entry for entry in after.entries if entry.serial not in old]
         if not created and not dropped:
             return
         existing = set(inspect(connection).get_table_names())
-        for name in existing.intersection(created) - set(old.values()):
+        names = {entry.table_name for entry in created}
+        for name in (existing & names) - set(old.values()):
             check_is_log_table(connection, name)
         failpoint("tables.before_rotate")
-        for name in sorted(existing & dropped.union(created)):
-            Table(name, MetaData()).drop(connection)
-        for name in created:
-            build_table(name, self._columns, is_indexed=True).create(connection)
+        for name in sorted((existing & dropped) - names):
+            self.backend.drop(connection, name)
+        layouts = {entry.table_name: entry.layout for entry in before.entries}
+        model = before.current.table_name if before.entries else ""
+        for entry in created:
+            name = entry.table_name
+            is_like_new = layouts.get(name) == entry.layout
+            if name not in existing or self._is_cleared(connection, name, is_like_new=is_like_new):
+                build_table(name, self._columns, is_indexed=True).create(connection)
+                if model in existing - {name}:
+                    self.backend.inherit(connection, model, name)
         failpoint("tables.after_rotate")
+
+    def _is_cleared(self, connection: Connection, name: str, *, is_like_new: bool) -> bool:
+        """Make way for a new table of this name; False if the old one can be used, now empty.
+
+        Not dropped and made again: so all that people gave to the table stays.
+
+        Raises:
+            OutputUnavailable: it can neither be used nor be dropped.
+        """
+        has_columns = self._has_columns(connection, name)
+        if is_like_new and has_columns:
+            self.backend.empty(connection, name)
+            return False
+        is_dropped = self.backend.drop(connection, name)
+        if not (is_dropped or has_columns):
+            raise OutputUnavailable(
+                f"{self.backend.display}: table {name} has not the columns of new ones, and can't "
+                "be dropped, because something depends on it"
+            )
+        return is_dropped
+
+    def _has_columns(self, connection: Connection, name: str) -> bool:
+        columns = {column["name"] for column in inspect(connection).get_columns(name)}
+        return columns >= {spec.name for spec in self._columns}
 
     # -- transactions ----------------------------------------------------------------------------
 
