@@ -24,6 +24,7 @@ from logd_client.approach import Approach, NoServer
 from logd_client.buffer import lost_row
 from logd_client.connection import ConnectionFailed, Place, ServerAddress
 from logd_client.descriptors import GuardedSocket
+from logd_client.framelimit import FrameLimit, memory_bytes
 from logd_client.natives import READABLE, WRITABLE, monotonic, wait_ready
 from logd_client.session import (
     REFUSED_FRAME,
@@ -105,6 +106,7 @@ class Link:
         self._is_careful = False
         self._careful_until = 0
         self._suspect: Entry | None = None
+        self._limit = FrameLimit(session, store, self._freed)
         self._is_hopeless = False
         self._connected_at = 0.0
         self.connected_to: Place | None = None
@@ -179,6 +181,8 @@ class Link:
             self._send_or_hear_why_not()
         except SessionRefused as exc:
             self._refused(exc)
+        except _Unreadable as exc:
+            self._unreadable(exc)
         except (SessionEnded, ConnectionFailed, OSError) as exc:
             self._broken(exc)
         else:
@@ -320,16 +324,25 @@ class Link:
                 self._is_careful = False
             elif was_waiting:
                 return b""
-        entries = self.session.take(0 if self._is_careful else _SEND_BYTES)
+        following = self.session.next_unsent
+        try:
+            self._limit.fit_next()
+        except (OSError, ValueError) as exc:
+            assert following is not None  # noqa: S101
+            raise _Unreadable(following, exc) from exc
+        is_one = self._is_careful or self._limit.max_bytes is not None
+        entries = self.session.take(0 if is_one else _SEND_BYTES)
         if self._is_careful and entries:
             self._suspect = entries[0]
         if entries and not was_waiting:
             self._progress_at = monotonic()
+        return b"".join([self._load(entry) for entry in entries])
+
+    def _load(self, entry: Entry) -> bytes:
         try:
-            return b"".join([self._store.load(entry) for entry in entries])
+            return self._store.load(entry)
         except OSError as exc:
-            self._report(SessionProblem(f"a spooled batch can't be read: {exc}"))
-            raise
+            raise _Unreadable(entry, exc) from exc
 
     def _done(self, entries: Sequence[Entry]) -> None:
         """The server has stored these."""
@@ -362,27 +375,46 @@ class Link:
         self.close()
         self.last_error = f"{place}: refused: {exc}"
         if exc.code == REFUSED_FRAME:
-            if suspect is not None and suspect == self.session.oldest:
-                self._give_up(suspect)
-            self._is_careful = True
-            self._careful_until = self.session.sent_sequence
+            is_found = suspect is not None and suspect == self.session.oldest
+            if suspect is not None and is_found and not self._limit.is_cut(suspect):
+                self._give_up(suspect, "the server refused them as malformed or too large")
+            self._be_careful()
         elif exc.code not in (REFUSED_STOPPING, REFUSED_ORDER):
             self._report(SessionProblem(self.last_error))
             self.pause(RETRY_REFUSED_S)
             return
         self.pause()
 
-    def _give_up(self, refused: Entry) -> None:
-        """Put a word about it in the place of a batch that the server will never take."""
+    def _be_careful(self) -> None:
+        self._is_careful = True
+        self._careful_until = self.session.sent_sequence
+
+    def _unreadable(self, exc: _Unreadable) -> None:
+        """The spool does not give a batch back: the others go on without it."""
+        self.close()
+        self.last_error = f"a batch in the spool can't be read: {exc.reason}"
+        if exc.entry == self.session.oldest:
+            self._give_up(exc.entry, str(exc.reason))
+        self._be_careful()
+        self.pause()
+
+    def _give_up(self, entry: Entry, reason: str) -> None:
+        """Put a word about it in the place of a batch that can't be delivered."""
         pid = os.getpid()
-        text = (
-            f"{refused.records} record(s) lost by pid {pid}: "
-            "the server refused them as malformed or too large"
-        )
-        row = lost_row(refused.records, pid, time.time(), text)
-        (notice,) = encode_batches(refused.last, [row])
+        text = f"{entry.records} record(s) lost by pid {pid}: {reason}"
+        (notice,) = encode_batches(entry.last, [lost_row(entry.records, pid, time.time(), text)])
         self.session.replace_oldest(notice)
-        self.given_up += refused.records
+        self.given_up += entry.records
         self._report(SessionProblem(text))
-        # The memory of the refused batch is counted as the notice's from here on.
-        self._acknowledged([refused._replace(size=refused.size - notice.size)])
+        self._freed(memory_bytes(entry) - notice.size)
+
+    def _freed(self, size: int) -> None:
+        """Entries were replaced by such as take so many bytes of memory less."""
+        self._acknowledged([Entry(0, 0, size, b"")])
+
+
+class _Unreadable(Exception):
+    def __init__(self, entry: Entry, reason: Exception) -> None:
+        super().__init__(entry, reason)
+        self.entry = entry
+        self.reason = reason

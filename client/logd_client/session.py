@@ -304,6 +304,28 @@ class Session:
         self._unsent.append(entry)
         self.next_sequence += entry.records
 
+    @property
+    def next_unsent(self) -> Entry | None:
+        """What `take` would give first, None for nothing."""
+        return self._unsent[0] if self._unsent else None
+
+    def replace_next(self, parts: Sequence[Entry]) -> None:
+        """Hold these, which have the same records, in place of `next_unsent`.
+
+        Raises:
+            ValueError: they have other numbers.
+        """
+        whole = self._unsent[0]
+        first = whole.first
+        for part in parts:
+            if part.first != first:
+                break
+            first += part.records
+        if first != whole.last + 1:
+            raise ValueError(f"parts of batch {whole.first} to {whole.last} end before {first}")
+        self._unsent.popleft()
+        self._unsent.extendleft(reversed(parts))
+
     def replace_oldest(self, entry: Entry) -> Entry:
         """Hold `entry` in place of the oldest one, which the server will never take.
 

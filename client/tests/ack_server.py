@@ -6,6 +6,7 @@ misbehaves on demand: drops connections, delays or loses acknowledgements, refus
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import socket
 import ssl
@@ -132,7 +133,8 @@ class AckServer:
                 self._connections.add(connection)
             self._session(connection)
         except Refuse as exc:
-            connection.sendall(encode_refusal(exc.code))
+            with contextlib.suppress(OSError):  # the client may have gone
+                connection.sendall(encode_refusal(exc.code))
         except (Drop, OSError, EOFError):
             pass
         finally:

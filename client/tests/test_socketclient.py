@@ -394,6 +394,91 @@ def test_a_batch_that_is_always_refused_does_not_hold_up_the_others(
     assert any("refused" in text for text in problems.texts)
 
 
+@pytest.mark.parametrize("has_spool", [False, True])
+def test_batches_that_a_server_finds_too_large_are_cut(
+    server: AckServer, connect: Callable[..., Any], tmp_path: Path, has_spool: bool
+) -> None:
+    """After the server's limit was lowered all records arrive, in smaller batches."""
+    refused: list[int] = []
+
+    def refuse(batch: Any) -> None:
+        if batch[2] > 50:
+            refused.append(batch[2])
+            raise Refuse(4)
+
+    server.before_batch = refuse
+    server.acknowledges.clear()
+    spool = tmp_path if has_spool else None
+    log = connect(server, errorHandler="silent", spool=spool, buffer_bytes=1 << 20)
+    log("first")
+    server.wait_for_records(1)
+    for text in numbers(2000):
+        log(text)
+    server.acknowledges.set()
+    server.cut()
+    assert log.flush(60)
+    for text in numbers(500):
+        log(text)
+    assert log.flush(60)
+    assert server.texts == ["first", *numbers(2000), *numbers(500)]
+    assert log.server.lost == 0
+    # It learns: each batch is not refused anew.
+    assert len(refused) < 20
+    buffer = log.server._sender.buffer
+    assert buffer._held == 0
+    assert buffer._room == 1 << 20
+
+
+def test_a_malformed_record_costs_no_other(server: AckServer, connect: Callable[..., Any]) -> None:
+    """Of a batch that is refused for one record, all others arrive; later ones are not cut."""
+
+    def refuse(batch: Any) -> None:
+        if "poison" in batch[7]:
+            raise Refuse(4)
+
+    server.before_batch = refuse
+    server.acknowledges.clear()
+    log = connect(server, errorHandler="silent")
+    log("first")
+    server.wait_for_records(1)
+    for text in [*numbers(100), "poison", *numbers(100)]:
+        log(text)
+    server.acknowledges.set()
+    server.cut()
+    assert log.flush(60)
+    texts = server.texts
+    assert [*texts[:101], *texts[102:]] == ["first", *numbers(100), *numbers(100)]
+    assert "1 record(s) lost" in texts[101]
+    assert log.server.lost == 1
+    assert log.server._sender._courier.link._limit.max_bytes is None
+
+
+def test_a_damaged_batch_in_the_spool_costs_no_other(
+    server: AckServer, connect: Callable[..., Any], tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    """A batch that its own process can't read back is told of; all others arrive."""
+    port = free_port()
+    problems = Problems()
+    log = connect(port, errorHandler=problems, spool=tmp_path)
+    session = log.server._sender._courier.session
+    for n in range(1, 21):
+        log(str(n))
+        wait_until(lambda n=n: session.next_sequence > n)  # type: ignore[misc]
+    (path,) = tmp_path.rglob("*.batches")
+    with path.open("r+b") as file:
+        data = file.read()
+        file.seek(data.index(b"\x8c\x0210\x94") + 2)
+        file.write(b"x")
+    with AckServer(port) as later:
+        assert log.flush(60)
+        texts = later.texts
+        assert [*texts[:9], *texts[10:]] == [str(n) for n in range(1, 21) if n != 10]
+        assert "1 record(s) lost by pid" in texts[9]
+        assert "damaged" in texts[9]
+        assert log.server.lost == 1
+        log.close(60)
+
+
 def test_a_full_buffer_drops_and_says_so_in_the_gap(
     connect: Callable[..., Any], free_port: Callable[[], int]
 ) -> None:
