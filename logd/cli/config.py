@@ -7,9 +7,11 @@ from pathlib import Path
 import click
 
 from logd.cli.options import SettingsCommand
+from logd.outputs import registry
 from logd.settings.checks import warnings
 from logd.settings.loading import InForce, load
 from logd.settings.printing import as_toml
+from logd.settings.secrets import reveal, without_arguments
 from logd.settings.sources import Sources
 
 
@@ -23,7 +25,8 @@ from logd.settings.sources import Sources
 def config(check: Path | None, in_force: InForce | None = None) -> None:
     """Show the settings in force as a settings file, each with where it came from.
 
-    It takes the options of "logd serve" and shows what that would use. Passwords are left out.
+    It takes the options of "logd serve" and shows what that would use. Passwords and other
+    secrets are left out.
 
     \b
     Examples:
@@ -39,6 +42,13 @@ def config(check: Path | None, in_force: InForce | None = None) -> None:
         click.echo(f"{check}: all settings are right")
     else:
         assert in_force is not None  # noqa: S101 - SettingsCommand reads them unless --check
-        click.echo(as_toml(in_force), nl=False)
+        click.echo(as_toml(in_force, shown), nl=False)
     for note in (*in_force.notes, *warnings(in_force.config)):
         click.echo(f"logd: {note}", err=True)
+
+
+def shown(name: str, value: str) -> str:
+    """What to show of a value that may hold secrets."""
+    if name == "db":
+        return registry.shown(f"db:{reveal(value)}").removeprefix("db:")
+    return registry.shown(reveal(value)) if name == "output" else without_arguments(value)

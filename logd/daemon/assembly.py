@@ -26,7 +26,7 @@ from logd.outputs.spool import Spool
 from logd.outputs.worker import OutputWorker
 from logd.rotation.policy import Retention, RotationPolicy, Schedule
 from logd.server import LogServer, ObserverAlreadyAdded
-from logd.settings.secrets import without_secrets
+from logd.settings.secrets import reveal
 from logd.settings.table import Config
 from logd.text.formatter import Formatter
 from logd.text.lines import LineFormat
@@ -123,7 +123,7 @@ class Workshop:
         try:
             return registry.create(spec, _settings(config, self.state, self.dead_letters))
         except OutputUnusable as exc:
-            raise StartupError(f"output {without_secrets(spec)}: {exc}") from exc
+            raise StartupError(f"output {registry.shown(spec)}: {exc}") from exc
 
     def worker(
         self,
@@ -134,7 +134,7 @@ class Workshop:
         formatter: PathFormatter,
     ) -> OutputWorker:
         """A worker for it, not started; `marks` as `OutputWorker` takes them."""
-        name = without_secrets(spec)
+        name = registry.shown(spec)
         # The checksum tells outputs apart whose names look the same in a file's name.
         number = zlib.crc32(name.encode("utf-8", "backslashreplace"))
         spool = self.state / f"spool-{_file_name(name)}.{number:08x}"
@@ -184,6 +184,7 @@ def load(specs: Sequence[str], kind: str, kept: Mapping[str, Callable[..., Any]]
     Raises:
         StartupError: one of them can't be used.
     """
+    specs = list(map(reveal, specs))
     fresh = [spec for spec in specs if spec not in kept]
     loaded = dict(zip(fresh, load_callables(fresh, kind=kind), strict=True))
     return {spec: kept[spec] if spec in kept else loaded[spec] for spec in specs}
@@ -256,13 +257,13 @@ def output_specs(config: Config) -> list[str]:
     """
     specs = [
         *(f"file:{pattern}" for pattern in config.file),
-        *(f"db:{url}" for url in config.db),
+        *(f"db:{reveal(url)}" for url in config.db),
         *(["stdout:-"] if config.stdout else []),
-        *config.output,
+        *map(reveal, config.output),
     ]
     for spec in specs:
         if specs.count(spec) > 1:
-            raise StartupError(f"output {without_secrets(spec)} is named twice; name it once")
+            raise StartupError(f"output {registry.shown(spec)} is named twice; name it once")
     return specs
 
 
@@ -310,7 +311,7 @@ def open_output(spec: str, output: Output) -> Mapping[bytes, int]:
     try:
         return output.open()
     except (OutputUnusable, OutputUnavailable, OSError) as exc:
-        raise StartupError(f"output {without_secrets(spec)}: {exc}") from exc
+        raise StartupError(f"output {registry.shown(spec)}: {exc}") from exc
 
 
 def _make_state_folder(config: Config) -> None:

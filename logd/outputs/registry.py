@@ -21,6 +21,8 @@ from logd.outputs.base import Output, OutputSettings, OutputUnusable
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+MASK = "***"
+
 GROUP = "logd.writers"
 """The entry points' group."""
 
@@ -75,6 +77,24 @@ def create(
     if not (name and colon):
         raise OutputUnusable(f'output {spec!r}: expected "name:address"')
     return resolve(name, found)(address, settings)
+
+
+def shown(spec: str) -> str:
+    """What can be shown of "NAME:ADDRESS": no passwords, no values of parameters.
+
+    logd's own addresses are known; those of other packages are shown as URLs are if they look like
+    one, else without what stands before an "@" or behind a "?".
+    """
+    name, _, address = spec.partition(":")
+    if name in ("file", "stdout"):
+        return spec
+    if "://" in address or name == "db":
+        from logd.outputs.tables.addresses import shown_url
+
+        return f"{name}:{shown_url(address)}"
+    login, at, rest = address.rpartition("@")
+    rest, mark, _ = rest.partition("?")
+    return f"{name}:{MASK if login else ''}{at}{rest}{mark and mark + MASK}"
 
 
 def resolve(name: str, found: Iterable[EntryPoint] | None = None) -> OutputFactory:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from logd.query.files.source import FileSource
 from logd.query.positions import CannotRead
 from logd.query.source import Note, Source
+from logd.settings.secrets import reveal
 
 if TYPE_CHECKING:
     from logd.settings.table import Config
@@ -45,7 +46,9 @@ def sources_of(
         from logd.query.tables.source import TableSource
 
         pattern = None if "table_pattern" in unset else config.table_pattern
-        sources += [TableSource(address, on_note, pattern=pattern) for address in config.db]
+        sources += [
+            TableSource(address, on_note, pattern=pattern) for address in map(reveal, config.db)
+        ]
     return sources
 
 

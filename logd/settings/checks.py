@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from logd.settings.secrets import MASK, is_without_secrets, without_secrets
+from logd.settings.secrets import MASK, Secret, is_masked
 from logd.settings.table import Config
 from logd_client.session import FRAME_BYTES_MAX
 
@@ -125,11 +125,12 @@ def _outputs(config: Config) -> Iterator[Problem]:
         values = getattr(config, name)
         if len(set(values)) < len(values):
             twice = next(value for value in values if values.count(value) > 1)
-            yield Problem(name, f"has {without_secrets(twice)} twice")
+            what = "the same value" if isinstance(twice, Secret) else twice
+            yield Problem(name, f"has {what} twice")
     for name in ("db", "output", "filter", "observer"):
         for value in getattr(config, name):
-            if is_without_secrets(value):
-                yield Problem(name, f"{value} has {MASK} for a hidden password: put it in again")
+            if is_masked(value):
+                yield Problem(name, f"has {MASK} for a hidden secret: put it in again")
     if not _TABLE.fullmatch(config.table_pattern):
         yield Problem(
             "table_pattern",

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from logd.rotation.policy import Schedule
+from logd.settings.secrets import Secret, reveal
 from logd.settings.units import format_duration, format_size, parse_duration, parse_size
 
 T = TypeVar("T")
@@ -54,7 +55,10 @@ class Text(Kind[str]):
         metavar: str = "TEXT",
         expected: str = "text that is not empty",
         is_valid: Callable[[str], object] = bool,
+        *,
+        is_secret: bool = False,
     ) -> None:
+        self._is_secret = is_secret
         self.metavar = metavar
         self.expected = expected
         self._is_valid = is_valid
@@ -62,7 +66,7 @@ class Text(Kind[str]):
     def from_text(self, text: str) -> str:
         if _CONTROL.search(text) or not self._is_valid(text):
             raise ValueError(self.expected)
-        return text
+        return Secret(text) if self._is_secret else text
 
     def from_toml(self, value: object) -> str:
         if not isinstance(value, str):
@@ -70,7 +74,7 @@ class Text(Kind[str]):
         return self.from_text(value)
 
     def to_toml(self, value: str) -> str:
-        return toml_string(value)
+        return toml_string(reveal(value))
 
 
 class Choice(Text):

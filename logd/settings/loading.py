@@ -16,7 +16,7 @@ from typing import NamedTuple
 from logd.errors import StartupError, nearest
 from logd.settings.checks import problems
 from logd.settings.kinds import Many
-from logd.settings.secrets import without_secrets
+from logd.settings.secrets import Secret
 from logd.settings.sources import FILE_VARIABLE, Sources
 from logd.settings.table import SETTINGS, Config, Setting
 
@@ -184,7 +184,7 @@ class _Reader:
         if direct and not origin.startswith("option"):
             self.values["token_file"] = None
             self.origins["token_file"] = f"variable {TOKEN_VARIABLE}"
-            return direct
+            return Secret(direct)
         path = self.values.get("token_file")
         if not isinstance(path, str):
             return None
@@ -203,7 +203,7 @@ class _Reader:
             raise ValueError("its first line should hold the token, and is empty")
         if stat.S_IMODE(path.stat().st_mode) & stat.S_IROTH:
             self.notes.append(f"token_file {path} can be read by everyone here: chmod o-r {path}")
-        return token
+        return Secret(token)
 
     def _set(self, name: str, value: object, origin: str) -> None:
         self.values[name] = value
@@ -211,9 +211,9 @@ class _Reader:
 
 
 def _expected(setting: Setting, value: object) -> str:
+    if setting.hides and not isinstance(value, bool | int | float):
+        return f"expected {setting.kind.expected}; got another, not shown as it may hold a secret"
     got = repr(value)
-    if setting.hides:
-        got = without_secrets(got)
     if len(got) > _LONGEST_SHOWN:
         got = got[:_LONGEST_SHOWN] + "..."
     return f"expected {setting.kind.expected}; got {got}"

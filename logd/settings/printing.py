@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from logd.settings.kinds import Flag, toml_string
 from logd.settings.loading import InForce
-from logd.settings.secrets import without_secrets
 from logd.settings.table import SETTINGS, Setting
 
 
-def as_toml(in_force: InForce) -> str:
-    """All settings as a valid settings file, each with where it came from; without passwords."""
-    lines = ["# Settings in force, each with where it came from. Passwords are left out."]
+def as_toml(in_force: InForce, shown: Callable[[str, str], str]) -> str:
+    """All settings as a valid settings file, each with where it came from; without secrets.
+
+    Args:
+        in_force: the settings.
+        shown: called with the name of a setting and one of its secrets; what to show of it.
+    """
+    lines = ["# Settings in force, each with where it came from. Secrets are left out."]
     group = ""
     for name, setting in SETTINGS.items():
         if setting.group != group:
             group = setting.group
             lines += ["", f"# {group}"]
         lines.append(
-            f"{name} = {_value(setting, getattr(in_force.config, name))}"
+            f"{name} = {_value(setting, getattr(in_force.config, name), shown)}"
             f"  # {' '.join(in_force.origins[name].split())}"
         )
     return "\n".join(lines) + "\n"
 
 
-def _value(setting: Setting, value: object) -> str:
+def _value(setting: Setting, value: object, shown: Callable[[str, str], str]) -> str:
     if setting.hides and isinstance(value, tuple):
-        value = tuple(without_secrets(item) for item in value)
+        value = tuple(shown(setting.name, item) for item in value)
     return setting.kind.to_toml(value)
 
 

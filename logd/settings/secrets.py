@@ -1,26 +1,45 @@
-"""Passwords in addresses and arguments, hidden before they are shown to anyone. Pure."""
+"""Secrets in settings: a type of text that can't be printed. Pure.
+
+Addresses of databases and outputs hold passwords, arguments of filters and observers may hold
+anything, a token is nothing but a secret. Their values are `Secret`: `str()`, `repr()`, f-strings
+and log lines show `MASK`; only `reveal` gives the text, where it is needed. What can be shown of a
+database's address is the business of who can parse it, see `logd.outputs.registry.shown`.
+"""
 
 from __future__ import annotations
 
-import re
-
 MASK = "***"
-"""Stands where a password was."""
-
-_USER_PASSWORD = re.compile(r"(?<=://)([^/?#\s:@]*):([^/?#\s]*)@")
-_QUERY_PASSWORD = re.compile(
-    r"((?:^|[?&;])\w*(?:pass|password|passwd|passphrase|pwd|pw|token|secret|api_?key)=)[^&;#\s]*",
-    re.IGNORECASE,
-)
-_MASKED = re.compile(r":\*{3}@|=\*{3}(?:[&;#]|$)")
+"""Stands where a secret was."""
 
 
-def without_secrets(address: str) -> str:
-    """The address of a database or output, or a plugin with arguments; `MASK` for passwords."""
-    address = _USER_PASSWORD.sub(rf"\1:{MASK}@", address)
-    return _QUERY_PASSWORD.sub(rf"\1{MASK}", address)
+class Secret(str):
+    """Text that shows as `MASK`; equal to the same text, so that settings can be compared."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __repr__(self) -> str:
+        return repr(MASK)
+
+    def __format__(self, spec: str) -> str:
+        return format(MASK, spec)
 
 
-def is_without_secrets(address: str) -> bool:
-    """Whether a password was taken out of it, so that it is of no use any more."""
-    return _MASKED.search(address) is not None
+def reveal(text: str) -> str:
+    """The text of a secret; of other text itself."""
+    return str.__str__(text)
+
+
+def without_arguments(name: str) -> str:
+    """The name of a filter or observer, `MASK` for the values of its arguments."""
+    path, mark, query = reveal(name).partition("?")
+    keys = [argument.partition("=")[0] for argument in query.split("&") if argument]
+    return path + mark + "&".join(f"{key}={MASK}" for key in keys)
+
+
+def is_masked(text: str) -> bool:
+    """Whether a secret was taken out of a value, so that it is of no use any more."""
+    text = reveal(text)
+    return f":{MASK}@" in text or text.endswith(f"={MASK}") or f"={MASK}&" in text

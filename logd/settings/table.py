@@ -70,6 +70,7 @@ _OBJECT = Text(
     "MODULE:OBJECT",
     'a name such as "package.module:object", perhaps with "?argument=value&..."',
     lambda text: re.fullmatch(r"[^\W\d][\w.]*:[^\W\d][\w.]*(\?.*)?", text),
+    is_secret=True,
 )
 
 
@@ -122,7 +123,14 @@ class Config:
     )
     db: tuple[str, ...] = _setting(
         (),
-        Many(Text("URL", 'a database URL such as "sqlite:///log.db"', lambda text: "://" in text)),
+        Many(
+            Text(
+                "URL",
+                'a database URL such as "sqlite:///log.db"',
+                lambda text: "://" in text,
+                is_secret=True,
+            )
+        ),
         OUTPUTS,
         "Write to rotating tables of a database, given as an SQLAlchemy URL. Keep passwords off "
         "the command line, where others see them: use the settings file or LOGD_DB.",
@@ -131,7 +139,14 @@ class Config:
     stdout: bool = _setting(False, Flag(), OUTPUTS, "Write to standard output.")
     output: tuple[str, ...] = _setting(
         (),
-        Many(Text("NAME:ADDRESS", 'text such as "name:address"', lambda text: text.find(":") > 0)),
+        Many(
+            Text(
+                "NAME:ADDRESS",
+                'text such as "name:address"',
+                lambda text: text.find(":") > 0,
+                is_secret=True,
+            )
+        ),
         OUTPUTS,
         "Write to an output that another package brings, by its name and what it calls address.",
         hides=True,

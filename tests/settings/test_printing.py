@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from logd.cli.config import shown
+from logd.errors import StartupError
 from logd.settings.loading import load
 from logd.settings.printing import as_markdown, as_toml
+from logd.settings.secrets import reveal
 from logd.settings.sources import Sources
 from logd.settings.table import SETTINGS
 
@@ -47,7 +50,7 @@ def test_printed_settings_are_a_file_with_the_same_settings(tmp_path: Path) -> N
         )
     )
     path = tmp_path / "logd.toml"
-    path.write_text(as_toml(in_force), encoding="utf-8")
+    path.write_text(as_toml(in_force, shown), encoding="utf-8")
     assert load(Sources(file=path)).config == in_force.config
 
 
@@ -55,7 +58,7 @@ def test_every_line_says_where_its_value_came_from(tmp_path: Path) -> None:
     """Behind each setting stands its source: option, variable, file or default."""
     path = tmp_path / "logd.toml"
     path.write_text("rotate_count = 3\n", encoding="utf-8")
-    text = as_toml(load(Sources({"port": ("1",)}, {"LOGD_SYNC": "none"}, path)))
+    text = as_toml(load(Sources({"port": ("1",)}, {"LOGD_SYNC": "none"}, path)), shown)
     lines = text.splitlines()
     assert "port = [1]  # option --port" in lines
     assert 'sync = "none"  # variable LOGD_SYNC' in lines
@@ -65,22 +68,35 @@ def test_every_line_says_where_its_value_came_from(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "address", "shown"),
+    ("name", "address", "text"),
     [
         ("db", "postgresql://ann:p%40ss@host/logs", "postgresql://ann:***@host/logs"),
         ("db", "mysql+pymysql://:pw@h/x", "mysql+pymysql://:***@h/x"),
-        ("db", "postgresql:///x?user=a&password=pw&c=1", "postgresql:///x?user=a&password=***&c=1"),
+        ("db", "postgresql:///x?user=a&password=pw", "postgresql:///x?user=***&password=***"),
         ("db", "sqlite:///a.db", "sqlite:///a.db"),
-        ("observer", "a.b:Mail?loginuser=a&serverpw=pw", "a.b:Mail?loginuser=a&serverpw=***"),
+        *(
+            ("db", f"postgresql://ann:p{sign}pw@host/logs", "postgresql://ann:***@host/logs")
+            for sign in "/#? :"
+        ),
+        ("db", "postgresql://ann:p@pw@host/logs", "postgresql://***"),
+        ("db", "postgresql%3A%2F%2Fann:pw@x://", "***"),
+        ("observer", "a.b:Mail?loginuser=a&serverpw=pw", "a.b:Mail?loginuser=***&serverpw=***"),
+        ("observer", "logd.observers:Webhook?url=https://h/pw", "logd.observers:Webhook?url=***"),
+        ("filter", "a.b:f", "a.b:f"),
         ("output", "kafka:https://u:pw@h?token=pw", "kafka:https://u:***@h?token=***"),
+        ("output", "kafka:u:pw@h/topic?key=pw", "kafka:***@h/topic?***"),
+        ("output", "kafka:host:9092/topic", "kafka:host:9092/topic"),
     ],
 )
-def test_passwords_are_not_printed(name: str, address: str, shown: str) -> None:
+def test_passwords_are_not_printed(name: str, address: str, text: str) -> None:
     """Passwords of addresses are left out, whatever they look like, also of repr()."""
     in_force = load(Sources({name: (address,)}))
-    assert tomllib.loads(as_toml(in_force))[name] == [shown]
-    assert "pw" not in repr(in_force.config)
-    assert "p%40ss" not in repr(in_force.config)
+    assert tomllib.loads(as_toml(in_force, shown))[name] == [text]
+    value = getattr(in_force.config, name)[0]
+    assert reveal(value) == value == address
+    for printed in (repr(in_force.config), str(value), repr(value), f"{value:>5}"):
+        assert "pw" not in printed
+        assert "p%40ss" not in printed
 
 
 def test_token_is_not_printed(tmp_path: Path) -> None:
@@ -93,4 +109,21 @@ def test_token_is_not_printed(tmp_path: Path) -> None:
         load(Sources({"token_file": str(path)})),
     ):
         assert in_force.config.token == "geheim"
-        assert "geheim" not in as_toml(in_force) + repr(in_force.config)
+        assert "geheim" not in as_toml(in_force, shown) + repr(in_force.config)
+
+
+@pytest.mark.parametrize("name", ["db", "output", "filter", "observer"])
+def test_faults_in_secret_values_do_not_show_them(name: str) -> None:
+    """An error line says what was expected, not what stands there."""
+    for sources in (
+        Sources({name: ("nonsense hush/#?",)}),
+        Sources(environment={f"LOGD_{name.upper()}": "'nonsense hush/#?'"}),
+    ):
+        with pytest.raises(StartupError) as caught:
+            load(sources)
+        assert "expected" in str(caught.value)
+        assert "hush" not in str(caught.value)
+    twice = {"db": "sqlite:///hush", "output": "a:hush"}.get(name, "a:b?c=hush")
+    with pytest.raises(StartupError) as caught:
+        load(Sources({name: (twice, twice)}))
+    assert "hush" not in str(caught.value)
