@@ -1,10 +1,18 @@
-"""Compresses a closed file beside itself, so that a crash leaves the one or the other whole."""
+"""Compresses a closed file beside itself, so that a crash leaves the one or the other whole.
+
+The compressed form is read back and compared before anyone may take it for the file's successor.
+If there is a compressed file of that name, such as what someone's `gzip` made of an earlier file,
+the new one is added behind what it holds: both formats allow that.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import gzip
+import io
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, Literal, Protocol
 
 import zstandard
@@ -15,6 +23,9 @@ Kind = Literal["gzip", "zstd"]
 
 SUFFIXES: dict[Kind, str] = {"gzip": ".gz", "zstd": ".zst"}
 TEMPORARY_SUFFIX = ".tmp"
+
+DAMAGED = (EOFError, zlib.error, zstandard.ZstdError, gzip.BadGzipFile)
+"""What reading a compressed file may raise if it is not whole."""
 
 # Both libraries let other threads run while they work on a piece of this size.
 _PIECE_BYTES = 1 << 20
@@ -41,7 +52,7 @@ def temporary_name(name: str, kind: Kind) -> str:
 
 
 def compress_file(folder: int, name: str, kind: Kind, is_wanted: Callable[[], bool]) -> str:
-    """Write the compressed form of a file under its temporary name, synced.
+    """Write the compressed form of a file under its temporary name, synced and read back.
 
     Args:
         folder: descriptor of the folder.
@@ -54,23 +65,146 @@ def compress_file(folder: int, name: str, kind: Kind, is_wanted: Callable[[], bo
 
     Raises:
         Interrupted: `is_wanted` said no.
-        OSError: the file or the disk refused. In both cases nothing is left.
+        OSError: the file or the disk refused, or what was written is not what was read. In both
+            cases nothing is left.
     """
     temporary = temporary_name(name, kind)
-    source_fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    with os.fdopen(source_fd, "rb", buffering=0) as source:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(_opened(folder, name))
+        # What is compressed must not be more than the disk has: after a power loss the journal
+        # would not believe in what the compressed form holds.
+        os.fdatasync(source.fileno())
+        before = _opened_if_there(folder, name + SUFFIXES[kind], stack)
         target_fd = os.open(temporary, flags, 0o600, dir_fd=folder)
         try:
-            with os.fdopen(target_fd, "wb") as target:
+            with os.fdopen(target_fd, "w+b") as target:
+                if before is not None:
+                    _copy_whole(before, target, is_wanted)
                 _copy(source, target, _compressor(kind), is_wanted)
                 _take_over_attributes(source.fileno(), target_fd)
                 failpoint("compression.before_sync")
                 os.fsync(target_fd)
+                _compare(target, before, source, kind, is_wanted)
         except BaseException:
             os.unlink(temporary, dir_fd=folder)
             raise
     return temporary
+
+
+def holds_file(folder: int, compressed: str, name: str, is_wanted: Callable[[], bool]) -> bool:
+    """Whether a compressed file is whole and ends with the very bytes of the file `name`.
+
+    Raises:
+        Interrupted: `is_wanted` said no.
+        OSError: one of them can't be read.
+    """
+    with _opened(folder, compressed) as target, _opened(folder, name) as source:
+        try:
+            size = sum(map(len, _unpacked(target, compressed)))
+            before = size - os.fstat(source.fileno()).st_size
+            if before < 0:
+                return False
+            pieces = _without(_unpacked(target, compressed), before)
+            return _are_equal(pieces, _pieces(source), is_wanted)
+        except DAMAGED:
+            return False
+
+
+def read_compressed(descriptor: int, name: str) -> Iterator[bytes]:
+    """What a compressed file holds, in pieces; moves the descriptor.
+
+    Raises:
+        DAMAGED, OSError: it is not whole, or can't be read.
+    """
+    with os.fdopen(os.dup(descriptor), "rb") as file:
+        yield from _unpacked(file, name)
+
+
+def _opened(folder: int, name: str) -> io.FileIO:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    return io.FileIO(os.open(name, flags, dir_fd=folder))
+
+
+def _opened_if_there(folder: int, name: str, stack: contextlib.ExitStack) -> io.FileIO | None:
+    try:
+        return stack.enter_context(_opened(folder, name))
+    except FileNotFoundError:
+        return None
+
+
+def _compare(
+    target: BinaryIO,
+    before: BinaryIO | None,
+    source: BinaryIO,
+    kind: Kind,
+    is_wanted: Callable[[], bool],
+) -> None:
+    """See that `target` holds what `before` and `source` hold."""
+
+    def wanted() -> Iterator[bytes]:
+        if before is not None:
+            yield from _unpacked(before, SUFFIXES[kind])
+        yield from _pieces(source)
+
+    try:
+        is_same = _are_equal(_unpacked(target, SUFFIXES[kind]), wanted(), is_wanted)
+    except DAMAGED as exc:
+        raise OSError(f"read back, the compressed form is damaged: {exc}") from exc
+    if not is_same:
+        raise OSError("read back, the compressed form holds something else")
+
+
+def _are_equal(
+    some: Iterator[bytes], others: Iterator[bytes], is_wanted: Callable[[], bool]
+) -> bool:
+    """Whether two sequences of pieces are the same bytes, however they are divided."""
+    rest = b""
+    for piece in some:
+        if not is_wanted():
+            raise Interrupted
+        while len(rest) < len(piece):
+            more = next(others, b"")
+            if not more:
+                return False
+            rest += more
+        if not rest.startswith(piece):
+            return False
+        rest = rest[len(piece) :]
+    return not rest and not next(others, b"")
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    file.seek(0)
+    while piece := file.read(_PIECE_BYTES):
+        yield piece
+
+
+def _unpacked(file: BinaryIO, name: str) -> Iterator[bytes]:
+    file.seek(0)
+    reader: gzip.GzipFile | zstandard.ZstdDecompressionReader
+    if name.endswith(SUFFIXES["gzip"]):
+        reader = gzip.GzipFile(fileobj=file)
+    else:
+        reader = zstandard.ZstdDecompressor().stream_reader(
+            file, read_across_frames=True, closefd=False
+        )
+    while piece := reader.read(_PIECE_BYTES):
+        yield piece
+
+
+def _without(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """Pieces without their first `size` bytes."""
+    for piece in pieces:
+        yield piece[size:]
+        size = max(0, size - len(piece))
+
+
+def _copy_whole(source: BinaryIO, target: BinaryIO, is_wanted: Callable[[], bool]) -> None:
+    for piece in _pieces(source):
+        if not is_wanted():
+            raise Interrupted
+        target.write(piece)
 
 
 def _compressor(kind: Kind) -> _Compressor:

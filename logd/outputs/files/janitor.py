@@ -6,6 +6,10 @@ out of the way, and a crash before it is gone leaves nothing that could be taken
 
 The folder is the only state: each round looks at what is there, so a round that was cut short by
 a crash is made good by the first one after the next start.
+
+Nothing is given up whose successor may not be there after a power loss: before a file goes, the
+journal's note of the rotation that closed it is brought to disk (`settle`), and an original goes
+only if its compressed form was read back and holds the same bytes.
 """
 
 from __future__ import annotations
@@ -20,7 +24,13 @@ from typing import Literal
 
 from logd.outputs.failpoints import failpoint
 from logd.outputs.files.age import oldest_first
-from logd.outputs.files.compression import SUFFIXES, TEMPORARY_SUFFIX, Interrupted, compress_file
+from logd.outputs.files.compression import (
+    SUFFIXES,
+    TEMPORARY_SUFFIX,
+    Interrupted,
+    compress_file,
+    holds_file,
+)
 from logd.outputs.files.names import Names, plain_name
 from logd.rotation.policy import Closed, Retention
 
@@ -46,6 +56,7 @@ class Janitor:
         lock: held while names change; the owner holds it while it rotates.
         known: plain names in the order in which the log began its files, the current one last;
             asked under the lock.
+        settle: brings to disk that the files that are closed now are closed.
         retention: what is kept.
         compress: format for closed files, or "none".
         min_free_bytes: below this much free space the oldest files are removed; 0 is off.
@@ -60,6 +71,7 @@ class Janitor:
         lock: threading.RLock,
         known: Callable[[], Sequence[str]],
         *,
+        settle: Callable[[], None],
         retention: Retention,
         compress: Literal["none", "gzip", "zstd"],
         min_free_bytes: int,
@@ -70,11 +82,16 @@ class Janitor:
         self._names = names
         self._lock = lock
         self._known = known
+        self._settle = settle
         self._retention = retention
         self._compress = compress
         self._min_free_bytes = min_free_bytes
         self._label = label
         self._clock = clock
+        # Pairs of a compressed file and a file that is not its original; comparing takes time.
+        self._strangers: set[tuple[tuple[int, int, int], tuple[int, int, int]]] = set()
+        # Files that can't be compressed; said once.
+        self._refused: set[str] = set()
         # Guards the two events, which change together.
         self._state = threading.Lock()
         self._wanted = threading.Event()
@@ -106,7 +123,7 @@ class Janitor:
             self._thread.join()
             self._thread = None
             with contextlib.suppress(OSError):
-                self._remove_leftovers()
+                self._remove_half_done()
 
     def _run(self) -> None:
         with contextlib.suppress(OSError):
@@ -137,14 +154,57 @@ class Janitor:
     # -- removing --------------------------------------------------------------------------
 
     def _remove_leftovers(self) -> None:
-        """Trash, half-made compressed files, and originals whose compressed form is finished."""
+        """What is half done, and originals whose compressed form is finished."""
+        self._remove_half_done()
         for name in self._listing():
-            if self._is_leftover(name):
-                self._unlink(name)
-            elif (plain := plain_name(name)) != name and self._names.matches(name):
-                with self._lock:
-                    if plain != self._current():
-                        self._to_trash(plain)
+            if (plain := plain_name(name)) != name and self._names.matches(name):
+                self._remove_original(plain, name)
+
+    def _remove_half_done(self) -> None:
+        """Trash and half-made compressed files."""
+        for name in filter(self._is_leftover, self._listing()):
+            self._settle()
+            self._unlink(name)
+
+    def _remove_original(self, name: str, compressed: str) -> None:
+        """Remove a closed file if it was compressed; what only has the name of one stays."""
+        with self._lock:
+            state = None if name == self._current() else self._look_at(name)
+            other = self._look_at(compressed)
+        if state is None or other is None:
+            return
+        pair = (_identity(state), _identity(other))
+        if pair in self._strangers:
+            return
+        if holds_file(self._folder, compressed, name, self._is_wanted):
+            self._give_up(name, state)
+        else:
+            self._strangers.add(pair)
+            logger.warning(
+                "%s: %s does not hold what is in %s: both are kept",
+                self._label,
+                compressed,
+                name,
+            )
+
+    def _give_up(self, name: str, state: os.stat_result) -> None:
+        """Remove a closed file, unless it is another by now."""
+        self._settle()
+        # The compressed form must be found under its name before the original goes for good.
+        os.fsync(self._folder)
+        with self._lock:
+            trash = self._to_trash(name) if self._is_still(name, state) else None
+        if trash is not None:
+            self._unlink(trash)
+
+    def _is_wanted(self) -> bool:
+        return not self._is_closing
+
+    def _look_at(self, name: str) -> os.stat_result | None:
+        try:
+            return os.stat(name, dir_fd=self._folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
 
     def _is_leftover(self, name: str) -> bool:
         if not name.startswith("."):
@@ -222,6 +282,7 @@ class Janitor:
             self._remove(name)
 
     def _remove(self, name: str) -> None:
+        self._settle()
         with self._lock:
             trash = None if name == self._current() else self._to_trash(name)
         if trash is not None:
@@ -270,16 +331,17 @@ class Janitor:
                 try:
                     self._compress_one(name, kind)
                 except OSError as exc:
-                    logger.warning("%s: %s stays uncompressed: %s", self._label, name, exc)
+                    if name not in self._refused:
+                        logger.warning("%s: %s stays uncompressed: %s", self._label, name, exc)
+                    self._refused.add(name)
 
     def _compress_one(self, name: str, kind: Literal["gzip", "zstd"]) -> None:
         try:
             state = os.stat(name, dir_fd=self._folder, follow_symlinks=False)
-            temporary = compress_file(self._folder, name, kind, lambda: not self._is_closing)
+            temporary = compress_file(self._folder, name, kind, self._is_wanted)
         except FileNotFoundError:
             return  # The ring has come round to it in the meantime.
         failpoint("compression.before_rename")
-        trash = None
         with self._lock:
             is_same = self._is_still(name, state)
             if is_same:
@@ -288,22 +350,16 @@ class Janitor:
             self._unlink(temporary)
             return
         failpoint("compression.after_rename")
-        # The compressed file must be found under its name before the original goes for good.
-        os.fsync(self._folder)
-        with self._lock:
-            if self._is_still(name, state):
-                trash = self._to_trash(name)
-        if trash is not None:
-            self._unlink(trash)
+        self._give_up(name, state)
 
     def _is_still(self, name: str, state: os.stat_result) -> bool:
         """True where a closed file is the one that was looked at before; under the lock."""
-        try:
-            now = os.stat(name, dir_fd=self._folder, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        known = (state.st_ino, state.st_size, state.st_mtime_ns)
-        return name != self._current() and (now.st_ino, now.st_size, now.st_mtime_ns) == known
+        now = self._look_at(name)
+        return now is not None and name != self._current() and _identity(now) == _identity(state)
 
     def _rename(self, name: str, target: str) -> None:
         os.rename(name, target, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+
+
+def _identity(state: os.stat_result) -> tuple[int, int, int]:
+    return (state.st_ino, state.st_size, state.st_mtime_ns)

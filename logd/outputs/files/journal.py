@@ -83,10 +83,12 @@ class Rotating(msgspec.Struct, tag="rot", array_like=True, frozen=True):
     Attributes:
         name: its name.
         old_inode: the file that has that name now and goes; 0 for none.
+        old_files: all that goes, compressed forms of it, too: inode, time of the last write (ns).
     """
 
     name: str
     old_inode: int
+    old_files: list[tuple[int, int]] = []
 
 
 class Append(msgspec.Struct, tag="app", array_like=True, frozen=True):
@@ -193,6 +195,7 @@ class Journal:
         self._last_length = 0
         self._compact_at = COMPACT_BYTES
         self._since: list[bytes] | None = None
+        self._has_rotated_since = False
 
     @property
     def wants_compaction(self) -> bool:
@@ -233,6 +236,7 @@ class Journal:
         self._last_length = len(frame)
         if self._since is not None:
             self._since.append(frame)
+            self._has_rotated_since |= isinstance(entry, (Rotating, Opened))
         failpoint("journal.after_write")
 
     def take_back(self) -> None:
@@ -254,6 +258,7 @@ class Journal:
     def begin_compaction(self) -> None:
         """From now on remember what is appended: it comes after the snapshot taken now."""
         self._since = []
+        self._has_rotated_since = False
 
     def cancel_compaction(self) -> None:
         """No fresh journal now; the next try is due when this one has grown by a quarter."""
@@ -296,6 +301,9 @@ class Journal:
         """
         try:
             write_all(fresh, b"".join(self._since or ()))
+            if self._since and self._has_rotated_since:
+                # Files may have been removed because the old journal's note of it is on disk.
+                os.fdatasync(fresh)
             failpoint("journal.before_rename")
             os.rename(
                 self._fresh_name, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder

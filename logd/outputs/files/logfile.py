@@ -11,8 +11,9 @@ import os
 import zlib
 from collections.abc import Iterator
 
-from logd.outputs.disk import FILE_MODE, must_be_regular
+from logd.outputs.disk import FILE_MODE, must_be_regular, write_all
 from logd.outputs.failpoints import failpoint
+from logd.outputs.files.compression import DAMAGED, read_compressed
 from logd.outputs.files.journal import Append, Opened
 from logd.outputs.files.names import COMPRESSED_SUFFIXES
 
@@ -110,13 +111,17 @@ def holds_block(folder: int, file: Opened, block: Append) -> bool:
     """Tell whether a block is in its file, whole and unchanged.
 
     It is looked for where the journal says and at the end of the file: where something else was
-    appended between the look at the size and our write, it came to stand later. A file that was
-    compressed in the meantime was synced before.
+    appended between the look at the size and our write, it came to stand later. The file may have
+    been compressed meanwhile, or copied to another disk; what it holds tells that it is the one.
     """
     descriptor = open_known(folder, file)
     if descriptor is None:
-        names = (file.name + suffix for suffix in COMPRESSED_SUFFIXES)
-        return any(_exists(folder, name) for name in names)
+        descriptor = _open_plain(folder, file.name)
+    if descriptor is None:
+        return any(
+            _is_compressed_block(folder, file.name + suffix, block)
+            for suffix in COMPRESSED_SUFFIXES
+        )
     try:
         size = os.fstat(descriptor).st_size
         return any(
@@ -127,6 +132,29 @@ def holds_block(folder: int, file: Opened, block: Append) -> bool:
         )
     finally:
         os.close(descriptor)
+
+
+def _is_compressed_block(folder: int, name: str, block: Append) -> bool:
+    descriptor = _open_plain(folder, name)
+    if descriptor is None:
+        return False
+    checksum, place = 0, 0
+    start, stop = block.offset, block.offset + block.length
+    with os.fdopen(descriptor, "rb") as file, contextlib.suppress(OSError, *DAMAGED):
+        for piece in read_compressed(file.fileno(), name):
+            own = piece[max(0, start - place) : max(0, stop - place)]
+            checksum = zlib.crc32(own, checksum)
+            place += len(piece)
+            if place >= stop:
+                return checksum == block.checksum
+    return False
+
+
+def _open_plain(folder: int, name: str) -> int | None:
+    try:
+        return os.open(name, os.O_RDONLY | _SAFE_FLAGS, dir_fd=folder)
+    except OSError:
+        return None
 
 
 def open_known(folder: int, file: Opened) -> int | None:
@@ -161,10 +189,13 @@ def cut_off(folder: int, descriptor: int, size: int, keep_as: str) -> int:
         keeper = os.open(keep_as, flags, FILE_MODE, dir_fd=folder)
         try:
             for piece in _pieces(descriptor, size, surplus):
-                os.write(keeper, piece)
+                write_all(keeper, piece)
+            os.fdatasync(keeper)
         finally:
             os.close(keeper)
     os.ftruncate(descriptor, size)
+    # The next journal knows nothing of it: after another death what was cut would be back.
+    os.fdatasync(descriptor)
     return surplus
 
 
@@ -194,14 +225,6 @@ def _open_same(folder: int, name: str, inode: int) -> int | None:
         return descriptor
     os.close(descriptor)
     return None
-
-
-def _exists(folder: int, name: str) -> bool:
-    try:
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _checksum(descriptor: int, offset: int, length: int) -> int:

@@ -47,6 +47,7 @@ from logd.outputs.files.resume import (
     make_way,
     plain_order,
     resume,
+    states_of,
 )
 from logd.outputs.files.syncing import Syncing
 from logd.outputs.marks import Marks
@@ -100,6 +101,8 @@ class OpenLog:
         # A write failed and what it left behind is not removed yet.
         self._must_undo = False
         self.rotations = 0
+        # Without syncs not even the note of the first file is on disk.
+        self._settled_rotations = 0 if settings.durable else -1
         with contextlib.ExitStack() as undo:
             make_folder(path)
             self._folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -112,6 +115,7 @@ class OpenLog:
                 names,
                 self._lock,
                 lambda: self._known.names,
+                settle=self.settle,
                 retention=settings.retention,
                 compress=settings.compress,
                 min_free_bytes=settings.min_free_bytes,
@@ -363,7 +367,9 @@ class OpenLog:
             self._syncing.rotations = self.rotations
         target = self._next_name()
         failpoint("rotation.before_note")
-        self._journal.append(Rotating(target, inode_of(self._folder, target)))
+        self._journal.append(
+            Rotating(target, inode_of(self._folder, target), states_of(self._folder, target))
+        )
         failpoint("rotation.before_way")
         make_way(self._folder, target)
         failpoint("rotation.before_create")
@@ -438,6 +444,21 @@ class OpenLog:
             self._syncing.done(portion)
         if snapshot is not None:
             self._compact(snapshot)
+
+    def settle(self) -> None:
+        """Bring to disk what the journal and the folder say of the rotations so far.
+
+        The janitor asks for it before it gives up a file: one that is still the current one after
+        a power loss must be there.
+        """
+        with self._lock:
+            rotations = self.rotations
+            if rotations == self._settled_rotations:
+                return
+            journal = self._journal.duplicate()
+        _sync_and_close(journal)
+        os.fsync(self._folder)
+        self._settled_rotations = rotations
 
     def _compact(self, snapshot: Snapshot) -> None:
         """Replace the journal; `snapshot` is synced, what came since is copied."""

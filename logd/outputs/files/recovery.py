@@ -43,6 +43,13 @@ class Unsynced(NamedTuple):
     start: int
 
 
+class Replaced(NamedTuple):
+    """A name that a file was begun under, and the files that had it: inode, last write (ns)."""
+
+    name: str
+    files: list[tuple[int, int]]
+
+
 @dataclass
 class Recovered:
     """What is true of the log once `cuts` were made.
@@ -52,6 +59,7 @@ class Recovered:
         number: number of the last block.
         current: the current file; `size` and `lines` are what they are after the cuts.
         rotating: a rotation that was begun and not finished.
+        replaced: what was to go for the files that were begun; it is gone unless a rename was lost.
         cuts: files to be cut off, in the order they were written.
         unsynced: what counts and may not be on disk yet.
         is_clean: the log was closed in order.
@@ -62,6 +70,7 @@ class Recovered:
     number: int
     current: Opened | None
     rotating: Rotating | None = None
+    replaced: list[Replaced] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
     unsynced: list[Unsynced] = field(default_factory=list)
     is_clean: bool = False
@@ -87,19 +96,20 @@ def recover(
     is_clean = isinstance(entries[-1], Stopped)
     is_same_boot = bool(boot) and boot == snapshot.boot
     steps, gone, rotating = _steps(entries, snapshot.current)
+    current = snapshot.current
+    for entry in entries:
+        current = entry if isinstance(entry, Opened) else current
     unsynced = range(0) if is_clean else _unsynced(steps, snapshot)
     doubtful = unsynced
     if is_same_boot:
         doubtful = unsynced[-1:] if isinstance(entries[-1], Append) else range(0)
     good = next((at for at in doubtful if at not in gone and not holds(*steps[at])), len(steps))
-    current = snapshot.current
-    for entry in entries:
-        current = entry if isinstance(entry, Opened) else current
     return Recovered(
         marks=_marks(entries, snapshot, {step.number for _, step in steps[good:]}),
         number=steps[-1][1].number if steps else snapshot.number,
         current=None if current is None else _state(current, steps[:good]),
         rotating=rotating,
+        replaced=_replaced(entries),
         cuts=_cuts(steps[good:]),
         unsynced=_starts(steps[at] for at in unsynced if at < good),
         is_clean=is_clean,
@@ -127,6 +137,19 @@ def _steps(
                 of_inode.setdefault(current.inode, []).append(len(steps))
                 steps.append((current, entry))
     return steps, gone, rotating
+
+
+def _replaced(entries: Sequence[Entry]) -> list[Replaced]:
+    found: dict[str, Replaced] = {}
+    for entry in entries:
+        match entry:
+            case Rotating():
+                found[entry.name] = Replaced(entry.name, entry.old_files)
+            case Opened(name=name, inode=inode) if name in found:
+                # Numbers of inodes come again.
+                files = [file for file in found[name].files if file[0] != inode]
+                found[name] = Replaced(name, files)
+    return list(found.values())
 
 
 def _unsynced(steps: Sequence[_Step], snapshot: Snapshot) -> range:

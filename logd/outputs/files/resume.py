@@ -22,7 +22,7 @@ from logd.outputs.files.logfile import (
     write_again,
 )
 from logd.outputs.files.names import COMPRESSED_SUFFIXES, Names, plain_name
-from logd.outputs.files.recovery import Recovered, Unsynced, recover
+from logd.outputs.files.recovery import Recovered, Replaced, Unsynced, recover
 from logd.outputs.marks import Marks
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,22 @@ def inode_of(folder: int, name: str) -> int:
 
 def is_there(folder: int, name: str) -> bool:
     """Whether there is a file of this plain name, compressed or not."""
-    return any(inode_of(folder, name + suffix) for suffix in ("", *COMPRESSED_SUFFIXES))
+    return any(inode_of(folder, form) for form in forms(name))
+
+
+def forms(name: str) -> tuple[str, ...]:
+    """What a file of a plain name may be called: as such, or compressed."""
+    return (name, *(name + suffix for suffix in COMPRESSED_SUFFIXES))
+
+
+def states_of(folder: int, name: str) -> list[tuple[int, int]]:
+    """Inode and time of the last write (ns) of each form of a file that there is."""
+    found = []
+    for form in forms(name):
+        with contextlib.suppress(FileNotFoundError):
+            state = os.stat(form, dir_fd=folder, follow_symlinks=False)
+            found.append((state.st_ino, state.st_mtime_ns))
+    return found
 
 
 def torn_name(name: str) -> str:
@@ -78,7 +93,7 @@ def torn_name(name: str) -> str:
 
 def make_way(folder: int, name: str) -> None:
     """Give up the file `name`, compressed or not, for the janitor to remove."""
-    for old in (*(name + suffix for suffix in COMPRESSED_SUFFIXES), name):
+    for old in reversed(forms(name)):
         inode = inode_of(folder, old)
         if inode:
             trash = trash_name(old, inode)
@@ -146,11 +161,27 @@ def resume(
     if durable:
         _sync_files(folder, found.unsynced)
     found.marks.take_up(now)
+    if not (found.is_clean or found.is_same_boot):
+        for replaced in found.replaced:
+            _give_up_again(folder, replaced)
     known = KnownFiles.of_journal(entries)
     lines = found.current.lines if found.current is not None else 0
     file = _current(folder, names, found, known, now)
     known.go_on(file.name, lines)
+    if durable:
+        # Before the next journal is in force: it takes for granted what was renamed here.
+        os.fsync(folder)
     return Resumed(file, found.marks, found.number, known)
+
+
+def _give_up_again(folder: int, replaced: Replaced) -> None:
+    """Move away what a rotation had, if the disk has the journal's note of it but not that."""
+    for name in forms(replaced.name):
+        with contextlib.suppress(FileNotFoundError):
+            state = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if (state.st_ino, state.st_mtime_ns) in replaced.files:
+                trash = trash_name(name, state.st_ino)
+                os.rename(name, trash, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _current(folder: int, names: Names, found: Recovered, files: KnownFiles, now: float) -> LogFile:

@@ -127,7 +127,11 @@ class PowerLoss:
         folder, files = self._fresh()
         environment = self._environment(files, put(state, folder, root))
         faults = self._do("check", folder, files, environment, marks)
-        if not faults:
+        if faults:
+            # What was on disk, for whoever looks into it.
+            (files / "before").mkdir()
+            put(state, files / "before", root)
+        else:
             shutil.rmtree(files)
         return [f"{files}: {fault}" for fault in faults]
 

@@ -193,43 +193,55 @@ class Disk:
 
     def _content(self, file: File, habit: float, dice: random.Random) -> Kept:
         unsynced = [write for write in file.writes if not write.is_durable]
+        chosen: dict[int, list[Part]] = {}
         if self._order == "ext4":
             whole = round(len(unsynced) * min(1.0, habit + dice.random() * 0.2))
-            chosen = {id(write): write.data for write in unsynced[:whole]}
+            chosen = {write.at: _whole(write) for write in unsynced[:whole]}
             if whole < len(unsynced) and dice.random() < 0.5:
-                chosen[id(unsynced[whole])] = _torn(unsynced[whole], dice)
+                chosen[unsynced[whole].at] = _torn(unsynced[whole], dice)
         else:
-            chosen = {}
             for write in unsynced:
                 if dice.random() < habit:
                     is_torn = dice.random() < 0.2
-                    chosen[id(write)] = _torn(write, dice) if is_torn else write.data
+                    chosen[write.at] = _torn(write, dice) if is_torn else _whole(write)
         data, moment = bytearray(), file.made
         for write in file.writes:
-            if write.is_durable or id(write) in chosen:
-                part = write.data if write.is_durable else chosen[id(write)]
-                moment = write.time
-                if part is None:
-                    del data[write.offset :]
-                    data.extend(bytes(write.offset - len(data)))
-                else:
-                    data.extend(bytes(max(0, write.offset - len(data))))
-                    data[write.offset : write.offset + len(part)] = part
+            parts = _whole(write) if write.is_durable else chosen.get(write.at)
+            if parts is None:
+                continue
+            moment = write.time
+            if write.data is None:
+                del data[write.offset :]
+                data.extend(bytes(write.offset - len(data)))
+            for offset, part in parts:
+                data.extend(bytes(max(0, offset - len(data))))
+                data[offset : offset + len(part)] = part
         return Kept(file.inode, bytes(data), moment)
 
 
-def _torn(write: Write, dice: random.Random) -> bytes | None:
-    """The beginning of a write up to the end of a sector, or with sectors of zeros in it."""
+Part = tuple[int, bytes]
+"""A piece of a write: where it begins, and its bytes. One without bytes makes the file as long."""
+
+
+def _whole(write: Write) -> list[Part]:
+    return [] if write.data is None else [(write.offset, write.data)]
+
+
+def _torn(write: Write, dice: random.Random) -> list[Part]:
+    """The beginning of a write up to the end of a sector, or all but some sectors of it."""
     if not write.data:
-        return write.data
-    ends = range(SECTOR - write.offset % SECTOR, len(write.data), SECTOR)
+        return _whole(write)
+    start, stop = write.offset, write.offset + len(write.data)
+    ends = range(start - start % SECTOR + SECTOR, stop, SECTOR)
     if not ends:
-        return dice.choice((b"", bytes(len(write.data))))
-    start = dice.choice(ends)
+        # All in one sector: only the file's new size may be on disk.
+        return [(stop, b"")] if dice.random() < 0.5 else []
+    cut = dice.choice(ends)
+    parts = [(start, write.data[: cut - start])]
     if dice.random() < 0.5:
-        return write.data[:start]
-    stop = min(len(write.data), start + SECTOR * dice.randint(1, 4))
-    return write.data[:start] + bytes(stop - start) + write.data[stop:]
+        resumed = min(stop, cut + SECTOR * dice.randint(1, 4))
+        parts.append((resumed, write.data[resumed - start :]))
+    return parts
 
 
 def put(state: State, folder: Path, root: int) -> dict[int, int]:

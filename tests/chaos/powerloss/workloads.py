@@ -169,7 +169,7 @@ def _persistently(call: Callable[[], None], batches: list[Any]) -> None:
 
 def files(pattern: str = "logs/app_%d.log", **settings: Any) -> OutputWorkload:
     """Text files, `lines` each."""
-    count, naming = settings.pop("count", None), settings.get("naming", "ring")
+    count = settings.pop("count", None)
     lines = settings.pop("lines", 10)
     compaction = settings.pop("compact_bytes", 700)
 
@@ -187,7 +187,7 @@ def files(pattern: str = "logs/app_%d.log", **settings: Any) -> OutputWorkload:
 
     def messages(folder: Path) -> list[str]:
         notes: list[str] = []
-        source = FileSource(str(folder / pattern), notes.append, naming=naming, count=count)
+        source = FileSource(str(folder / pattern), notes.append)
         return [entry.msg for entry in source.entries()]
 
     return OutputWorkload(make, messages, may_lack_oldest=count is not None)
@@ -260,6 +260,8 @@ _KINDS: dict[str, Callable[..., Workload]] = {
 
 WORKLOADS: dict[str, dict[str, Any]] = {
     "files": {"kind": "files"},
+    "files by date, gzip": {"kind": "files", "naming": "date", "compress": "gzip"},
+    "files, zstd": {"kind": "files", "compress": "zstd"},
     "one file": {"kind": "files", "pattern": "logs/app.log", "lines": None},
     "sqlite": {"kind": "tables"},
     "spool": {"kind": "spool"},
