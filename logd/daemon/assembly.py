@@ -9,13 +9,14 @@ import ssl
 import stat
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logd.daemon.peers.limits import Limits
 from logd.daemon.peers.tls import server_context
 from logd.daemon.plugins import close_callables, load_callables
+from logd.daemon.sessionkeys import SessionKeys, session_keys
 from logd.errors import StartupError
 from logd.outputs import registry
 from logd.outputs.base import Output, OutputSettings, OutputUnavailable, OutputUnusable
@@ -107,12 +108,25 @@ class Workshop:
         state: the folder for spools and dead letters; the same as long as the daemon runs.
         dead_letters: takes the records that outputs refuse for their content.
         on_problem, on_fatal: see `OutputWorker`.
+        session_keys: what sessions are called in marks.
     """
 
     state: Path
     dead_letters: DeadLetterFile
     on_problem: Note
     on_fatal: Fatal
+    session_keys: SessionKeys = field(default_factory=SessionKeys)
+
+    def opened(self, spec: str, output: Output) -> Mapping[bytes, int]:
+        """Open an output; returns its marks.
+
+        Raises:
+            StartupError: it can't be opened; one of `OutputUnavailable` might later.
+        """
+        try:
+            return self.session_keys.marks(output.open())
+        except (OutputUnusable, OutputUnavailable, OSError) as exc:
+            raise StartupError(f"output {registry.shown(spec)}: {exc}") from exc
 
     def output(self, spec: str, config: Config) -> Output:
         """The output that the settings call `spec`, not opened.
@@ -164,11 +178,12 @@ def assemble(config: Config, on_problem: Note, on_fatal: Fatal) -> Assembled:
     # All of them before anything is made on disk: a wrong pattern leaves nothing behind.
     made = [(spec, workshop.output(spec, config)) for spec in output_specs(config)]
     _make_state_folder(config)
+    workshop.session_keys = session_keys(state)
     workers: dict[str, OutputWorker] = {}
     found: list[Mapping[bytes, int]] = []
     try:
         for spec, output in made:
-            found.append(open_output(spec, output))
+            found.append(workshop.opened(spec, output))
             workers[spec] = workshop.worker(spec, output, found[-1], config, server)
     except BaseException:
         for worker in workers.values():
@@ -300,18 +315,6 @@ def _line_format(config: Config) -> LineFormat:
         return Formatter(config.line_format, config.timestamp)
     except ValueError as exc:
         raise StartupError(f"line_format: {exc}") from exc
-
-
-def open_output(spec: str, output: Output) -> Mapping[bytes, int]:
-    """Open an output; returns its marks.
-
-    Raises:
-        StartupError: it can't be opened; one of `OutputUnavailable` might later.
-    """
-    try:
-        return output.open()
-    except (OutputUnusable, OutputUnavailable, OSError) as exc:
-        raise StartupError(f"output {registry.shown(spec)}: {exc}") from exc
 
 
 def _make_state_folder(config: Config) -> None:

@@ -265,7 +265,7 @@ class Reloader:
                 if spec in outgoing:
                     continue
                 try:
-                    marks[spec] = assembly.open_output(spec, output)
+                    marks[spec] = self._assembled.workshop.opened(spec, output)
                 except StartupError:
                     if not outgoing:
                         raise
@@ -333,7 +333,7 @@ class Reloader:
         marks = plan.marks.get(spec)
         if marks is None:
             try:
-                marks = assembly.open_output(spec, output)
+                marks = self._assembled.workshop.opened(spec, output)
             except StartupError as exc:
                 # One that was there before may be away for a moment: the worker will open it.
                 is_away = isinstance(exc.__cause__, OutputUnavailable)

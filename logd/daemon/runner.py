@@ -25,6 +25,7 @@ from logd.daemon.peers.limits import Limits
 from logd.daemon.peers.sessions import Sessions
 from logd.daemon.pipeline import Pipeline
 from logd.daemon.rates import EVERY_S, Rates
+from logd.daemon.sessionkeys import SessionKeys
 from logd.daemon.sinks import WriterSink
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Parts:
         server: filters, observers and the writer.
         outputs: the durable outputs that `server` writes to; None where its writer is the app's.
         marks: client id -> sequence number that every output holds from earlier runs.
+        session_keys: what sessions are called in marks.
         listeners: sockets that listen; closed by the daemon.
         limits: what peers may ask.
         token: what senders must open their session with, None without one.
@@ -64,6 +66,7 @@ class Parts:
     server: LogServer
     outputs: Outputs | None = None
     marks: Mapping[bytes, int] = field(default_factory=dict)
+    session_keys: SessionKeys = field(default_factory=SessionKeys)
     listeners: Sequence[Listener]
     limits: Limits = field(default_factory=Limits)
     token: str | None = None
@@ -114,7 +117,7 @@ class Daemon:
         self._tasks: set[asyncio.Task[None]] = set()
         self._has_started = False
         intake: Intake[Connection] = Intake(parts.queue_bytes, parts.connection_queue_bytes)
-        self.sessions = Sessions(parts.marks)
+        self.sessions = Sessions(parts.marks, keys=parts.session_keys)
         self.hub = Hub(self._loop, intake, self.sessions, parts.limits, parts.token)
         self.pipeline = Pipeline(
             self.hub,

@@ -104,6 +104,7 @@ async def _serve(config: Config) -> int:
             server=assembled.server,
             outputs=assembled.outputs,
             marks=assembled.marks,
+            session_keys=assembled.workshop.session_keys,
             listeners=listeners,
             limits=assembly.limits(config),
             token=config.token,

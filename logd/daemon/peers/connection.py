@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import hashlib
 import logging
 import socket
 from collections import deque
@@ -57,6 +58,10 @@ kernel keeps a record back while ours has not acknowledged the one before, and o
 10 to 40 ms, for something to send along. So ours is asked to acknowledge at once, after each such
 read, as it forgets that again (tcp(7), TCP_QUICKACK). Sessions switch the algorithm off."""
 
+KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+"""After 30 s of silence the kernel asks three times, every 10 s, whether a session's peer is
+there."""
+
 # Linux only.
 _ACK_AT_ONCE: int = getattr(socket, "TCP_QUICKACK", 0)
 
@@ -74,11 +79,12 @@ class Connection(asyncio.BufferedProtocol):
 
     Attributes:
         peer, host, account, is_trusted: see `Origin`; a certificate makes a peer trusted, too.
+        identity: who a session belongs to: the certificate, else the account.
         origin: what records say of where they came from: `host`, or "" from this machine itself.
         starting: the socket while it is being opened, through the handshake of TLS.
         has_place: it counts among the connections that may be open at a time.
         kind: plain or session, known after the first frame.
-        client: the session's client id; None without one.
+        client: the session's key, see `SessionKeys`; None without one.
         first: the lowest sequence number that the session's opening announced.
         pending: what was read and the pipeline has not taken yet.
         queued_bytes: bytes received and not yet held by every output.
@@ -102,6 +108,7 @@ class Connection(asyncio.BufferedProtocol):
         "frames",
         "has_place",
         "host",
+        "identity",
         "is_closed",
         "is_failed",
         "is_trusted",
@@ -128,6 +135,7 @@ class Connection(asyncio.BufferedProtocol):
         self.reading = Reading(hub.loop, self._reads_on)
         self.host, self.account, self.peer, self.is_trusted = origin
         self.origin = origin.recorded
+        self.identity = origin.account
         self.starting: socket.socket | None = None
         self.has_place = False
         self.kind = Kind.NEW
@@ -151,6 +159,8 @@ class Connection(asyncio.BufferedProtocol):
         transport = self._transport = cast("asyncio.Transport", transport)
         if transport.get_extra_info("peercert"):
             self.is_trusted = True
+            certificate = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            self.identity = f"certificate {hashlib.sha256(certificate).hexdigest()}"
         self._hub.add(self)
         self.reading.start(transport)
         if self.is_failed:
@@ -225,9 +235,8 @@ class Connection(asyncio.BufferedProtocol):
             if opening is None:
                 self._begin_plain()
             else:
-                self._open_session(opening)
                 frames = frames.from_frame(1)
-                if not frames.count:
+                if not self._open_session(opening) or not frames.count:
                     return
         self.frames += frames.count
         self._hub.counts.frames += frames.count
@@ -246,13 +255,35 @@ class Connection(asyncio.BufferedProtocol):
         if self.host and _ACK_AT_ONCE:
             self._nagling = self.raw_socket()
 
-    def _open_session(self, opening: Opening) -> None:
+    def _open_session(self, opening: Opening) -> bool:
+        """Begin or go on with a session; False if another peer has it."""
+        sessions = self._hub.sessions
+        client = sessions.keys.of(opening.client)
+        holder = sessions.holder_elsewhere(client, self.identity)
+        if holder is not None:
+            # The client may have moved: it comes back until its old connection has died.
+            self.give_up(f"its session is open from {holder}: a client that moved, or a stranger")
+            return False
         self.kind = Kind.SESSION
-        self.client = opening.client
+        self.client = client
         self.first = opening.first
-        self.send_ack(self._hub.sessions.opened(opening.client, self))
+        if self.host:
+            self._watch_for_death()
+        self.send_ack(sessions.opened(client, self))
         if self._hub.is_draining:
             self.pause(Pause.DRAIN)
+        return True
+
+    def _watch_for_death(self) -> None:
+        """Let the kernel find out within a minute that the peer is gone."""
+        sock = self.raw_socket()
+        if sock is None:
+            return
+        with suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for name, value in KEEPALIVE.items():
+                if hasattr(socket, name):
+                    sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
     def send_ack(self, number: int) -> None:
         """Tell the client that all up to `number` is durable."""

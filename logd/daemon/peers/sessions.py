@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from logd.daemon.sessionkeys import SessionKeys
 from logd.outputs.marks import LIMIT
 
 KEEP_UNSEEN_S = 86_400.0
@@ -22,17 +23,38 @@ for longest first: a peer can open sessions under random ids as fast as it can c
 
 
 class Acknowledged(Protocol):
-    """A connection that can be told how far its session is durable."""
+    """A connection that can be told how far its session is durable.
+
+    Attributes:
+        identity: who is at its other end: address, user or certificate.
+        peer: the same for people.
+    """
+
+    identity: str
+    peer: str
 
     def send_ack(self, number: int) -> None:
         """Tell the client that all up to `number` is durable."""
 
+    def give_up(self, reason: str) -> None:
+        """Cut it off."""
+
 
 class Sessions:
-    """For each client id the highest durable sequence number and the connection to tell."""
+    """For each session the highest durable sequence number and the connection to tell.
 
-    def __init__(self, marks: Mapping[bytes, int], clock: Callable[[], float] = time.time) -> None:
+    Attributes:
+        keys: what the session of a client is called here and in marks.
+    """
+
+    def __init__(
+        self,
+        marks: Mapping[bytes, int],
+        clock: Callable[[], float] = time.time,
+        keys: SessionKeys | None = None,
+    ) -> None:
         now = clock()
+        self.keys = keys or SessionKeys()
         self._clock = clock
         self._durable = dict(marks)
         # In the order in which they were last seen.
@@ -43,9 +65,21 @@ class Sessions:
         """How many sessions are connected."""
         return len(self._connections)
 
+    def holder_elsewhere(self, client: bytes, identity: str) -> str | None:
+        """The peer that has this session open, if it is another one than `identity`."""
+        living = self._connections.get(client)
+        return None if living is None or living.identity == identity else living.peer
+
     def opened(self, client: bytes, connection: Acknowledged) -> int:
-        """A client came, or came back; returns what is durable of its records."""
+        """A client came, or came back; returns what is durable of its records.
+
+        It may come back before the daemon has noticed that its last connection is dead: that one
+        is given up.
+        """
+        living = self._connections.get(client)
         self._connections[client] = connection
+        if living is not None:
+            living.give_up(f"its session was opened again from {connection.peer}")
         self._see(client)
         return self._durable.get(client, 0)
 

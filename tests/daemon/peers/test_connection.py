@@ -17,6 +17,7 @@ from logd.daemon.peers.intake import Intake, Pause
 from logd.daemon.peers.limits import Limits
 from logd.daemon.peers.origin import Origin
 from logd.daemon.peers.sessions import Sessions
+from logd.daemon.sessionkeys import SessionKeys
 from tests.hostile.attack import batch, frame, opening, plain
 
 CLIENT = b"c" * 16
@@ -61,7 +62,9 @@ async def run(test: Test) -> None:
 
     async def connect(limits: Limits | None = None) -> Ends:
         loop = asyncio.get_running_loop()
-        hub = Hub(loop, Intake(1 << 20, 1 << 18), Sessions({CLIENT: 7}), limits or Limits())
+        keys = SessionKeys()
+        sessions = Sessions(keys.marks({CLIENT: 7}), keys=keys)
+        hub = Hub(loop, Intake(1 << 20, 1 << 18), sessions, limits or Limits())
         ours, peer = socket.socketpair()
         for sock in (ours, peer):
             sock.setblocking(False)

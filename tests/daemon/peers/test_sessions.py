@@ -11,8 +11,13 @@ BOB = b"b" * 16
 class Peer:
     """A connection that records its acks."""
 
-    def __init__(self) -> None:
+    def __init__(self, identity: str = "10.0.0.7") -> None:
+        self.identity = self.peer = identity
         self.acks: list[int] = []
+        self.given_up = ""
+
+    def give_up(self, reason: str) -> None:
+        self.given_up = reason
 
     def send_ack(self, number: int) -> None:
         self.acks.append(number)
@@ -92,3 +97,18 @@ def test_too_many_sessions_push_out_those_unseen_for_longest() -> None:
     assert sessions.prune() == [ANN, clients[0]]
     assert sessions.opened(BOB, peer) == 2
     assert sessions.opened(clients[1], peer) == 1
+
+
+def test_a_session_is_its_peers_while_it_is_open() -> None:
+    """Another peer may not have it meanwhile; the same one may, and its old connection goes."""
+    sessions = Sessions({})
+    old, new = Peer(), Peer()
+    sessions.opened(ANN, old)
+    assert sessions.holder_elsewhere(ANN, "10.0.0.8") == old.peer
+    assert sessions.holder_elsewhere(ANN, new.identity) is None
+    sessions.opened(ANN, new)
+    assert old.given_up
+    sessions.closed(ANN, old)
+    assert sessions.holder_elsewhere(ANN, "10.0.0.8") == new.peer
+    sessions.closed(ANN, new)
+    assert sessions.holder_elsewhere(ANN, "10.0.0.8") is None

@@ -1,0 +1,97 @@
+"""What a client's id is called wherever it rests: whoever reads that can't take the session over.
+
+A session belongs to who knows its id. So the id itself is in no journal, table or spool, but a
+keyed hash of it; the key is in a file of the state folder that only the daemon may read. Marks of
+earlier versions have the ids themselves: they are read under their hash, so that their clients
+go on where they were, and are gone after a day as all marks are that are not used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from logd.errors import StartupError
+from logd.outputs.disk import must_be_regular, sync_folder, write_all
+
+KEY_BYTES = 32
+FILE = "session.key"
+FILE_MODE = 0o600
+
+_PREFIX = b"h1:"
+_HASH_BYTES = 16 - len(_PREFIX)
+# Sessions of spools, which have ids of the daemon's own making.
+_OF_SPOOLS = b"spool:"
+
+
+class SessionKeys:
+    """Makes keys of client ids.
+
+    Args:
+        key: `KEY_BYTES` that nobody else knows; new ones without.
+    """
+
+    def __init__(self, key: bytes | None = None) -> None:
+        self._key = key or os.urandom(KEY_BYTES)
+
+    def of(self, client: bytes) -> bytes:
+        """What a client's session is called, in 16 bytes."""
+        digest = hashlib.blake2b(client, key=self._key, digest_size=_HASH_BYTES).digest()
+        return _PREFIX + digest
+
+    def marks(self, marks: Mapping[bytes, int]) -> dict[bytes, int]:
+        """Marks as an output has them, under keys of sessions."""
+        renamed: dict[bytes, int] = {}
+        for name, last in marks.items():
+            key = name if name.startswith((_PREFIX, _OF_SPOOLS)) else self.of(name)
+            renamed[key] = max(last, renamed.get(key, 0))
+        return renamed
+
+
+def session_keys(folder: Path) -> SessionKeys:
+    """The keys of the daemon whose state folder this is; makes the file if it is not there.
+
+    Raises:
+        StartupError: the file can't be read or made, or holds something else.
+    """
+    path = folder / FILE
+    try:
+        with suppress(FileNotFoundError):
+            return SessionKeys(_read(path))
+        return SessionKeys(_make(path))
+    except OSError as exc:
+        raise StartupError(f"{path}: {exc.strerror}") from exc
+
+
+def _read(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    must_be_regular(descriptor, str(path))
+    try:
+        key = os.read(descriptor, KEY_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(key) != KEY_BYTES:
+        raise StartupError(
+            f"{path}: expected {KEY_BYTES} bytes, got {len(key)}; remove it for a new one: clients "
+            "that were not told of their last records will send these again"
+        )
+    return key
+
+
+def _make(path: Path) -> bytes:
+    key = os.urandom(KEY_BYTES)
+    # Whole under its name, or not there.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, FILE_MODE)
+    try:
+        write_all(descriptor, key)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    temporary.replace(path)
+    sync_folder(path.parent)
+    return key
