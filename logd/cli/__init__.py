@@ -7,10 +7,14 @@ shell completion answer at once.
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
 
 from logd.errors import LogdError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 EXIT_FAILED = 1
 """What was asked for did not work; a line on standard error says why."""
@@ -34,4 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in getattr(exc, "problems", (str(exc),)):
             print(f"logd: {line}", file=sys.stderr)
         return getattr(exc, "exit_status", EXIT_FAILED)
+    except OSError as exc:
+        if exc.errno not in _FULL or exc.filename is not None:
+            raise
+        # What click printed had no room: standard output leads to a full disk.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"logd: can't write to standard output: {exc.strerror}", file=sys.stderr)
+        return EXIT_FAILED
     return 0

@@ -8,14 +8,31 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from logd.errors import LogdError
+
 _INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
 
 def put(data: bytes) -> None:
-    """Write to standard output, and let it be seen at once."""
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    """Write to standard output, and let it be seen at once.
+
+    Raises:
+        LogdError: the disk that it leads to is full, or refuses.
+    """
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        discard_output()
+        raise LogdError(f"can't write to standard output: {exc.strerror}") from exc
+
+
+def discard_output() -> None:
+    """Let nothing that is still buffered be tried again at the end of the process."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
@@ -24,8 +41,7 @@ def quiet_end() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        # What is still buffered must not be tried again at the end of the process.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)

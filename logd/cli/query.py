@@ -15,7 +15,7 @@ from logd.cli.cursors import read_cursor, start_of, write_cursor
 from logd.cli.pager import paged
 from logd.cli.printing import put, quiet_end
 from logd.cli.progress import Progress
-from logd.cli.reading import Reading, note, reading_options
+from logd.cli.reading import Reading, failing_if_damaged, note, reading_options
 from logd.cli.shortcount import ShortCount
 from logd.query.advice import advice
 from logd.query.contexts import SCOPES, Context, Scope, with_context
@@ -114,7 +114,12 @@ def query(
     if reverse and has_context:
         raise click.UsageError("--reverse has no context: leave -A, -B, -C and --context out")
     context = Context(max(before, width), max(after, width), scope or "all")
-    with quiet_end(), closing(reading.open()) as source, _paged(reading) as is_paged:
+    with (
+        quiet_end(),
+        closing(reading.open()) as source,
+        failing_if_damaged(source),
+        _paged(reading) as is_paged,
+    ):
         progress = Progress(is_wanted=not is_paged)
         try:
             if count or by or new_since is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import click
 
+from logd.cli import EXIT_FAILED
 from logd.cli.display import OUTPUTS, Display, make_display
 from logd.cli.selecting import NAMES as SELECTING_NAMES
 from logd.cli.selecting import SELECTING_OPTIONS, selection_of
@@ -56,6 +58,14 @@ class Reading:
 def note(text: str) -> None:
     """Tell the user something on standard error."""
     print(f"logd: {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def failing_if_damaged(source: Source) -> Iterator[None]:
+    """End the command with status 1 if part of the log could not be read; a note has said which."""
+    yield
+    if source.is_damaged:
+        sys.exit(EXIT_FAILED)
 
 
 def reading_options(command: Callable[..., None]) -> Callable[..., None]:

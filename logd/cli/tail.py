@@ -11,7 +11,7 @@ import click
 
 from logd.cli.cursors import read_cursor, start_of, write_cursor
 from logd.cli.printing import put, quiet_end, wait
-from logd.cli.reading import Reading, note, reading_options
+from logd.cli.reading import Reading, failing_if_damaged, note, reading_options
 from logd.cli.shortcount import ShortCount
 from logd.query.advice import advice
 from logd.query.following import LOOK_EVERY_S, Following
@@ -65,7 +65,7 @@ def tail(reading: Reading, follow: bool, count: int, cursor_file: Path | None) -
         if follow:
             _follow(reading, count, cursor_file)
         else:
-            with closing(reading.open()) as source:
+            with closing(reading.open()) as source, failing_if_damaged(source):
                 _last(reading, source, count, cursor_file)
 
 

@@ -29,6 +29,11 @@ class MergedSource(Source):
         self._sources = sources
         self.name = ", ".join(source.name for source in sources)
 
+    @property
+    def is_damaged(self) -> bool:  # type: ignore[override]
+        """Whether that is true of one of them."""
+        return any(source.is_damaged for source in self._sources)
+
     def is_there(self) -> bool:
         there = [source.is_there() for source in self._sources]
         if any(there):

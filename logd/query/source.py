@@ -82,9 +82,11 @@ class Source(ABC):
     Attributes:
         name: for messages.
         on_note: told what readers should know.
+        is_damaged: whether something could not be read so far; `on_note` was told what.
     """
 
     name: str
+    is_damaged: bool = False
 
     def __init__(self, on_note: Note) -> None:
         self.on_note = on_note

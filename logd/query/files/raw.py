@@ -9,12 +9,10 @@ is divided.
 
 from __future__ import annotations
 
-import gzip
-import io
 import os
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import BinaryIO, Protocol
 
 import zstandard
 
@@ -23,10 +21,27 @@ from logd.text.reading import BREAK, MARK
 
 BLOCK_BYTES = 1 << 20
 MOST_ENTRY_BYTES = 16 << 20
+_COMPRESSED_BYTES = 1 << 11
+"""So little of a compressed file is taken at once: what comes out may be a thousand times as much,
+or, of a hostile .zst, thirty thousand times."""
+
+_GZIP_WINDOW = 31  # with gzip's header and checksum
 _CONTINUATION = BREAK[1:]
 
 DAMAGED = (OSError, EOFError, ValueError, zlib.error)
 """What reading a file may raise: the disk refused, or what is compressed is damaged."""
+
+
+class _Inflater(Protocol):
+    """Decompresses one stream."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, /) -> bytes: ...
 
 
 def split(block: bytes) -> list[bytes]:
@@ -58,59 +73,84 @@ def chunks(descriptor: int, ref: FileRef, start: int, end: int | None) -> Iterat
             yield data
         return
     os.lseek(descriptor, 0, os.SEEK_SET)
-    left = None if end is None else end - start
-    with open(descriptor, "rb", closefd=False) as file, _decompressed(file, ref.suffix) as plain:
-        while start > 0 and (passed := plain.read(min(BLOCK_BYTES, start))):
-            start -= len(passed)
-        while left is None or left > 0:
-            data = plain.read(BLOCK_BYTES if left is None else min(BLOCK_BYTES, left))
-            if not data:
+    place = 0
+    with open(descriptor, "rb", closefd=False) as file:
+        for data in _decompressed(file, ref.suffix):
+            piece = data[max(0, start - place) : None if end is None else max(0, end - place)]
+            place += len(data)
+            if piece:
+                yield piece
+            if end is not None and place >= end:
                 return
-            if left is not None:
-                left -= len(data)
-            yield data
 
 
-def _decompressed(file: io.BufferedReader, suffix: str) -> io.BufferedIOBase:
-    if suffix == ".gz":
-        return gzip.GzipFile(fileobj=file)
-    reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-    return io.BufferedReader(_ZstdPieces(reader), BLOCK_BYTES)
+def _decompressed(file: BinaryIO, suffix: str) -> Iterator[bytes]:
+    """The content in pieces of about a block; all that can be read comes before an error does."""
+    waiting: list[bytes] = []
+    size = 0
+    problem: Exception | None = None
+    try:
+        for data in _inflated(file, suffix):
+            waiting.append(data)
+            size += len(data)
+            if size >= BLOCK_BYTES:
+                yield b"".join(waiting)
+                waiting, size = [], 0
+    except zstandard.ZstdError as exc:
+        problem = ValueError(str(exc))
+    except DAMAGED as exc:
+        problem = exc
+    if waiting:
+        yield b"".join(waiting)
+    if problem is not None:
+        raise problem
 
 
-class _ZstdPieces(io.RawIOBase):
-    """The library's reader with errors that callers know."""
+def _inflated(file: BinaryIO, suffix: str) -> Iterator[bytes]:
+    """What comes out of each small piece of a file of one or more compressed streams."""
 
-    def __init__(self, reader: zstandard.ZstdDecompressionReader) -> None:
-        self._reader = reader
+    def begun() -> _Inflater:
+        if suffix == ".gz":
+            return zlib.decompressobj(_GZIP_WINDOW)
+        return zstandard.ZstdDecompressor().decompressobj()
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        try:
-            return int(self._reader.readinto(buffer))
-        except zstandard.ZstdError as exc:
-            raise ValueError(str(exc)) from exc
+    inflater, is_within = begun(), False
+    while data := file.read(_COMPRESSED_BYTES):
+        while data:
+            yield inflater.decompress(data)
+            is_within = True
+            if not inflater.eof:
+                break
+            # Another stream may follow, or zeros that fill up a block of a tape.
+            data, inflater, is_within = inflater.unused_data.lstrip(b"\0"), begun(), False
+    if is_within:
+        raise EOFError("it was cut off")
 
 
 def whole_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Put pieces of a file, in order, together to blocks of whole entries with their line ends."""
     rest = b""
-    for piece in pieces:
-        data = rest + piece if rest else piece
-        cut = last_entry_start(data)
-        if cut:
-            yield data[:cut]
-            rest = data[cut:]
-        elif len(data) > MOST_ENTRY_BYTES:
-            yield _with_line_end(data)
-            rest = b""
-        else:
-            rest = data
+    problem: Exception | None = None
+    try:
+        for piece in pieces:
+            data = rest + piece if rest else piece
+            cut = last_entry_start(data)
+            if cut:
+                yield data[:cut]
+                rest = data[cut:]
+            elif len(data) > MOST_ENTRY_BYTES:
+                yield _with_line_end(data)
+                rest = b""
+            else:
+                rest = data
+    except DAMAGED as exc:
+        # The lines that can be read come first.
+        problem, rest = exc, rest[: rest.rfind(b"\n") + 1]
     # What has not ended its line, or may be about to go on with another, is being written.
     if rest.endswith(b"\n"):
         yield rest
+    if problem is not None:
+        raise problem
 
 
 def last_entry_start(data: bytes) -> int:

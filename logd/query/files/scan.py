@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,7 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from logd.query.files.listing import FileRef
-from logd.query.files.raw import backwards, chunks, whole_blocks, whole_size
+from logd.query.files.raw import DAMAGED, backwards, chunks, whole_blocks, whole_size
 from logd.query.positions import GENERATION_BYTES, FilePosition, generation_of
 from logd.text.reading import BREAK, MARK
 
@@ -79,10 +80,12 @@ class Found(NamedTuple):
 def read_generation(descriptor: int, ref: FileRef) -> str:
     """What tells the content of a file from what its name stood for earlier or will later."""
     start = b""
-    for piece in chunks(descriptor, ref, 0, GENERATION_BYTES):
-        start += piece
-        if len(start) >= GENERATION_BYTES:
-            break
+    # The start of a file that is damaged further on is as good.
+    with contextlib.suppress(*DAMAGED):
+        for piece in chunks(descriptor, ref, 0, GENERATION_BYTES):
+            start += piece
+            if len(start) >= GENERATION_BYTES:
+                break
     return generation_of(start)
 
 
@@ -124,15 +127,21 @@ def _plain_backwards(descriptor: int, ref: FileRef, end: int | None) -> Iterator
 
 
 def _compressed_backwards(descriptor: int, ref: FileRef, end: int | None) -> Iterator[Block]:
+    problem: Exception | None = None
     while end is None or end > 0:
         window: deque[Block] = deque()
         held = 0
-        for block in blocks_forwards(descriptor, ref, 0, end):
-            window.append(block)
-            held += len(block.data)
-            while held - len(window[0].data) >= WINDOW_BYTES:
-                held -= len(window.popleft().data)
+        try:
+            for block in blocks_forwards(descriptor, ref, 0, end):
+                window.append(block)
+                held += len(block.data)
+                while held - len(window[0].data) >= WINDOW_BYTES:
+                    held -= len(window.popleft().data)
+        except DAMAGED as exc:
+            problem = exc
         if not window:
-            return
+            break
         yield from reversed(window)
         end = window[0].place
+    if problem is not None:
+        raise problem

@@ -292,16 +292,22 @@ class FileSource(Source):
             start, end = span
             if not now.suffix:
                 end = min(ref.size if end is None else end, now.size)
+            behind = 0
             direction = blocks_backwards if newest_first else blocks_forwards
             try:
                 generation = read_generation(descriptor, now)
                 for block in direction(descriptor, now, start, end):
                     yield block, generation
+                    behind = max(behind, block.place + len(block.data))
             except DAMAGED as exc:
-                self._note_damaged(now, exc)
+                self._note_damaged(now, behind, exc)
 
     def _note_gone(self, ref: FileRef) -> None:
         self.on_note(f"{ref.path} was overwritten before it could be read: the log goes on faster")
 
-    def _note_damaged(self, ref: FileRef, exc: BaseException) -> None:
-        self.on_note(f"{ref.path} can't be read to its end: {exc}")
+    def _note_damaged(self, ref: FileRef, behind: int, exc: BaseException) -> None:
+        self.is_damaged = True
+        what = f"what follows its first {behind} bytes, uncompressed, is missing" if behind else ""
+        self.on_note(
+            f"{ref.path} can't be read to its end ({exc}): {what or 'nothing of it can be read'}"
+        )

@@ -158,16 +158,24 @@ def test_overwritten_while_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPat
                 assert "overwritten before it could be read" in notes[0]
 
 
-def test_a_damaged_file(tmp_path: Path) -> None:
-    """A compressed file that is cut off is said to be so, and the others are read."""
-    write_log(tmp_path / "app_%d.log", records(1, 2000), lines=500, compress="gzip")
-    path = tmp_path / "app_1.log.gz"
-    path.write_bytes(path.read_bytes()[:4000])
+@pytest.mark.parametrize(("kind", "suffix"), [("gzip", ".gz"), ("zstd", ".zst")])
+def test_a_damaged_file(tmp_path: Path, kind: str, suffix: str) -> None:
+    """What can be read of a compressed file that is cut off is shown, and the rest is named."""
+    write_log(tmp_path / "app_%d.log", records(1, 2000, msg="x" * 600), lines=500, compress=kind)
+    path = tmp_path / f"app_1.log{suffix}"
+    path.write_bytes(path.read_bytes()[:-20])
     notes = Notes()
-    found = numbers(source_of(tmp_path, on_note=notes).entries())
+    source = source_of(tmp_path, on_note=notes)
+    found = numbers(source.entries())
     assert found[:500] == list(range(1, 501))
     assert found[-500:] == list(range(1501, 2001))
-    assert "app_1.log.gz can't be read to its end" in notes[0]
+    read = found[500:-1000]
+    assert read[0] == 501
+    assert read == list(range(501, 501 + len(read)))
+    assert 100 < len(read) <= 500
+    assert f"app_1.log{suffix} can't be read to its end (it was cut off): what follows" in notes[0]
+    assert source.is_damaged
+    assert numbers(source_of(tmp_path).entries(newest_first=True)) == found[::-1]
 
 
 def _large_log(folder: Path, times: Sequence[float]) -> None:
