@@ -26,6 +26,8 @@ from logd_client.receipt import NotDelivered, Receipt
 from logd_client.socketclient import LogServerProxy, createClientLog
 
 if TYPE_CHECKING:
+    from logd_client.logurusink import LoguruSink
+    from logd_client.structlogprocessor import StructlogProcessor
     from logd_client.xmlrpc import (
         XMLRPCConnectionException,
         XMLRPCLogException,
@@ -39,12 +41,14 @@ __all__ = [
     "Log",
     "LogServerProxy",
     "LogdHandler",
+    "LoguruSink",
     "NotDelivered",
     "Receipt",
     "SessionProblem",
     "SilentErrorHandler",
     "StderrErrorHandler",
     "StdoutErrorHandler",
+    "StructlogProcessor",
     "XMLRPCConnectionException",
     "XMLRPCLogException",
     "XMLRPCServerException",
@@ -53,10 +57,20 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """The XML-RPC names: HTTP takes 10 ms to import, and few apps want it."""
-    if name in __all__ and name.startswith("XMLRPC"):
-        from logd_client import xmlrpc
+_LATE = {
+    "LoguruSink": "logd_client.logurusink",
+    "StructlogProcessor": "logd_client.structlogprocessor",
+    "XMLRPCConnectionException": "logd_client.xmlrpc",
+    "XMLRPCLogException": "logd_client.xmlrpc",
+    "XMLRPCServerException": "logd_client.xmlrpc",
+}
+"""Names that few apps want, and their modules: HTTP alone takes 10 ms to import."""
 
-        return getattr(xmlrpc, name)
+
+def __getattr__(name: str) -> Any:
+    """The names of modules that are imported late."""
+    if name in _LATE:
+        import importlib
+
+        return getattr(importlib.import_module(_LATE[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -236,6 +236,11 @@ class Buffer:
     def stored(self, sequence: int) -> None:
         """Records up to that sequence number are on disk as batches, or stored by the server."""
 
+    def rows_until(self, sequence: int) -> list[AnyRow]:
+        """The records up to that number that wait here; they go on waiting."""
+        with self._lock:
+            return list(self._rows[: max(0, sequence - self._numbered)])
+
     def restart(self, ended: int, begin: Callable[[], None]) -> None:
         """Count sequence numbers from 1 again: a new session begins, made by `begin`.
 

@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 from logd_client.batcher import Batcher
 from logd_client.buffer import Buffer
 from logd_client.connection import ServerAddress
+from logd_client.decoding import rows_of_frame
 from logd_client.link import Link, SessionProblem
 from logd_client.natives import Lock, acquire_within, get_ident, monotonic
 from logd_client.pace import Pace
-from logd_client.session import CLIENT_ID_BYTES, Entry, Session
+from logd_client.session import CLIENT_ID_BYTES, AnyRow, Entry, Session
 from logd_client.spoolreader import SpoolPosition
 from logd_client.store import Store
 from logd_client.waiters import Waiters
@@ -184,6 +185,17 @@ class Courier:
             self._buffer.release(sum(in_memory))
         self._buffer.stored(self.session.acked)
         self.waiters.resolve(self.session.acked)
+
+    def rows_left(self, target: int) -> list[tuple[int, AnyRow]]:
+        """All records up to the number that are not known to be stored, numbered.
+
+        For the end of the session: nobody may move records meanwhile.
+        """
+        found: list[tuple[int, AnyRow]] = []
+        for entry in self.session.entries:
+            found += enumerate(rows_of_frame(self.store.load(entry)), entry.first)
+        found += enumerate(self._buffer.rows_until(target), self.session.next_sequence)
+        return [(number, row) for number, row in found if number > self.session.acked]
 
     def end(self, target: int, timeout_s: float, begin: Callable[[], None]) -> int:
         """End the session and let `begin` make the next one, which gets what came since `target`.

@@ -253,6 +253,10 @@ class Log:
             )
         return {**self._sticked, **(special or {}), **kwargs}
 
+    def common_items(self) -> Items:
+        """The items that a record logged here and now has besides its own."""
+        return merged(self._static, self._around(), flat_items(self._sticked))
+
     def set_sticked_items(self, d: Mapping[str, Any]) -> None:
         """Add these special items to every later call; `{}` ends that. The dict is copied."""
         self._sticked = dict(d)

@@ -21,6 +21,8 @@ from logd_client import leftovers, lifecycle
 from logd_client.buffer import Buffer
 from logd_client.connection import ServerAddress
 from logd_client.courier import Courier
+from logd_client.encoding import AnyRow
+from logd_client.fallback import Fallback, keep
 from logd_client.journaledbuffer import JournaledBuffer
 from logd_client.link import SessionProblem
 from logd_client.losses import Losses
@@ -51,6 +53,7 @@ class SenderSettings(NamedTuple):
     exit_timeout_s: float
     spool: Path | None
     spool_bytes: int
+    fallback: Fallback | None = None
 
 
 class Sender:
@@ -86,6 +89,7 @@ class Sender:
         self._is_leaving = False
         self._in_vain = (0, 0.0)
         self._lost_before = 0
+        self._kept_until: tuple[Courier | None, int] = (None, 0)
         self._losses = Losses(lambda: self.buffer.lost, self._tell_losses)
         self._begin_session()
 
@@ -211,7 +215,9 @@ class Sender:
         )
         self._was_in_vain = not link.is_open
         if self._is_ended and self._was_in_vain and monotonic() >= self._exit_deadline:
-            self._tell_end(self.unacknowledged, link.last_error)
+            left = self._left_for_fallback(courier, self.buffer.last_sequence)
+            count = self.unacknowledged if self._settings.fallback is None else len(left)
+            self._tell_end(count, link.last_error, left)
 
     def _deliver_here(self, is_done: Callable[[], bool], timeout_s: float | None) -> None:
         """Do the thread's work in this one; at the end of the process within its time."""
@@ -349,10 +355,10 @@ class Sender:
 
     def _end_session(self, courier: Courier, deadline: float, target: int) -> None:
         self._in_vain = (0, 0.0)
+        left = self._left_for_fallback(courier, target)
         lost = courier.end(target, _left(deadline) + _STOP_S, self._begin_session)
         if lost and self._settings.spool is None:
-            self._lost_before += lost
-            self._tell_end(lost, courier.link.last_error)
+            self._lost_before += self._tell_end(lost, courier.link.last_error, left)
         self._lost_before += courier.link.given_up
         self._losses.look(is_end=True)
 
@@ -381,8 +387,9 @@ class Sender:
             if session.oldest is None and self.buffer.end_journal():
                 self._courier.store.close(is_delivered=True)
         elif session.acked < target:
-            self._lost_before += target - session.acked
-            self._tell_end(target - session.acked, self.last_error)
+            left = self._left_for_fallback(self._courier, target)
+            count = target - session.acked
+            self._lost_before += self._tell_end(count, self.last_error, left)
         self._losses.look(is_end=True)
 
     def _deliver_until(self, deadline: float, target: int) -> None:
@@ -403,13 +410,36 @@ class Sender:
             thread.stop(_left(deadline) + _STOP_S)
             self._thread = None
 
-    def _tell_end(self, count: int, error: str) -> None:
+    def _left_for_fallback(self, courier: Courier, target: int) -> list[AnyRow]:
+        """The records up to the number that are not stored, and not in the fallback yet."""
+        if self._settings.fallback is None or self._settings.spool is not None:
+            return []
+        try:
+            left = courier.rows_left(target)
+        except (OSError, ValueError, RuntimeError):  # the thread still moves them
+            return []
+        known, self._kept_until = self._kept_until, (courier, target)
+        after = known[1] if known[0] is courier else 0
+        return [row for number, row in left if number > after]
+
+    def _tell_end(self, count: int, error: str, left: list[AnyRow]) -> int:
+        """Give what is left to the fallback, and tell people; returns how many are lost."""
         reason = error or "no acknowledgement in time"
         text = (
-            f"{count} record(s) lost by pid {os.getpid()}: not delivered to "
-            f"{self._settings.address} before the end ({reason})"
+            f"by pid {os.getpid()}: not delivered to {self._settings.address} "
+            f"before the end ({reason})"
         )
-        self._report(SessionProblem(text))
+        kept = 0
+        if left and self._settings.fallback is not None:
+            try:
+                kept = keep(left, self._settings.fallback, reason)
+                self._report(SessionProblem(f"{kept} record(s) given to the fallback {text}"))
+            except Exception as exc:  # the disk, or the application's own handler
+                self._report(exc)
+        lost = max(0, count - kept)
+        if lost:
+            self._report(SessionProblem(f"{lost} record(s) lost {text}"))
+        return lost
 
     def _tell_losses(self, count: int) -> None:
         reason = f"; {self.last_error}" if self.last_error else ""

@@ -305,6 +305,11 @@ class Session:
         self.next_sequence += entry.records
 
     @property
+    def entries(self) -> list[Entry]:
+        """All that is held, in order."""
+        return [*self._sent, *self._unsent]
+
+    @property
     def next_unsent(self) -> Entry | None:
         """What `take` would give first, None for nothing."""
         return self._unsent[0] if self._unsent else None

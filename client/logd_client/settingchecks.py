@@ -6,6 +6,7 @@ used. Every error names the setting; a token is shown in none.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import threading
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         exit_timeout_s: float
         spool: str | Path | None
         spool_bytes: int
+        fallback: str | Path | logging.Handler | None
         static: Mapping[str, object]
         context_items: bool
         environ: Mapping[str, str]
@@ -77,6 +79,7 @@ DEFAULTS: dict[str, Any] = {
     "exit_timeout_s": 5.0,
     "spool": None,
     "spool_bytes": 256 << 20,
+    "fallback": None,
     "static": {},
     "context_items": True,
 }
@@ -168,6 +171,10 @@ def _when_full(name: str, value: Any) -> str:
     return str(value)
 
 
+def _fallback(name: str, value: Any) -> str | logging.Handler | None:
+    return value if isinstance(value, logging.Handler) else _path(name, value)
+
+
 def check_static(name: str, value: Any) -> dict[str, Any]:
     """Items of every record."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
@@ -192,6 +199,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "exit_timeout_s": check_seconds,
     "spool": _path,
     "spool_bytes": check_bytes,
+    "fallback": _fallback,
     "static": check_static,
     "context_items": check_bool,
 }

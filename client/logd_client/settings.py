@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from logd_client.connection import TlsSettings
+from logd_client.fallback import Fallback
 from logd_client.session import Items
 from logd_client.settingchecks import (
     CHECKS,
@@ -46,6 +47,7 @@ class Settings(NamedTuple):
     exit_timeout_s: float
     spool: Path | None
     spool_bytes: int
+    fallback: Fallback | None
     static: Items
     context_items: bool
 
@@ -89,6 +91,7 @@ def settle(host: str, ports: int | Sequence[int], given: Mapping[str, Any]) -> S
         exit_timeout_s=values["exit_timeout_s"],
         spool=None if values["spool"] is None else Path(values["spool"]),
         spool_bytes=values["spool_bytes"],
+        fallback=values["fallback"],
         static=flat_items(values["static"]),
         context_items=values["context_items"],
     )

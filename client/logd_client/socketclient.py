@@ -65,6 +65,9 @@ class LogServerProxy:
             handler is told and records are in memory only. Calls cost 1.5 us more.
         spool_bytes: bound of this process's files there, give or take a quarter; beyond it the
             buffer counts as full.
+        fallback: where records go that could not be delivered before the end, if there is no
+            spool: a file, whose lines `logd replay FILE` sends later, or a handler of `logging`.
+            Some of them may have reached the server, without its answer.
         static: special items of every record, as `{"service": "shop", "version": "1.2"}`.
         context_items: give records that are logged in an asyncio task its name as item `task`, and
             those in a span of OpenTelemetry `trace_id` and `span_id`.
@@ -106,6 +109,7 @@ class LogServerProxy:
                 exit_timeout_s=settled.exit_timeout_s,
                 spool=settled.spool,
                 spool_bytes=settled.spool_bytes,
+                fallback=settled.fallback,
             ),
             self._report,
         )

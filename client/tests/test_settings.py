@@ -42,6 +42,7 @@ def test_defaults() -> None:
         exit_timeout_s=5.0,
         spool=None,
         spool_bytes=256 << 20,
+        fallback=None,
         static=(),
         context_items=True,
     )
