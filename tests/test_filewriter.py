@@ -1,6 +1,7 @@
 import errno
 import gc
 import os
+import re
 import resource
 import signal
 import stat
@@ -101,7 +102,7 @@ def test_write_now(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     writer = FileLogWriter(FileConfig(path))
     writer.writeNow(make_job("caf\u00e9 \udc80", ts="11:10"))
-    where = "MainThread\tcharge\tviews.py(42)<-urls.py(10)"
+    where = "123000 9\tMainThread\tcharge\tviews.py(42)<-urls.py(10)"
     text = f"11:10 E 4711#17 caf\u00e9 \\udc80\t{where}\t\n"
     assert path.read_bytes() == text.encode()
     assert writer.estimateLineCount() == 1
@@ -439,8 +440,9 @@ def test_local_log(tmp_path: Path) -> None:
         assert log(f"text {number}", "E", special={"n": number}) == number + 1
     files = read(tmp_path)
     assert [len(lines) for lines in files.values()] == [3, 1]
-    head, thread, function, path, special = files["log1.txt"][0].split("\t")
+    head, rest, thread, function, path, special = files["log1.txt"][0].split("\t")
     assert head == f"E {os.getpid()}#4 text 3"
+    assert re.fullmatch(r"[0-9]{6} [0-9]+", rest)
     assert (thread, function, special) == (threading.current_thread().name, "test_local_log", "n=3")
     assert path.startswith("test_filewriter.py(")
     assert repr(log) == "mine(on)"

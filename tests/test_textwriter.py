@@ -41,14 +41,14 @@ def test_default_line() -> None:
     )
     assert line(batch) == (
         "2026-11-22T11:10:00.123+0000 E 4711#17 payment failed for order 812"
-        "\tMainThread\tcharge\tviews.py(42)<-urls.py(10)\tuser=ann n=3"
+        "\t123000 9\tMainThread\tcharge\tviews.py(42)<-urls.py(10)\tuser=ann n=3"
     )
 
 
 def test_default_line_without_fields() -> None:
     """What a record does not have is left out; the category is then a dash."""
     empty = HERE._replace(threadname="", cat="", path=(), cfunc="")
-    assert line(make_batch(contexts=[empty], ts=[""])) == "- 4711#1 message 0\t\t\t\t"
+    assert line(make_batch(contexts=[empty], ts=[""])) == "- 4711#1 message 0\t123000 9\t\t\t\t"
 
 
 def test_peer_and_full_names() -> None:
@@ -77,7 +77,7 @@ def test_message_lines_follow_the_entry() -> None:
     """Further lines of a message come after special items, marked as continuation."""
     batch = make_batch(msg=["one\r\ntwo\n  | three\r\x1b"], special={0: {"n": 1}})
     assert line(batch) == (
-        "E 4711#1 one\tMainThread\tcharge\tviews.py(42)<-urls.py(10)\tn=1"
+        "E 4711#1 one\t123000 9\tMainThread\tcharge\tviews.py(42)<-urls.py(10)\tn=1"
         "\n  | two\n  |   | three\\r\\x1b"
     )
 

@@ -310,7 +310,7 @@ def _settings(config: Config, state: Path, dead_letters: DeadLetterFile) -> Outp
 
 def _line_format(config: Config) -> LineFormat:
     if config.line_format is None:
-        return LineFormat()
+        return LineFormat(config.timestamp)
     try:
         return Formatter(config.line_format, config.timestamp)
     except ValueError as exc:

@@ -6,6 +6,7 @@ one that has been, a weekday the last one that has begun.
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import date, datetime, time, timedelta
 
@@ -85,9 +86,9 @@ def _parse(text: str, now: float) -> float | None:
     if (epoch := _EPOCH.fullmatch(text)) is not None:
         return float(epoch[1])
     if (ago := _AGO.fullmatch(text)) is not None:
-        return now - _span_s(ago["minus"] or ago["span"])
+        return _whole(now - _span_s(ago["minus"] or ago["span"]))
     if _SPANS.fullmatch(text) is not None:
-        return now - _span_s(text)
+        return _whole(now - _span_s(text))
     today = _local(now).date()
     if (clock := _clock(text)) is not None:
         moment = _at(today, clock)
@@ -96,6 +97,11 @@ def _parse(text: str, now: float) -> float | None:
     if day is None:
         return None
     return _moment(_named_day(day[1].lower(), today) or date.fromisoformat(day[1]), day[2])
+
+
+def _whole(moment: float) -> float:
+    """The moment without what is behind its milliseconds, as timestamps have it."""
+    return math.floor(moment * 1000) / 1000
 
 
 def _span_s(text: str) -> float:

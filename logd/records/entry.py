@@ -13,6 +13,7 @@ from logd.records.job import MsgJob
 
 _STEP = re.compile(r"(?P<name>.*)\((?P<line>-?[0-9]{1,18}|None)\)", re.DOTALL)
 _ARROW = "<-"
+_WHITE_SPACE = re.compile(r"\s")
 
 
 @dataclass(slots=True)
@@ -56,16 +57,19 @@ class Entry:
 
     @classmethod
     def from_feed(cls, items: Mapping[str, Any]) -> Entry:
-        """The entry of an object of the daemon's live feed; what is missing is empty."""
+        """The entry of a record as JSON (`logd.records.shape`); what is missing is empty.
+
+        It is the same entry that files and tables give of the record.
+        """
         time, special = items.get("time"), items.get("special")
         return cls(
-            time=float(time) if isinstance(time, int | float) else None,
+            time=exact_time(time) if isinstance(time, int | float) else None,
             ts=str(items.get("ts") or ""),
-            cat=str(items.get("cat") or ""),
+            cat=category(str(items.get("cat") or "")),
             pid=_integer(items.get("pid")),
             peer=str(items.get("peer") or ""),
             msgid=_integer(items.get("msgid")),
-            msg=str(items.get("msg") or ""),
+            msg=str(items.get("msg") or "").replace("\r\n", "\n"),
             threadname=str(items.get("threadname") or ""),
             tid=_integer(items.get("tid")),
             cfunc=str(items.get("cfunc") or ""),
@@ -125,6 +129,19 @@ class _NamesAsTheyAre:
 
 
 _NAMES = _NamesAsTheyAre()
+
+
+def exact_time(time: float) -> float:
+    """A time as all places where records are kept give it: to the microsecond."""
+    return int(time * 1e6) / 1e6
+
+
+def category(text: str) -> str:
+    """A category as it is read everywhere: one word, "" for none."""
+    if text.isalnum():  # nearly always
+        return text
+    word = _WHITE_SPACE.sub("_", text)
+    return "" if word == "-" else word
 
 
 def _integer(value: object) -> int:

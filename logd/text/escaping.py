@@ -4,13 +4,15 @@ An entry of a text log is one line, followed by a line beginning with `CONTINUAT
 further line of its message. Everything in a record that could forge an entry, drive a terminal or
 break an encoding becomes a visible backslash escape (`\t`, `\x1b`, `\u2028`, `\udc80`), and so does
 what cannot be seen; `unicodeclasses` has the characters. The backslash itself is left alone, so
-that paths stay readable.
+that paths stay readable; only one that would be taken for the beginning of an escape is doubled in
+what has to be read back as it was (`exact`, `unescape`).
 
 The patterns are for readers of the log as well as for its writers. No I/O, no records here.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -156,6 +158,40 @@ def is_safe(text: str) -> bool:
 escape = _LineEscaper()
 """The text on one line, with every unsafe character as a visible escape."""
 
+_AMBIGUOUS = r"\\(?=[tnrxuU\\])"
+_ESCAPE = re.compile(r"\\(?:([tnr\\])|x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))")
+_SINGLE = {"t": "\t", "n": "\n", "r": "\r", "\\": "\\"}
+_MAX_CODE = 0x10FFFF
+
+
+@cache
+def _ambiguous() -> re.Pattern[str]:
+    return re.compile(f"{_AMBIGUOUS}|\\\\(?={UNSAFE_HERE})")
+
+
+def _doubled(text: str) -> str:
+    """The text with each backslash doubled that would be taken for the beginning of an escape."""
+    return _ambiguous().sub(r"\\\\", text) if "\\" in text else text
+
+
+def exact(text: str) -> str:
+    """The same as `escape`, so that `unescape` makes the text of it again."""
+    return escape(_doubled(text))
+
+
+def unescape(text: str) -> str:
+    """The text of which `exact` has made this one."""
+    return _ESCAPE.sub(_character, text) if "\\" in text else text
+
+
+def _character(match: re.Match[str]) -> str:
+    single = match[1]
+    if single is not None:
+        return _SINGLE[single]
+    code = int(match[2] or match[3] or match[4], 16)
+    return chr(code) if code <= _MAX_CODE else match[0]
+
+
 # For texts of several lines.
 _escape_lines = _LineEscaper({"\n": _NEXT_LINE})
 _escape_columns = _LineEscaper({"\n": _NEXT_LINE, "\t": "\t"})
@@ -167,9 +203,10 @@ def split_message(message: str) -> tuple[str, str]:
     r"""A message as the first line of its entry and what follows at the entry's end.
 
     The second is empty, or "\n" and further lines that begin with `CONTINUATION`. Both "\n" and
-    "\r\n" end a line; all else that is unsafe is escaped.
+    "\r\n" end a line; all else that is unsafe is escaped, as by `exact`.
     """
-    first, line_end, further = _escape_lines(message.replace("\r\n", "\n")).partition("\n")
+    lines = _doubled(message.replace("\r\n", "\n"))
+    first, line_end, further = _escape_lines(lines).partition("\n")
     return first, line_end + further
 
 
@@ -178,6 +215,8 @@ def split_messages(messages: Sequence[str]) -> list[tuple[str, str]]:
     joined = _BETWEEN.join(messages)
     if joined.count(_BETWEEN) >= len(messages):
         return list(map(split_message, messages))
+    if "\\" in joined:
+        joined = _BETWEEN.join(_doubled(message.replace("\r\n", "\n")) for message in messages)
     texts = _escape_messages(joined.replace("\r\n", "\n")).split(_BETWEEN)
     return [(first, end + further) for first, end, further in map(_AT_LINE_END, texts)]
 
@@ -204,7 +243,7 @@ def category_text(category: str) -> str:
     """A category as one word: "-" where it is empty, "_" for each white space in it."""
     if category.isascii() and category.isidentifier():  # nearly always, and quick to tell
         return category
-    return escape(_WHITE_SPACE.sub("_", category)) or "-"
+    return exact(_WHITE_SPACE.sub("_", category)) or "-"
 
 
 def quoted(text: str) -> str:
@@ -239,7 +278,17 @@ def value_text(value: object) -> str:
             return hex(value)
     if isinstance(value, float):
         return float.__repr__(value)
+    if isinstance(value, Mapping | list | tuple):
+        return safe_json(nested_text(value))
     return quoted(str(value))
+
+
+def nested_text(value: object) -> str:
+    """A container as JSON, without blanks between its parts."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    except (TypeError, ValueError, RecursionError):  # odd keys, or it contains itself
+        return quoted(str(value))
 
 
 class _Known(dict[str, str]):

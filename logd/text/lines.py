@@ -2,14 +2,20 @@ r"""Text lines of records: the default layout, and the layout of a user's own fu
 
 The default line, without its line end:
 
-    {ts} {cat} {pid}[@{peer}]#{msgid} {message}\t{threadname}\t{cfunc}\t{path}\t{special}
+    {ts} {cat} {pid}[@{peer}]#{msgid} {message}\t{us} {tid}\t{threadname}\t{cfunc}\t{path}\t
+        {special}
 
 - `ts` and its space are left out in logs without timestamps; `cat` is "-" where it is empty.
+- `us` are digits of the time: the three behind the milliseconds if `ts` has those, else the six
+  behind the seconds. `tid` is the id of the thread.
 - `path` is `views.py(42)<-urls.py(10)<-...`, `special` is `key=value key=value`
   (`logd.text.escaping`).
 - Further lines of a message follow after that, each begun with `logd.text.escaping.CONTINUATION`.
 
-So an entry starts at each line that does not begin with `CONTINUATION`, and is divided at its four
+What is escaped can be read back as it was (`logd.text.escaping.exact`). Lines of logd 1.0 lack
+`{us} {tid}` and its tab, and their escapes are not certain.
+
+So an entry starts at each line that does not begin with `CONTINUATION`, and is divided at its five
 last tabs. A record costs a fraction of a microsecond, because only what differs between the
 records of a batch is looked at record by record, and that in C: what belongs to a context is made
 once and its texts are dealt out by the index column; whether anything is to be escaped is asked
@@ -26,7 +32,15 @@ from typing import TYPE_CHECKING, Any
 
 from logd.records.batch import Batch, ContextItems
 from logd.records.callpath import ShortNames
-from logd.text.escaping import ItemTexts, category_text, entry_of, escape, is_safe, split_messages
+from logd.text.escaping import (
+    ItemTexts,
+    category_text,
+    entry_of,
+    exact,
+    is_safe,
+    split_messages,
+)
+from logd.text.timestamps import STANDARD_FORMATS
 
 if TYPE_CHECKING:
     from logd.records.batch import Special
@@ -36,13 +50,15 @@ if TYPE_CHECKING:
 # The last three digits of numbers, with the space that follows.
 _THOUSAND = [f"{number:03} " for number in range(1000)]
 _FIRST_THOUSAND = [f"{number} " for number in range(1000)]
+_THREE_DIGITS = [f"{number:03}" for number in range(1000)]
+_TAB_THOUSAND = [f"\t{number:03}" for number in range(1000)]
 _TAILS_KEPT = 8192
 _TAIL_LENGTH_KEPT = 1024
 
 _HEAD_OF = attrgetter("cat", "pid")
-_TAIL_OF = attrgetter("threadname", "cfunc", "path")
+_TAIL_OF = attrgetter("tid", "threadname", "cfunc", "path")
 
-_Tails = dict[tuple[str, str, "Path"], str]
+_Tails = dict[tuple[int, str, str, "Path"], str]
 
 
 def encode_lines(lines: Sequence[str]) -> bytes:
@@ -51,9 +67,15 @@ def encode_lines(lines: Sequence[str]) -> bytes:
 
 
 class LineFormat:
-    """The default layout. Safe to share between threads; keeps texts of contexts for reuse."""
+    """The default layout. Safe to share between threads; keeps texts of contexts for reuse.
 
-    def __init__(self) -> None:
+    Args:
+        timestamp: the format of the timestamps that batches have, as far as it is known.
+    """
+
+    def __init__(self, timestamp: str | None = None) -> None:
+        layout = STANDARD_FORMATS.get(timestamp or "", timestamp or "")
+        self._fractions = _last_digits if "%3N" in layout else _all_digits
         # Replaced together where another server's batches come: names may look otherwise there.
         self._kept: tuple[PathFormatter, _Tails] = (ShortNames(), {})
         self._items = ItemTexts()
@@ -77,8 +99,8 @@ class LineFormat:
         ts = batch.ts or ()
         distinct_ts = set(ts)
         gap = " " if distinct_ts else ""
-        if "" in distinct_ts or not is_safe(" ".join(distinct_ts)):
-            ts = [f"{escape(text)} " if text else "" for text in ts]
+        if "" in distinct_ts or "\\" in "".join(distinct_ts) or not is_safe(" ".join(distinct_ts)):
+            ts = [f"{exact(text)} " if text else "" for text in ts]
             gap = ""
         heads, tails = self._context_texts(batch, gap)
         if len(heads) == 1:
@@ -93,18 +115,25 @@ class LineFormat:
             self._add_items(tail_column, own)
         messages = batch.msg
         # A blank between them: an emoji's joiner needs its emoji in the same message.
-        if not is_safe(" ".join(messages)):
+        joined = " ".join(messages)
+        if "\\" in joined or not is_safe(joined):
             messages = list(messages)
             rows = [
                 row
                 for row, text in enumerate(messages)
-                if not (text.isascii() and text.isprintable())
+                if "\\" in text or not (text.isascii() and text.isprintable())
             ]
             split = split_messages([messages[row] for row in rows])
             for row, (first, further) in zip(rows, split, strict=True):
                 messages[row] = first
                 tail_column[row] += further
-        columns = [head_column, *_number_columns(batch.msgid), messages, tail_column]
+        columns = [
+            head_column,
+            *_number_columns(batch.msgid),
+            messages,
+            self._fractions(batch.time),
+            tail_column,
+        ]
         return [ts, *columns] if distinct_ts else columns
 
     def _add_items(self, tail_column: list[str], special: Mapping[int, Special]) -> None:
@@ -134,7 +163,7 @@ class LineFormat:
         formatter, kept = self._kept
         if batch.formatter is not None and batch.formatter is not formatter:
             formatter, kept = self._kept = (batch.formatter, {})
-        peer = f"@{escape(batch.peer)}#" if batch.peer else "#"
+        peer = f"@{exact(batch.peer)}#" if batch.peer else "#"
         head_keys = list(map(_HEAD_OF, batch.contexts))
         made = {(cat, pid): f"{gap}{category_text(cat)} {pid}{peer}" for cat, pid in set(head_keys)}
         heads = list(map(made.__getitem__, head_keys))
@@ -147,15 +176,28 @@ class LineFormat:
         return heads, tails
 
 
-def _make_tail(key: tuple[str, str, Path], formatter: PathFormatter, kept: _Tails) -> str:
-    threadname, cfunc, path = key
+def _make_tail(key: tuple[int, str, str, Path], formatter: PathFormatter, kept: _Tails) -> str:
+    tid, threadname, cfunc, path = key
     names = formatter.pathAsStr(path)
-    tail = f"\t{escape(threadname)}\t{escape(cfunc)}\t{escape(names)}\t"
+    tail = f" {tid}\t{exact(threadname)}\t{exact(cfunc)}\t{exact(names)}\t"
     if len(tail) <= _TAIL_LENGTH_KEPT:
         if len(kept) >= _TAILS_KEPT:
             kept.clear()
         kept[key] = tail
     return tail
+
+
+def _last_digits(times: Sequence[float]) -> list[str]:
+    """A tab and the digits of each time that follow its milliseconds."""
+    digits = _TAB_THOUSAND
+    return [digits[int(instant * 1e6) % 1000] for instant in times]
+
+
+def _all_digits(times: Sequence[float]) -> list[str]:
+    """A tab and the digits of each time that follow its seconds."""
+    thousands, digits = _TAB_THOUSAND, _THREE_DIGITS
+    microseconds = [int(instant * 1e6) % 1_000_000 for instant in times]
+    return [thousands[number // 1000] + digits[number % 1000] for number in microseconds]
 
 
 def _number_columns(numbers: Sequence[int]) -> tuple[list[str], list[str]]:

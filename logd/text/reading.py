@@ -14,11 +14,12 @@ from logd.text.escaping import (
     ItemTexts,
     category_text,
     entry_of,
-    escape,
+    exact,
     split_message,
+    unescape,
 )
 from logd.text.items import parse_items
-from logd.text.timereading import TimeReader
+from logd.text.timereading import DEFAULT_SHAPE, TimeReader
 from logd.text.timestamps import DEFAULT_FORMAT
 
 MARK = b"\x1e"
@@ -32,7 +33,10 @@ _HEAD = re.compile(
     r"(?:(?P<ts>[^\t]*?) )?(?P<cat>\S+) (?P<pid>-?[0-9]{1,20})(?:@(?P<peer>[^\s#]*))?"
     r"#(?P<msgid>-?[0-9]{1,40}) "
 )
+# What lines of logd 1.0 lack: further digits of the time, and the id of the thread.
+_EXACT = re.compile(r"([0-9]{3}(?:[0-9]{3})?) (-?[0-9]{1,40})")
 _item_texts = ItemTexts()
+_DEFAULT_SHAPE = re.compile(DEFAULT_SHAPE)
 
 
 class LineReader:
@@ -54,10 +58,7 @@ class LineReader:
         self.times = TimeReader(timestamp)
         self.is_own_format = is_own_format
         self._has_timestamps = timestamp is not None
-
-    def unescaped(self, text: str) -> str:
-        """A field's text as it was before it was written."""
-        return text
+        self._is_old = False
 
     def read(self, raw: bytes) -> Entry:
         """The entry; what is not of the default layout becomes the message of one as a whole."""
@@ -69,32 +70,57 @@ class LineReader:
             msg = text.replace(_MARK_TEXT, "\n") if mark else text
             return Entry(None, "", "", 0, "", 0, msg, raw=original)
         if mark:
-            entry.msg += "\n" + further.replace(_MARK_TEXT, "\n")
+            more = further.replace(_MARK_TEXT, "\n")
+            entry.msg += "\n" + (more if self._is_old else unescape(more))
         entry.raw = original
         return entry
 
     def _read_line(self, line: str) -> Entry | None:
         match = _HEAD.match(line)
-        parts = line.rsplit("\t", 4)
-        if match is None or len(parts) != 5 or match.end() > len(parts[0]):
+        parts = line.rsplit("\t", 5)
+        exact = _EXACT.fullmatch(parts[1]) if len(parts) == 6 else None
+        self._is_old = exact is None
+        if exact is None:
+            parts = line.rsplit("\t", 4)
+            parts.insert(1, "")
+        if match is None or len(parts) != 6 or match.end() > len(parts[0]):
             return None
-        items = parse_items(parts[4])
+        items = parse_items(parts[5])
         if items is None:
             return None
         ts, cat, pid, peer, msgid = match.groups("")
+        time = self.times.read(ts) if self._has_timestamps else None
+        texts = [parts[0][match.end() :], *parts[2:5], ts, cat, peer]
+        if exact is not None:
+            time = None if time is None else _exact_time(time, exact[1])
+            if "\\" in line:
+                texts = list(map(unescape, texts))
+        msg, threadname, cfunc, path, ts, cat, peer = texts
         return Entry(
-            time=self.times.read(ts) if self._has_timestamps else None,
+            time=time,
             ts=ts,
             cat="" if cat == "-" else cat,
             pid=int(pid),
             peer=peer,
             msgid=int(msgid),
-            msg=parts[0][match.end() :],
-            threadname=parts[1],
-            cfunc=parts[2],
-            path=parts[3],
+            msg=msg,
+            threadname=threadname,
+            tid=0 if exact is None else int(exact[2]),
+            cfunc=cfunc,
+            path=path,
             special=items,
         )
+
+
+def _exact_time(time: float, digits: str) -> float:
+    """The time of a timestamp with the digits of it that the timestamp lacks."""
+    if len(digits) == 3:
+        return (round(time * 1000) * 1000 + int(digits)) / 1e6
+    exact = int(time // 1) * 1_000_000 + int(digits)
+    # Rounding may have carried the milliseconds to the next second.
+    if exact < time * 1e6 - 500_000:
+        exact += 1_000_000
+    return exact / 1e6
 
 
 def entry_text(entry: Entry) -> str:
@@ -109,9 +135,13 @@ def entry_parts(entry: Entry) -> tuple[str, str, str, str]:
     """What an entry's text is made of: up to the message, its first line, the rest of the line,
     and the further lines of the message.
     """
-    ts = f"{escape(entry.ts)} " if entry.ts else ""
-    peer = f"@{escape(entry.peer)}" if entry.peer else ""
+    ts = f"{exact(entry.ts)} " if entry.ts else ""
+    peer = f"@{exact(entry.peer)}" if entry.peer else ""
     head = f"{ts}{category_text(entry.cat)} {entry.pid}{peer}#{entry.msgid} "
     message, further = split_message(entry.msg)
-    names = "\t".join(map(escape, (entry.threadname, entry.cfunc, entry.path)))
-    return head, message, f"\t{names}\t{_item_texts.text(entry.special)}", further
+    microseconds = int((entry.time or 0.0) * 1e6)
+    has_milliseconds = _DEFAULT_SHAPE.fullmatch(entry.ts) is not None
+    digits = f"{microseconds % 1000:03}" if has_milliseconds else f"{microseconds % 1_000_000:06}"
+    names = "\t".join(map(exact, (entry.threadname, entry.cfunc, entry.path)))
+    items = _item_texts.text(entry.special)
+    return head, message, f"\t{digits} {entry.tid}\t{names}\t{items}", further

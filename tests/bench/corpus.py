@@ -101,16 +101,24 @@ def path_text(context: Context) -> str:
     return _path_text(context.path)
 
 
-def lines(given: Stream, zone: str = "+0000") -> bytes:
-    """The text of all records as logd writes it by default; `zone` as the contender writes UTC."""
+def lines(given: Stream, zone: str = "+0000", *, is_whole: bool = True) -> bytes:
+    """The text of all records as logd writes it by default.
+
+    Args:
+        given: the records.
+        zone: UTC as the contender writes it.
+        is_whole: False without microseconds and the thread's id, which a contender does not get.
+    """
     heads, tails = {}, {}
     for place in set(given.places):
         context = given.contexts[place]
         heads[place] = f" {context.cat} {context.pid}#"
-        tails[place] = f"\t{context.threadname}\t{context.cfunc}\t{path_text(context)}\t\n"
+        tid = f" {context.tid}" if is_whole else ""
+        tails[place] = f"{tid}\t{context.threadname}\t{context.cfunc}\t{path_text(context)}\t\n"
     return "".join(
         [
-            f"{time_text(time_ms, zone)}{heads[place]}{msgid} {msg}{tails[place]}"
+            f"{time_text(time_ms, zone)}{heads[place]}{msgid} {msg}"
+            f"{_FRACTION if is_whole else ''}{tails[place]}"
             for place, msgid, time_ms, msg in zip(
                 given.places, given.msgids, given.times_ms, given.msgs, strict=True
             )
@@ -126,13 +134,19 @@ def frame_lines(given: Stream) -> bytes:
         step = path_text(context).partition("<-")[0]
         logger = given.loggers[place]
         heads[place] = f" {context.cat} {context.pid}#0 "
-        tails[place] = f"\t{context.threadname}\t{context.cfunc}\t{step}\tlogger={logger}\n"
+        tails[place] = (
+            f" {context.tid}\t{context.threadname}\t{context.cfunc}\t{step}\tlogger={logger}\n"
+        )
     return "".join(
         [
-            f"{time_text(time_ms, '+0000')}{heads[place]}{msg}{tails[place]}"
+            f"{time_text(time_ms, '+0000')}{heads[place]}{msg}{_FRACTION}{tails[place]}"
             for place, time_ms, msg in zip(given.places, given.times_ms, given.msgs, strict=True)
         ]
     ).encode()
+
+
+_FRACTION = "\t200"
+"""The column of what follows the milliseconds."""
 
 
 @cache

@@ -81,7 +81,7 @@ def syslog(records: int, connections: int) -> Load:
     return Load(
         sum(len(stream.msgs) for stream in streams),
         [_chunked(_syslog_frames(stream)) for stream in streams],
-        [corpus.lines(stream, "+00:00") for stream in streams],
+        [corpus.lines(stream, "+00:00", is_whole=False) for stream in streams],
     )
 
 

@@ -18,7 +18,7 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 LINE = (
     "%(asctime)s.%(msecs)03d+0000 %(levelname).1s %(process)d#0 %(message)s"
-    "\t%(threadName)s\t%(funcName)s\t%(filename)s(%(lineno)d)\tlogger=%(name)s"
+    "\t200 %(thread)d\t%(threadName)s\t%(funcName)s\t%(filename)s(%(lineno)d)\tlogger=%(name)s"
 )
 
 

@@ -81,7 +81,7 @@ def test_urgent_message_leaves_at_once(make_job):
     notifier([make_job("disk full")], None)
     (text,) = outbox.wait_for(1)
     assert text == (
-        "11:10.00 E 4711@192.0.2.7#17 disk full\tMainThread\tcharge\t"
+        "11:10.00 E 4711@192.0.2.7#17 disk full\t000000 1\tMainThread\tcharge\t"
         "views.py(42)<-urls.py(10)\tuser=ann\n"
     )
     assert notifier.close()

@@ -71,8 +71,10 @@ def test_all_kinds_share_a_port(daemon: DaemonProcess, connect: Connect) -> None
         [*(f"pickle {number}" for number in range(6)), "json", "standard", "session"]
     )
     first = next(line for line in found if "pickle 0" in line)
+    microseconds, tid = first.split("\t")[1].split(" ")
     assert first.split(" ", 1)[1] == (
-        "E 4711#7 pickle 0\tMainThread\tcharge\tviews.py(42)<-urls.py(10)\tuser=ann"
+        f"E 4711#7 pickle 0\t{microseconds} {tid}\tMainThread\tcharge"
+        "\tviews.py(42)<-urls.py(10)\tuser=ann"
     )
 
 

@@ -228,7 +228,7 @@ def test_entries_stay_entries_everywhere(
                 for line in lines:
                     assert not UNSAFE.search(line), ascii(line)
                 for line in entries(lines):
-                    assert line.count("\t") == 4, ascii(line)
+                    assert line.count("\t") == 5, ascii(line)
                     assert re.match(r"\S+ \S+ -?\d+#-?\d+ ", line), ascii(line)
 
         def complete(path: Path, new: int) -> bool:

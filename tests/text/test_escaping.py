@@ -13,11 +13,13 @@ from logd.text.escaping import (
     category_text,
     entry_of,
     escape,
+    exact,
     is_safe,
     key_text,
     safe_json,
     split_message,
     split_messages,
+    unescape,
     value_text,
 )
 
@@ -135,7 +137,8 @@ def test_category_is_one_word(category: str, text: str) -> None:
         ('say "a=b"', '"say \\"a=b\\""'),
         ("caf\u00e9", '"caf\u00e9"'),
         ("a\nb\x7f\x85\u2028\udc80", '"a\\nb\\u007f\\u0085\\u2028\\udc80"'),
-        ([1, "x"], "\"[1, 'x']\""),
+        ([1, "x"], '[1,"x"]'),
+        ({"a": ["b c", None]}, '{"a":["b c",null]}'),
     ],
 )
 def test_values_tell_numbers_from_strings(value: object, text: str) -> None:
@@ -219,8 +222,24 @@ def test_json_is_made_safe_without_changing_what_it_says(text: str) -> None:
 def test_dense_and_sparse_texts_are_escaped_alike(piece: str, times: int) -> None:
     """How many characters are escaped changes how it is done, not what comes of it."""
     assert escape(piece * times) == escape(piece) * times
-    lines = split_message(piece.replace("\r", "") * times)
+    plain = piece.replace("\r", "").replace("\\", "")
+    lines = split_message(plain * times)
     assert "".join(lines) == "".join(
-        "\n  | " if character == "\n" else escape(character)
-        for character in piece.replace("\r", "") * times
+        "\n  | " if character == "\n" else escape(character) for character in plain * times
     )
+
+
+@given(st.text() | st.text("\\tnrxuU0a1 \t\n\r\x1b\u202e\udc80\U000e0041é"))
+@example("C:\\temp")
+@example("\\\t")
+def test_exact_escapes_are_undone(text: str) -> None:
+    """What is written exactly is read back as it was: a real tab and the two characters differ."""
+    assert unescape(exact(text)) == text
+    assert is_safe(exact(text))
+
+
+def test_few_backslashes_are_doubled() -> None:
+    """Paths stay readable: a backslash is doubled only where it would begin an escape."""
+    assert exact(r"C:\Program Files\doc") == r"C:\Program Files\doc"
+    assert exact(r"C:\temp") == r"C:\\temp"
+    assert exact("\\\t") == r"\\\t"

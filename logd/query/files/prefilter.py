@@ -48,10 +48,12 @@ class Prefilter:
         if selection.cats is not None:
             self._heads = tuple(f" {category_text(cat)} ".encode() for cat in selection.cats)
         self._bounds = _Bounds(selection.since, selection.until)
+        # Timestamps have milliseconds.
+        is_exact = all(map(_is_whole, (selection.since, selection.until)))
         groups = selection.groups
         # Categories are certain if they are all that is asked of the field.
-        self._decides_all = not groups or (
-            len(groups) == 1 and groups[0].field == "cat" and self._heads is not None
+        self._decides_all = is_exact and (
+            not groups or (len(groups) == 1 and groups[0].field == "cat" and bool(self._heads))
         )
         self._is_everything = not groups and not selection.has_times
 
@@ -119,21 +121,30 @@ class _Bounds(dict[bytes, tuple[bytes, bytes]]):
         if match is not None and match[2] < b"24":
             minutes = int(match[2]) * 60 + int(match[3])
             zone = timezone(timedelta(minutes=-minutes if match[1] == b"-" else minutes))
-            bounds = (_bound(self._since, zone, b""), _bound(self._until, zone, b"\xff"))
+            since = None if self._since is None else math.floor(_milliseconds(self._since))
+            until = None if self._until is None else math.ceil(_milliseconds(self._until))
+            bounds = (_bound(since, zone, b""), _bound(until, zone, b"\xff"))
         self[offset] = bounds
         return bounds
 
 
-def _bound(time: float | None, zone: timezone, without: bytes) -> bytes:
-    """The first timestamp, in milliseconds, that is not before `time`."""
-    if time is None:
-        return without
+def _milliseconds(time: float) -> float:
     # Rounded, as 1.001 * 1000 is a little less than 1001.
-    milliseconds = math.ceil(round(time * 1000, 3))
+    return round(time * 1000, 3)
+
+
+def _is_whole(time: float | None) -> bool:
+    return time is None or _milliseconds(time).is_integer()
+
+
+def _bound(milliseconds: int | None, zone: timezone, without: bytes) -> bytes:
+    """A moment as a timestamp."""
+    if milliseconds is None:
+        return without
     try:
         moment = datetime.fromtimestamp(milliseconds // 1000, zone)
     except (ValueError, OverflowError, OSError):
-        return b"" if time < 0 else b"\xff"
+        return b"" if milliseconds < 0 else b"\xff"
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03}".encode()
 
 

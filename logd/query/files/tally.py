@@ -17,7 +17,7 @@ from logd.query.summaries import (
     bar_start,
     entry_label,
 )
-from logd.text.escaping import BARE_CLASS, key_text
+from logd.text.escaping import BARE_CLASS, key_text, value_text
 from logd.text.items import item_text, parse_items
 from logd.text.reading import MARK, LineReader
 
@@ -58,6 +58,13 @@ class RawTally(Tally):
             counts = self._counted(entries)
             cells = None if self.cells is None else self._cells_of(entries)
         except (IndexError, ValueError):
+            for raw in entries:
+                self.add(self._reader.read(raw))
+            return
+        if any(
+            b"\\" in value for found in counts.values() for some in found for value in some if value
+        ):
+            # Whether that is an escape only the whole line tells.
             for raw in entries:
                 self.add(self._reader.read(raw))
             return
@@ -193,6 +200,7 @@ class _ItemColumn:
     """The text of one special item, as it stands in the line."""
 
     def __init__(self, key: str) -> None:
+        self._key = key
         written = re.escape(key_text(key)).encode("utf-8", "backslashreplace")
         quoted = rb'"(?:[^"\\]|\\.)*"'
         value = b"[" + BARE_CLASS.encode() + b"]+|" + quoted
@@ -208,8 +216,18 @@ class _ItemColumn:
                 yield None
                 continue
             line = entry.partition(MARK)[0] if MARK in entry else entry
-            match = find(line, line.rindex(b"\t") + 1)
-            yield None if match is None else match[1]
+            start = line.rindex(b"\t") + 1
+            match = find(line, start)
+            yield self._parsed(line[start:]) if match is None else match[1]
+
+    def _parsed(self, tail: bytes) -> bytes | None:
+        """The same if some item is a container, or the needle is elsewhere."""
+        if self._needle not in tail:
+            return None
+        items = parse_items(_text(tail)) or {}
+        if self._key not in items:
+            return None
+        return value_text(items[self._key]).encode("utf-8", "backslashreplace")
 
 
 class _Names(dict[bytes | None, str]):
@@ -243,7 +261,7 @@ class _Names(dict[bytes | None, str]):
         if item_key(name) is not None:
             items = parse_items(f"k={text}")
             return text if items is None else item_text(items["k"])
-        return self._reader.unescaped(text)
+        return text
 
 
 def _moment(reader: LineReader, start: bytes, zone: bytes) -> float | None:

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, func, literal_column
 from logd.query.fields import NO_LABEL
 from logd.query.summaries import Key, bar_labels, bar_start
 from logd.query.tables.pages import Values
-from logd.records.entry import Entry
+from logd.records.entry import Entry, category, exact_time
 
 # Offsets from UTC are whole quarters of an hour, so hours of any zone are made of such.
 QUARTER_S = 900
@@ -22,13 +22,13 @@ def entry_of(row: Values) -> Entry:
     values = row._asdict()
     special = values.get("special")
     return Entry(
-        time=values.get("time"),
+        time=None if (time := values.get("time")) is None else exact_time(time),
         ts=values.get("ts") or "",
-        cat=values.get("cat") or "",
+        cat=category(values.get("cat") or ""),
         pid=values.get("pid") or 0,
         peer=values.get("peer") or "",
         msgid=values.get("msgid") or 0,
-        msg=values.get("msg") or "",
+        msg=(values.get("msg") or "").replace("\r\n", "\n"),
         threadname=values.get("threadname") or "",
         tid=values.get("tid") or 0,
         cfunc=values.get("cfunc") or "",

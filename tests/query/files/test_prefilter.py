@@ -25,7 +25,7 @@ ENTRIES = st.builds(
                 pid=pid,
                 peer=peer,
                 special=special,
-                time=START + number / 8,
+                time=START + number / 8 + number * 0.000_123,
                 timestamp=timestamp,
             )
         )[0]
@@ -52,8 +52,8 @@ SELECTIONS = st.builds(
         where=where,
     ),
     st.none() | st.frozensets(st.sampled_from(["E", "W", "", "EE", "I", "long_name"])),
-    st.none() | st.integers(0, 40).map(lambda number: START + number / 8),
-    st.none() | st.integers(0, 40).map(lambda number: START + number / 8),
+    st.none() | st.integers(0, 40).map(lambda number: START + number / 8 + number * 0.000_123),
+    st.none() | st.integers(0, 40).map(lambda number: START + number / 8 + number * 0.000_123),
     st.sampled_from([None, 1, 11]),
     st.sampled_from([None, "failed", "fail.d", "^ok$", "E|é", "failed\nbadly", "(?i)FAILED", "é"]),
     st.sampled_from([(), (("user", "ann"),), (("n", "3"),), (("odd key", ""),)]),
