@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from logd.cli.options import SettingsCommand
+from logd.daemon.checking import faults
 from logd.outputs import registry
 from logd.settings.checks import warnings
-from logd.settings.loading import InForce, load
+from logd.settings.loading import ConfigError, InForce, load
 from logd.settings.printing import as_toml
 from logd.settings.secrets import reveal, without_arguments
 from logd.settings.sources import Sources
@@ -20,7 +21,8 @@ from logd.settings.sources import Sources
     "--check",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Only say whether this settings file is right; all else is left aside.",
+    help="Only say whether this settings file is right; all else is left aside. Filters, observers "
+    "and outputs are made as at a start, but nothing is opened.",
 )
 def config(check: Path | None, in_force: InForce | None = None) -> None:
     """Show the settings in force as a settings file, each with where it came from.
@@ -39,6 +41,9 @@ def config(check: Path | None, in_force: InForce | None = None) -> None:
     """
     if check is not None:
         in_force = load(Sources(file=check.absolute()))
+        wrong = faults(in_force.config)
+        if wrong:
+            raise ConfigError([f"{check.absolute()}: {text}" for text in wrong])
         click.echo(f"{check}: all settings are right")
     else:
         assert in_force is not None  # noqa: S101 - SettingsCommand reads them unless --check

@@ -1,21 +1,18 @@
 """Which settings fit together, and which deserve a warning. Pure: values in, sentences out.
 
-A single value is checked by its kind when it is read; here is what concerns several.
+A single value is checked by its kind when it is read; here is what concerns several. What an
+output, a filter or an observer refuses, they say themselves when they are made.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from logd.settings.secrets import MASK, Secret, is_masked
 from logd.settings.table import Config
 from logd_client.session import FRAME_BYTES_MAX
-
-_TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*%[ds][A-Za-z0-9_]*|%[ds][A-Za-z0-9_]+", re.ASCII)
-_COLUMN = re.compile(r"([A-Za-z_][A-Za-z0-9_]*):(?:Integer|String\([1-9][0-9]{0,5}\))", re.ASCII)
 
 
 class Problem(NamedTuple):
@@ -131,22 +128,6 @@ def _outputs(config: Config) -> Iterator[Problem]:
         for value in getattr(config, name):
             if is_masked(value):
                 yield Problem(name, f"has {MASK} for a hidden secret: put it in again")
-    if not _TABLE.fullmatch(config.table_pattern):
-        yield Problem(
-            "table_pattern",
-            f"expected letters, digits and _ with one %d, got {config.table_pattern!r}",
-        )
-    names = []
-    for column in config.columns:
-        match = _COLUMN.fullmatch(column)
-        if match is None:
-            yield Problem(
-                "columns", f'expected "name:String(64)" or "name:Integer", got {column!r}'
-            )
-        else:
-            names.append(match[1].lower())
-    if len(set(names)) < len(names):
-        yield Problem("columns", "names a column twice")
 
 
 def _limits(config: Config) -> Iterator[Problem]:

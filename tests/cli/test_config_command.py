@@ -44,6 +44,17 @@ def test_printed_file_is_right(logd: Command, tmp_path: Path) -> None:
     assert tomllib.loads(again) == tomllib.loads(first)
 
 
+def test_check_builds_what_a_start_builds(logd: Command, tmp_path: Path) -> None:
+    """The check refuses what the daemon would, with the file's name, exit 2."""
+    (tmp_path / "logd.toml").write_text("columns = ['time:Integer']\nfile = ['a/%d/x_%d.log']\n")
+    done = logd("config", "--check", "logd.toml")
+    first, second = done.stderr.splitlines()
+    path = tmp_path / "logd.toml"
+    assert first.startswith(f"logd: {path}: output file:a/%d/x_%d.log: ")
+    assert second.startswith(f"logd: {path}: table_pattern, columns: ")
+    assert (done.returncode, done.stdout) == (2, "")
+
+
 @pytest.mark.parametrize(
     "arguments", [("config", "--check", "logd.toml"), ("serve", "--config", "logd.toml")]
 )

@@ -300,11 +300,6 @@ def test_every_field_is_a_setting_but_token_and_sources() -> None:
         ({"file": ("a_%d", "a_%d")}, "file"),
         ({"filter": ("m:f", "m:f")}, "filter"),
         ({"db": ("postgresql://a:***@h/x",)}, "db"),
-        ({"table_pattern": "log"}, "table_pattern"),
-        ({"table_pattern": "log_%d; drop"}, "table_pattern"),
-        ({"columns": ("user",)}, "columns"),
-        ({"columns": ("user:Text(5)",)}, "columns"),
-        ({"columns": ("user:Integer", "User:String(5)")}, "columns"),
         ({"max_frame_bytes": 5 * 1024**2}, "max_frame_bytes"),
         ({"connection_queue_bytes": 2**40}, "connection_queue_bytes"),
         ({"max_connections": 5, "max_connections_per_peer": 6}, "max_connections_per_peer"),
@@ -322,7 +317,6 @@ def test_settings_that_do_not_fit_together_are_named(values: dict[str, Any], nam
         {"port": (), "tls_port": (1,), "tls_cert": "c", "tls_key": "k"},
         {"port": (0,), "tls_port": (0,), "tls_cert": "c", "tls_key": "k"},
         {"tls_cert": "c", "tls_key": "k", "tls_client_ca": "a", "tls_client_certs": "optional"},
-        {"columns": ("user:String(64)", "n:Integer"), "table_pattern": "%d_log"},
     ],
 )
 def test_settings_that_fit_have_no_problems(values: dict[str, Any]) -> None:

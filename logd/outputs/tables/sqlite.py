@@ -73,8 +73,12 @@ class SQLite(Backend):
         return "install a Python with the sqlite3 module"
 
     def engine(self) -> Engine:
-        self._make_file()
         engine = super().engine()
+
+        # Not before: settings that are only checked leave nothing behind.
+        @event.listens_for(engine, "do_connect")
+        def make_file(*_: object) -> None:
+            self._make_file()
 
         # The driver begins transactions late and commits before CREATE TABLE if left to itself.
         @event.listens_for(engine, "connect")

@@ -1,0 +1,78 @@
+"""Checks settings as a start would, by building what needs no disk and no network.
+
+The rules of an output, a filter or an observer stand where it is made. There is no copy of them
+here: what can be built is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from logd.daemon import assembly
+from logd.errors import StartupError
+from logd.outputs.deadletters import DeadLetterFile
+from logd.outputs.fanout import Outputs
+from logd.settings.table import Config
+
+_CLOSE_S = 5.0
+
+# Columns and names of tables are checked where there is no database yet, too.
+_ANY_DATABASE = "db:sqlite:///logd.db"
+
+
+def faults(config: Config) -> list[str]:
+    """What a start with these settings would refuse, a line each; empty if it would not.
+
+    Not looked at: whether files, folders, certificates and databases are there.
+    """
+    found: list[str] = []
+
+    @contextmanager
+    def noted() -> Iterator[None]:
+        try:
+            yield
+        except StartupError as exc:
+            found.append(str(exc))
+
+    filters: assembly.Callables = {}
+    observers: assembly.Callables = {}
+    try:
+        for loaded, specs, kind in (
+            (filters, config.filter, "filter"),
+            (observers, config.observer, "observer"),
+        ):
+            for spec in specs:
+                with noted():
+                    loaded |= assembly.load([spec], kind)
+        with noted():
+            assembly.make_server(config, Outputs([]), filters, observers)
+        with noted():
+            for spec in assembly.output_specs(config):
+                with noted():
+                    _output(config, spec)
+        if not config.db:
+            with noted():
+                _tables(config)
+    finally:
+        assembly.end_callables([*filters.values(), *observers.values()], _CLOSE_S)
+    # What several outputs have in common, such as line_format, is said once.
+    return list(dict.fromkeys(found))
+
+
+def _output(config: Config, spec: str) -> None:
+    state = config.state_folder
+    workshop = assembly.Workshop(state, DeadLetterFile(state / "unused"), _ignore, _ignore)
+    workshop.output(spec, config)
+
+
+def _tables(config: Config) -> None:
+    try:
+        _output(replace(config, line_format=None), _ANY_DATABASE)
+    except StartupError as exc:
+        raise StartupError(f"table_pattern, columns: {exc.__cause__ or exc}") from exc
+
+
+def _ignore(_: object) -> None:
+    """Nothing is opened, so there is nothing to tell."""
