@@ -233,9 +233,14 @@ class LogServer:
         """
         self._failures.add(what, error)
 
-    def note(self, text: str) -> None:
-        """Note one line about the log itself, written as `report` does."""
-        self._failures.note(text, text)
+    def note(self, text: str, kind: object = None) -> None:
+        """Note one line about the log itself, written as `report` does.
+
+        Args:
+            text: the line.
+            kind: lines of one kind are one failure: hashable; by their text if None.
+        """
+        self._failures.note(text if kind is None else kind, text)
 
     # -- text of names and times -------------------------------------------------------------
 

@@ -18,17 +18,17 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from logd.daemon.costs import text_bytes, writing_s
+from logd.daemon.decoding import Delivery, Done, Failure, decode_delivery, divided
 from logd.daemon.peers.connection import Connection
 from logd.daemon.peers.hub import Hub
 from logd.daemon.sinks import Sink
+from logd.daemon.turns import Turns
 from logd.outputs.failpoints import failpoint
 from logd.outputs.work import Work
-from logd.records.batch import ContextItems
-from logd.wire import Decoder, Frames, Refusal, WireError
+from logd.wire import Decoder, Frames, Refusal
 
 if TYPE_CHECKING:
     from logd.records.batch import Batch
@@ -50,62 +50,21 @@ DECODED_S = 0.1
 
 PORTIONS_UNDER_WAY = 2
 
+SLICE_S = 0.05
+"""The thread decodes for so long at a time. What is not done then goes on behind what other
+connections sent, which would wait for it otherwise."""
+
 DECODED_SHARE = 8
 """One in so many bytes of the queue's limit may wait decoded. That keeps an output busy; the rest
 waits as it came, for decoded records take several times the memory."""
 
 Portion = list[tuple[Connection, Frames]]
+_DecodedPortion = list[tuple[Connection, Delivery]]
 _Size = tuple[Connection, int]
 """Bytes that count in a connection's budget."""
 
 
-@dataclass
-class _Costs:
-    """What a portion costs, besides its bytes.
-
-    Attributes:
-        heavy: by how many bytes what a connection sent weighs more than it was taken for.
-        turns: connections, the bytes that they sent, and the time these take in all.
-        writing_s: how long the outputs will take.
-    """
-
-    heavy: list[_Size] = field(default_factory=list)
-    turns: list[tuple[Connection, int, float]] = field(default_factory=list)
-    writing_s: float = 0.0
-
-
 T = TypeVar("T")
-
-
-class _Failure(NamedTuple):
-    """A connection to be refused, and why."""
-
-    connection: Connection
-    refusal: Refusal
-    reason: str
-
-
-BATCH_BYTES = 1000
-RECORD_BYTES = 200
-SPECIAL_BYTES = 300
-ITEM_BYTES = 100
-CONTEXT_BYTES = 400
-"""About what decoding makes of what was received, besides texts: a batch itself, each record, its
-special items, each of them, and a context."""
-
-WEIGHT_ALLOWED = 4
-"""Decoded records may weigh so many times what they were on the wire; beyond that the budget is
-charged for it. Ordinary records stay below. Where each has items, one can make it 40 times."""
-
-
-def _weight(batch: Batch) -> int:
-    """What a batch counts in the budget at least, in bytes."""
-    special = batch.special
-    size = BATCH_BYTES + RECORD_BYTES * len(batch) + CONTEXT_BYTES * len(batch.contexts)
-    if special:
-        each = special.different if isinstance(special, ContextItems) else special.values()
-        size += SPECIAL_BYTES * len(each) + ITEM_BYTES * sum(map(len, each))
-    return size // WEIGHT_ALLOWED
 
 
 class Pipeline:
@@ -146,6 +105,7 @@ class Pipeline:
         self._is_unbounded = False
         self._awaited: set[asyncio.Future[Any]] = set()
         self._busy_since: float | None = None
+        self._turns: Turns[Connection, Delivery] = Turns()
         self._thread = threading.Thread(target=self._guarded, name="logd-pipeline", daemon=True)
 
     # -- the event loop's side -------------------------------------------------------------
@@ -156,7 +116,7 @@ class Pipeline:
         while True:
             await self._wait_for_room()
             portion = await self._hub.intake.take(PORTION_BYTES, PORTION_S)
-            self._unfinished += 1
+            self._unfinished += len(portion)
             try:
                 await self._slots.acquire()
             finally:
@@ -251,19 +211,22 @@ class Pipeline:
 
         self.call(drop)
 
-    def _handed_over(self, failures: Sequence[_Failure], portion: Portion, costs: _Costs) -> None:
-        """The thread is done with a portion: it is decoded, and on its way to the outputs."""
-        for connection, size in costs.heavy:
+    def _handed_over(self, done: Done, portion: _DecodedPortion, *, is_first: bool) -> None:
+        """The thread is done with a slice: it is decoded, and on its way to the outputs."""
+        for connection, size in done.heavy:
             self._hub.intake.charge(connection, size)
-        for connection, size, seconds in costs.turns:
+        for connection, size, seconds in done.turns:
             self._hub.intake.spent(connection, size, seconds)
-        self._writing_s += costs.writing_s
-        self._decoded_bytes += sum(size for _, size in costs.heavy)
-        self._decoded_bytes += sum(frames.size for _, frames in portion)
-        self._unfinished -= 1
-        self._slots.release()
+        self._writing_s += done.writing_s
+        self._decoded_bytes += sum(size for _, size in done.heavy)
+        self._decoded_bytes += sum(delivery.size for _, delivery in portion)
+        self._unfinished -= done.deliveries
+        if is_first:
+            self._slots.release()
         self._changed.set()
-        for failure in failures:
+        for connection, reason in done.dropped:
+            self._hub.frame_dropped(connection.peer, reason)
+        for failure in done.failures:
             failure.connection.fail(failure.refusal, failure.reason)
         if self._hub.limits.peer_records_per_s:
             self._slow_down({connection for connection, _ in portion})
@@ -311,101 +274,113 @@ class Pipeline:
 
     def _guarded(self) -> None:
         try:
-            while (item := self._portions.get()) is not None:
-                if callable(item):
-                    item()
-                    continue
-                self._busy_since = time.monotonic()
-                self._process(item)
-                self._busy_since = None
+            while self._takes_next():
+                pass
         except BaseException as exc:
             logger.exception("the pipeline failed")
             self._on_fatal(exc)
             self._tell_loop(self._fail_awaited)
 
-    def _process(self, portion: Portion) -> None:
-        """Decode a portion, filter it, hand it to the sink, show it to the observers."""
-        failures: list[_Failure] = []
-        acks: dict[bytes, int] = {}
+    def _takes_next(self) -> bool:
+        """Do what is asked for next, or go on with what is left; False once the end is reached."""
+        try:
+            item = self._portions.get(block=not self._turns)
+        except queue.Empty:
+            item = []
+        if item is None:
+            while self._turns:
+                self._process([])
+            return False
+        if callable(item):
+            item()
+        else:
+            self._busy_since = time.monotonic()
+            self._process(item)
+            self._busy_since = None
+        return True
+
+    def _process(self, taken: Portion) -> None:
+        """Decode for a slice of time, filter, hand it to the sink, show it to the observers."""
+        self._turns.add((one, Delivery(frames, frames.size)) for one, frames in taken)
+        done = Done()
+        portion: _DecodedPortion = []
         batches: list[Batch] = []
         seen: list[MsgJob] = []
-        costs = _Costs()
-        for batch in self._new_batches(portion, acks, failures, costs):
+        for batch in self._new_batches(portion, done):
             prepared = self._server.prepare(batch)
             if prepared.batch is not None:
                 batches.append(prepared.batch)
             if prepared.jobs:
                 seen.extend(prepared.jobs)
-        self._tell_loop(self._handed_over, failures, portion, costs)
-        sizes = [(connection, frames.size) for connection, frames in portion] + costs.heavy
+        self._tell_loop(partial(self._handed_over, is_first=bool(taken)), done, portion)
+        sizes = [(connection, delivery.size) for connection, delivery in portion] + done.heavy
         work = Work(
             batches,
-            acks,
-            lambda work: self._tell_loop(self._durable, work, sizes, costs.writing_s),
+            done.acks,
+            lambda work: self._tell_loop(self._durable, work, sizes, done.writing_s),
         )
         self._sink.submit(work)
         if seen:
             self._sink.wait_written(work)
             self._server.observe(seen)
+        if done.dropped:
+            for connection, reason in done.dropped:
+                text = f"a frame from {connection.peer} was dropped: {reason}"
+                self._server.note(text, ("frame dropped", connection.account))
+            self._server.observe(())
 
-    def _new_batches(
-        self,
-        portion: Portion,
-        acks: dict[bytes, int],
-        failures: list[_Failure],
-        costs: _Costs,
-    ) -> Iterator[Batch]:
-        """Decode, and leave out what was accepted before.
+    def _new_batches(self, portion: _DecodedPortion, done: Done) -> Iterator[Batch]:
+        """Decode for a slice of time, and leave out what was accepted before.
 
-        Notes acks to give, who failed, and what everything costs.
+        Appends what was decoded to `portion`.
         """
-        losses = self._hub.losses
-        for connection, frames in portion:
+        deadline = time.monotonic() + SLICE_S
+        now = time.time()
+        while (turn := self._turns.take()) is not None:
             started = time.monotonic()
-            if connection.is_undecodable:
+            connection, delivery = turn
+            decoded = decode_delivery(
+                self._decoder, connection, delivery.frames, now, lambda: time.monotonic() > deadline
+            )
+            done.note(connection, decoded)
+            if decoded.left is not None:
+                delivery, rest = divided(delivery, decoded.left)
+                self._turns.put_back(connection, rest)
+            else:
+                done.deliveries += 1
+            portion.append((connection, delivery))
+            to_write_s = done.weigh(connection, delivery.size, decoded.batches)
+            yield from self._unknown(connection, decoded.batches, done)
+            ended = time.monotonic()
+            done.turns.append((connection, delivery.size, ended - started + to_write_s))
+            if ended > deadline:
+                return
+
+    def _unknown(
+        self, connection: Connection, batches: Sequence[Batch], done: Done
+    ) -> Iterator[Batch]:
+        """The records that were not accepted before; notes acks to give and who is out of order."""
+        losses = self._hub.losses
+        for batch in batches:
+            connection.records += len(batch)
+            self._hub.counts.records += len(batch)
+            if batch.client is None:
+                losses.look_at(batch)
+                yield batch
                 continue
-            try:
-                batches = self._decoder.decode(
-                    frames, peer=connection.origin, client=connection.client
-                )
-            except WireError as exc:
+            known = max(self._accepted.get(batch.client, 0), connection.first - 1)
+            if batch.first > known + 1:
                 connection.is_undecodable = True
-                failures.append(_Failure(connection, Refusal.FRAME, exc.reason))
-                batches = list(exc.batches)
-            except Exception:
-                # A defect of ours, shown by bytes of a peer. It must not become a way to end the
-                # daemon: the peer is refused, and the traceback tells us what to mend.
-                logger.exception("%s sent what the decoder failed at", connection.peer)
-                connection.is_undecodable = True
-                failures.append(_Failure(connection, Refusal.FRAME, "the decoder failed"))
-                continue
-            texts = list(map(text_bytes, batches))
-            weight = max(sum(map(_weight, batches)), sum(texts)) - frames.size
-            if weight > 0:
-                costs.heavy.append((connection, weight))
-            to_write_s = sum(map(writing_s, batches, texts))
-            costs.writing_s += to_write_s
-            for batch in batches:
-                connection.records += len(batch)
-                self._hub.counts.records += len(batch)
-                if batch.client is None:
-                    losses.look_at(batch)
-                    yield batch
-                    continue
-                known = max(self._accepted.get(batch.client, 0), connection.first - 1)
-                if batch.first > known + 1:
-                    connection.is_undecodable = True
-                    reason = f"record {batch.first} of a session came, {known + 1} was expected"
-                    failures.append(_Failure(connection, Refusal.ORDER, reason))
-                    break
-                # Not the last one's: on an old connection may come what a new one has sent again.
-                acks[batch.client] = max(batch.last, acks.get(batch.client, 0))
-                new = batch.after(known)
-                if new is not None:
-                    self._accepted[batch.client] = new.last
-                    losses.look_at(new)
-                    yield new
-            costs.turns.append((connection, frames.size, time.monotonic() - started + to_write_s))
+                reason = f"record {batch.first} of a session came, {known + 1} was expected"
+                done.failures.append(Failure(connection, Refusal.ORDER, reason))
+                return
+            # Not the last one's: on an old connection may come what a new one has sent again.
+            done.acks[batch.client] = max(batch.last, done.acks.get(batch.client, 0))
+            new = batch.after(known)
+            if new is not None:
+                self._accepted[batch.client] = new.last
+                losses.look_at(new)
+                yield new
 
     def _tell_loop(self, callback: Callable[..., None], *args: object) -> None:
         # The loop is closed where the daemon was told to stop at once: nobody is left to tell.

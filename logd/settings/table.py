@@ -351,7 +351,8 @@ class Config:
         1024**2,
         Size(1024),
         LIMITS,
-        "A larger frame closes its connection.",
+        "Of a longer record of `SocketHandler` the first 64 KiB are kept, with a word about it; "
+        "any other longer frame closes its connection.",
         unit="bytes",
     )
     max_connections: int = _setting(

@@ -13,7 +13,7 @@ This and all it calls runs in the thread of the pipeline, not on the event loop.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, cast
 
 from logd.records.batch import Batch
@@ -24,8 +24,8 @@ from logd.wire.errors import WireError
 from logd.wire.expansion import Room, room_of
 from logd.wire.frames import MAX_FRAME_BYTES, Frames
 from logd.wire.limits import MAX_ROW_OPCODES
-from logd.wire.logrecords import log_record
-from logd.wire.pickles import grammar
+from logd.wire.logrecords import cut_record, log_record
+from logd.wire.pickles import grammar, machine
 from logd.wire.pickles.loading import load_record
 from logd.wire.pickles.made import Made, Mapped, Name
 from logd.wire.recognition import recognise
@@ -46,17 +46,33 @@ class Decoder:
     again and again, see `templates.py` and `contexts.py`. What it keeps is bounded (some
     megabytes).
 
+    Attributes:
+        left: the frames that the last call did not look at, as its time was up; None for none.
+
     Args:
         max_frame_bytes: the limit of a frame; what a batch may be written as follows from it.
     """
 
-    __slots__ = ("_contexts", "_now", "_room", "_templates")
+    __slots__ = (
+        "_contexts",
+        "_is_late",
+        "_max_frame_bytes",
+        "_now",
+        "_room",
+        "_stopped",
+        "_templates",
+        "left",
+    )
 
     def __init__(self, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
         self._room = Room.of_frames(max_frame_bytes)
         self._templates = Templates()
         self._contexts = KnownContexts()
+        self._max_frame_bytes = max_frame_bytes
         self._now: float | None = None
+        self._is_late: Callable[[], bool] | None = None
+        self._stopped = 0
+        self.left: Frames | None = None
 
     def decode(
         self,
@@ -65,6 +81,7 @@ class Decoder:
         peer: str = "",
         client: bytes | None = None,
         now: float | None = None,
+        is_late: Callable[[], bool] | None = None,
     ) -> list[Batch]:
         """The records of frames that one connection sent, in order; none for pings.
 
@@ -74,6 +91,8 @@ class Decoder:
             client: the session's id; None for senders without a session.
             now: when the frames came, for records of `SocketHandler` whose own time is none; such
                 a record is an error without it.
+            is_late: asked after each frame that took some time; where it says so decoding stops,
+                and `left` has the frames that were not looked at.
 
         Returns:
             For a session a batch a frame, with `client` and `first` set; whether they follow on
@@ -82,15 +101,27 @@ class Decoder:
         Raises:
             WireError: a frame is bad. The error has its number and the batches before it.
         """
+        self._now, self._is_late, self._stopped = now, is_late, frames.count
+        self.left = None
         if client is not None:
-            return self._session(frames, peer, client)
-        self._now = now
-        return self._plain(frames, peer)
+            batches = self._session(frames, peer, client)
+        else:
+            batches = self._plain(frames, peer)
+        if self._stopped < frames.count:
+            self.left = frames.from_frame(self._stopped)
+        return batches
+
+    def _stops_after(self, number: int) -> bool:
+        """Whether the time is up once this frame is decoded."""
+        if self._is_late is None or not self._is_late():
+            return False
+        self._stopped = number + 1
+        return True
 
     def _session(self, frames: Frames, peer: str, client: bytes) -> list[Batch]:
         batches: list[Batch] = []
         data = frames.data
-        for start, stop in zip(frames.starts, frames.stops, strict=True):
+        for number, (start, stop) in enumerate(zip(frames.starts, frames.stops, strict=True)):
             try:
                 batch = decode_batch(
                     data[start:stop],
@@ -100,10 +131,12 @@ class Decoder:
                     known=self._contexts,
                 )
             except WireError as exc:
-                exc.frame = frames.starts.index(start)
+                exc.frame = number
                 exc.batches = batches
                 raise
             batches.append(batch)
+            if self._stops_after(number):
+                break
         return batches
 
     def _plain(self, frames: Frames, peer: str) -> list[Batch]:
@@ -121,29 +154,35 @@ class Decoder:
                 )
             if number < frames.count:
                 self._one_by_one(frames, number, number + 1, columns)
+                if self._stopped == number + 1:
+                    break
             done = number + 1
         return columns.batches()
 
     def _one_by_one(self, frames: Frames, first: int, end: int, columns: Columns) -> None:
-        """Decode the frames from `first` up to but without `end`."""
-        data = frames.data
+        """Decode the frames from `first` up to but without `end`, or until the time is up."""
+        data, cut = frames.data, frames.cut
         match = self._templates.match
         add = columns.add_repeated
         for number in range(first, end):
             start, stop = frames.starts[number], frames.stops[number]
             try:
-                if data.startswith(LOG_RECORD_HEAD, start):
+                if number in cut:
+                    self._cut_frame(data[start:stop], cut[number], columns)
+                elif data.startswith(LOG_RECORD_HEAD, start):
                     known = match(data, start, stop)
                     if known is not None:
                         add(*known)
-                    else:
-                        self._log_record(data, start, stop, columns)
+                        continue
+                    self._log_record(data, start, stop, columns)
                 else:
                     self._payload(data[start:stop], columns)
             except WireError as exc:
                 exc.frame = number
                 exc.batches = columns.batches()
                 raise
+            if self._stops_after(number):
+                return
 
     def _log_record(self, data: bytes, start: int, stop: int, columns: Columns) -> None:
         """A `SocketHandler` frame that is not known yet."""
@@ -152,6 +191,18 @@ class Decoder:
             load_record(payload, grammar.proven_flat(payload)), len(payload), columns
         )
         self._templates.learn(data, start, stop)
+
+    def _cut_frame(self, head: bytes, size: int, columns: Columns) -> None:
+        """The beginning of a frame that was longer than a frame may be."""
+        attributes = machine.beginning(head)
+        record = cut_record(
+            attributes if attributes is not None else Mapped([]),
+            size,
+            self._max_frame_bytes,
+            room=room_of(len(head)),
+            now=self._now or 0.0,
+        )
+        columns.add_log_record(record)
 
     def _payload(self, payload: bytes, columns: Columns) -> None:
         """Any other frame of a sender without a session."""
@@ -178,7 +229,11 @@ def _value(payload: bytes) -> object:
         return typed.decode_json(payload)
     if typed.is_message_pack(payload):
         return typed.decode_packed(payload)
-    proven = grammar.proven_tree(payload, max_opcodes=MAX_ROW_OPCODES, dicts=1)
+    try:
+        proven = grammar.proven_tree(payload, max_opcodes=MAX_ROW_OPCODES, dicts=1)
+    except WireError:
+        # Of a dict the machine takes the beginning.
+        proven = None
     return load_record(payload, proven or grammar.proven_flat(payload))
 
 

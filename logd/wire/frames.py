@@ -7,7 +7,9 @@ are sliced later, in the thread that decodes them. It knows nothing of what fram
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from struct import Struct
+from types import MappingProxyType
 
 from logd.errors import LogdError
 
@@ -20,6 +22,26 @@ of tiny frames weighs many times what it was on the wire."""
 
 _LENGTH = Struct(">I")
 _HEADER_BYTES = 4
+
+SKIPPED_HEAD_BYTES = 65_536
+"""Of a record that is longer than a frame may be so much is kept, and the rest is skipped."""
+
+MAX_SKIPPED_BYTES = 128 << 20
+"""Read as a length all text is more than that: what is longer is no frame of ours."""
+
+# How pickles of a dict begin, in all protocols. Only `SocketHandler` sends frames that are too
+# long, as the application can make a message of any size.
+_RECORD_BEGINNINGS = (
+    b"}q",
+    b"}(",
+    b"}.",
+    b"(d",
+    b"\x80\x02",
+    b"\x80\x03",
+    b"\x80\x04",
+    b"\x80\x05",
+)
+_BEGINNING_BYTES = 2
 
 # The first bytes of what else is found on a port. Read as a length each is over any sane limit,
 # so such peers are recognised by the limit alone, and this table only finds the word for it.
@@ -37,6 +59,9 @@ _STRANGERS = (
 _HTTP_METHODS = (b"GET ", b"POST", b"PUT ", b"HEAD", b"OPTI", b"DELE", b"PATC", b"CONN", b"TRAC")
 
 
+_NOT_CUT: Mapping[int, int] = MappingProxyType({})
+
+
 class Frames:
     """Whole frames as they arrived in one read. Not changed after it was made.
 
@@ -44,14 +69,22 @@ class Frames:
         data: the bytes read, headers and keep-alives between the frames included.
         starts: where each payload begins in `data`.
         stops: where each payload ends.
+        cut: number of a frame -> how long it was, for those of which only the head is there.
     """
 
-    __slots__ = ("data", "starts", "stops")
+    __slots__ = ("cut", "data", "starts", "stops")
 
-    def __init__(self, data: bytes, starts: list[int], stops: list[int]) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        starts: list[int],
+        stops: list[int],
+        cut: Mapping[int, int] = _NOT_CUT,
+    ) -> None:
         self.data = data
         self.starts = starts
         self.stops = stops
+        self.cut = cut
 
     @classmethod
     def of(cls, *payloads: bytes) -> Frames:
@@ -69,7 +102,10 @@ class Frames:
 
     def from_frame(self, number: int) -> Frames:
         """The frames from `number` on, without copying their bytes; may hold none."""
-        return Frames(self.data, self.starts[number:], self.stops[number:])
+        cut = self.cut
+        if cut:
+            cut = {one - number: size for one, size in cut.items() if one >= number}
+        return Frames(self.data, self.starts[number:], self.stops[number:], cut)
 
     @property
     def count(self) -> int:
@@ -115,15 +151,19 @@ class FrameSplitter:
 
     Args:
         max_frame_bytes: a frame may be this long, not counting its 4 bytes of length.
+        may_skip: a longer record is skipped, but for its head, if it looks like one.
     """
 
-    __slots__ = ("_needed", "_rest", "max_frame_bytes")
+    __slots__ = ("_needed", "_rest", "_unread", "max_frame_bytes", "may_skip")
 
-    def __init__(self, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
+    def __init__(self, max_frame_bytes: int = MAX_FRAME_BYTES, *, may_skip: bool = False) -> None:
         self.max_frame_bytes = max_frame_bytes
+        self.may_skip = may_skip
         self._rest = bytearray()
         self._needed = _HEADER_BYTES
         """Bytes that `_rest` must have before it is worth looking at."""
+        self._unread = 0
+        """Bytes still to come of a frame that is skipped; `_rest` has its head."""
 
     @property
     def has_partial(self) -> bool:
@@ -146,9 +186,11 @@ class FrameSplitter:
         skipped.
 
         Raises:
-            FrameError: a length over the limit. The stream is lost; close the connection. Frames
-                that were whole before it are in the error.
+            FrameError: a length over the limit, and no record that may be skipped. The stream is
+                lost; close the connection. Frames that were whole before it are in the error.
         """
+        if self._unread:
+            return self._feed_skipped(received)
         if self._rest:
             if len(self._rest) + len(received) < self._needed:
                 self._rest += received
@@ -157,29 +199,66 @@ class FrameSplitter:
             self._rest = bytearray()
         else:
             data = bytes(received)
-        starts: list[int] = []
-        stops: list[int] = []
+        return self._split(data, [], [], {}, _HEADER_BYTES)
+
+    def _feed_skipped(self, received: bytes | memoryview) -> Frames | None:
+        """Pass over what comes of a frame that is too long; its head follows when it is over."""
+        passed = min(self._unread, len(received))
+        self._unread -= passed
+        if self._unread:
+            return None
+        size = _LENGTH.unpack_from(self._rest)[0]
+        head = len(self._rest)
+        data = b"".join((self._rest, received[passed:]))
+        self._rest = bytearray()
+        return self._split(data, [_HEADER_BYTES], [head], {0: size}, head + _HEADER_BYTES)
+
+    def _split(
+        self, data: bytes, starts: list[int], stops: list[int], cut: dict[int, int], start: int
+    ) -> Frames | None:
+        """The frames of `data`, the first of which stand in the lists already."""
         unpack = _LENGTH.unpack_from
         limit = self.max_frame_bytes
-        start = _HEADER_BYTES
-        end = len(data)
+        end = kept_end = len(data)
         while start <= end:
             length: int = unpack(data, start - _HEADER_BYTES)[0]
-            if length > limit:
-                raise self._too_long(data, start, Frames(data, starts, stops) if starts else None)
             stop = start + length
-            if stop > end:
+            if length > limit:
+                if not self._may_be_skipped(length, data, start):
+                    frames = Frames(data, starts, stops, cut) if starts else None
+                    raise self._too_long(data, start, frames)
+                head = start + min(length, SKIPPED_HEAD_BYTES)
+                if head > end:
+                    self._needed = _HEADER_BYTES + head - start
+                    break
+                if stop > end:
+                    self._unread = stop - end
+                    kept_end = head
+                    break
+                cut[len(starts)] = length
+                starts.append(start)
+                stops.append(head)
+            elif stop > end:
                 self._needed = _HEADER_BYTES + length
                 break
-            if length:
+            elif length:
                 starts.append(start)
                 stops.append(stop)
             start = stop + _HEADER_BYTES
         else:
             self._needed = _HEADER_BYTES
         if start - _HEADER_BYTES < end:
-            self._rest += data[start - _HEADER_BYTES :]
-        return Frames(data, starts, stops) if starts else None
+            self._rest += data[start - _HEADER_BYTES : kept_end]
+        return Frames(data, starts, stops, cut) if starts else None
+
+    def _may_be_skipped(self, length: int, data: bytes, start: int) -> bool:
+        """Whether a frame that is too long looks like a record, as far as it is there."""
+        beginning = data[start : start + _BEGINNING_BYTES]
+        return (
+            self.may_skip
+            and length <= MAX_SKIPPED_BYTES
+            and any(one.startswith(beginning) for one in _RECORD_BEGINNINGS)
+        )
 
     def _too_long(self, data: bytes, start: int, frames: Frames | None) -> FrameError:
         head = data[start - _HEADER_BYTES : start]

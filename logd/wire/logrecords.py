@@ -29,6 +29,7 @@ from logd.wire.texts import bytes_text
 
 # (level, category), highest first; a level of an application's own has the category below it.
 _CATEGORIES: Final = ((50, "C"), (40, "E"), (30, "W"), (20, "I"), (10, "D"))
+_WARNING: Final = 30
 _STANDARD_LEVELS: Final = {50: "C", 40: "E", 30: "W", 20: "I", 10: "D", 0: ""}
 
 # What every record has, and what formatters of other handlers leave behind; anything else was
@@ -134,6 +135,28 @@ def log_record(
         appendix,
         fields.special_items(special, room),
     )
+
+
+def cut_record(
+    attributes: object, frame_bytes: int, max_frame_bytes: int, *, room: int, now: float
+) -> LogRecordParts:
+    """What stands for a record whose frame was too long: as much of it as came, and a word.
+
+    Args:
+        attributes: as for `log_record`, but any of them may be missing.
+        frame_bytes: how long the frame was.
+        max_frame_bytes: how long one may be.
+        room: as for `log_record`.
+        now: as for `log_record`; the time where the record's own is missing.
+    """
+    known: dict[str, object] = {"msg": "", "created": now, "levelno": _WARNING}
+    known.update(_attributes(attributes))
+    known["frame_bytes"] = frame_bytes
+    record = log_record(known, room=room, now=now)
+    word = (
+        f"[... frame of {frame_bytes} bytes, at most {max_frame_bytes} allowed: skipped the rest]"
+    )
+    return record._replace(appendix=f"{record.appendix}\n{word}")
 
 
 def _attributes(value: object) -> Mapping[str, object]:

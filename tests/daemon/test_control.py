@@ -85,7 +85,7 @@ def test_losses_and_faults_are_shown(tmp_path: Path, connect: Connect) -> None:
         assert log.flush(PATIENCE_S)
         with socket.create_connection(("127.0.0.1", daemon.port)) as sock:
             sock.settimeout(PATIENCE_S)
-            sock.sendall(b"\x00\x50\x00\x00")
+            sock.sendall(b"\x00\x50\x00\x00[]")
             assert sock.recv(1) == b""
         status = control.ask({"do": "status"})
         assert status["lost_by_clients"]["records"] == log.server.lost > 0

@@ -175,7 +175,7 @@ def test_bad_frames_are_counted(daemon: DaemonProcess) -> None:
     before = values(get(daemon, "/metrics")[2])
     with socket.create_connection(("127.0.0.1", daemon.port)) as sock:
         sock.settimeout(PATIENCE_S)
-        sock.sendall(b"\x00\x50\x00\x00")
+        sock.sendall(b"\x00\x50\x00\x00[]")
         assert sock.recv(1) == b""
     after = values(get(daemon, "/metrics")[2])
     for name in ("logd_bad_frames_total", "logd_faults_total"):

@@ -161,7 +161,11 @@ CODE = [
         pickle.dumps({"msg": _Runs(), "created": 1.0}, 1),
         is_refused=False,
     ),
-    Hostile("reduce as the time of a LogRecord", pickle.dumps({"msg": "m", "created": _Runs()}, 1)),
+    Hostile(
+        "reduce as the time of a LogRecord",
+        pickle.dumps({"msg": "m", "created": _Runs()}, 1),
+        is_refused=False,
+    ),
     Hostile(
         "reduce as a key", with_special(b"}cos\nsystem\n(" + text("id") + b"tRNs"), is_refused=False
     ),
@@ -779,7 +783,7 @@ FLOODS = [
     Hostile("PROTO", _many(b"\x80\x04") + b"N."),
     Hostile(
         "keys of a LogRecord",
-        b"}q\x00(" + b"".join(text(f"{n:x}") + b"N" for n in range(110_000)) + b"u.",
+        b"}q\x00(" + b"".join(text(f"{n:x}") + b"N" for n in range(95_000)) + b"u.",
     ),
     Hostile("one key over and over", b"}q\x00(" + _many(text("a") + b"N") + b"u."),
     Hostile(
@@ -888,6 +892,7 @@ NUMBERS = [
         Hostile(
             f"time {value!r} in a LogRecord",
             log_record(text("created") + b"G" + struct.pack(">d", value)),
+            is_refused=False,
         )
         for value in (float("nan"), float("inf"), -1.0, 1e12)
     ],

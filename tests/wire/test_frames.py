@@ -9,8 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logd.wire import FrameError, Frames, FrameSplitter
+from logd.wire.frames import SKIPPED_HEAD_BYTES
 
 payloads = st.lists(st.binary(max_size=30), max_size=12)
+
+
+RECORD = b"}q\x00("
 
 
 def stream_of(parts: list[bytes]) -> bytes:
@@ -117,3 +121,54 @@ def test_a_long_frame_in_small_pieces_is_kept_without_overhead() -> None:
         tracemalloc.stop()
     assert peak < 3 << 18
     assert all_of(splitter.feed(b"xx")) == [b"x" * (1 << 18)]
+
+
+@given(
+    st.lists(
+        st.binary(max_size=40)
+        | st.integers(100, 400_000).map(lambda size: RECORD + b"x" * size)
+        | st.sampled_from([65, 65_535, 65_536, 65_537]).map(lambda size: RECORD.ljust(size, b"y")),
+        max_size=5,
+    ),
+    st.data(),
+)
+def test_records_that_are_too_long_are_skipped(parts: list[bytes], data: st.DataObject) -> None:
+    """Of each the head comes out in its place, with its length, however the stream is cut."""
+    stream = stream_of(parts)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
+    splitter = FrameSplitter(64, may_skip=True)
+    got, cut = [], []
+    for start, stop in pairwise([0, *cuts, len(stream)]):
+        frames = splitter.feed(stream[start:stop])
+        if frames is not None:
+            got += all_of(frames)
+            cut += [frames.cut.get(number) for number in range(frames.count)]
+            for number in range(frames.count):
+                rest = frames.from_frame(number)
+                assert rest.payload(0) == frames.payload(number)
+                assert rest.cut.get(0) == frames.cut.get(number)
+        assert splitter.partial_bytes <= SKIPPED_HEAD_BYTES + 4
+    sent = [part for part in parts if part]
+    assert got == [part if len(part) <= 64 else part[:SKIPPED_HEAD_BYTES] for part in sent]
+    assert cut == [None if len(part) <= 64 else len(part) for part in sent]
+    assert not splitter.has_partial
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"\0\0\1\0GE", b"\x08\0\0\x01}q", b"GET / H", b"\0\0\1\0\x80\x07", b"\0\0\1\0[1"],
+)
+def test_only_what_looks_like_a_record_is_skipped(start: bytes) -> None:
+    """Other encodings, other protocols and lengths that nothing has end the connection."""
+    with pytest.raises(FrameError):
+        FrameSplitter(64, may_skip=True).feed(start)
+
+
+def test_a_higher_limit_does_not_disturb_what_is_being_skipped() -> None:
+    """A frame that was too long when it came is skipped to its end."""
+    splitter = FrameSplitter(64, may_skip=True)
+    stream = stream_of([RECORD.ljust(100_000), b"next"])
+    assert splitter.feed(stream[:80_000]) is None
+    splitter.max_frame_bytes = 1_000_000
+    frames = splitter.feed(stream[80_000:])
+    assert [len(one) for one in all_of(frames)] == [SKIPPED_HEAD_BYTES, 4]

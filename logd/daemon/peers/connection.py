@@ -27,6 +27,7 @@ from contextlib import suppress
 from typing import cast
 
 from logd.daemon.peers.admission import rejection
+from logd.daemon.peers.badframes import BadFrames
 from logd.daemon.peers.hub import Hub
 from logd.daemon.peers.intake import Pause
 from logd.daemon.peers.origin import Origin
@@ -90,6 +91,7 @@ class Connection(asyncio.BufferedProtocol):
         queued_bytes: bytes received and not yet held by every output.
         records: records received; written by the pipeline's thread only.
         counted_records: how many of them were counted against the peer's rate.
+        bad_frames: counts frames that were dropped; used by the pipeline's thread only.
         is_failed: it was refused; what it still sends is not looked at.
         is_undecodable: a bad frame was found: nothing after it is decoded. Written by the
             pipeline's thread only.
@@ -102,6 +104,7 @@ class Connection(asyncio.BufferedProtocol):
         "_splitter",
         "_transport",
         "account",
+        "bad_frames",
         "client",
         "counted_records",
         "first",
@@ -130,7 +133,7 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, hub: Hub[Connection], origin: Origin) -> None:
         self._hub = hub
         self._transport: asyncio.Transport | None = None
-        self._splitter = FrameSplitter(hub.limits.max_frame_bytes)
+        self._splitter = FrameSplitter(hub.limits.max_frame_bytes, may_skip=True)
         self._nagling: socket.socket | None = None
         self.reading = Reading(hub.loop, self._reads_on)
         self.host, self.account, self.peer, self.is_trusted = origin
@@ -152,6 +155,7 @@ class Connection(asyncio.BufferedProtocol):
         self.read_bytes = 0
         self.records = 0
         self.counted_records = 0
+        self.bad_frames = BadFrames()
 
     # -- asyncio's side: open, read, lost --------------------------------------------------
 
@@ -265,6 +269,7 @@ class Connection(asyncio.BufferedProtocol):
             self.give_up(f"its session is open from {holder}: a client that moved, or a stranger")
             return False
         self.kind = Kind.SESSION
+        self._splitter.may_skip = False
         self.client = client
         self.first = opening.first
         if self.host:

@@ -228,15 +228,20 @@ class Hub(Generic[C]):
 
     # -- faults and time -------------------------------------------------------------------
 
-    def fault(self, peer: str, reason: str) -> None:
+    def fault(self, peer: str, reason: str, outcome: str = "refused") -> None:
         """Count a fault of a peer; the first in a minute is told at once, the others together."""
         self.counts.faults += 1
         self.last_faults.append(Fault(time.time(), peer, reason))
         host = peer.rsplit(":", 1)[0]
         if self.faults.add(host, reason):
-            logger.info("%s refused: %s", peer, reason)
+            logger.info("%s %s: %s", peer, outcome, reason)
         else:
-            logger.debug("%s refused: %s", peer, reason)
+            logger.debug("%s %s: %s", peer, outcome, reason)
+
+    def frame_dropped(self, peer: str, reason: str) -> None:
+        """A frame could not be decoded; its connection stays."""
+        self.counts.bad_frames += 1
+        self.fault(peer, reason, "frame dropped")
 
     def report_faults(self) -> None:
         """Tell what was counted; to be called about every `REPORT_FAULTS_EVERY_S`."""
