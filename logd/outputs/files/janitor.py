@@ -170,22 +170,24 @@ class Janitor:
         """Remove a closed file if it was compressed; what only has the name of one stays."""
         with self._lock:
             state = None if name == self._current() else self._look_at(name)
-            other = self._look_at(compressed)
-        if state is None or other is None:
+        if state is None:
             return
-        pair = (_identity(state), _identity(other))
-        if pair in self._strangers:
-            return
-        if holds_file(self._folder, compressed, name, self._is_wanted):
+        if self._is_held(name, state, compressed):
             self._give_up(name, state)
-        else:
-            self._strangers.add(pair)
-            logger.warning(
-                "%s: %s does not hold what is in %s: both are kept",
-                self._label,
-                compressed,
-                name,
-            )
+
+    def _is_held(self, name: str, state: os.stat_result, compressed: str) -> bool:
+        """Whether a compressed file is there and holds what is in a closed file."""
+        other = self._look_at(compressed)
+        pair = (_identity(state), _identity(other)) if other is not None else None
+        if pair is None or pair in self._strangers:
+            return False
+        if holds_file(self._folder, compressed, name, self._is_wanted):
+            return True
+        self._strangers.add(pair)
+        logger.warning(
+            "%s: %s does not hold what is in %s: both are kept", self._label, compressed, name
+        )
+        return False
 
     def _give_up(self, name: str, state: os.stat_result) -> None:
         """Remove a closed file, unless it is another by now."""
@@ -338,10 +340,15 @@ class Janitor:
     def _compress_one(self, name: str, kind: Literal["gzip", "zstd"]) -> None:
         try:
             state = os.stat(name, dir_fd=self._folder, follow_symlinks=False)
+            if self._is_held(name, state, name + SUFFIXES[kind]):
+                self._give_up(name, state)
+                return
             temporary = compress_file(self._folder, name, kind, self._is_wanted)
         except FileNotFoundError:
             return  # The ring has come round to it in the meantime.
         failpoint("compression.before_rename")
+        # If the journal still called it the current file, it would go on growing.
+        self._settle()
         with self._lock:
             is_same = self._is_still(name, state)
             if is_same:

@@ -118,7 +118,7 @@ class PowerLoss:
         }
         trouble = self._do("run", folder, files, environment, marks)
         assert not trouble, trouble
-        before = as_operations(state, root) + [Operation("M", 0.0, name=mark) for mark in marks]
+        before = as_operations(state, root) + [Operation("M", 0, name=mark) for mark in marks]
         recording = Recording(before, list(read_trace(files / "trace")))
         shutil.rmtree(files)
         return root, recording

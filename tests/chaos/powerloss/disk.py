@@ -18,12 +18,15 @@ SECTOR = 512
 
 @dataclass
 class Write:
-    """A write (`data`) or a cut (None) at `offset`, the `at`-th operation of the trace."""
+    """A write (`data`) or a cut (None) at `offset`, the `at`-th operation of the trace.
+
+    An empty write gives the file its `time`.
+    """
 
     at: int
     offset: int
     data: bytes | None
-    time: float
+    time: int
     is_durable: bool = False
     is_given_up: bool = False
 
@@ -33,7 +36,7 @@ class File:
     """A file with all that was ever done to it."""
 
     inode: int
-    made: float
+    made: int
     writes: list[Write] = field(default_factory=list)
 
 
@@ -61,7 +64,7 @@ class Kept:
 
     inode: int
     data: bytes | None = None
-    time: float = 0.0
+    time: int = 0
 
 
 State = dict[str, Kept]
@@ -95,8 +98,8 @@ class Disk:
                 self.marks.append(operation.name)
             case "C" | "D" | "L" | "U" | "R":
                 self._change(at, operation)
-            case "W" | "T":
-                data = operation.data if operation.kind == "W" else None
+            case "W" | "T" | "A":
+                data = None if operation.kind == "T" else operation.data
                 file = self._file(operation.inode, operation.time)
                 file.writes.append(Write(at, operation.offset, data, operation.time))
             case "B":
@@ -105,7 +108,7 @@ class Disk:
                 node = self._nodes.get(operation.inode)
                 self._sync(self._begun[operation.offset], node, failed=bool(operation.error))
 
-    def _file(self, inode: int, moment: float) -> File:
+    def _file(self, inode: int, moment: int) -> File:
         node = self._nodes.get(inode)
         if not isinstance(node, File):
             # Made by `mkstemp` and the like, whose names are outside.
@@ -262,7 +265,7 @@ def put(state: State, folder: Path, root: int) -> dict[int, int]:
         else:
             first[kept.inode] = path
             path.write_bytes(kept.data)
-            os.utime(path, (kept.time, kept.time))
+            os.utime(path, ns=(kept.time, kept.time))
             inodes[path.stat().st_ino] = kept.inode
     return inodes
 
@@ -283,6 +286,6 @@ def as_operations(state: State, root: int) -> list[Operation]:
         elif kind == "C":
             found.append(Operation("W", kept.time, inode=kept.inode, data=kept.data or b""))
     for token, inode in enumerate((*made, root)):
-        found.append(Operation("B", 0.0, inode=inode, offset=token))
-        found.append(Operation("E", 0.0, inode=inode, offset=token))
+        found.append(Operation("B", 0, inode=inode, offset=token))
+        found.append(Operation("E", 0, inode=inode, offset=token))
     return found

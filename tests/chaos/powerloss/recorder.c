@@ -37,7 +37,7 @@
 struct __attribute__((packed)) head {
     uint32_t length; /* of all that follows it */
     char kind;
-    double time;
+    uint64_t time; /* of the file's last write where there is one, else now; in ns */
     uint64_t a, b, c;
     uint16_t name, target; /* lengths; the names and then the data come after */
 };
@@ -104,18 +104,26 @@ __attribute__((constructor)) void powerloss_start(void) {
 
 /* -- writing records --------------------------------------------------------------------------- */
 
-static void note(char kind, uint64_t a, uint64_t b, uint64_t c, const char *name,
-                 const char *target, const void *data, size_t size) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    struct head head = {0, kind, (double)now.tv_sec + (double)now.tv_nsec / 1e9, a, b, c,
-                        (uint16_t)strlen(name), (uint16_t)strlen(target)};
+static uint64_t in_ns(struct timespec time) {
+    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+static void note_at(uint64_t time, char kind, uint64_t a, uint64_t b, uint64_t c, const char *name,
+                    const char *target, const void *data, size_t size) {
+    struct head head = {0, kind, time, a, b, c, (uint16_t)strlen(name), (uint16_t)strlen(target)};
     head.length = (uint32_t)(sizeof head - 4 + head.name + head.target + size);
     struct iovec parts[] = {{&head, sizeof head},
                             {(void *)name, head.name},
                             {(void *)target, head.target},
                             {(void *)data, size}};
     syscall(SYS_writev, trace_fd, parts, 4);
+}
+
+static void note(char kind, uint64_t a, uint64_t b, uint64_t c, const char *name,
+                 const char *target) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    note_at(in_ns(now), kind, a, b, c, name, target, NULL, 0);
 }
 
 static int is_below(const char *path) {
@@ -195,9 +203,9 @@ static int opened(int dirfd, const char *path, int flags, mode_t mode) {
     int error = errno;
     if (fd >= 0 && state_of(fd, "", AT_EMPTY_PATH, &state) == 0 && S_ISREG(state.st_mode)) {
         if (is_new)
-            note('C', folder, shown(state.st_ino), 0, base, "", NULL, 0);
+            note_at(in_ns(state.st_mtim), 'C', folder, shown(state.st_ino), 0, base, "", NULL, 0);
         else if (flags & O_TRUNC)
-            note('T', shown(state.st_ino), 0, 0, "", "", NULL, 0);
+            note_at(in_ns(state.st_mtim), 'T', shown(state.st_ino), 0, 0, "", "", NULL, 0);
     }
     pthread_mutex_unlock(&lock);
     errno = error;
@@ -262,11 +270,12 @@ static ssize_t written(int fd, const void *data, size_t size, off_t offset) {
     int error = errno;
     if (done > 0) {
         off_t at = offset;
-        if (fcntl(fd, F_GETFL) & O_APPEND && state_of(fd, "", AT_EMPTY_PATH, &state) == 0)
+        state_of(fd, "", AT_EMPTY_PATH, &state);
+        if (fcntl(fd, F_GETFL) & O_APPEND)
             at = state.st_size - done;
         else if (offset < 0)
             at = lseek(fd, 0, SEEK_CUR) - done;
-        note('W', inode, (uint64_t)at, 0, "", "", data, (size_t)done);
+        note_at(in_ns(state.st_mtim), 'W', inode, (uint64_t)at, 0, "", "", data, (size_t)done);
     }
     pthread_mutex_unlock(&lock);
     errno = error;
@@ -336,10 +345,11 @@ ssize_t sendfile64(int out, int in, off64_t *at, size_t size) {
 
 static int cut(int fd, off_t size) {
     uint64_t inode = watched(fd);
+    struct stat state;
     pthread_mutex_lock(&lock);
     int result = (int)syscall(SYS_ftruncate, fd, size), error = errno;
-    if (inode && result == 0)
-        note('T', inode, (uint64_t)size, 0, "", "", NULL, 0);
+    if (inode && result == 0 && state_of(fd, "", AT_EMPTY_PATH, &state) == 0)
+        note_at(in_ns(state.st_mtim), 'T', inode, (uint64_t)size, 0, "", "", NULL, 0);
     pthread_mutex_unlock(&lock);
     errno = error;
     return result;
@@ -385,6 +395,28 @@ int fallocate64(int fd, int mode, off64_t offset, off64_t size) {
     return fallocate(fd, mode, offset, size);
 }
 
+static int dated(int dirfd, const char *path, const struct timespec times[2], int flags) {
+    struct stat state;
+    int fd = path ? (int)syscall(SYS_openat, dirfd, path, O_RDONLY | O_CLOEXEC, 0) : dirfd;
+    uint64_t inode = fd < 0 ? 0 : watched(fd);
+    pthread_mutex_lock(&lock);
+    int result = (int)syscall(SYS_utimensat, dirfd, path, times, flags), error = errno;
+    if (inode && result == 0 && state_of(fd, "", AT_EMPTY_PATH, &state) == 0)
+        note_at(in_ns(state.st_mtim), 'A', inode, 0, 0, "", "", NULL, 0);
+    pthread_mutex_unlock(&lock);
+    if (path && fd >= 0)
+        syscall(SYS_close, fd);
+    errno = error;
+    return result;
+}
+
+int futimens(int fd, const struct timespec times[2]) {
+    return dated(fd, NULL, times, 0);
+}
+int utimensat(int dirfd, const char *path, const struct timespec times[2], int flags) {
+    return dated(dirfd, path, times, flags);
+}
+
 /* -- syncs ------------------------------------------------------------------------------------- */
 
 static int synced(int fd, long call) {
@@ -394,11 +426,11 @@ static int synced(int fd, long call) {
     pthread_mutex_lock(&lock);
     uint64_t token = ++tokens | (uint64_t)getpid() << 32;
     int fails = eio_every && ++syncs % eio_every == 0;
-    note('B', inode, token, 0, "", "", NULL, 0);
+    note('B', inode, token, 0, "", "");
     pthread_mutex_unlock(&lock);
     /* Nothing waits for the real disk: what is on it is the replay's to say. */
     pthread_mutex_lock(&lock);
-    note('E', inode, token, fails ? EIO : 0, "", "", NULL, 0);
+    note('E', inode, token, fails ? EIO : 0, "", "");
     pthread_mutex_unlock(&lock);
     if (fails)
         errno = EIO;
@@ -422,7 +454,7 @@ static int renamed(int from_fd, const char *from, int to_fd, const char *to, uns
     int is_there = state_of(from_fd, from, AT_SYMLINK_NOFOLLOW, &state) == 0;
     int result = (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags), error = errno;
     if (result == 0 && is_there && (folder || other))
-        note('R', folder, shown(state.st_ino), other, base, target, NULL, 0);
+        note('R', folder, shown(state.st_ino), other, base, target);
     pthread_mutex_unlock(&lock);
     errno = error;
     return result;
@@ -445,7 +477,7 @@ int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags) 
     pthread_mutex_lock(&lock);
     int result = (int)syscall(SYS_linkat, from_fd, from, to_fd, to, flags), error = errno;
     if (result == 0 && folder && state_of(to_fd, to, AT_SYMLINK_NOFOLLOW, &state) == 0)
-        note('L', folder, shown(state.st_ino), 0, base, "", NULL, 0);
+        note('L', folder, shown(state.st_ino), 0, base, "");
     pthread_mutex_unlock(&lock);
     errno = error;
     return result;
@@ -460,7 +492,7 @@ int unlinkat(int dirfd, const char *path, int flags) {
     pthread_mutex_lock(&lock);
     int result = (int)syscall(SYS_unlinkat, dirfd, path, flags), error = errno;
     if (result == 0 && folder)
-        note('U', folder, 0, 0, base, "", NULL, 0);
+        note('U', folder, 0, 0, base, "");
     pthread_mutex_unlock(&lock);
     errno = error;
     return result;
@@ -479,7 +511,7 @@ int mkdirat(int dirfd, const char *path, mode_t mode) {
     pthread_mutex_lock(&lock);
     int result = (int)syscall(SYS_mkdirat, dirfd, path, mode), error = errno;
     if (result == 0 && folder && state_of(dirfd, path, AT_SYMLINK_NOFOLLOW, &state) == 0)
-        note('D', folder, shown(state.st_ino), 0, base, "", NULL, 0);
+        note('D', folder, shown(state.st_ino), 0, base, "");
     pthread_mutex_unlock(&lock);
     errno = error;
     return result;

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-_HEAD = struct.Struct("<IcdQQQHH")
+_HEAD = struct.Struct("<IcQQQQHH")
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,14 @@ class Operation:
     Attributes:
         kind: C a file and D a folder `inode` is made as `name` in `folder`; L it is linked there;
             U `name` goes from `folder`; R `inode` is renamed from `name` in `folder` to `target`
-            in `other`; W `data` is written at `offset`; T the file is cut at `offset`; B and E a
-            sync begins and ends, `offset` tells which, `error` is its errno; M a mark, see `name`.
-        time: seconds since the epoch.
+            in `other`; W `data` is written at `offset`; T the file is cut at `offset`; A it gets
+            another time of its last write; B and E a sync begins and ends, `offset` tells which,
+            `error` is its errno; M a mark, see `name`.
+        time: of the file's last write after it, or when it was; in ns since the epoch.
     """
 
     kind: str
-    time: float
+    time: int
     folder: int = 0
     inode: int = 0
     other: int = 0
@@ -44,7 +45,7 @@ def _operation(payload: bytes) -> Operation:
     target = payload[place : place + target_length].decode()
     data = payload[place + target_length :]
     match kind.decode():
-        case "W" | "T" as letter:
+        case "W" | "T" | "A" as letter:
             return Operation(letter, moment, inode=a, offset=b, data=data)
         case "B" | "E" as letter:
             return Operation(letter, moment, inode=a, offset=b, error=c)
@@ -77,4 +78,4 @@ class Marker:
     def __call__(self, text: str) -> None:
         name = text.encode()
         length = _HEAD.size - 4 + len(name)
-        self._file.write(_HEAD.pack(length, b"M", time.time(), 0, 0, 0, len(name), 0) + name)
+        self._file.write(_HEAD.pack(length, b"M", time.time_ns(), 0, 0, 0, len(name), 0) + name)
