@@ -11,7 +11,7 @@ import zstandard
 
 from logd.outputs.base import OutputSettings
 from logd.outputs.files.age import KnownFiles, oldest_first
-from logd.outputs.files.journal import Entry, decode_entries
+from logd.outputs.files.journal import Entry, Gap, decode_entries
 from logd.outputs.files.names import parse_pattern, plain_name
 from logd.records.batch import Batch, Context
 from logd.rotation.policy import Retention, RotationPolicy
@@ -100,7 +100,7 @@ def log_files(folder: Path, pattern: str = "app_%d.log") -> list[Path]:
     ]
 
 
-def read_entries(folder: Path, pattern: str = "app_%d.log") -> list[Entry]:
+def read_entries(folder: Path, pattern: str = "app_%d.log") -> list[Entry | Gap]:
     """The journal of a log."""
     return list(decode_entries((folder / f".{pattern}.journal").read_bytes()))
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from logd.outputs.files.journal import Append, Entry, Opened, Snapshot
+from logd.outputs.files.journal import Append, Entry, Gap, Opened, Snapshot
 from logd.outputs.files.names import DateNames, Key, Names, plain_name
 
 
@@ -29,7 +29,7 @@ class KnownFiles:
         self.current = current
 
     @classmethod
-    def of_journal(cls, entries: Sequence[Entry]) -> KnownFiles:
+    def of_journal(cls, entries: Sequence[Entry | Gap]) -> KnownFiles:
         """What a journal tells."""
         known = cls({})
         lines = 0

@@ -9,16 +9,19 @@ The file is a magic line and then entries: length and CRC-32 of the payload, 4 b
 endian, then the payload, a MessagePack array that begins with the kind of the entry. The first
 entry is a `Snapshot`, which makes everything before it needless: when the journal has grown, a
 fresh one takes its place by renaming. What is not whole at the end was being written when the
-process died and was never acted on.
+process died and was never acted on. What is not whole in the middle is another thing: if an entry
+behind it says that it was on disk, a disk or a hand has damaged it since. Then it is passed over,
+with a `Gap` in its place.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -67,6 +70,7 @@ class Snapshot(msgspec.Struct, tag="snap", array_like=True, frozen=True):
         marks: client id, highest sequence number, when last seen.
         current: the current file; None before the first.
         files: the closed files in the order in which they were begun: plain name, records.
+        generation: counts the starts of the log.
     """
 
     boot: str
@@ -75,6 +79,7 @@ class Snapshot(msgspec.Struct, tag="snap", array_like=True, frozen=True):
     marks: list[tuple[bytes, int, float]]
     current: Opened | None
     files: list[tuple[str, int]] = []
+    generation: int = 0
 
 
 class Rotating(msgspec.Struct, tag="rot", array_like=True, frozen=True):
@@ -125,7 +130,23 @@ class Stopped(msgspec.Struct, tag="stop", array_like=True, frozen=True):
     """The log was closed in order and synced; nothing before needs to be checked."""
 
 
+class Gap(msgspec.Struct, frozen=True):
+    """Entries were here that can't be read any more; never written.
+
+    Attributes:
+        size: their bytes.
+    """
+
+    size: int
+
+
 Entry: TypeAlias = Snapshot | Opened | Rotating | Append | Forgotten | Stopped
+"""What a journal is written of."""
+
+# An array of less than 16 items, and the kind of an entry.
+_BEGINNING = re.compile(rb"[\x90-\x9f](?:\xa3(?:rot|app)|\xa4(?:open|snap|stop)|\xa6forget)")
+
+_NO_SNAPSHOT = Snapshot("", durable=True, number=0, marks=[], current=None)
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Entry).decode
@@ -137,28 +158,70 @@ def encode_entry(entry: Entry) -> bytes:
     return _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
 
 
-def decode_entries(data: bytes) -> Iterator[Entry]:
-    """The entries of a journal's bytes, up to the first that is not whole."""
-    if not data.startswith(MAGIC):
-        return
-    place = len(MAGIC)
-    while place + _FRAME.size <= len(data):
-        length, checksum = _FRAME.unpack_from(data, place)
-        place += _FRAME.size
-        payload = data[place : place + length]
-        if len(payload) < length or zlib.crc32(payload) != checksum:
-            return
-        try:
-            entry: Entry = _decode(payload)
-        except msgspec.DecodeError:
-            # Whole, but of another version of logd: as good as the end.
+def decode_entries(data: bytes) -> Iterator[Entry | Gap]:
+    """The entries of a journal's bytes, up to the end or what was never on disk as a whole."""
+    found = list(_readable(data))
+    for place, entry in enumerate(found):
+        if isinstance(entry, Gap) and not _was_on_disk(found[place + 1 :]):
             return
         yield entry
-        place += length
 
 
-def read_journal(folder: int, name: str) -> list[Entry]:
-    """The entries of the journal `name`; empty where there is none that begins well.
+def _was_on_disk(behind: Sequence[Entry | Gap]) -> bool:
+    """Whether what stands behind a gap says that all before it was synced."""
+    first = next((entry for entry in behind if isinstance(entry, Append)), None)
+    return any(
+        isinstance(entry, Stopped)
+        or (isinstance(entry, Append) and first is not None and entry.synced >= first.number)
+        for entry in behind
+    )
+
+
+def _readable(data: bytes) -> Iterator[Entry | Gap]:
+    """All that can be read, with gaps between; a rest that can't is left out."""
+    place = len(MAGIC) if data.startswith(MAGIC) else 0
+    while place < len(data):
+        decoded = _entry_at(data, place)
+        if decoded is None:
+            following = _next_place(data, place + 1)
+            if following is None:
+                return
+            yield Gap(following - place)
+            place = following
+            continue
+        entry, place = decoded
+        yield entry
+
+
+def _entry_at(data: bytes, place: int) -> tuple[Entry, int] | None:
+    """The entry that begins at a place and where it ends, if it is whole and of a known kind."""
+    start = place + _FRAME.size
+    if start > len(data):
+        return None
+    length, checksum = _FRAME.unpack_from(data, place)
+    payload = data[start : start + length]
+    if len(payload) < length or zlib.crc32(payload) != checksum:
+        return None
+    try:
+        return _decode(payload), start + length
+    except msgspec.DecodeError:
+        # Whole, but of another version of logd.
+        return None
+
+
+def _next_place(data: bytes, place: int) -> int | None:
+    """Where the first whole entry begins from a place on."""
+    for match in _BEGINNING.finditer(data, place + _FRAME.size):
+        start = match.start() - _FRAME.size
+        if _entry_at(data, start) is not None:
+            return start
+    return None
+
+
+def read_journal(folder: int, name: str) -> list[Entry | Gap]:
+    """The entries of the journal `name`; empty if there is none or nothing of it can be read.
+
+    Otherwise the first is a `Snapshot`: one that knows nothing if the journal's own is damaged.
 
     Args:
         folder: descriptor of the folder.
@@ -173,7 +236,10 @@ def read_journal(folder: int, name: str) -> list[Entry]:
     must_be_regular(descriptor, name)
     with os.fdopen(descriptor, "rb") as file:
         entries = list(decode_entries(file.read()))
-    return entries if entries and isinstance(entries[0], Snapshot) else []
+    if entries and not isinstance(entries[0], Snapshot):
+        gap = () if isinstance(entries[0], Gap) else (Gap(0),)
+        return [_NO_SNAPSHOT, *gap, *entries]
+    return entries
 
 
 class Journal:

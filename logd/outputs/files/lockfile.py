@@ -8,9 +8,13 @@ import os
 from logd.outputs.base import OutputUnusable
 from logd.outputs.disk import FILE_MODE, must_be_regular
 
+_MAX_BYTES = 4096
+
 
 class LockFile:
-    """A lock file that this process has; it holds the process id, and stays when the lock ends.
+    """A lock file that this process has, and that stays when the lock ends.
+
+    It holds the process id in its first line, and a note for the next who takes it in the second.
 
     Args:
         folder: descriptor of the folder; stays the caller's.
@@ -19,12 +23,24 @@ class LockFile:
     Raises:
         OutputUnusable: another process has it; the text says which.
         OSError: the system refused.
+
+    Attributes:
+        note: what was left.
     """
 
     def __init__(self, folder: int, name: str) -> None:
         self._folder = folder
         self._name = name
-        self._descriptor = _taken(folder, name)
+        self._descriptor, self.note = _taken(folder, name)
+
+    def leave(self, note: str) -> None:
+        """Leave a note, in the place of one before.
+
+        Raises:
+            OSError: the system refused.
+        """
+        self.note = note
+        _write(self._descriptor, note)
 
     def renew(self) -> bool:
         """Take the lock again if someone removed its file; whether that was so.
@@ -35,9 +51,10 @@ class LockFile:
         """
         if is_same(self._folder, self._name, self._descriptor):
             return False
-        fresh = _taken(self._folder, self._name)
+        fresh, _ = _taken(self._folder, self._name)
         os.close(self._descriptor)
         self._descriptor = fresh
+        _write(fresh, self.note)
         return True
 
     def close(self) -> None:
@@ -54,16 +71,17 @@ def is_same(folder: int, name: str, descriptor: int) -> bool:
     return os.path.samestat(named, os.fstat(descriptor))
 
 
-def _taken(folder: int, name: str) -> int:
+def _taken(folder: int, name: str) -> tuple[int, str]:
+    """The descriptor that has the lock, and the note that was in the file."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(name, flags, FILE_MODE, dir_fd=folder)
     must_be_regular(descriptor, name)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, b"%d\n" % os.getpid())
+        note = os.pread(descriptor, _MAX_BYTES, 0).decode("utf-8", "replace").partition("\n")[2]
+        _write(descriptor, note.strip())
     except BlockingIOError as exc:
-        owner = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+        owner = os.pread(descriptor, 20, 0).decode("ascii", "replace").partition("\n")[0].strip()
         os.close(descriptor)
         raise OutputUnusable(
             f"process {owner or '?'} is writing these files: stop it, or use another pattern"
@@ -71,4 +89,10 @@ def _taken(folder: int, name: str) -> int:
     except OSError:
         os.close(descriptor)
         raise
-    return descriptor
+    return descriptor, note.strip()
+
+
+def _write(descriptor: int, note: str) -> None:
+    data = f"{os.getpid()}\n{note}\n".encode()
+    os.pwrite(descriptor, data, 0)
+    os.ftruncate(descriptor, len(data))

@@ -22,6 +22,7 @@ from logd.outputs.disk import make_folder
 from logd.outputs.failpoints import failpoint
 from logd.outputs.files.age import KnownFiles
 from logd.outputs.files.blocks import Block, Room
+from logd.outputs.files.generation import Generation
 from logd.outputs.files.janitor import Janitor
 from logd.outputs.files.journal import (
     Append,
@@ -128,8 +129,17 @@ class OpenLog:
     def _take_up(self, journal_name: str, marks: Marks | None, undo: contextlib.ExitStack) -> None:
         now = self._clock()
         entries = read_journal(self._folder, journal_name)
+        left = Generation.of_note(self._lock_file.note)
+        self._generation = left.start + 1
         if entries:
-            resumed = resume(self._folder, self._names, entries, now, durable=self._durable)
+            resumed = resume(
+                self._folder,
+                self._names,
+                entries,
+                now,
+                durable=self._durable,
+                is_old=left.is_after(entries),
+            )
         else:
             resumed = adopt(self._folder, self._names, now)
         self.file, self.marks, self._known = resumed.file, resumed.marks, resumed.known
@@ -145,6 +155,7 @@ class OpenLog:
         undo.callback(self._journal.close)
         if self._durable:
             os.fsync(self._folder)
+        self._lock_file.leave(str(Generation(self._generation)))
         self._syncing = Syncing(self._folder, self._journal, resumed.number)
         undo.callback(self._syncing.close)
 
@@ -178,6 +189,7 @@ class OpenLog:
             marks=self.marks.items(),
             current=self._described(self.file),
             files=list(self._known.closed.items()),
+            generation=self._generation,
         )
 
     def _described(self, file: LogFile) -> Opened:
@@ -213,6 +225,7 @@ class OpenLog:
             self._journal.append(Stopped())
             if self._durable:
                 _sync_and_close(self._journal.duplicate())
+            self._lock_file.leave(str(Generation(self._generation, self._number)))
 
     # -- writing -----------------------------------------------------------------------------
 

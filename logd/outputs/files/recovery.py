@@ -6,6 +6,9 @@ journal, blocks in the middle, a name in the folder. So blocks are checked, in t
 can be wrong by what the journal says, and the first that is wrong ends what counts: its bytes and
 all after it are to be cut off, and the marks they carry are not believed. What must be checked is
 what was not synced; it does not grow with the size of the log.
+
+Behind a gap in the journal nobody knows which file is written to, unless the next block stands in
+the one before. Blocks of which the file is unknown are left as they are: nothing is cut for them.
 """
 
 from __future__ import annotations
@@ -16,7 +19,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from logd.outputs.files.journal import Append, Entry, Forgotten, Opened, Rotating, Snapshot, Stopped
+from logd.outputs.files.journal import (
+    Append,
+    Entry,
+    Forgotten,
+    Gap,
+    Opened,
+    Rotating,
+    Snapshot,
+    Stopped,
+)
 from logd.outputs.marks import Marks
 
 CHECK_BYTES = 256 << 20
@@ -62,6 +74,7 @@ class Recovered:
         replaced: what was to go for the files that were begun; it is gone unless a rename was lost.
         cuts: files to be cut off, in the order they were written.
         unsynced: what counts and may not be on disk yet.
+        lost_bytes: how much of the journal is damaged.
         is_clean: the log was closed in order.
         is_same_boot: the machine has run since: bytes that the journal does not know are not ours.
     """
@@ -73,6 +86,7 @@ class Recovered:
     replaced: list[Replaced] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
     unsynced: list[Unsynced] = field(default_factory=list)
+    lost_bytes: int = 0
     is_clean: bool = False
     is_same_boot: bool = False
 
@@ -81,7 +95,7 @@ _Step = tuple[Opened, Append]
 
 
 def recover(
-    entries: Sequence[Entry], boot: str, holds: Callable[[Opened, Append], bool]
+    entries: Sequence[Entry | Gap], boot: str, holds: Callable[[Opened, Append], bool]
 ) -> Recovered:
     """Find out what of a log counts.
 
@@ -95,51 +109,83 @@ def recover(
         raise AssertionError(f"a journal begins with a snapshot, got {snapshot!r}")
     is_clean = isinstance(entries[-1], Stopped)
     is_same_boot = bool(boot) and boot == snapshot.boot
-    steps, gone, rotating = _steps(entries, snapshot.current)
-    current = snapshot.current
+    story = _Story(snapshot.current, holds)
     for entry in entries:
-        current = entry if isinstance(entry, Opened) else current
-    unsynced = range(0) if is_clean else _unsynced(steps, snapshot)
+        story.go_on(entry)
+    steps = story.steps
+    unsynced = range(0) if is_clean else _unsynced(steps, entries, snapshot)
     doubtful = unsynced
     if is_same_boot:
         doubtful = unsynced[-1:] if isinstance(entries[-1], Append) else range(0)
-    good = next((at for at in doubtful if at not in gone and not holds(*steps[at])), len(steps))
+    good = next(
+        (at for at in doubtful if at not in story.gone and not holds(*steps[at])), len(steps)
+    )
+    bad = {step.number for _, step in steps[good:]}
+    if not (is_clean or is_same_boot):
+        bad |= {step.number for step in story.strays if step.number > _synced(entries, snapshot)}
+    current = story.current
     return Recovered(
-        marks=_marks(entries, snapshot, {step.number for _, step in steps[good:]}),
-        number=steps[-1][1].number if steps else snapshot.number,
+        marks=_marks(entries, snapshot, bad),
+        number=max((e.number for e in entries if isinstance(e, Append)), default=snapshot.number),
         current=None if current is None else _state(current, steps[:good]),
-        rotating=rotating,
+        rotating=story.rotating,
         replaced=_replaced(entries),
         cuts=_cuts(steps[good:]),
         unsynced=_starts(steps[at] for at in unsynced if at < good),
+        lost_bytes=sum(entry.size for entry in entries if isinstance(entry, Gap)),
         is_clean=is_clean,
         is_same_boot=is_same_boot,
     )
 
 
-def _steps(
-    entries: Sequence[Entry], current: Opened | None
-) -> tuple[list[_Step], set[int], Rotating | None]:
-    """Blocks with their files, which of them were overwritten since, an unfinished rotation."""
-    steps: list[_Step] = []
-    of_inode: dict[int, list[int]] = {}
-    gone: set[int] = set()
-    rotating = None
-    for entry in entries:
+class _Story:
+    """What a journal tells, entry by entry.
+
+    Attributes:
+        current: the file that is written to; None before the first and where it is unknown.
+        steps: blocks with their files.
+        strays: blocks whose file is unknown.
+        gone: which of the steps were overwritten since.
+        rotating: a rotation that is not finished.
+    """
+
+    def __init__(self, current: Opened | None, holds: Callable[[Opened, Append], bool]) -> None:
+        self.current = current
+        self.steps: list[_Step] = []
+        self.strays: list[Append] = []
+        self.gone: set[int] = set()
+        self.rotating: Rotating | None = None
+        self._holds = holds
+        self._is_doubtful = False
+        self._of_inode: dict[int, list[int]] = {}
+
+    def go_on(self, entry: Entry | Gap) -> None:
+        """Take the next entry."""
         match entry:
+            case Gap():
+                self._is_doubtful = True
             case Opened():
-                current, rotating = entry, None
+                self.current, self.rotating, self._is_doubtful = entry, None, False
             case Rotating():
-                rotating = entry
-                gone.update(of_inode.pop(entry.old_inode, ()))
-            case Append() if current is not None:
-                rotating = None
-                of_inode.setdefault(current.inode, []).append(len(steps))
-                steps.append((current, entry))
-    return steps, gone, rotating
+                self.rotating = entry
+                self.gone.update(self._of_inode.pop(entry.old_inode, ()))
+            case Append():
+                self.rotating = None
+                self._append(entry)
+
+    def _append(self, block: Append) -> None:
+        if self._is_doubtful:
+            if self.current is not None and not self._holds(self.current, block):
+                self.current = None
+            self._is_doubtful = False
+        if self.current is None:
+            self.strays.append(block)
+            return
+        self._of_inode.setdefault(self.current.inode, []).append(len(self.steps))
+        self.steps.append((self.current, block))
 
 
-def _replaced(entries: Sequence[Entry]) -> list[Replaced]:
+def _replaced(entries: Sequence[Entry | Gap]) -> list[Replaced]:
     found: dict[str, Replaced] = {}
     for entry in entries:
         match entry:
@@ -152,12 +198,17 @@ def _replaced(entries: Sequence[Entry]) -> list[Replaced]:
     return list(found.values())
 
 
-def _unsynced(steps: Sequence[_Step], snapshot: Snapshot) -> range:
+def _unsynced(steps: Sequence[_Step], entries: Sequence[Entry | Gap], snapshot: Snapshot) -> range:
     if not snapshot.durable:
         return _last_bytes(steps, CHECK_BYTES)
-    synced = max((step.synced for _, step in steps), default=snapshot.number)
+    synced = _synced(entries, snapshot)
     first = next((at for at, (_, step) in enumerate(steps) if step.number > synced), len(steps))
     return range(first, len(steps))
+
+
+def _synced(entries: Sequence[Entry | Gap], snapshot: Snapshot) -> int:
+    """Number of the last block that is on disk for certain."""
+    return max((e.synced for e in entries if isinstance(e, Append)), default=snapshot.number)
 
 
 def _last_bytes(steps: Sequence[_Step], size: int) -> range:
@@ -168,7 +219,7 @@ def _last_bytes(steps: Sequence[_Step], size: int) -> range:
     return range(first, len(steps))
 
 
-def _marks(entries: Sequence[Entry], snapshot: Snapshot, bad: set[int]) -> Marks:
+def _marks(entries: Sequence[Entry | Gap], snapshot: Snapshot, bad: set[int]) -> Marks:
     marks = Marks(snapshot.marks)
     for entry in entries:
         match entry:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from logd.outputs.files.age import KnownFiles, oldest_first
 from logd.outputs.files.janitor import trash_name
-from logd.outputs.files.journal import Entry, Opened
+from logd.outputs.files.journal import Entry, Gap, Opened
 from logd.outputs.files.logfile import (
     LogFile,
     count_entries,
@@ -144,7 +144,13 @@ def _newest(
 
 
 def resume(
-    folder: int, names: Names, entries: Sequence[Entry], now: float, *, durable: bool
+    folder: int,
+    names: Names,
+    entries: Sequence[Entry | Gap],
+    now: float,
+    *,
+    durable: bool,
+    is_old: bool = False,
 ) -> Resumed:
     """Take up a log by its journal.
 
@@ -154,8 +160,16 @@ def resume(
         entries: the journal.
         now: seconds since the epoch.
         durable: what counts must be on disk before anyone hears of it.
+        is_old: the journal is one that was replaced since, or lacks its end.
     """
+    if is_old:
+        return _resume_by_old(folder, names, entries, now)
     found = recover(entries, boot_id(), partial(holds_block, folder))
+    if found.lost_bytes:
+        logger.error(
+            "the journal is damaged: %d bytes of it can't be read; the log keeps what it holds",
+            found.lost_bytes,
+        )
     for cut in found.cuts:
         _cut(folder, cut.file, cut.size)
     if durable:
@@ -172,6 +186,26 @@ def resume(
         # Before the next journal is in force: it takes for granted what was renamed here.
         os.fsync(folder)
     return Resumed(file, found.marks, found.number, known)
+
+
+def _resume_by_old(
+    folder: int, names: Names, entries: Sequence[Entry | Gap], now: float
+) -> Resumed:
+    """Take up a log whose journal knows only its past.
+
+    Someone restored a copy, or cut it. What it says of sessions is true as far as it goes; of the
+    files it says nothing: they are taken up as if there was no journal, and nothing is cut off.
+    """
+    logger.error(
+        "the journal is older than the log: a copy was restored, or its end was cut off. "
+        "The log keeps what it holds; what senders repeat may be in it twice"
+    )
+    found = recover(entries, "", lambda _file, _block: True)
+    found.marks.take_up(now)
+    known = KnownFiles.of_journal(entries)
+    file, closed = _newest(folder, names, KnownFiles({}), now)
+    lines = {name: known.closed.get(name, UNCOUNTED) for name in closed}
+    return Resumed(file, found.marks, found.number, KnownFiles(lines, file.name))
 
 
 def _give_up_again(folder: int, replaced: Replaced) -> None:

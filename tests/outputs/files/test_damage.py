@@ -1,0 +1,177 @@
+"""Files whose journal was damaged, cut or replaced since: what the log holds is never less."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from logd.outputs.files import journal
+from logd.outputs.files.output import FileOutput
+from logd.query.files.source import FileSource
+from logd.rotation.policy import Retention, RotationPolicy
+from tests.outputs.output_making import make_settings, numbered
+
+JOURNAL = ".app_%d.log.journal"
+RECORDS = 60
+
+
+@pytest.fixture(autouse=True)
+def boots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each start of an output finds the machine started anew."""
+    numbers = count()
+    for module in ("resume", "openlog"):
+        name = f"logd.outputs.files.{module}.boot_id"
+        monkeypatch.setattr(name, lambda: f"boot {next(numbers)}")
+    # Nobody takes the power away here; really waiting for the disk would only take time.
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    monkeypatch.setattr("os.fdatasync", lambda descriptor: None)
+
+
+def made(folder: Path, **more: object) -> FileOutput:
+    """An output, ten records a file."""
+    settings = make_settings(folder, rotation=RotationPolicy(lines=10), **more)
+    return FileOutput(str(folder / "app_%d.log"), settings)
+
+
+def write(folder: Path, first: int, last: int, *, is_stopped: bool = True) -> FileOutput:
+    """Write records one by one, each acknowledged, and stop in order, or die as a machine does."""
+    output = made(folder)
+    output.open()
+    for number in range(first, last + 1):
+        output.write([numbered(number, 1)])
+        output.sync()
+    if is_stopped:
+        output.close()
+    else:
+        assert output._log is not None
+        output._log.janitor.close()
+        output._log._closing.close()
+        output._log = None
+    return output
+
+
+def messages(folder: Path) -> list[int]:
+    """The records that a query finds, by number."""
+    notes: list[str] = []
+    source = FileSource(str(folder / "app_%d.log"), notes.append)
+    return [int(entry.msg.split()[-1]) for entry in source.entries()]
+
+
+def places(data: bytes) -> Iterator[int]:
+    """A byte of each part of each entry of a journal: length, checksum, kind and the rest."""
+    place = len(journal.MAGIC)
+    while place < len(data):
+        length = int.from_bytes(data[place : place + 4], "little")
+        yield from (place, place + 4, place + 9, place + 8 + length // 2)
+        place += 8 + length
+
+
+@pytest.mark.parametrize("is_stopped", [True, False])
+def test_a_flipped_bit_anywhere_in_a_journal(is_stopped: bool, tmp_path: Path) -> None:
+    """One bit, on another boot: all records are found once, and new ones after them."""
+    original = tmp_path / "original"
+    write(original, 1, RECORDS, is_stopped=is_stopped)
+    data = (original / JOURNAL).read_bytes()
+    chosen = [0, *places(data)]
+    if not is_stopped:
+        # What nothing stands behind looks like what was never written as a whole.
+        chosen = chosen[:-8]
+    for number, place in enumerate(chosen[::7]):
+        folder = tmp_path / str(number)
+        shutil.copytree(original, folder)
+        damaged = bytearray(data)
+        damaged[place] ^= 1 << number % 8
+        (folder / JOURNAL).write_bytes(damaged)
+        write(folder, RECORDS + 1, RECORDS + 5)
+        assert messages(folder) == list(range(1, RECORDS + 6)), f"byte {place}"
+        shutil.rmtree(folder)
+
+
+def test_what_is_behind_a_damaged_entry_is_read() -> None:
+    """A journal's entries are read around one that is damaged, if they tell that it was synced."""
+    blocks = [
+        journal.Append(number, number - 1, 10 * number, 10, 0, 1, 0.0, {}) for number in range(1, 6)
+    ]
+    snapshot = journal.Snapshot("boot", durable=True, number=0, marks=[], current=None)
+    frames = [journal.encode_entry(entry) for entry in (snapshot, *blocks)]
+    whole = journal.MAGIC + b"".join(frames)
+    damaged = whole.replace(frames[3], frames[3][:-1] + b"\xff")
+    found = list(journal.decode_entries(damaged))
+    assert found == [snapshot, *blocks[:2], journal.Gap(len(frames[3])), *blocks[3:]]
+    at_the_end = whole.replace(frames[5], frames[5][:-1] + b"\xff")
+    assert list(journal.decode_entries(at_the_end)) == [snapshot, *blocks[:4]]
+    unsynced = [*blocks[:2], *(journal.msgspec.structs.replace(b, synced=1) for b in blocks[2:])]
+    frames = [journal.encode_entry(entry) for entry in (snapshot, *unsynced)]
+    torn = (journal.MAGIC + b"".join(frames)).replace(frames[3], bytes(len(frames[3])))
+    assert list(journal.decode_entries(torn)) == [snapshot, *unsynced[:2]]
+
+
+def test_a_missing_journal(tmp_path: Path) -> None:
+    """Without its journal the log goes on, with all its records."""
+    write(tmp_path, 1, RECORDS)
+    (tmp_path / JOURNAL).unlink()
+    write(tmp_path, RECORDS + 1, RECORDS + 5)
+    assert messages(tmp_path) == list(range(1, RECORDS + 6))
+
+
+@pytest.mark.parametrize("is_stopped", [True, False])
+def test_a_journal_of_an_earlier_run(is_stopped: bool, tmp_path: Path) -> None:
+    """A copy of the journal that was restored costs no record that was written since."""
+    write(tmp_path, 1, 15)
+    copy = (tmp_path / JOURNAL).read_bytes()
+    write(tmp_path, 16, RECORDS, is_stopped=is_stopped)
+    (tmp_path / JOURNAL).write_bytes(copy)
+    write(tmp_path, RECORDS + 1, RECORDS + 5)
+    assert messages(tmp_path) == list(range(1, RECORDS + 6))
+
+
+@pytest.mark.parametrize("tenths", [1, 5, 9])
+def test_a_journal_without_its_end(tenths: int, tmp_path: Path) -> None:
+    """A journal that was cut after an orderly stop costs no record."""
+    write(tmp_path, 1, RECORDS)
+    data = (tmp_path / JOURNAL).read_bytes()
+    (tmp_path / JOURNAL).write_bytes(data[: len(data) * tenths // 10])
+    write(tmp_path, RECORDS + 1, RECORDS + 5)
+    assert messages(tmp_path) == list(range(1, RECORDS + 6))
+
+
+def test_gzip_by_hand_on_the_current_file(tmp_path: Path) -> None:
+    """What `gzip` made of the current file is kept, and so is the file that is begun then."""
+    import gzip
+    import os
+
+    output = made(tmp_path, compress="gzip", retention=Retention(count=5))
+    output.open()
+    output.write([numbered(1, 5)])
+    path = tmp_path / "app_0.log"
+    before = path.stat()
+    compressed = tmp_path / "app_0.log.gz"
+    compressed.write_bytes(gzip.compress(path.read_bytes()))
+    os.utime(compressed, ns=(before.st_atime_ns, before.st_mtime_ns))
+    path.unlink()
+    output.write([numbered(6, 13)])
+    assert output.wait_idle()
+    output.rotate()
+    assert output.wait_idle()
+    assert messages(tmp_path) == list(range(1, 19))
+    output.close()
+    assert messages(tmp_path) == list(range(1, 19))
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_gzip_by_hand_between_runs(is_same: bool, tmp_path: Path) -> None:
+    """A closed original beside a .gz goes if the .gz holds the same bytes, and only then."""
+    import gzip
+
+    write(tmp_path, 1, 25)
+    data = (tmp_path / "app_0.log").read_bytes()
+    (tmp_path / "app_0.log.gz").write_bytes(gzip.compress(data if is_same else data[:-1]))
+    output = made(tmp_path)
+    output.open()
+    assert output.wait_idle()
+    output.close()
+    assert (tmp_path / "app_0.log").exists() != is_same
