@@ -147,6 +147,6 @@ $(VENV)/serve.stamp: $(PROJECTS) | $(VENV)/bin/python
 
 $(VENV)/dev.stamp: $(PROJECTS) | $(VENV)/bin/python
 	@echo 'Installing logd and what its tests need into $(VENV) ...'
-	@$(PIP) install -e client -e '.[dev,test,postgresql,mysql]'
+	@$(PIP) install -e client -e '.[dev,test,postgresql,mysql,web]'
 	@$(compile)
 	@touch $@ $(VENV)/serve.stamp

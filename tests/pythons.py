@@ -90,7 +90,7 @@ def _environment(version: tuple[int, int], python: str) -> Path:
     subprocess.run([python, "-m", "venv", "--clear", str(folder)], check=True, env=variables)
     packages = ["-e", "client"]
     if version >= DAEMON_FROM:
-        packages += ["-e", ".[test,postgresql,mysql]"]
+        packages += ["-e", ".[test,postgresql,mysql,web]"]
     else:
         packages += ["pytest>=8.3", "pytest-asyncio>=1.0", "pytest-xdist>=3.6", "hypothesis>=6.120"]
         packages += ["trustme>=1.2", "numpy"]

@@ -23,6 +23,7 @@ FLOORS = [
     {"dbwriter_sa", "query", "contrib"},
     {"daemon"},
     {"socketserver"},
+    {"web"},
     {"cli"},
     {"__main__", "__init__"},
 ]
@@ -30,7 +31,7 @@ FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in room
 
 # A library -> the only rooms that may import it.
 LIBRARIES = {
-    "asyncio": {"daemon", "socketserver"},
+    "asyncio": {"daemon", "socketserver", "web"},
     "uvloop": {"daemon"},
     "click": {"cli"},
     "sqlalchemy": {"outputs.tables", "query.tables", "dbwriter_sa"},
@@ -145,6 +146,8 @@ def test_every_module_is_reached() -> None:
         *(f"logd.{name}" for name in ("dbwriter_sa", "filewriter", "printwriter", "xmlrpc")),
         "logd.socketserver",
         "logd.contrib.mail",
+        # Started as a process of its own.
+        "logd.web.worker",
         "logd.contrib.richlog",
         "logd.contrib.stackindent",
         "logd.filters.__init__",

@@ -50,6 +50,7 @@ COMMANDS = {
         "Find or count entries in all of the log.",
         BEHIND_THE_DAEMON,
     ),
+    "web": Entry("Reading", "logd.cli.web", "web", "Show the log in the browser."),
 }
 
 

@@ -36,7 +36,7 @@ from logd.daemon.feed import Feed, Follower, Places, choose, encode
 from logd.daemon.peers.listeners import listen_unix
 from logd.daemon.status import CONNECTIONS_SHOWN, snapshot
 from logd.errors import StartupError
-from logd.settings.controlpath import control_path, short_address
+from logd.settings.controlpath import control_path, feed_path, short_address
 
 if TYPE_CHECKING:
     from logd.daemon.peers.listeners import Listener
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MODE = 0o600
+FEED_MODE = 0o660
 MOST_CONNECTIONS = 64
 LONGEST_REQUEST = 65_536
 IDLE_S = 120.0
@@ -92,6 +93,24 @@ def listen(config: Config) -> Listener | None:
     return type(listener)(listener.sock, path=str(path.absolute()))
 
 
+def listen_feed(config: Config) -> Listener | None:
+    """The feed socket for these settings; None if its default place can't be used.
+
+    Raises:
+        StartupError: the settings name a place or a group that can't be used.
+    """
+    path = feed_path(config)
+    try:
+        with short_address(path) as address:
+            listener = listen_unix(address, owner=None, group=config.feed_group, mode=FEED_MODE)
+    except (StartupError, OSError) as exc:
+        if config.feed is not None or config.feed_group is not None:
+            raise StartupError(f"feed: {exc}") from exc
+        logger.warning("nobody but the daemon's user can follow: %s", exc)
+        return None
+    return type(listener)(listener.sock, path=str(path.absolute()))
+
+
 class Control:
     """The daemon's end of the control socket. Event loop's thread only.
 
@@ -100,9 +119,19 @@ class Control:
         listener: the socket, closed in `stop`.
         reloader: does the reloads.
         feed: of the live feed's followers.
+        is_feed: whether this is the feed socket: it is asked for status and follows only, by
+            those who may read the log and not rule the daemon.
     """
 
-    def __init__(self, daemon: Daemon, listener: Listener, reloader: Reloader, feed: Feed) -> None:
+    def __init__(
+        self,
+        daemon: Daemon,
+        listener: Listener,
+        reloader: Reloader,
+        feed: Feed,
+        *,
+        is_feed: bool = False,
+    ) -> None:
         self._daemon = daemon
         self._listener = listener
         self._reloader = reloader
@@ -114,6 +143,8 @@ class Control:
             "rotate": self._rotate,
             "reload": self._reload,
         }
+        if is_feed:
+            self._requests = {"status": self._status}
 
     async def start(self) -> None:
         """Begin to answer."""

@@ -96,6 +96,9 @@ async def _serve(config: Config) -> int:
         control_listener = control.listen(config)
         if control_listener is not None:
             undo.callback(control_listener.close)
+        feed_listener = control.listen_feed(config)
+        if feed_listener is not None:
+            undo.callback(feed_listener.close)
         metrics_listeners = _listen_for_metrics(config.metrics)
         for listener in metrics_listeners:
             undo.callback(listener.close)
@@ -120,6 +123,10 @@ async def _serve(config: Config) -> int:
         reloader = Reloader(daemon, assembled, manager, feed, plain_hosts)
         if control_listener is not None:
             daemon.companions.append(control.Control(daemon, control_listener, reloader, feed))
+        if feed_listener is not None:
+            daemon.companions.append(
+                control.Control(daemon, feed_listener, reloader, feed, is_feed=True)
+            )
         if metrics_listeners:
             daemon.companions.append(_metrics_server(daemon, metrics_listeners, reloader, feed))
         # From here on the daemon closes what it was given.

@@ -10,6 +10,7 @@ from pathlib import Path
 from logd.settings.table import Config
 
 NAME = "control.sock"
+FEED_NAME = "feed.sock"
 """What the socket is called in the daemon's state folder, where `control` is not set."""
 
 SYSTEM_CONFIG = Path("/etc/logd/logd.toml")
@@ -22,6 +23,11 @@ _LONGEST_ADDRESS = 107
 def control_path(config: Config) -> Path:
     """The path of the control socket for these settings."""
     return Path(config.control) if config.control is not None else config.state_folder / NAME
+
+
+def feed_path(config: Config) -> Path:
+    """The path of the feed socket for these settings."""
+    return Path(config.feed) if config.feed is not None else config.state_folder / FEED_NAME
 
 
 def candidates(

@@ -46,6 +46,7 @@ SECURITY = "Security"
 DELIVERY = "Delivery"
 LIMITS = "Limits"
 OPERATION = "Operation"
+WEB = "Web page (logd web)"
 
 
 def _setting(
@@ -413,6 +414,21 @@ class Config:
         "not set.",
         reloads=False,
     )
+    feed: str | None = _setting(
+        None,
+        _PATH,
+        OPERATION,
+        "Unix socket for following and status only, open to a group; feed.sock in the folder of "
+        "state_dir if not set.",
+        reloads=False,
+    )
+    feed_group: str | None = _setting(
+        None,
+        Optional(Text("GROUP")),
+        OPERATION,
+        "The group that may use the feed socket. Not set: the daemon's own.",
+        reloads=False,
+    )
     loop: Literal["uvloop", "asyncio"] = _setting(
         "uvloop",
         Choice("uvloop", "asyncio"),
@@ -425,6 +441,118 @@ class Config:
         Choice("error", "warning", "info", "debug"),
         OPERATION,
         "How much the daemon says of itself, on standard error.",
+    )
+
+    web: str = _setting(
+        "127.0.0.1:9803",
+        Text("HOST:PORT", 'an address such as "127.0.0.1:9803"', is_host_and_port),
+        WEB,
+        "Where the page listens. logd serve starts it beside the daemon if this is given.",
+        reloads=False,
+    )
+    web_hosts: tuple[str, ...] = _setting(
+        (),
+        Many(Text("NAME"), has_commas=True),
+        WEB,
+        "Names that browsers may reach the page by, besides those of this machine itself.",
+        reloads=False,
+    )
+    web_tls_cert: str | None = _setting(
+        None, _PATH, WEB, "Certificate chain of the page (PEM).", reloads=False
+    )
+    web_tls_key: str | None = _setting(
+        None, _PATH, WEB, "Key of that certificate (PEM).", reloads=False
+    )
+    web_users_file: str | None = _setting(
+        None,
+        _PATH,
+        WEB,
+        "File with names and passwords, see logd web user. Not set: a link with a token.",
+        reloads=False,
+    )
+    web_auth_header: str | None = _setting(
+        None,
+        Optional(Text("HEADER")),
+        WEB,
+        "Header in which a trusted proxy says who the user is (oauth2-proxy, Authelia).",
+        reloads=False,
+    )
+    web_trusted_proxies: tuple[str, ...] = _setting(
+        (),
+        Many(Text("NETWORK", 'a network such as "10.0.0.0/8"', is_network), has_commas=True),
+        WEB,
+        "Proxies whose word on the user counts.",
+        reloads=False,
+    )
+    web_behind_proxy: bool = _setting(
+        False,
+        Flag(),
+        WEB,
+        "A proxy does TLS: the page may listen beyond this machine without.",
+        reloads=False,
+    )
+    web_base_path: str = _setting(
+        "",
+        Text("PATH", 'a path such as "/logs"', lambda text: re.fullmatch(r"(/[\w.-]+)*/?", text)),
+        WEB,
+        "The path under which a proxy shows the page.",
+        reloads=False,
+    )
+    web_views: str | None = _setting(
+        None,
+        _PATH,
+        WEB,
+        "Folder of further saved views, read only: TOML files, for instance of a git checkout.",
+        reloads=False,
+    )
+    web_marks: tuple[str, ...] = _setting(
+        ("logger:deploy", r"/^(deploy|rollback)\b/i has:version"),
+        Many(Text("SELECTION")),
+        WEB,
+        "Which records mark a deploy or a rollback.",
+        reloads=False,
+    )
+    web_request_key: str = _setting(
+        "request_id",
+        Text("KEY"),
+        WEB,
+        "The item that names the request a record belongs to.",
+        reloads=False,
+    )
+    web_host_names: tuple[str, ...] = _setting(
+        (),
+        Many(
+            Text("ADDRESS=NAME", 'such as "10.0.0.7=web-1"', lambda text: "=" in text[1:-1]),
+            has_commas=True,
+        ),
+        WEB,
+        "Names to show for the addresses of hosts.",
+        reloads=False,
+    )
+    web_scan_s: float = _setting(
+        2.0,
+        Duration(),
+        WEB,
+        "After this time a search answers with what it has, and goes on when asked.",
+        unit="s",
+        reloads=False,
+    )
+    web_workers: int = _setting(
+        2,
+        Integer(1, 16),
+        WEB,
+        "Processes that search at a time; further searches wait.",
+        reloads=False,
+    )
+    web_audit: bool = _setting(
+        False, Flag(), WEB, "Tell who looked for what, on standard error.", reloads=False
+    )
+    web_source_link: str | None = _setting(
+        None,
+        Optional(Text("URL")),
+        WEB,
+        "Where the source of a frame can be seen: a URL with {file} and {line}.",
+        reloads=False,
     )
 
     token: str | None = field(default=None, repr=False)

@@ -1,0 +1,30 @@
+"""A team looks at its log in the browser: `logd web`, or mounted in a site of its own.
+
+    from logd.web import app        # an ASGI application, for the settings that LOGD_CONFIG names
+
+Mounted like this it asks nobody who they are: the site around it has a login of its own. By
+itself (`logd web`) it is safe by default; `guard.py` and `sessions.py` say how.
+
+- `application.py` the routes; `server.py` runs them; `guard.py` what each request has to pass;
+  `sessions.py` and `users.py` who somebody is; `live.py` the stream of new records;
+- `workers.py` the processes that read the log, so that no search ever stops the server;
+  `worker.py` is such a process, `tasks.py` what it can be asked;
+- `answers/` makes the answers out of the query library; `static/` is the page.
+
+It only reads: files, tables, and the daemon's status by its feed socket.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["app"]
+
+
+def __getattr__(name: str) -> Any:
+    # Made when it is asked for: it reads settings, and needs the extra `logd[web]`.
+    if name == "app":
+        from logd.web.application import mounted_application
+
+        return mounted_application()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,180 @@
+"""The picture: how many records there are in a stretch of time, of what kinds, and when.
+
+Read from the newest backwards, one window of time after the other, until time or bytes are up:
+then the answer says how far it came, and the page asks for the rest.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from logd.query.selection import Selection
+from logd.query.source import Source
+from logd.query.summaries import Label
+from logd.web.answers.ledger import Ledger, losses_between
+from logd.web.answers.wanted import Wanted
+
+STEPS_S = (
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400,
+    7 * 86_400, 28 * 86_400,
+)  # fmt: skip
+"""Widths of bars that people can read."""
+
+FIRST_WINDOW_PARTS = 16
+"""The newest part of the stretch is read first: this many times shorter than all of it."""
+
+MAX_FACET_VALUES = 200
+
+NAMES = {
+    "cat": "Category", "exc": "Exception", "logger": "Logger", "site": "Call site",
+    "host": "Host", "pid": "Process", "thread": "Thread", "func": "Function",
+}  # fmt: skip
+"""Fields as headings; any other field is headed by its own name."""
+
+Watch = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the picture covers.
+
+    Attributes:
+        since: where it begins, a multiple of the step.
+        until: where it ends.
+        step: seconds of one bar.
+    """
+
+    since: int
+    until: int
+    step: int
+
+
+def frame_of(wanted: Wanted, begins: float | None, bars: int, now: float) -> Frame:
+    """The stretch of time of a picture with about so many bars.
+
+    Args:
+        wanted: what was asked for; without a beginning it is that of the log.
+        begins: where the log begins; None if it is empty.
+        bars: how many there is room for.
+        now: where it ends if the request does not say.
+    """
+    until = wanted.until if wanted.until is not None else now
+    since = wanted.since if wanted.since is not None else begins
+    if since is None or since >= until:
+        since = until - 3600
+    step = next((s for s in STEPS_S if (until - since) / s <= bars), STEPS_S[-1])
+    low = int(since // step) * step
+    return Frame(low, max(low + step, int(-(-until // step)) * step), step)
+
+
+def view(
+    source: Source,
+    ledger: Ledger,
+    wanted: Wanted,
+    frame: Frame,
+    *,
+    facets: Sequence[str],
+    top: int,
+    before: float | None,
+    budget_s: float,
+    watch: Watch,
+) -> dict[str, Any]:
+    """The answer.
+
+    Args:
+        source: the log.
+        ledger: what is known of all of it.
+        wanted: which records count.
+        frame: what the picture covers.
+        facets: fields whose values are counted; a facet counts without its own conditions.
+        top: how many values each shows.
+        before: where an earlier answer stopped; None for the first.
+        budget_s: after this time it stops at the next window's end.
+        watch: told of progress; what it raises ends the work.
+    """
+    started = time.monotonic()
+    since = wanted.since if wanted.since is not None else float(frame.since)
+    until = wanted.until if wanted.until is not None else float(frame.until)
+    # What senders with a clock ahead say is later than now counts, too.
+    is_open = wanted.until is None
+    stop = until if before is None else before
+    width = max((until - since) / FIRST_WINDOW_PARTS, frame.step)
+    bars: dict[str, list[int]] = {}
+    counts: dict[str, Counter[Label]] = {field: Counter() for field in facets}
+    total = 0
+    low = stop
+    while True:
+        low = max(since, stop - width)
+        if wanted.since is None and low <= frame.since:
+            low = since
+        last = low <= since
+        selection = Selection(
+            since=None if last and wanted.since is None else low,
+            until=None if is_open and stop == until else stop,
+            terms=wanted.terms,
+        )
+        total += _window(source, selection, frame, facets, bars, counts, watch)
+        if last or time.monotonic() - started > budget_s:
+            break
+        stop, width = low, width * 2
+    return {
+        "total": total,
+        "all": ledger.total,
+        "from": frame.since,
+        "to": frame.until,
+        "step": frame.step,
+        "bars": bars,
+        "facets": [_facet(field, counts[field], top) for field in facets],
+        "marks": [m for m in ledger.marks if frame.since <= m["time"] <= frame.until],
+        "losses": losses_between(ledger.losses, frame.since, frame.until),
+        "partial": not last,
+        "done": 1.0 if last else (until - low) / max(until - since, 1e-6),
+        "searched_back_to": None if last else low,
+        "next": None if last else repr(low),
+        "took_ms": round((time.monotonic() - started) * 1000, 1),
+    }
+
+
+def _window(
+    source: Source,
+    selection: Selection,
+    frame: Frame,
+    facets: Sequence[str],
+    bars: dict[str, list[int]],
+    counts: dict[str, Counter[Label]],
+    watch: Watch,
+) -> int:
+    """Count one window into `bars` and `counts`; how many records passed."""
+    filtered = {group.field for group in selection.groups if not group.is_not}
+    own = [field for field in facets if field in filtered]
+    rest = [field for field in facets if field not in filtered]
+    summary = source.summarise(selection, step=frame.step, keys=rest, watch=watch)
+    number = (frame.until - frame.since) // frame.step
+    for start, by_cat in summary.bars.items():
+        place = (start - frame.since) // frame.step
+        if 0 <= place < number:
+            for cat, count in by_cat.items():
+                bars.setdefault(cat or "-", [0] * number)[place] += count
+    for field in rest:
+        counts[field].update(summary.facets[field])
+    for field in own:
+        # Its own conditions left out, so that the other values can be chosen too.
+        others = source.summarise(selection.without(field), keys=[field], watch=watch)
+        counts[field].update(others.facets[field])
+    return summary.total
+
+
+def _facet(field: str, counts: Counter[Label], top: int) -> dict[str, Any]:
+    # What most records do not have (no exception, no logger) says nothing.
+    values = [(str(label), n) for label, n in counts.items() if label != "-" or field == "cat"]
+    values.sort(key=lambda item: (-item[1], item[0]))
+    return {
+        "field": field,
+        "name": NAMES.get(field, field),
+        "values": values[: min(top, MAX_FACET_VALUES)],
+        "distinct": len(values),
+    }

@@ -1,0 +1,98 @@
+"""New records as they are written: server-sent events, with the place in the log as their ids.
+
+The log itself is read on from where the browser is, so nothing is lost or repeated between the
+history and what is new, through restarts of the daemon, of this server, and of the connection
+(`Last-Event-ID`). Whether the daemon runs is told beside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from logd.web.tasks import LIVE_ENTRIES, Failed
+
+LOOK_S = 0.2
+"""How often the log is looked at while it grows."""
+
+IDLE_LOOK_S = 0.4
+MESSAGE_S = 0.1
+"""At most ten messages a second."""
+
+COMMENT_S = 15.0
+"""A sign of life, so that proxies do not close what is silent."""
+
+DAEMON_LOOK_S = 2.0
+
+Follow = Callable[[Mapping[str, Sequence[str]]], Awaitable[dict[str, Any]]]
+
+
+def event(name: str, data: object, identity: str = "") -> str:
+    """One event as the wire has it."""
+    head = f"id: {identity}\n" if identity else ""
+    kind = f"event: {name}\n" if name != "message" else ""
+    return f"{head}{kind}data: {json.dumps(data, separators=(',', ':'))}\n\n"
+
+
+async def stream(
+    follow: Follow,
+    parameters: Mapping[str, Sequence[str]],
+    place: str,
+    is_daemon_there: Callable[[], Awaitable[bool]],
+) -> AsyncIterator[str]:
+    """Events for as long as somebody listens.
+
+    Args:
+        follow: reads on; takes the parameters of the request and a `place`.
+        parameters: the selection.
+        place: where the browser is; "" for the end of the log.
+        is_daemon_there: whether the daemon answers.
+    """
+    loop = asyncio.get_running_loop()
+    said = looked = 0.0
+    state = ""
+    while True:
+        now = loop.time()
+        if not looked or now - looked >= DAEMON_LOOK_S:
+            looked = now
+            there = await is_daemon_there()
+            fresh = "live" if there else "away"
+            if fresh != state:
+                state = fresh
+                yield _state(state)
+                said = now
+        try:
+            answer = await follow({**parameters, "place": [place]})
+        except Failed as exc:
+            if exc.status not in (404, 410):
+                yield event("state", {"name": "away", "text": str(exc)})
+                await asyncio.sleep(DAEMON_LOOK_S)
+                continue
+            # What was there is overwritten: go on from the end, and say so.
+            answer = await follow({**parameters, "place": [""]})
+            yield event("gap", {"skipped": 0}, answer["place"])
+            place = answer["place"]
+            continue
+        if answer["entries"]:
+            yield event("message", answer["entries"], answer["place"])
+            said = now
+        if answer["skipped"]:
+            yield event("gap", {"skipped": answer["skipped"]}, answer["place"])
+        place = answer["place"]
+        if len(answer["entries"]) >= LIVE_ENTRIES:
+            await asyncio.sleep(MESSAGE_S)
+            continue
+        if now - said >= COMMENT_S:
+            yield ": still here\n\n"
+            said = now
+        await asyncio.sleep(LOOK_S if answer["entries"] else IDLE_LOOK_S)
+
+
+def _state(name: str) -> str:
+    texts = {
+        "live": "live from the daemon",
+        "away": "the daemon does not run; reading what is kept",
+    }
+    return event("state", {"name": name, "text": texts[name]})

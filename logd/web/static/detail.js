@@ -1,0 +1,168 @@
+// One record: what is new about it, its traceback, what happened around it, its items.
+
+import { get } from "./api.js";
+import { h, replace } from "./dom.js";
+import { sparkline } from "./chart.js";
+import { filter } from "./state.js";
+import { clock, count, day, span, stamp } from "./texts.js";
+
+export const SCOPES = ["request", "thread", "process", "all"];
+
+/**
+ * @typedef {{file: string, line: number | null, func: string, code: string[], own: boolean}} Frame
+ * @typedef {{kind: "text", text: string} | {kind: "frames", frames: Frame[]} | {kind: "exception", text: string} | {kind: "between", text: string}} Part
+ */
+
+export class Detail {
+  /**
+   * @param {HTMLElement} place
+   * @param {{close: () => void, open: (at: string) => void, toggle: (kind: "f" | "x", filter: string) => void, link: (at: string) => void,
+   *   allWith: (fingerprint: string) => void, hostName: (host: string) => string, requestKey: () => string}} page
+   */
+  constructor(place, page) {
+    this.place = place;
+    this.page = page;
+    this.scope = "request";
+    /** @type {any} */
+    this.entry = null;
+    /** @type {AbortController | null} */
+    this.abort = null;
+  }
+
+  /** @param {string} at */
+  async show(at) {
+    this.abort?.abort();
+    const abort = (this.abort = new AbortController());
+    this.place.hidden = false;
+    try {
+      const answer = await get(`entry/${encodeURIComponent(at)}`, undefined, abort.signal);
+      this.entry = answer;
+      this.draw();
+      await this.showContext();
+    } catch (error) {
+      if (abort.signal.aborted) return;
+      const { message, hint } = /** @type {any} */ (error);
+      replace(this.place, h("section", {}, h("div", { class: "head" }, h("h2", {}, "This record is gone"), this.closer()),
+        h("p", {}, message), hint ? h("p", { class: "dim" }, hint) : null));
+    }
+  }
+
+  hide() {
+    this.abort?.abort();
+    this.place.hidden = true;
+    this.entry = null;
+  }
+
+  closer() {
+    return h("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => this.page.close() }, "×");
+  }
+
+  draw() {
+    const { entry, parts, group } = this.entry;
+    const time = entry.time === null ? entry.ts : `${day(entry.time)} ${stamp(entry.time).join("")}`;
+    const text = parts[0]?.kind === "text" ? parts[0].text : entry.head;
+    this.context = h("div", { class: "context", "aria-live": "off" });
+    replace(this.place,
+      h("section", {},
+        h("div", { class: "head" }, h("h2", {}, text || "(an empty message)"), this.closer()),
+        h("div", { class: "facts" }, h("span", {}, time), h("span", {}, `${this.page.hostName(entry.host)}, process ${entry.pid}${entry.thread ? `, ${entry.thread}` : ""}`),
+          h("span", {}, `#${entry.msgid.toLocaleString("en-US")}`)),
+        h("button", { type: "button", class: "link", onclick: () => this.page.link(entry.at) }, "copy link ", h("kbd", {}, "y"))),
+      group ? this.verdict(group) : null,
+      parts.length > 1 ? h("section", {}, h("h3", {}, "Traceback"), parts.slice(parts[0].kind === "text" ? 1 : 0).map(showPart)) : null,
+      h("section", {}, h("h3", {}, "Context", h("span", { class: "segments", role: "group", "aria-label": "Context of" },
+        SCOPES.map((scope) => h("button", { type: "button", "data-scope": scope, "aria-pressed": String(scope === this.scope), onclick: () => this.setScope(scope) }, scope)))),
+      this.context),
+      this.items(entry));
+    this.place.scrollTop = 0;
+  }
+
+  /** @param {any} group */
+  verdict(group) {
+    const first = group.first === null ? "" : clock(group.first, true);
+    const last = group.last === null ? "" : clock(group.last, true);
+    const times = count(group.count, "time");
+    let words;
+    if (group.new_since) words = [h("b", {}, `New since ${group.new_since.version}.`), ` First seen ${first}, ${span(group.first - group.new_since.time)} after the ${group.new_since.kind}; ${times} until ${last}.`];
+    else if (group.why_unknown) words = [h("b", {}, "New or old: not known."), ` ${group.why_unknown} Seen ${times}, ${first} – ${last}.`];
+    else words = [h("b", {}, `${times}.`), ` First seen ${first}, last ${last}.`];
+    return h("section", {}, h("div", { class: ["verdict", !group.new_since && "calm"] }, words, sparkline(group.spark, `${times} over the chosen time`),
+      h("button", { type: "button", class: "link", onclick: () => this.page.allWith(group.fingerprint) }, group.is_site ? "show all from this call site" : "show all with this traceback")));
+  }
+
+  /** @param {any} entry */
+  items(entry) {
+    /** @type {[string, string, string][]} */
+    const rows = [["call path", "site", entry.path], ["function", "func", entry.func], ["thread", "thread", entry.thread],
+      ...Object.entries(entry.items).map(([key, value]) => /** @type {[string, string, string]} */ ([key, key, typeof value === "string" ? value : JSON.stringify(value)]))];
+    return h("section", {}, h("h3", {}, "Items"), h("table", { class: "items" }, rows.filter(([, , value]) => value !== "").map(([name, field, value]) =>
+      h("tr", {}, h("th", { scope: "row" }, name), h("td", {},
+        h("button", { type: "button", title: `show only ${name} = ${value}`, "data-filter": filter(field, field === "site" ? entry.site : value),
+          onclick: () => this.page.toggle("f", filter(field, field === "site" ? entry.site : value)) }, value))))));
+  }
+
+  /** @param {string} scope */
+  setScope(scope) {
+    this.scope = scope;
+    for (const b of this.place.querySelectorAll(".segments button")) b.setAttribute("aria-pressed", String(/** @type {HTMLElement} */ (b).dataset.scope === scope));
+    return this.showContext();
+  }
+
+  nextScope() {
+    if (this.entry) this.setScope(SCOPES[(SCOPES.indexOf(this.scope) + 1) % SCOPES.length]);
+  }
+
+  async showContext() {
+    const at = this.entry?.entry.at;
+    if (!at || !this.context) return;
+    const params = new URLSearchParams({ scope: this.scope, n: "12" });
+    try {
+      const { entries, note } = await get(`context/${encodeURIComponent(at)}`, params, this.abort?.signal);
+      if (this.entry?.entry.at !== at) return;
+      replace(this.context, ...entries.map((/** @type {any} */ e) => h("button", { type: "button", "aria-current": String(e.at === at), onclick: () => this.page.open(e.at) },
+        h("span", { class: "t" }, e.time === null ? "" : clock(e.time, true)), h("span", { class: e.cat }, e.cat), h("span", {}, e.head, e.exc ? h("span", { class: "E" }, ` ${e.exc.last}`) : null))),
+      note ? h("p", { class: "dim" }, note) : null);
+    } catch (error) {
+      if (!this.abort?.signal.aborted) replace(this.context, h("p", { class: "dim" }, /** @type {Error} */ (error).message));
+    }
+  }
+}
+
+/** @param {Part} part */
+function showPart(part) {
+  if (part.kind === "text") return h("pre", { class: "text" }, part.text);
+  if (part.kind === "exception") return h("div", { class: "exc" }, part.text);
+  if (part.kind === "between") return h("div", { class: "between" }, part.text);
+  const shown = [];
+  /** @type {Frame[]} */
+  let foreign = [];
+  const fold = () => {
+    if (foreign.length) shown.push(folded(foreign));
+    foreign = [];
+  };
+  for (const frame of part.frames) {
+    if (frame.own) { fold(); shown.push(showFrame(frame)); } else foreign.push(frame);
+  }
+  fold();
+  return h("div", {}, shown);
+}
+
+/** @param {Frame[]} frames */
+function folded(frames) {
+  const names = [...new Set(frames.map((f) => /(?:site-packages|dist-packages|python[\d.]+)\/([^/.]+)/.exec(f.file)?.[1] ?? "Python"))];
+  const inside = h("div", { hidden: true }, frames.map(showFrame));
+  const button = h("button", { type: "button", class: "fold", "aria-expanded": "false", onclick: () => {
+    inside.hidden = !inside.hidden;
+    button.setAttribute("aria-expanded", String(!inside.hidden));
+  } }, `⋯ ${count(frames.length, "library frame")}: ${names.slice(0, 4).join(", ")}`);
+  return h("div", {}, button, inside);
+}
+
+/** @param {Frame} frame */
+function showFrame(frame) {
+  const at = frame.file.lastIndexOf("/") + 1;
+  return h("div", { class: ["frame", frame.own && "own"] },
+    h("div", { class: "where" }, frame.file.slice(0, at), h("b", {}, frame.file.slice(at)), frame.line === null ? null : [":", h("i", {}, frame.line)],
+      frame.func ? [" in ", h("b", {}, frame.func)] : null),
+    frame.code.map((line) => h("pre", { class: /^[\s~^]+$/.test(line) ? "carets" : "" }, line)));
+}

@@ -1,0 +1,264 @@
+"""What a worker can be asked: a name and parameters in, a JSON object out.
+
+A task runs to its end, to its budget, or until `watch` raises: then nobody waits for it any more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from logd.query.contexts import SCOPES
+from logd.query.fields import FIELDS
+from logd.query.positions import Gone, WrongCursor
+from logd.query.source import CannotRead, Source
+from logd.query.terms import WrongSelection
+from logd.text.reading import entry_text
+from logd.web.answers import compare, groups, pages, shapes, view
+from logd.web.answers.ledger import Ledger, first_time
+from logd.web.answers.view import Frame
+from logd.web.answers.wanted import BadParameter, Parameters, Wanted, number, one, wanted
+
+FACETS = ("cat", "exc", "logger", "site", "host", "pid")
+COMPARED = ("exc", "site", "logger", "host", "func", "thread")
+
+MAX_ENTRIES = 1000
+MAX_FACETS = 30
+MAX_CONTEXT = 200
+LIVE_ENTRIES = 500
+"""Records of one message of the live stream."""
+
+MAX_BEHIND = 5000
+"""A reader that is further behind skips to the end, and is told how much it missed."""
+
+BEGINNING = "0"
+SPARK_S = 3600.0
+
+
+class Failed(Exception):
+    """A task can't be done; becomes an answer of HTTP.
+
+    Attributes:
+        status: of HTTP.
+        code: one word for programs.
+        hint: what to do, or "".
+    """
+
+    def __init__(self, status: int, code: str, text: str, hint: str = "") -> None:
+        super().__init__(text)
+        self.status = status
+        self.code = code
+        self.hint = hint
+
+
+class Watch(Protocol):
+    """Told of progress, 0 to 1; raises if nobody waits any more."""
+
+    def __call__(self, done: float) -> None: ...
+
+
+@dataclass
+class Reader:
+    """A log as a worker reads it.
+
+    Args:
+        source: the log.
+        ledger: what is remembered of all of it.
+        scan_s: how long a scan may take before it answers with a part.
+    """
+
+    source: Source
+    ledger: Ledger
+    scan_s: float
+    tasks: Mapping[str, Callable[..., dict[str, Any]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tasks = {
+            "about": self.about,
+            "view": self.view,
+            "entries": self.entries,
+            "entry": self.entry,
+            "context": self.context,
+            "tracebacks": self.tracebacks,
+            "compare": self.compare,
+            "follow": self.follow,
+        }
+
+    def run(
+        self, name: str, parameters: Parameters, only: Sequence[str], watch: Watch
+    ) -> dict[str, Any]:
+        """Do a task.
+
+        Args:
+            name: of the task.
+            parameters: of the request.
+            only: conditions of the user's role.
+            watch: see `Watch`.
+
+        Raises:
+            Failed: it can't be done.
+        """
+        try:
+            return self.tasks[name](parameters, only, watch)
+        except BadParameter as exc:
+            raise Failed(400, "bad_parameter", str(exc)) from exc
+        except WrongSelection as exc:
+            raise Failed(400, "bad_selection", str(exc)) from exc
+        except WrongCursor as exc:
+            raise Failed(404, "no_record", str(exc), "The link is one of another log.") from exc
+        except Gone as exc:
+            begins = self._begins()
+            hint = f"The log that is kept begins {_local(begins)}." if begins is not None else ""
+            raise Failed(410, "gone", str(exc), hint) from exc
+        except CannotRead as exc:
+            raise Failed(503, "cannot_read", str(exc)) from exc
+
+    # -- tasks -----------------------------------------------------------------------------
+
+    def about(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
+        """What log this is, and since when it is kept."""
+        return {"source": self.source.name, "first": self._begins()}
+
+    def view(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
+        """The picture, see `answers.view`."""
+        want = wanted(parameters, only)
+        self.ledger.update(watch)
+        frame = self._frame(parameters, want)
+        names = one(parameters, "facets")
+        facets = names.split(",") if names else list(FACETS)
+        if len(facets) > MAX_FACETS:
+            raise BadParameter(f"facets: {len(facets)}, at most {MAX_FACETS}")
+        end = self.source.end()
+        answer = view.view(
+            self.source,
+            self.ledger,
+            want,
+            frame,
+            facets=facets,
+            top=number(parameters, "top", 8, 1, view.MAX_FACET_VALUES),
+            before=float(one(parameters, "before")) if one(parameters, "before") else None,
+            budget_s=self.scan_s,
+            watch=watch,
+        )
+        answer["upto"] = None if end is None else self.source.cursor(end)
+        if only:
+            answer["all"] = None
+        return answer
+
+    def entries(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
+        """A page of the list, see `answers.pages`."""
+        return pages.entries(
+            self.source,
+            wanted(parameters, only).selection(),
+            before=one(parameters, "before"),
+            after=one(parameters, "after"),
+            around=one(parameters, "around"),
+            is_first=one(parameters, "first") == "1",
+            limit=number(parameters, "limit", 200, 1, MAX_ENTRIES),
+            watch=watch,
+        )
+
+    def entry(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
+        """One record, its traceback in parts, and the group it belongs to."""
+        placed = pages.one(self.source, one(parameters, "cursor"), watch)
+        if only and not wanted({}, only).selection().matches(placed.entry):
+            raise Failed(404, "no_record", "there is no such record")
+        self.ledger.update(watch)
+        moment = placed.entry.time if placed.entry.time is not None else time.time()
+        return {
+            "entry": shapes.whole(self.source, placed.position, placed.entry),
+            "parts": shapes.parts(placed.entry.msg),
+            "text": entry_text(placed.entry),
+            "group": groups.group_of(
+                self.source, self.ledger, placed.entry, moment - SPARK_S, moment + SPARK_S, watch
+            ),
+        }
+
+    def context(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
+        """What is around a record."""
+        scope = one(parameters, "scope", "request")
+        if scope not in SCOPES:
+            raise BadParameter(
+                f"scope: expected request, thread, process or all, got {scope[:40]!r}"
+            )
+        count = number(parameters, "n", 20, 1, MAX_CONTEXT)
+        only_terms = wanted({}, only).terms
+        return pages.context(
+            self.source, one(parameters, "cursor"), scope, count, only_terms, watch
+        )
+
+    def tracebacks(
+        self, parameters: Parameters, only: Sequence[str], watch: Watch
+    ) -> dict[str, Any]:
+        """Tracebacks with the same cause together."""
+        want = wanted(parameters, only)
+        self.ledger.update(watch)
+        frame = self._frame(parameters, want)
+        return groups.tracebacks(self.source, self.ledger, want, frame.since, frame.until, watch)
+
+    def compare(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
+        """What is different from the time before."""
+        want = wanted(parameters, only)
+        self.ledger.update(watch)
+        frame = self._frame(parameters, want)
+        since = want.since if want.since is not None else float(frame.since)
+        until = want.until if want.until is not None else float(frame.until)
+        return compare.compare(self.source, want, since, until, COMPARED, watch)
+
+    def follow(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
+        """Records behind a cursor that stand there now, and where to go on.
+
+        `place` is where to go on, from an earlier answer, or "0", the beginning; `after` is the
+        cursor of a record. Without both it begins at the end of the log.
+        """
+        place = one(parameters, "place")
+        end = self.source.end()
+        if end is None:
+            return {"entries": [], "place": place or BEGINNING, "skipped": 0}
+        after = one(parameters, "after")
+        if not place and after:
+            place = self.source.cursor(pages.one(self.source, after, watch).behind)
+        if not place:
+            return {"entries": [], "place": self.source.cursor(end), "skipped": 0}
+        selection = wanted(parameters, only).selection()
+        rows: list[dict[str, Any]] = []
+        start = None if place == BEGINNING else self.source.position(place)
+        behind = start or end
+        skipped = 0
+        for placed in self.source.placed(selection, start=start, end=end, watch=watch):
+            if len(rows) == LIVE_ENTRIES:
+                skipped += 1
+                if skipped > MAX_BEHIND:
+                    return {"entries": rows, "place": self.source.cursor(end), "skipped": skipped}
+                continue
+            rows.append(shapes.row(self.source, placed.position, placed.entry))
+            behind = placed.behind
+        if len(rows) < LIVE_ENTRIES:
+            behind = end
+        return {"entries": rows, "place": self.source.cursor(behind), "skipped": 0}
+
+    # -- shared ----------------------------------------------------------------------------
+
+    def _frame(self, parameters: Parameters, want: Wanted) -> Frame:
+        step = number(parameters, "step", 0, 0, 10**9)
+        if step and want.since is not None and want.until is not None:
+            # The page goes on with a picture that it has a part of.
+            return Frame(int(want.since), int(want.until), step)
+        bars = number(parameters, "buckets", 120, 1, 1000)
+        return view.frame_of(want, self._begins(), bars, time.time())
+
+    def _begins(self) -> float | None:
+        if self.ledger.begins is None:
+            self.ledger.begins = first_time(self.source)
+        return self.ledger.begins
+
+
+def known_fields() -> Sequence[str]:
+    """The fields that the search box offers."""
+    return FIELDS
+
+
+def _local(moment: float) -> str:
+    return time.strftime("%a %d %b %H:%M", time.localtime(moment))

@@ -1,0 +1,240 @@
+"""The server as a process: signing in, the API's answers, the stream of new records."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.handlers
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.daemon_process import running
+from tests.query.log_making import record, records, write_log
+from tests.web.conftest import NOW
+from tests.web.serving import WAIT_S, Page, serving
+
+STORY = f"from={int(NOW - 9000)}&to={int(NOW)}"
+
+
+def test_a_link_signs_in_once(story: Path) -> None:
+    """A token becomes a session, and is worth nothing then; a fresh link is shown when asked."""
+    with serving(story, signs_in=False) as page:
+        assert page.get("/api/1/about").status == 401
+        assert page.get("/").status == 200
+        first = page.sign_in()
+        assert first.status == 200
+        cookie = first.headers["set-cookie"]
+        assert all(part in cookie for part in ("HttpOnly", "SameSite=strict", "Path=/"))
+        assert page.get("/api/1/about").status == 200
+        stranger = Page(page.process, page.link)
+        assert stranger.sign_in().status == 401
+        fresh = page.next_link()
+        assert Page(page.process, fresh).sign_in().status == 200
+        assert page.ask("DELETE", "/session", {}).status == 200
+        assert page.get("/api/1/about").status == 401
+
+
+def test_many_tries_have_to_wait(story: Path) -> None:
+    """After five wrong tokens in a minute the right one has to wait, too."""
+    with serving(story, signs_in=False) as page:
+        statuses = [page.ask("POST", "/session", {"token": "x"}).status for _ in range(6)]
+        assert statuses == [401] * 5 + [429]
+        assert page.sign_in().status == 429
+
+
+def test_beyond_this_machine_it_needs_tls_and_a_login(tmp_path: Path) -> None:
+    """It refuses to start where strangers could look, and says in one line what is missing."""
+    for options, missing in (
+        ([], "web_tls_cert"),
+        (["--web-behind-proxy"], "web_users_file"),
+        (["--web-auth-header", "X-User"], "web_trusted_proxies"),
+    ):
+        run = subprocess.run(
+            [sys.executable, "-m", "logd", "web", "--web", "0.0.0.0:0",
+             "--file", str(tmp_path / "x_%d.log"), *options],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert run.returncode != 0
+        assert missing in run.stderr
+        assert len(run.stderr.strip().splitlines()) == 1
+
+
+def test_users_have_names_roles_and_limits(story: Path, tmp_path: Path) -> None:
+    """A user signs in with a password, sees what the role allows, and no more."""
+    users = tmp_path / "users.toml"
+    for name, options in (("ann", ["--role", "editor"]), ("bo", ["--only", "logger:shop.tasks"])):
+        subprocess.run(
+            [sys.executable, "-m", "logd", "web", "user", "add", name,
+             "--web-users-file", str(users), *options],
+            input=f"secret-of-{name}\n" * 2, text=True, check=True, timeout=60,
+            capture_output=True,
+        )  # fmt: skip
+    assert "secret" not in users.read_text()
+    with serving(story, "--web-users-file", str(users), signs_in=False) as page:
+        wrong = page.ask("POST", "/session", {"user": "ann", "password": "secret-of-bo"})
+        assert wrong.status == 401
+        totals = {}
+        for name in ("ann", "bo"):
+            page.cookie = ""
+            answer = page.ask("POST", "/session", {"user": name, "password": f"secret-of-{name}"})
+            assert answer.status == 200
+            page.cookie = answer.headers["set-cookie"].partition(";")[0]
+            view = page.get(f"/api/1/view?{STORY}&facets=logger").json
+            totals[name] = view["total"]
+            saves = page.ask("PUT", "/api/1/views/mine", {"search": "?f=cat:E"}).status
+            assert saves == (204 if name == "ann" else 403)
+        assert 0 < totals["bo"] < totals["ann"]
+        # What bo may not see, bo can't open by a link either.
+        page.cookie = ""
+        answer = page.ask("POST", "/session", {"user": "ann", "password": "secret-of-ann"})
+        page.cookie = answer.headers["set-cookie"].partition(";")[0]
+        error = page.get(f"/api/1/entries?{STORY}&f=exc:KeyError&limit=1").json["entries"][0]
+        page.cookie = ""
+        answer = page.ask("POST", "/session", {"user": "bo", "password": "secret-of-bo"})
+        page.cookie = answer.headers["set-cookie"].partition(";")[0]
+        assert page.get(f"/api/1/entry/{error['at']}").status == 404
+
+
+def test_what_is_new_since_the_deploy(page: Page) -> None:
+    """The question of the page: which errors are new since 2.14.0, and for which users?"""
+    groups = page.get(f"/api/1/tracebacks?{STORY}").json["groups"]
+    new = {group["type"]: group for group in groups if group["new_since"]}
+    assert set(new) == {"KeyError", "TimeoutError"}
+    assert {g["new_since"]["version"] for g in new.values()} == {"2.14.0"}
+    assert [group["type"] for group in groups[:2]] == sorted(
+        new, key=lambda name: -new[name]["count"]
+    )
+    assert new["KeyError"]["users"] <= 10
+    different = page.get(f"/api/1/compare?from={int(NOW - 6420)}&to={int(NOW - 4500)}").json["rows"]
+    assert "KeyError" in [row["value"] for row in different if row["before"] == 0]
+
+
+def test_a_record_and_its_context(page: Page) -> None:
+    """A record opens with its traceback in parts, its group, and its request around it."""
+    listed = page.get(f"/api/1/entries?{STORY}&f=exc:KeyError&limit=3").json["entries"]
+    opened = page.get(f"/api/1/entry/{listed[-1]['at']}").json
+    kinds = [part["kind"] for part in opened["parts"]]
+    assert kinds == ["text", "frames", "exception"]
+    frames = opened["parts"][1]["frames"]
+    assert [frame["own"] for frame in frames] == [False, False, True, True]
+    assert (frames[-1]["line"], frames[-1]["func"]) == (64, "build_invoice")
+    assert opened["parts"][2]["text"] == "KeyError: 'vat_id'"
+    assert opened["group"]["new_since"]["version"] == "2.14.0"
+    context = page.get(f"/api/1/context/{listed[-1]['at']}?scope=request").json["entries"]
+    assert len({entry["items"]["request_id"] for entry in context}) == 1
+    assert len(context) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("view?from=abc", 400, "bad_parameter"),
+        ("view?from=20&to=10", 400, "bad_parameter"),
+        ("view?q=/(/", 400, "bad_parameter"),
+        ("view?buckets=0", 400, "bad_parameter"),
+        ("entries?limit=100000", 400, "bad_parameter"),
+        ("entries?before=nonsense", 404, "no_record"),
+        ("entry/nonsense", 404, "no_record"),
+        ("nowhere", 404, "not_found"),
+    ],
+)
+def test_errors_say_what_is_wrong(page: Page, path: str, status: int, code: str) -> None:
+    """Each error has a code for programs and a text for people."""
+    answer = page.get(f"/api/1/{path}")
+    assert answer.status == status
+    assert answer.json["error"]["code"] == code
+    assert answer.json["error"]["text"]
+
+
+def test_an_explosive_expression_ends(tmp_path: Path) -> None:
+    """A regular expression that explodes is ended with its process; the next search works."""
+    pattern = tmp_path / "x_%d.log"
+    write_log(pattern, [record(1, msg="a" * 60)])
+    with serving(pattern, "--web-scan-s", "0.2", "--web-workers", "1") as page:
+        assert page.get("/api/1/view").status == 200
+        slow = page.get(f"/api/1/view?{urlencode({'q': '/(a+)+$b/'})}")
+        assert (slow.status, slow.json["error"]["code"]) == (503, "too_slow")
+        assert page.get("/api/1/view").json["total"] == 1
+
+
+def test_new_records_come_once_through_restarts(tmp_path: Path) -> None:
+    """The stream goes on where it was: through a kill of the daemon and a cut connection."""
+    pattern = tmp_path / "x_%d.log"
+    options = ["--file", pattern, "--state-dir", tmp_path / "state"]
+    seen: list[str] = []
+    with running(*options, folder=tmp_path) as daemon, serving(pattern) as page:
+        with page.live("?place=0") as events:
+            assert next(events)[2]["name"] == "live"
+            send(daemon.port, 1, 5)
+            last = read(events, seen, 5)
+        send(daemon.port, 6, 10)
+        daemon.process.kill()
+        daemon.process.wait(WAIT_S)
+        with page.live(last=last) as events:
+            assert next(events)[2]["name"] == "away"
+            with running(*options, folder=tmp_path) as again:
+                send(again.port, 11, 15)
+                # What the kernel still held of 6 to 10 went with the daemon that was killed.
+                while "record 15" not in seen:
+                    last = read(events, seen, 1)
+    assert seen[:5] == [f"record {n}" for n in range(1, 6)]
+    assert seen[-5:] == [f"record {n}" for n in range(11, 16)]
+    assert len(seen) == len(set(seen))
+
+
+def test_a_ring_that_came_round(tmp_path: Path) -> None:
+    """A link to a record that was overwritten says so, and what is the oldest that is left."""
+    pattern = tmp_path / "x_%d.log"
+    write_log(pattern, records(1, 20), lines=10, count=2)
+    with serving(pattern) as page:
+        first = page.get("/api/1/entries?first=1&limit=1").json["entries"][0]
+        assert page.get(f"/api/1/entry/{first['at']}").status == 200
+        write_log(pattern, records(21, 45), lines=10, count=2)
+        gone = page.get(f"/api/1/entry/{first['at']}")
+        assert (gone.status, gone.json["error"]["code"]) == (410, "gone")
+        assert "begins" in gone.json["error"]["hint"]
+
+
+def test_saved_views_are_words_of_the_terminal(page: Page, story: Path) -> None:
+    """A view that the page saves is one that `logd query --view` shows."""
+    search = f"?q=&f=exc%3AKeyError&from={int(NOW - 9000)}&to={int(NOW)}"
+    assert page.ask("PUT", "/api/1/views/vat", {"search": search}).status == 204
+    views = page.get("/api/1/views").json["views"]
+    assert "vat" in [view["name"] for view in views]
+    assert page.get("/v/vat").status == 307
+    total = page.get(f"/api/1/view?{STORY}&f=exc:KeyError").json["total"]
+    shown = subprocess.run(
+        [sys.executable, "-m", "logd", "query", "--view",
+         str(story.parent / "state" / "web" / "views" / "vat.toml"), "--count",
+         "--file", str(story)],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert int(shown.stdout.replace(",", "").split()[-1]) == total
+    assert page.ask("PUT", "/api/1/views/..%2Fx", {"search": ""}).status in (404, 409)
+    assert page.ask("DELETE", "/api/1/views/vat", {}).status == 204
+
+
+def read(events: object, seen: list[str], count: int) -> str:
+    """Read so many records; the last id."""
+    last, wanted = "", len(seen) + count
+    for name, identity, data in events:  # type: ignore[attr-defined]
+        if name == "message":
+            seen += [entry["head"] for entry in data]
+            last = identity
+            if len(seen) >= wanted:
+                return last
+    raise AssertionError(json.dumps(seen))
+
+
+def send(port: int, first: int, last: int) -> None:
+    """Send records as apps do."""
+    handler = logging.handlers.SocketHandler("127.0.0.1", port)
+    try:
+        for number in range(first, last + 1):
+            handler.emit(logging.makeLogRecord({"msg": f"record {number}", "levelno": 20}))
+    finally:
+        handler.close()
