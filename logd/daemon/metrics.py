@@ -7,14 +7,12 @@
               are received, queued and written later; taking the daemon out of service would only
               make its senders wait elsewhere. `logd_output_failing` is what to alert on.
 
-Counters are read when they are asked for; between two requests this costs nothing. The server
-knows GET and HEAD, answers once a connection, and bounds everything a client can send.
+Counters are read when they are asked for; between two requests this costs nothing. What serves
+them, and bounds everything a client can send, is `httpserver`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -28,8 +26,13 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 from prometheus_client.registry import Collector
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
 from logd import __version__
+from logd.daemon.httpserver import HttpServer
 
 if TYPE_CHECKING:
     from logd.daemon.feed import Feed
@@ -38,17 +41,11 @@ if TYPE_CHECKING:
     from logd.daemon.runner import Daemon
     from logd.outputs.worker import OutputWorker
 
-logger = logging.getLogger(__name__)
-
-LARGEST_REQUEST = 16_384
-MOST_CONNECTIONS = 32
-EXCHANGE_S = 10.0
-"""How long request and answer may take together."""
-
 STUCK_S = 60.0
 """A thread that is busy with one thing for longer is not well."""
 
-TEXT = "text/plain; charset=utf-8"
+_OPEN_METRICS_NAME = "application/openmetrics-text"
+OPEN_METRICS = f"{_OPEN_METRICS_NAME}; version=1.0.0"
 
 
 class DaemonCollector(Collector):
@@ -156,110 +153,60 @@ def _workers(daemon: Daemon) -> Sequence[OutputWorker]:
     return () if daemon.outputs is None else daemon.outputs.workers
 
 
-class Answer:
-    """What is sent back: status line's end, content type and body."""
-
-    def __init__(self, status: str, body: bytes, content_type: str = TEXT) -> None:
-        self.status = status
-        self.body = body
-        self.content_type = content_type
-
-    def encode(self, *, has_body: bool) -> bytes:
-        """The bytes of the whole answer, without its body for HEAD."""
-        head = (
-            f"HTTP/1.1 {self.status}\r\n"
-            f"Content-Type: {self.content_type}\r\n"
-            f"Content-Length: {len(self.body)}\r\n"
-            "X-Content-Type-Options: nosniff\r\n"
-            "Connection: close\r\n\r\n"
-        )
-        return head.encode("latin-1") + (self.body if has_body else b"")
-
-
 class MetricsServer:
-    """Serves the three paths on sockets of its own. Event loop's thread only."""
+    """Serves the three paths. Event loop's thread only.
+
+    Args:
+        daemon, reloader, feed: what is told about.
+        listeners: sockets that listen.
+        hosts: see `HttpServer`.
+    """
 
     def __init__(
-        self, daemon: Daemon, listeners: Sequence[Listener], reloader: Reloader, feed: Feed
+        self,
+        daemon: Daemon,
+        listeners: Sequence[Listener],
+        reloader: Reloader,
+        feed: Feed,
+        hosts: Sequence[str] = (),
     ) -> None:
         self._daemon = daemon
-        self._listeners = listeners
         self._registry = CollectorRegistry()
         self._registry.register(DaemonCollector(daemon, reloader, feed))
         ProcessCollector(registry=self._registry)
-        self._servers: list[asyncio.Server] = []
-        self._connections: set[asyncio.Task[None]] = set()
+        app = Starlette(
+            routes=[
+                Route("/metrics", self._metrics),
+                Route("/healthz", self._health),
+                Route("/readyz", self._readiness),
+            ],
+            exception_handlers={404: _no_such_path, 405: _no_such_method},
+        )
+        self._server = HttpServer(app, listeners, hosts)
 
     async def start(self) -> None:
         """Begin to answer."""
-        for listener in self._listeners:
-            server = await asyncio.start_server(
-                self._connected, sock=listener.sock, limit=LARGEST_REQUEST
-            )
-            self._servers.append(server)
+        await self._server.start()
 
     async def stop(self) -> None:
         """Close everything."""
-        for server in self._servers:
-            server.close()
-        for task in tuple(self._connections):
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._server.stop()
 
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._connections) >= MOST_CONNECTIONS:
-            writer.transport.abort()
-            return
-        task = asyncio.create_task(self._guarded(reader, writer))
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
+    # Coroutines, though they wait for nothing: Starlette runs others in threads.
 
-    async def _guarded(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            async with asyncio.timeout(EXCHANGE_S):
-                writer.write(await self._exchange(reader))
-                await writer.drain()
-                writer.close()
-                await writer.wait_closed()
-        except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            logger.debug("metrics: a client hung up, or slept")
-        except Exception:
-            logger.exception("metrics: a request failed")
-        finally:
-            writer.transport.abort()
+    async def _metrics(self, request: Request) -> Response:
+        # Only what is known is given to the encoder: it fails at versions that are none.
+        wanted = OPEN_METRICS if _OPEN_METRICS_NAME in request.headers.get("accept", "") else ""
+        encode, content_type = choose_encoder(wanted)
+        return Response(encode(self._registry), headers={"Content-Type": content_type})
 
-    async def _exchange(self, reader: asyncio.StreamReader) -> bytes:
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-        except asyncio.LimitOverrunError:
-            return Answer("431 Request Header Fields Too Large", b"").encode(has_body=True)
-        request, *fields = head.decode("latin-1").split("\r\n")
-        method, _, rest = request.partition(" ")
-        target, _, version = rest.partition(" ")
-        if not version.startswith("HTTP/1."):
-            return Answer("400 Bad Request", b"not HTTP/1.1\n").encode(has_body=True)
-        if method not in ("GET", "HEAD"):
-            return Answer("405 Method Not Allowed", b"GET and HEAD only\n").encode(has_body=True)
-        return self._answer(target.partition("?")[0], fields).encode(has_body=method == "GET")
-
-    def _answer(self, path: str, fields: Iterable[str]) -> Answer:
-        match path:
-            case "/metrics":
-                encode, content_type = choose_encoder(_field(fields, "accept"))
-                return Answer("200 OK", encode(self._registry), content_type)
-            case "/healthz":
-                return self._health()
-            case "/readyz":
-                return self._readiness()
-        return Answer("404 Not Found", b"there are /metrics, /healthz and /readyz\n")
-
-    def _health(self) -> Answer:
+    async def _health(self, request: Request) -> Response:
         stuck_s = self._daemon.stuck_s()
         if stuck_s >= STUCK_S:
             return _unavailable(f"a thread has been busy with one thing for {stuck_s:.0f} s")
-        return Answer("200 OK", b"alive\n")
+        return PlainTextResponse("alive\n")
 
-    def _readiness(self) -> Answer:
+    async def _readiness(self, request: Request) -> Response:
         if not self._daemon.is_ready:
             return _unavailable("stopping" if self._daemon.stopping.is_set() else "starting")
         failing = [
@@ -270,17 +217,16 @@ class MetricsServer:
         if failing and self._daemon.hub.intake.is_full:
             return _unavailable(f"the queue is full, failing: {', '.join(failing)}")
         text = f"ready; failing: {', '.join(failing)}\n" if failing else "ready\n"
-        return Answer("200 OK", text.encode())
+        return PlainTextResponse(text)
 
 
-def _field(fields: Iterable[str], name: str) -> str:
-    """The value of the header field of that name; "" without one."""
-    for field in fields:
-        key, _, value = field.partition(":")
-        if key.strip().lower() == name:
-            return value.strip()
-    return ""
+def _unavailable(text: str) -> Response:
+    return PlainTextResponse(f"{text}\n", 503)
 
 
-def _unavailable(text: str) -> Answer:
-    return Answer("503 Service Unavailable", f"{text}\n".encode())
+async def _no_such_path(request: Request, exc: Exception) -> Response:
+    return PlainTextResponse("there are /metrics, /healthz and /readyz\n", 404)
+
+
+async def _no_such_method(request: Request, exc: Exception) -> Response:
+    return PlainTextResponse("GET and HEAD only\n", 405, headers={"Allow": "GET, HEAD"})

@@ -128,7 +128,9 @@ async def _serve(config: Config) -> int:
                 control.Control(daemon, feed_listener, reloader, feed, is_feed=True)
             )
         if metrics_listeners:
-            daemon.companions.append(_metrics_server(daemon, metrics_listeners, reloader, feed))
+            daemon.companions.append(
+                _metrics_server(daemon, metrics_listeners, reloader, feed, config)
+            )
         # From here on the daemon closes what it was given.
         undo.pop_all()
     _watch_signals(daemon, reloader)
@@ -188,12 +190,17 @@ def _listen_for_metrics(address: str | None) -> list[Listener]:
 
 
 def _metrics_server(
-    daemon: Daemon, listeners: Sequence[Listener], reloader: Reloader, feed: Feed
+    daemon: Daemon,
+    listeners: Sequence[Listener],
+    reloader: Reloader,
+    feed: Feed,
+    config: Config,
 ) -> Companion:
-    # Late: the client library is not for those who want no metrics.
+    # Late: HTTP and Prometheus are not for those who want no metrics.
     from logd.daemon.metrics import MetricsServer
 
-    return MetricsServer(daemon, listeners, reloader, feed)
+    own = (config.metrics or "").rpartition(":")[0].strip("[]")
+    return MetricsServer(daemon, listeners, reloader, feed, (own, *config.metrics_hosts))
 
 
 def _tell_ready(manager: ServiceManager, addresses: Sequence[str], outputs: Outputs) -> None:

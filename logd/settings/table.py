@@ -406,6 +406,14 @@ class Config:
         "Serve Prometheus metrics, /healthz and /readyz on this address.",
         reloads=False,
     )
+    metrics_hosts: tuple[str, ...] = _setting(
+        (),
+        Many(Text("NAME"), has_commas=True),
+        OPERATION,
+        "Further names by which the metrics may be asked for, as in a URL; addresses and this "
+        "machine's own name always may be.",
+        reloads=False,
+    )
     control: str | None = _setting(
         None,
         _PATH,
