@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from logd_client import lifecycle
 from logd_client.connection import ServerAddress
 from logd_client.errorhandlers import ErrorHandler, StderrErrorHandler, create_error_handler
+from logd_client.link import SessionProblem
 from logd_client.log import Log
 from logd_client.natives import RLock
 from logd_client.receipt import Receipt
@@ -113,6 +114,14 @@ class LogServerProxy:
             ),
             self._report,
         )
+        is_private = settled.tls is not None or settled.socket is not None
+        if settled.token is not None and not is_private and not _is_this_machine(settled.host):
+            self._report(
+                SessionProblem(
+                    f"the token and all records cross the network to {settled.host} in plain "
+                    "text, for everyone on the way to read: use tls"
+                )
+            )
         lifecycle.register(self)
         self.put: Callable[[Context, Iterator[int], float, str, Items], int] = (
             self._sender.buffer.put
@@ -259,6 +268,16 @@ class LogServerProxy:
             self._handler.handleException(problem)
         except Exception as exc:  # a user's handler must not end the sender
             StderrErrorHandler().handleException(exc)
+
+
+def _is_this_machine(host: str) -> bool:
+    # Late: few have a token, and each start of an app would pay for it.
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") in ("localhost", "ip6-localhost")
 
 
 def createClientLog(

@@ -334,6 +334,30 @@ def test_a_wrong_token_is_reported_once(connect: Callable[..., Any]) -> None:
         assert other("m", sync=60)
 
 
+@pytest.mark.parametrize(
+    ("host", "options", "is_told"),
+    [
+        ("192.0.2.1", {"token": "a token"}, True),
+        ("log.example.org", {"token": "a token"}, True),
+        ("192.0.2.1", {"token": "a token", "tls": True}, False),
+        ("192.0.2.1", {}, False),
+        ("127.0.0.1", {"token": "a token"}, False),
+        ("::1", {"token": "a token"}, False),
+        ("localhost", {"token": "a token"}, False),
+    ],
+)
+def test_a_token_in_plain_text_on_the_network_is_told(
+    host: str, options: dict[str, Any], is_told: bool
+) -> None:
+    """Whoever can read the network could log with it: the error handler is told at once."""
+    problems = Problems()
+    log = createClientLog(host, (9,), errorHandler=problems, exit_timeout_s=0.0, **options)
+    log.close()
+    assert [("plain text" in text, "a token" in text) for text in problems.texts] == (
+        [(True, False)] if is_told else []
+    )
+
+
 def test_refusals_are_printed_where_no_handler_is(
     connect: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -260,6 +260,7 @@ def tls_context(config: Config) -> ssl.SSLContext | None:
         key=config.tls_key,
         client_ca=config.tls_client_ca,
         client_certs=config.tls_client_certs,
+        crl=config.tls_crl,
         min_version=config.tls_min_version,
     )
 

@@ -14,6 +14,8 @@ from logd.settings.secrets import MASK, Secret, is_masked
 from logd.settings.table import Config
 from logd_client.session import FRAME_BYTES_MAX
 
+MIN_TOKEN_LENGTH = 16
+
 
 class Problem(NamedTuple):
     """One thing that is wrong.
@@ -44,8 +46,13 @@ def warnings(config: Config, hosts: Sequence[str] | None = None) -> list[str]:
         config: the settings in force.
         hosts: as for `exposure_warning`.
     """
-    both = (exposure_warning(config, hosts), frame_warning(config))
-    return [warning for warning in both if warning is not None]
+    found = (
+        exposure_warning(config, hosts),
+        token_warning(config, hosts),
+        short_token_warning(config),
+        frame_warning(config),
+    )
+    return [warning for warning in found if warning is not None]
 
 
 def exposure_warning(config: Config, hosts: Sequence[str] | None = None) -> str | None:
@@ -56,16 +63,42 @@ def exposure_warning(config: Config, hosts: Sequence[str] | None = None) -> str 
         hosts: addresses that really listen without TLS (inherited sockets); as configured
             where None.
     """
-    if hosts is None:
-        hosts = config.host if config.port else ()
-    exposed = [host for host in hosts if not _is_loopback(host)]
+    exposed = _exposed(config, hosts)
     if not exposed or config.token is not None or config.allow:
         return None
     return (
-        f"everyone who reaches {', '.join(host or '*' for host in exposed)} can write to this log "
+        f"everyone who reaches {', '.join(exposed)} can write to this log "
         "and read what others send on the way: set tls_port with tls_client_certs, a token "
         "(token_file) or an allow-list (allow)"
     )
+
+
+def token_warning(config: Config, hosts: Sequence[str] | None = None) -> str | None:
+    """What to tell whoever has a token sent over the network for all to read."""
+    exposed = _exposed(config, hosts)
+    if not exposed or config.token is None:
+        return None
+    return (
+        f"the token crosses the network in plain text on the way to {', '.join(exposed)}, and who "
+        "reads it can write to this log: use tls_port, and let port listen on localhost only"
+    )
+
+
+def short_token_warning(config: Config) -> str | None:
+    """What to tell whoever has a token that can be guessed."""
+    if config.token is None or len(config.token) >= MIN_TOKEN_LENGTH:
+        return None
+    return (
+        f"the token has {len(config.token)} characters and can be guessed: take "
+        f"{MIN_TOKEN_LENGTH} or more, such as those of: openssl rand -hex 32"
+    )
+
+
+def _exposed(config: Config, hosts: Sequence[str] | None) -> list[str]:
+    """Where it listens without TLS beyond this machine."""
+    if hosts is None:
+        hosts = config.host if config.port else ()
+    return [host or "*" for host in hosts if not _is_loopback(host)]
 
 
 def frame_warning(config: Config) -> str | None:
@@ -110,6 +143,8 @@ def _tls(config: Config) -> Iterator[Problem]:
         yield Problem(present, f"needs {absent}, which is not set")
     if config.tls_client_certs != "none" and config.tls_client_ca is None:
         yield Problem("tls_client_certs", "needs tls_client_ca, to check the certificates with")
+    if config.tls_crl is not None and config.tls_client_ca is None:
+        yield Problem("tls_crl", "needs tls_client_ca, whose certificates it takes back")
     if config.tls_client_ca is not None and config.tls_client_certs == "none":
         yield Problem(
             "tls_client_ca",

@@ -7,6 +7,7 @@ for settings.
 
 from __future__ import annotations
 
+import os
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -128,8 +129,21 @@ class _Reader:
         except OSError as exc:
             self.problems.append(f"{path}: can't read the settings: {exc.strerror}")
         else:
+            self._note_writers("settings file", path)
             for name, value in items.items():
                 self._take_toml(str(path), name, value)
+
+    def _note_writers(self, what: str, path: Path) -> None:
+        """Note that others than this user and root may change a file that decides what is run."""
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            return
+        if stat.S_IMODE(state.st_mode) & stat.S_IWOTH:
+            self.notes.append(f"{what} {path} can be changed by everyone here: chmod o-w {path}")
+        elif state.st_mode & stat.S_IWGRP and state.st_gid not in (0, os.getegid()):
+            self.notes.append(f"{what} {path} can be changed by its group: chmod g-w {path}")
+        if state.st_uid not in (0, os.geteuid()):
+            self.notes.append(f"{what} {path} belongs to user id {state.st_uid}, who can change it")
 
     def _take_toml(self, path: str, name: str, value: object) -> None:
         setting = SETTINGS.get(name)
@@ -203,6 +217,7 @@ class _Reader:
             raise ValueError("its first line should hold the token, and is empty")
         if stat.S_IMODE(path.stat().st_mode) & stat.S_IROTH:
             self.notes.append(f"token_file {path} can be read by everyone here: chmod o-r {path}")
+        self._note_writers("token_file", path)
         return Secret(token)
 
     def _set(self, name: str, value: object, origin: str) -> None:

@@ -183,10 +183,10 @@ class Config:
         unit="records",
     )
     rotate_size: int | None = _setting(
-        None,
+        256 * 1024**2,
         Optional(Size(1), "off"),
         ROTATION,
-        "Size of a file before the next is begun.",
+        "Size of a file before the next is begun, whichever of this and rotate_lines comes first.",
         unit="bytes",
     )
     rotate_at: str | None = _setting(
@@ -223,10 +223,11 @@ class Config:
         unit="seconds",
     )
     keep_total_bytes: int | None = _setting(
-        None,
+        4 * 1024**3,
         Optional(Size(1), "off"),
         ROTATION,
-        "The oldest files are removed when all of an output together are larger.",
+        "The oldest files are removed when all of an output together are larger: a million long "
+        "records in each of ten files would fill most disks.",
         unit="bytes",
     )
     min_free_bytes: int = _setting(
@@ -295,6 +296,13 @@ class Config:
         Choice("none", "optional", "required"),
         SECURITY,
         "Whether clients must show a certificate.",
+    )
+    tls_crl: str | None = _setting(
+        None,
+        _PATH,
+        SECURITY,
+        "Lists of revoked certificates, a PEM file with one of each authority that signs clients' "
+        "certificates; read again at a reload. One that has expired lets nobody in.",
     )
     tls_min_version: Literal["1.2", "1.3"] = _setting(
         "1.2", Choice("1.2", "1.3"), SECURITY, "The oldest TLS version spoken."

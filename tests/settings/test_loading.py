@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from logd.settings.checks import exposure_warning, frame_warning, problems
+from logd.settings.checks import exposure_warning, frame_warning, problems, warnings
 from logd.settings.loading import ConfigError, changes, load, reload
 from logd.settings.sources import Sources
 from logd.settings.table import DEFAULT_FILE, SETTINGS, Config
@@ -416,3 +416,37 @@ def test_a_new_token_is_a_change(tmp_path: Path) -> None:
     path.write_text("two")
     assert changes(old, reload(old).config).now == ("token_file",)
     assert changes(old, old) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("host", "token", "words"),
+    [
+        ("0.0.0.0", "x" * 16, ["in plain text"]),
+        ("0.0.0.0", "x" * 15, ["in plain text", "15 characters"]),
+        ("localhost", "x" * 15, ["15 characters"]),
+        ("localhost", "x" * 16, []),
+        ("127.0.0.1", None, []),
+    ],
+)
+def test_tokens_that_protect_little_are_told(
+    host: str, token: str | None, words: list[str]
+) -> None:
+    """A token in plain text on a network, or one that can be guessed, is worth a warning."""
+    found = warnings(Config(host=(host,), token=token))
+    assert len(found) == len(words)
+    assert all(word in text for word, text in zip(words, found, strict=True))
+
+
+def test_files_that_others_may_write_are_told(tmp_path: Path) -> None:
+    """Whoever can change the settings or the token can do what the daemon can."""
+    settings, token = tmp_path / "logd.toml", tmp_path / "token"
+    token.write_text("x" * 32)
+    settings.write_text(f'token_file = "{token}"\n')
+    for path in (settings, token):
+        path.chmod(0o600)
+    assert load(Sources(file=settings)).notes == ()
+    for path in (settings, token):
+        path.chmod(0o602)
+    notes = load(Sources(file=settings)).notes
+    assert [str(path) in note for path, note in zip((settings, token), notes, strict=True)]
+    assert all("can be changed by everyone" in note for note in notes)

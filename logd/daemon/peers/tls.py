@@ -17,8 +17,12 @@ def server_context(
     client_ca: str | None,
     client_certs: Literal["none", "optional", "required"],
     min_version: Literal["1.2", "1.3"],
+    crl: str | None = None,
 ) -> ssl.SSLContext:
     """A context for listening sockets.
+
+    Certificates of clients must be for clients: OpenSSL refuses one whose extended key usage has
+    only other purposes, so that no web server of the same authority can log.
 
     Raises:
         StartupError: a file can't be read, or certificate and key don't fit; names the file.
@@ -36,6 +40,14 @@ def server_context(
             context.load_verify_locations(client_ca)
         except (OSError, ssl.SSLError) as exc:
             raise StartupError(f"tls_client_ca {client_ca}: {tls_reason(exc)}") from exc
+    if crl is not None:
+        try:
+            context.load_verify_locations(crl)
+        except (OSError, ssl.SSLError) as exc:
+            raise StartupError(f"tls_crl {crl}: {tls_reason(exc)}") from exc
+        if not context.cert_store_stats()["crl"]:
+            raise StartupError(f"tls_crl {crl}: no list of revoked certificates in it")
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     return context
 
 
