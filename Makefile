@@ -28,6 +28,7 @@ SYSCONFDIR ?= /etc
 DESTDIR ?=
 EXTRAS ?=
 
+comma = ,
 home = $(PREFIX)/lib/logd
 units = $(DESTDIR)$(PREFIX)/lib/systemd/system
 sysusers = $(DESTDIR)$(PREFIX)/lib/sysusers.d
@@ -35,7 +36,7 @@ tmpfiles = $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 settings = $(DESTDIR)$(SYSCONFDIR)/logd
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-pythons lint format types bench bench-quick chaos fuzz readme check dist \
+.PHONY: help serve test test-pythons lint format types bench bench-quick chaos fuzz lock readme check dist \
     install uninstall clean check-python
 
 help: ## list the targets
@@ -80,6 +81,10 @@ fuzz: $(VENV)/dev.stamp ## give the decoders bytes made to break them: ARGS="--m
 	$(PIP) install 'atheris>=2.3'
 	$(RUN)python -m tests.fuzz $(ARGS)
 
+lock: $(VENV)/dev.stamp ## write the lock files of the service's environment anew
+	$(PIP) install 'uv>=0.5'
+	$(RUN)python systemd/locked/make.py
+
 readme: $(VENV)/dev.stamp ## write the table of settings into the README
 	UPDATE_README=1 $(RUN)python -m pytest --quiet tests/settings/test_printing.py
 
@@ -90,7 +95,13 @@ dist: $(VENV)/dev.stamp ## build the wheels of both packages into the folder dis
 install: check-python ## install the service: PREFIX=/usr/local, DESTDIR, EXTRAS=postgresql,mysql
 	$(PYTHON) -m venv '$(DESTDIR)$(home)'
 	'$(DESTDIR)$(home)/bin/python' -m pip --disable-pip-version-check install --quiet \
-	    ./client '.$(if $(EXTRAS),[$(EXTRAS)])'
+	    --require-hashes $(patsubst %,-r systemd/locked/%.txt,logd $(subst $(comma), ,$(EXTRAS)))
+	# Built in a fresh folder: what an earlier build left in this one would be packaged, too.
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
+	    tar -cf - --exclude=build --exclude='*.egg-info' --exclude=__pycache__ \
+	        pyproject.toml README.md LICENSE logd client | tar -xf - -C "$$fresh" && \
+	    '$(DESTDIR)$(home)/bin/python' -m pip --disable-pip-version-check install --quiet \
+	        --no-deps "$$fresh/client" "$$fresh"
 ifneq ($(DESTDIR),)
 	# Scripts name their interpreter by its whole path, which is another one once it is in place.
 	grep -rlI '$(DESTDIR)$(home)' '$(DESTDIR)$(home)/bin' '$(DESTDIR)$(home)/pyvenv.cfg' | \

@@ -205,6 +205,10 @@ def test_make_install_stages_a_working_service(index: None, checkout: Path, tmp_
     settings = stage / "etc/logd/logd.toml"
     settings.parent.mkdir(parents=True)
     settings.write_text("rotate_count = 3\n", encoding="utf-8")
+    # Left by a build of another version, in this checkout.
+    stale = checkout / "build/lib/logd/stale.py"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("raise SystemExit('stale')\n", encoding="utf-8")
     run("make", "install", *places, cwd=checkout)
     assert settings.read_text(encoding="utf-8") == "rotate_count = 3\n"
 
@@ -214,6 +218,7 @@ def test_make_install_stages_a_working_service(index: None, checkout: Path, tmp_
     assert f"ExecStart={prefix}/bin/logd serve --config /etc/logd/logd.toml\n" in unit
     for name in ("systemd/system/logd.socket", "sysusers.d/logd.conf", "tmpfiles.d/logd.conf"):
         assert (prefix / "lib" / name).is_file()
+    assert not list(staged.rglob("stale.py"))
     command = prefix / "bin/logd"
     with daemon(command, "serve", "--port", "0", cwd=tmp_path) as address:
         send_and_find(command, address, tmp_path / "logs/logd_0.log")
@@ -221,6 +226,22 @@ def test_make_install_stages_a_working_service(index: None, checkout: Path, tmp_
     run("make", "uninstall", *places, cwd=checkout)
     left = [path for path in stage.rglob("*") if not path.is_dir()]
     assert left == [settings]
+
+
+def test_lock_files_hold_what_the_project_needs() -> None:
+    """Each dependency is locked, at a version that it allows, with hashes for its files."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    needed = {"logd": [item for item in project["dependencies"] if "logd-client" not in item]}
+    needed |= {name: extras[name] for name in ("postgresql", "mysql")}
+    for name, items in needed.items():
+        text = (ROOT / f"systemd/locked/{name}.txt").read_text("utf-8")
+        locked = dict(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE))
+        assert len(re.findall("--hash=sha256:[0-9a-f]{64}", text)) >= len(locked)
+        for item in items:
+            package, low = re.match(r"([\w-]+)[^>]*>=([\w.]+)", item).groups()
+            numbers = [int(part) for part in locked[package.lower()].split(".")]
+            assert numbers >= [int(part) for part in low.split(".")], package
 
 
 def test_make_serve_runs_a_daemon_from_nothing(index: None, checkout: Path, tmp_path: Path) -> None:
