@@ -169,14 +169,21 @@ def _with_line_end(data: bytes) -> bytes:
 
 
 def whole_size(descriptor: int, size: int) -> int:
-    """Where the last whole entry among the first `size` bytes of an uncompressed file ends."""
-    place, span = size, 1 << 12
+    """Where the last whole entry among the first `size` bytes of an uncompressed file ends.
+
+    Looks at a block at a time, however long the line is that has not ended yet.
+    """
+    if not size or _pread(descriptor, 1, size - 1) == b"\n":
+        return size
+    place, span, behind = size, 1 << 12, b""
     while place > 0:
-        place, span = max(0, size - span), span * 4
-        data = _pread(descriptor, size - place, place)
-        whole = sum(map(len, whole_blocks([data])))
-        if whole:
-            return place + whole
+        start = max(0, place - span)
+        data = _pread(descriptor, place - start, start)
+        cut = last_entry_start(data + behind)
+        if cut:
+            return start + cut
+        # A line end may be the last of a block, and what tells its meaning in the next.
+        place, span, behind = start, BLOCK_BYTES, (data + behind)[: len(_CONTINUATION)]
     return 0
 
 
