@@ -7,6 +7,7 @@ place, so a newcomer has a deadline, and it is the first to go when places run s
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
@@ -37,7 +38,7 @@ class Newcomers(Generic[G]):
 
     def __init__(self) -> None:
         self._shares = Shares()
-        self._since: dict[str, dict[G, float]] = {}
+        self._since: dict[str, OrderedDict[G, float]] = {}
 
     def __len__(self) -> int:
         """How many they are."""
@@ -45,7 +46,7 @@ class Newcomers(Generic[G]):
 
     def came(self, guest: G, now: float) -> None:
         """A connection was accepted."""
-        self._since.setdefault(guest.account, {})[guest] = now
+        self._since.setdefault(guest.account, OrderedDict())[guest] = now
         self._shares.add(guest.account, 1)
 
     def settled(self, guest: G) -> None:
@@ -68,7 +69,7 @@ class Newcomers(Generic[G]):
         """
         if account is None:
             account = self._shares.greediest()
-        same_account = self._since.get(account or "", {})
+        same_account = self._since.get(account or "", OrderedDict())
         oldest = next(iter(same_account), None)
         if oldest is None or now - same_account[oldest] < PATIENCE_S:
             return False

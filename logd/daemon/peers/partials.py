@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
@@ -38,8 +39,9 @@ class Partials(Generic[H]):
     def __init__(self) -> None:
         self._shares = Shares()
         self._counted: dict[H, int] = {}
-        # Of each account in the order in which they began, with that time.
-        self._since: dict[str, dict[H, float]] = {}
+        # Of each account in the order in which they began, with that time. An `OrderedDict` finds
+        # its first at once, however many were before it.
+        self._since: dict[str, OrderedDict[H, float]] = {}
 
     @property
     def bytes(self) -> int:
@@ -58,7 +60,7 @@ class Partials(Generic[H]):
             return
         self._counted[holder] = size
         self._shares.add(holder.account, change)
-        same_account = self._since.setdefault(holder.account, {})
+        same_account = self._since.setdefault(holder.account, OrderedDict())
         if begins or holder not in same_account:
             same_account.pop(holder, None)
             same_account[holder] = now
@@ -75,7 +77,7 @@ class Partials(Generic[H]):
 
     def restart(self, holder: H, now: float) -> None:
         """The time that a frame takes counts from now, if there is one."""
-        same_account = self._since.get(holder.account, {})
+        same_account = self._since.get(holder.account, OrderedDict())
         if same_account.pop(holder, None) is not None:
             same_account[holder] = now
 
