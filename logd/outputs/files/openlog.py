@@ -20,7 +20,6 @@ from pathlib import Path
 from logd.outputs.base import OutputSettings
 from logd.outputs.disk import make_folder
 from logd.outputs.failpoints import failpoint
-from logd.outputs.files.age import KnownFiles
 from logd.outputs.files.blocks import Block, Room
 from logd.outputs.files.generation import Generation
 from logd.outputs.files.janitor import Janitor
@@ -36,27 +35,21 @@ from logd.outputs.files.journal import (
 )
 from logd.outputs.files.lockfile import LockFile
 from logd.outputs.files.logfile import LogFile, count_entries
-from logd.outputs.files.names import Names, plain_name
+from logd.outputs.files.names import Names
 from logd.outputs.files.resume import (
-    UNCOUNTED,
     adopt,
     boot_id,
     described,
-    files_of,
     inode_of,
-    is_there,
     make_way,
-    plain_order,
     resume,
     states_of,
 )
+from logd.outputs.files.succession import Succession
 from logd.outputs.files.syncing import Syncing
 from logd.outputs.marks import Marks
 
 logger = logging.getLogger(__name__)
-
-MAX_LISTED = 20
-"""The most names of files in one message."""
 
 
 class OpenLog:
@@ -115,7 +108,7 @@ class OpenLog:
                 self._folder,
                 names,
                 self._lock,
-                lambda: self._known.names,
+                lambda: self._succession.files,
                 settle=self.settle,
                 retention=settings.retention,
                 compress=settings.compress,
@@ -123,7 +116,9 @@ class OpenLog:
                 label=label,
                 clock=clock,
             )
-            self._tell_surplus()
+            gone = self.janitor.surplus()
+            if gone:
+                logger.warning("%s: %s", label, self._succession.surplus_text(gone))
             self._closing = undo.pop_all()
 
     def _take_up(self, journal_name: str, marks: Marks | None, undo: contextlib.ExitStack) -> None:
@@ -142,13 +137,13 @@ class OpenLog:
             )
         else:
             resumed = adopt(self._folder, self._names, now)
-        self.file, self.marks, self._known = resumed.file, resumed.marks, resumed.known
+        self.file, self.marks = resumed.file, resumed.marks
         undo.callback(lambda: self.file.close())
         if marks is not None:
             self.marks.take_over(marks)
         self._number = resumed.number
         self._due = self._policy.due_after(self.file.started) if self.file.lines else float("inf")
-        self._choose_next()
+        self._succession = Succession(self._folder, self._names, resumed.known)
         failpoint("files.before_fresh_journal")
         self._journal = Journal(self._folder, journal_name)
         self._journal.switch_to(self._journal.write_fresh(self._snapshot(), durable=self._durable))
@@ -159,56 +154,20 @@ class OpenLog:
         self._syncing = Syncing(self._folder, self._journal, resumed.number)
         undo.callback(self._syncing.close)
 
-    def _choose_next(self) -> None:
-        """Decide what the next file will be called, if that does not depend on the time.
-
-        The journal is told of it (`Opened.next_name`), so it stays at that.
-        """
-        self._next, self._is_next_free = "", True
-        if not self._names.are_dated:
-            order = plain_order(self._folder, self._names, self._known)
-            self._next = self._names.following(order, 0.0)
-            self._is_next_free = self._next not in order
-
-    def _next_name(self) -> str:
-        if self._next and not (self._is_next_free and is_there(self._folder, self._next)):
-            return self._next
-        # By date, or someone has put a file in the free place.
-        order = plain_order(self._folder, self._names, self._known)
-        return self._names.following(order, self._clock())
-
     def _snapshot(self) -> Snapshot:
         self.marks.prune(self._clock())
-        there = set(map(plain_name, files_of(self._folder)))
-        for name in self._known.closed.keys() - there:
-            del self._known.closed[name]
         return Snapshot(
             boot=boot_id(),
             durable=self._durable,
             number=self._number,
             marks=self.marks.items(),
             current=self._described(self.file),
-            files=list(self._known.closed.items()),
+            files=self._succession.closed(),
             generation=self._generation,
         )
 
     def _described(self, file: LogFile) -> Opened:
-        return described(file, self._folder, self._next)
-
-    def _tell_surplus(self) -> None:
-        """Say which files the settings no longer keep, before the janitor removes them."""
-        gone = self.janitor.surplus()
-        if gone:
-            known = [self._known.closed.get(plain_name(name), UNCOUNTED) for name, _ in gone]
-            records = f"{sum(known)} records, " if min(known) > UNCOUNTED else ""
-            logger.warning(
-                "%s: removing %d files that the settings no longer keep (%s%d bytes): %s",
-                self._label,
-                len(gone),
-                records,
-                sum(item.size for _, item in gone),
-                _listed([name for name, _ in gone]),
-            )
+        return described(file, self._folder, self._succession.foreseen)
 
     def close(self) -> None:
         """Sync and close. After an error, too, everything is closed; the next start repairs it.
@@ -378,7 +337,7 @@ class OpenLog:
             # does not know (`Opened.next_inode`); with two of them there was no telling.
             self._journal.sync()
             self._syncing.rotations = self.rotations
-        target = self._next_name()
+        target = self._succession.next_name(self._clock())
         failpoint("rotation.before_note")
         self._journal.append(
             Rotating(target, inode_of(self._folder, target), states_of(self._folder, target))
@@ -412,14 +371,12 @@ class OpenLog:
 
     def _go_on_with(self, fresh: LogFile) -> None:
         failpoint("rotation.before_opened")
-        known, following = self._known, (self._next, self._is_next_free)
-        self._known = KnownFiles(known.closed, known.current)
-        self._known.go_on(fresh.name, self.file.lines)
+        before = self._succession
         try:
-            self._choose_next()
+            self._succession = before.with_file(fresh.name, self.file.lines)
             self._journal.append(self._described(fresh))
         except OSError:
-            self._known, (self._next, self._is_next_free) = known, following
+            self._succession = before
             fresh.close()
             raise
         self._syncing.is_folder_changed = True
@@ -497,8 +454,3 @@ def _sync_and_close(descriptor: int) -> None:
         os.fdatasync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
-    return ", ".join(names[:MAX_LISTED]) + more

@@ -1,0 +1,84 @@
+"""Which file of a log comes after which: what there is, and what the next one will be called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from logd.outputs.files.age import KnownFiles
+from logd.outputs.files.names import Names, plain_name
+from logd.outputs.files.resume import UNCOUNTED, files_of, is_there, plain_order
+from logd.rotation.policy import Closed
+
+MAX_LISTED = 20
+"""The most names of files in one message."""
+
+
+class Succession:
+    """The files of an open log in their order. Used under the log's lock.
+
+    Args:
+        folder: descriptor of the log's folder.
+        names: how the log's files are called.
+        known: the files when the log was opened.
+
+    Attributes:
+        foreseen: what the next file will be called; "" if that depends on the time. The journal is
+            told of it (`Opened.next_name`), so it stays at that until a file is begun.
+    """
+
+    def __init__(self, folder: int, names: Names, known: KnownFiles) -> None:
+        self._folder = folder
+        self._names = names
+        self._known = known
+        self.foreseen, self._is_free = self._foresee(known)
+
+    @property
+    def files(self) -> list[str]:
+        """Plain names, oldest first; the last file is the current one."""
+        return self._known.names
+
+    def closed(self) -> list[tuple[str, int]]:
+        """The closed files that are there, as `Snapshot.files` has them."""
+        there = set(map(plain_name, files_of(self._folder)))
+        closed = self._known.closed
+        for name in closed.keys() - there:
+            del closed[name]
+        return list(closed.items())
+
+    def next_name(self, now: float) -> str:
+        """What to call the next file; if there is a file of that name, it is to be overwritten."""
+        if self.foreseen and not (self._is_free and is_there(self._folder, self.foreseen)):
+            return self.foreseen
+        # By date, or someone has put a file in the free place.
+        return self._names.following(self._order(self._known), now)
+
+    def with_file(self, name: str, lines: int) -> Succession:
+        """The succession once `name` is the current file, with `lines` records in the one before.
+
+        This one stays as it is: a file may fail to be begun.
+        """
+        known = KnownFiles(self._known.closed, self._known.current)
+        known.go_on(name, lines)
+        return Succession(self._folder, self._names, known)
+
+    def surplus_text(self, gone: Sequence[tuple[str, Closed]]) -> str:
+        """What to say before files are removed that the settings no longer keep."""
+        counts = [self._known.closed.get(plain_name(name), UNCOUNTED) for name, _ in gone]
+        records = f"{sum(counts)} records, " if min(counts) > UNCOUNTED else ""
+        size = sum(item.size for _, item in gone)
+        names = ", ".join(name for name, _ in gone[:MAX_LISTED])
+        more = f" and {len(gone) - MAX_LISTED} more" if len(gone) > MAX_LISTED else ""
+        return (
+            f"removing {len(gone)} files that the settings no longer keep "
+            f"({records}{size} bytes): {names}{more}"
+        )
+
+    def _foresee(self, known: KnownFiles) -> tuple[str, bool]:
+        if self._names.are_dated:
+            return "", True
+        order = self._order(known)
+        name = self._names.following(order, 0.0)
+        return name, name not in order
+
+    def _order(self, known: KnownFiles) -> list[str]:
+        return plain_order(self._folder, self._names, known)
