@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
+from logd.outputs.disk import make_folder
 from logd.outputs.failpoints import failpoint
 
 if TYPE_CHECKING:
@@ -113,6 +114,9 @@ class DeadLetterFile:
     def _append(self, data: bytes) -> str:
         """Write and sync; returns why that was not done, "" where it was."""
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        if not self.path.parent.exists():
+            # It stood in a log folder that someone replaced.
+            make_folder(self.path.parent)
         descriptor = os.open(self.path, flags, _MODE)
         try:
             size = os.fstat(descriptor).st_size

@@ -60,11 +60,12 @@ def test_file_has_a_largest_size(tmp_path: Path, caplog: pytest.LogCaptureFixtur
 def test_disk_that_refuses_does_not_stop_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A folder that is missing is reported, the record counted as lost."""
-    letters = DeadLetterFile(tmp_path / "missing" / "dead")
+    """A folder that can't be had is reported, the record counted as lost."""
+    (tmp_path / "file").write_text("")
+    letters = DeadLetterFile(tmp_path / "file" / "dead")
     letters.put(make_batch(["x"]), 0, "reason", "db")
     assert letters.lost == 1
-    assert "No such file" in caplog.text
+    assert "Not a directory" in caplog.text
 
 
 def test_half_a_line_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -95,3 +96,11 @@ def test_outputs_share_a_file(tmp_path: Path) -> None:
         thread.join()
     lines = [json.loads(line) for line in letters.path.read_text().splitlines()]
     assert len(lines) == letters.kept == 80
+
+
+def test_folder_that_was_removed_is_made_again(tmp_path: Path) -> None:
+    """The folder may stand in a log folder that someone replaced while the daemon runs."""
+    letters = DeadLetterFile(tmp_path / "logs" / "state" / "dead")
+    letters.put(make_batch(["a"]), 0, "reason", "db")
+    assert (letters.kept, letters.lost) == (1, 0)
+    assert letters.path.parent.stat().st_mode & 0o777 == 0o750

@@ -34,11 +34,13 @@ def adopted(connection: Connection, ring: Ring, existing: Set[str], now: float) 
         )
         return replace(ring, entries=entries)
     numbers = {name: ring.names.number(name) for name in existing}
-    found = sorted((number, name) for name, number in numbers.items() if number is not None)
-    entries = tuple(
-        _found_entry(connection, name, serial, now) for serial, (_, name) in enumerate(found)
-    )
-    return replace(ring, entries=entries)
+    names = sorted((number, name) for name, number in numbers.items() if number is not None)
+    found = [_found_entry(connection, name, now) for _, name in names]
+    if all(entry.last_time is not None for entry in found if entry.records):
+        # A ring that had wrapped has its numbers in any order. Empty tables may go first.
+        found.sort(key=lambda entry: entry.last_time or 0.0)
+    numbered = [replace(entry, serial=serial) for serial, entry in enumerate(found)]
+    return replace(ring, entries=tuple(numbered))
 
 
 def check_is_log_table(connection: Connection, name: str) -> None:
@@ -57,13 +59,13 @@ def check_is_log_table(connection: Connection, name: str) -> None:
         )
 
 
-def _found_entry(connection: Connection, name: str, serial: int, now: float) -> TableEntry:
+def _found_entry(connection: Connection, name: str, now: float) -> TableEntry:
     check_is_log_table(connection, name)
     table = Table(name, MetaData(), autoload_with=connection)
     times = [func.min(table.c.time), func.max(table.c.time)] if "time" in table.c else []
     records, *span = connection.execute(select(func.count(), *times).select_from(table)).one()
     return TableEntry(
-        serial=serial,
+        serial=0,
         table_name=name,
         first_id=1,
         records=records,

@@ -295,6 +295,19 @@ def test_tables_of_others_are_taken_up_not_destroyed(outputs: Outputs) -> None:
     assert [row["msg"] for row in outputs.database.rows(f"{prefix}_0")] == numbered(3)
 
 
+def test_tables_without_a_catalogue_are_in_the_order_of_their_records(outputs: Outputs) -> None:
+    """Of a ring that had wrapped and lost its catalogue the oldest table is replaced first."""
+    output = outputs.opened(lines=1, count=3)
+    for number in range(1, 5):
+        output.write([outputs.batch(1, first=number, start=NOON + number)])
+    output.close()
+    prefix = outputs.database.prefix
+    outputs.database.run("DELETE FROM logd_tables WHERE ring = :ring", ring=f"{prefix}_%d")
+    output = outputs.opened(lines=1, count=3)
+    output.write([outputs.batch(1, first=5, start=NOON + 5)])
+    assert outputs.messages() == {"0": numbered(4), "1": numbered(5), "2": numbered(3)}
+
+
 def test_a_table_that_is_no_log_is_never_dropped(outputs: Outputs) -> None:
     """A table that has a name of the ring but no log in it is named in a refusal to start."""
     name = outputs.database.prefix + "_3"
