@@ -24,6 +24,7 @@ from sqlalchemy import (
     func,
     inspect,
     select,
+    update,
 )
 from sqlalchemy.schema import CreateTable
 
@@ -109,6 +110,20 @@ class Catalogue:
         entries = read_entries(connection, self._ring)
         transactions = max((entry.transactions for entry in entries), default=0)
         return replace(ring, entries=entries, transactions=transactions)
+
+    def take_along(self, connection: Connection, old: str) -> tuple[int, int]:
+        """Make the tables of another ring, and its marks, those of this one.
+
+        Returns:
+            How many tables and records; none if this ring has tables of its own.
+        """
+        entries = read_entries(connection, old)
+        if not entries or read_entries(connection, self._ring):
+            return 0, 0
+        connection.execute(delete(MARKS).where(MARKS.c.ring == self._ring))
+        for table in (TABLES, MARKS):
+            connection.execute(update(table).where(table.c.ring == old).values(ring=self._ring))
+        return len(entries), sum(entry.records for entry in entries)
 
     def store(self, connection: Connection, before: Ring, after: Ring) -> None:
         """Write what differs between two states of the ring."""

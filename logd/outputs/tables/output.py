@@ -31,6 +31,7 @@ from logd.outputs.base import (
     OutputUnavailable,
     OutputUnusable,
 )
+from logd.outputs.tables import patterns
 from logd.outputs.tables.columns import daemon_columns, parse_columns, split_pattern
 from logd.outputs.tables.databases import backend_for
 from logd.outputs.tables.ring import Ring, TableNames
@@ -93,6 +94,7 @@ class TableOutput(Output):
         pattern = f"{before}%d{after}"
         self._store = TableStore(backend, specs, ring, pattern, clock)
         self._dead_letters = settings.dead_letters
+        self._state_dir = settings.state_dir
         self._clock = clock
         self._unknown: Sequence[Batch] = ()
         self._pruned_at = 0.0
@@ -103,7 +105,10 @@ class TableOutput(Output):
 
     def open(self) -> Mapping[bytes, int]:
         """Connect, make what is missing, take up the ring; see `Output.open`."""
+        last = patterns.last_used(self._state_dir, self._store.backend.display)
+        self._store.predecessor = last if last != self._store.pattern else None
         self._store.connect()
+        patterns.note_used(self._state_dir, self._store.backend.display, self._store.pattern)
         self._pruned_at = self._clock()
         self._first_serial = self._store.ring.current.serial
         self._note_current()

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_SHORT_WAIT_S = 0.1
+
 LOCK_WAIT_S = 5.0
 """How long the lock of a ring may take at the start: a killed daemon's may need a moment to go."""
 
@@ -67,6 +69,9 @@ class TableStore:
 
     Attributes:
         ring: the tables as of the last commit.
+        pattern: of the tables' names.
+        predecessor: what this daemon called its tables before, if that was something else: they
+            are taken along by the next `connect`.
         unknown: the number of a transaction of which only the next `connect` can tell whether it
             was committed; None where all is known.
     """
@@ -82,7 +87,8 @@ class TableStore:
         self.backend = backend
         self.unknown: int | None = None
         self._columns = columns
-        self._pattern = pattern
+        self.pattern = pattern
+        self.predecessor: str | None = None
         self._clock = clock
         self._engine = backend.engine()
         self.ring = replace(ring, layout=self._layout())
@@ -117,7 +123,7 @@ class TableStore:
             with self._translated():
                 self._connection = self._engine.connect()
                 self.backend.prepare(self._connection)
-                self.backend.acquire(self._connection, self._pattern, LOCK_WAIT_S)
+                self.backend.acquire(self._connection, self.pattern, LOCK_WAIT_S)
                 self._rows = RowMaker(
                     self._columns,
                     self.backend.dialect_name,
@@ -132,7 +138,7 @@ class TableStore:
         except RingLocked as exc:
             self.disconnect()
             raise OutputUnusable(
-                f"another daemon writes to the tables {self._pattern} of {self.backend.display} "
+                f"another daemon writes to the tables {self.pattern} of {self.backend.display} "
                 f"({exc}): stop it, or choose another table pattern"
             ) from exc
         except BaseException:
@@ -196,8 +202,10 @@ class TableStore:
 
     def _take_up(self, connection: Connection) -> None:
         now = self._clock()
-        with connection.begin():
+        with self._lock_of_predecessor() as predecessor, connection.begin():
             self._catalogue.create(connection)
+            if predecessor is not None:
+                self._take_along(connection, predecessor)
             known = self._catalogue.load(connection, self.ring)
             existing = set(inspect(connection).get_table_names())
             base = adopted(connection, known, existing, now)
@@ -218,6 +226,39 @@ class TableStore:
             self._change_tables(connection, base, ring)
             self._catalogue.store(connection, known, ring)
         self.ring = ring
+        self.predecessor = None
+
+    @contextmanager
+    def _lock_of_predecessor(self) -> Iterator[str | None]:
+        """The ring whose tables may be taken along; None without one, or if others write to it."""
+        old = self.predecessor
+        if old is None:
+            yield None
+            return
+        other = type(self.backend)(self.backend.url, is_durable=False)
+        try:
+            with other.engine().connect() as connection:
+                try:
+                    other.acquire(connection, old, _SHORT_WAIT_S)
+                except RingLocked as exc:
+                    logger.warning("the tables %s stay apart: %s", old, exc)
+                    old = None
+                yield old
+        finally:
+            other.release()
+
+    def _take_along(self, connection: Connection, old: str) -> None:
+        """Make tables of an earlier pattern part of this ring."""
+        count, records = self._catalogue.take_along(connection, old)
+        if count:
+            logger.warning(
+                "%s: %d tables %s (%d records) belong to the log %s now: retention counts them",
+                self.backend.display,
+                count,
+                old,
+                records,
+                self.pattern,
+            )
 
     def _tell_surplus(self, before: Ring, after: Ring) -> None:
         """Say which tables the settings no longer keep, before they are dropped."""

@@ -12,6 +12,7 @@ from sqlalchemy import Integer, String
 
 from logd.outputs.base import OutputUnavailable, OutputUnusable
 from logd.outputs.tables.output import ROWS_A_TRANSACTION
+from logd.query.tables.source import TableSource
 from logd.records.batch import Context
 from logd.rotation.policy import Schedule
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tests.outputs.table_making import Outputs
 
 NOON = 1_790_000_000.0
+CLIENT = b"0123456789abcdef"
 DAY_S = 86_400.0
 
 
@@ -258,6 +260,42 @@ def test_a_smaller_ring_drops_the_oldest_tables(
     assert outputs.messages() == {"0": numbered(11, 12), "1": numbered(13)}
     output.write([outputs.batch(2, first=14)])
     assert outputs.messages() == {"0": numbered(15), "1": numbered(13, 14)}
+
+
+def test_a_changed_pattern_takes_the_tables_along(
+    outputs: Outputs, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Tables of the pattern before are read, counted by retention and dropped in their turn."""
+    prefix = outputs.database.prefix
+    output = outputs.opened(lines=2, count=3)
+    output.write([outputs.batch(5, client=CLIENT)])
+    output.close()
+    output = outputs.make(lines=2, count=3, pattern=f"{prefix}new_%d")
+    assert output.open() == {CLIENT: 5}
+    assert f"3 tables {prefix}_%d (5 records) belong to the log {prefix}new_%d now" in caplog.text
+    output.write([outputs.batch(4, first=6)])
+    source = TableSource(outputs.database.url, print, pattern=f"{prefix}new_%d")
+    assert [entry.msg for entry in source.entries()] == numbered(5, 6, 7, 8, 9)
+    output.write([outputs.batch(2, first=10)])
+    assert [name.removeprefix(prefix) for name in outputs.database.table_names()] == [
+        "new_0",
+        "new_1",
+        "new_2",
+    ]
+
+
+def test_tables_that_others_write_are_not_taken_along(
+    outputs: Outputs, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another daemon's ring stays its own, even if it shares the state folder."""
+    prefix = outputs.database.prefix
+    other = outputs.opened(lines=2, count=3)
+    other.write([outputs.batch(5)])
+    output = outputs.opened(lines=2, count=3, pattern=f"{prefix}new_%d")
+    assert f"the tables {prefix}_%d stay apart" in caplog.text
+    output.write([outputs.batch(1, first=20)])
+    other.write([outputs.batch(1, first=6)])
+    assert len(outputs.messages()) == 4
 
 
 def test_a_larger_ring_drops_nothing_too_early(outputs: Outputs) -> None:
