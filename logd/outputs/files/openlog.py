@@ -301,8 +301,11 @@ class OpenLog:
         """Whether the log's path still leads to the folder that is written to."""
         try:
             return os.path.samestat(self._path.stat(), os.fstat(self._folder))
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError:
+            # It can't be seen from here, which says nothing about where it is.
+            return True
 
     @property
     def free_bytes(self) -> int:
