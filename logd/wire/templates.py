@@ -18,14 +18,16 @@ from __future__ import annotations
 
 import re
 from struct import Struct
-from typing import Final, cast
+from typing import Final
 
 from logd.records.batch import Context, Special
 from logd.wire import fields
 from logd.wire.errors import WireError
+from logd.wire.expansion import room_of
 from logd.wire.limits import MAX_SPECIAL_ITEMS, MAX_TIME
 from logd.wire.logrecords import STANDARD_ATTRIBUTES, log_record
-from logd.wire.pickles import grammar
+from logd.wire.pickles import grammar, unpickler
+from logd.wire.pickles.constants import constants
 from logd.wire.pickles.loading import load
 
 LOG_RECORD_HEAD: Final = b"}q\x00(X\x04\x00\x00\x00nameq\x01X"
@@ -76,11 +78,24 @@ _Parts = tuple[_Key, float, bytes, bytes]
 
 
 class Template:
-    """What the constant parts of a frame mean. One object each: it serves as a key, too."""
+    """What the constant parts of a frame mean. One object each: it serves as a key, too.
 
-    __slots__ = ("appendix", "context", "msgid", "special")
+    Attributes:
+        constants: a program that puts the texts of the constant parts into the memo; made when it
+            is needed first.
+        context, msgid, appendix, special: as in `LogRecordParts`.
+    """
 
-    def __init__(self, context: Context, msgid: int, appendix: str, special: Special) -> None:
+    __slots__ = ("appendix", "constants", "context", "msgid", "special")
+
+    def __init__(
+        self,
+        context: Context,
+        msgid: int,
+        appendix: str,
+        special: Special,
+    ) -> None:
+        self.constants: bytes | None = None
         self.context = context
         self.msgid = msgid
         self.appendix = appendix
@@ -123,12 +138,10 @@ class Templates:
             return None
         special = template.special
         if extras != _DICT_TAIL:
-            added = _extras(extras)
-            if added is None:
+            whole = _with_extras(template, key, extras, stop - start)
+            if whole is None or len(whole) > MAX_SPECIAL_ITEMS:
                 return None
-            special = {**special, **added}
-            if len(special) > MAX_SPECIAL_ITEMS:
-                return None
+            special = whole
         try:
             return template, created, text.decode("utf-8", "surrogatepass"), special
         except UnicodeDecodeError:
@@ -146,7 +159,7 @@ class Templates:
                 self._candidates.clear()
             self._candidates.add(identity)
             return
-        if not _is_template(key):
+        if _constants(key) is None:
             return
         # A name may come twice, and the last one counts: so it is tried out that another text and
         # another time in the places found here really make another record.
@@ -224,32 +237,51 @@ def _split(data: bytes, start: int, stop: int) -> _Parts | None:
     )
 
 
-def _is_template(key: _Key) -> bool:
-    """Whether the parts make a flat dict of literals whatever stands between them."""
+def _constants(key: _Key) -> bytes | None:
+    """A program that puts the texts in the parts into the memo; None if they are no flat dict.
+
+    That is so whatever stands between them.
+    """
     head, middle, milliseconds, relative, tail = key
-    return (
-        _MILLISECONDS.fullmatch(milliseconds) is not None
-        and _RELATIVE.fullmatch(relative) is not None
-        and grammar.is_template(head, middle, tail)
-    )
+    if _MILLISECONDS.fullmatch(milliseconds) is None or _RELATIVE.fullmatch(relative) is None:
+        return None
+    return constants(head, middle, (milliseconds, relative), tail)
 
 
-def _extras(rest: bytes) -> Special | None:
-    """The application's own items, from the end of a frame; None where they need the whole frame.
+def _with_extras(template: Template, key: _Key, rest: bytes, frame_bytes: int) -> Special | None:
+    """All items of a record, from the end of its frame; None where they need the whole frame.
 
     The rest of a dict is a dict of its own, unless it fetches something from the memo of before.
+
+    Args:
+        template: what the constant parts of the frame mean.
+        key: the constant parts.
+        rest: the end of the frame.
+        frame_bytes: how long the frame is.
     """
     if len(rest) > _MAX_TEMPLATE_BYTES:
         return None
-    pickled = _DICT_HEAD + rest
     try:
-        value = load(pickled, grammar.proven_flat(pickled))
-    except WireError:
+        if grammar.are_extras(rest):
+            value = _own(unpickler.run(_DICT_HEAD + rest))
+            return None if value is None else {**template.special, **fields.special_items(value)}
+        if not grammar.are_extras(rest, may_fetch=True):
+            return None
+        if template.constants is None:
+            template.constants = _constants(key) or b""
+        value = _own(unpickler.run(template.constants + _DICT_HEAD + rest))
+    except (WireError, UnicodeDecodeError):
         return None
+    # Other keys than text mean other things to the machine: 1 and True are two there.
+    if value is None or not {*map(type, value)} <= {str}:
+        return None
+    # A text that is fetched over and over is more than the frame.
+    return fields.special_items({**template.special, **value}, room_of(frame_bytes))
+
+
+def _own(value: object) -> dict[str, object] | None:
+    """The application's own items; None if there are others among them."""
     if type(value) is not dict:
         return None
-    attributes = cast("dict[str, object]", value)
-    attributes.pop("taskName", None)
-    if not STANDARD_ATTRIBUTES.isdisjoint(attributes):
-        return None
-    return fields.special_items(attributes)
+    value.pop("taskName", None)
+    return value if STANDARD_ATTRIBUTES.isdisjoint(value) else None

@@ -48,7 +48,7 @@ def _counted(stop: int, padding: bytes = b"") -> bytes:
     return b"(?:" + b"|".join(alternatives) + b")"
 
 
-class _Pattern:
+class Pattern:
     """A regular expression that is compiled when it is needed first.
 
     All of them together take 30 ms to compile, a tenth of what the daemon may take to start, and
@@ -90,12 +90,12 @@ _TUPLE = rb"[()t\x86\x87]|\x85(?!\x85)"
 _STRETCH_OPCODES: Final = 2000
 """Most opcodes that one match of `_TREE` covers: that is how they are counted."""
 
-_TREE = _Pattern(
+_TREE = Pattern(
     rb"(?:%b|%b|\x94|%b|%b|%b|%b|%b){0,%d}+"
     % (_SHORT_UNICODE, _NUMBER, _TUPLE, _GET, _UNICODE, _PUT, _SHORT_BYTES, _STRETCH_OPCODES)
 )
 # EMPTY_DICT, then MARK, items, SETITEMS, or one item and SETITEM, or nothing.
-_LITERAL_DICT = _Pattern(
+_LITERAL_DICT = Pattern(
     rb"\}%b?+(?:(\()?+(?:(?:%b|%b)%b?+(?:%b|%b|%b)%b?+){1,%d}+(?(1)u|s))?+"
     % (
         _PUT,
@@ -112,23 +112,33 @@ _LITERAL_DICT = _Pattern(
 
 # A whole flat dict. It has memo index 0 (1 with Python 2's cPickle), and GET can't name these:
 # the dict must not become a value of itself.
-_FLAT_HEAD = _Pattern(rb"(?:\x80[\x01-\x05])?+\}(?:q[\x00\x01]|\x94)\(")
+_FLAT_HEAD = Pattern(rb"(?:\x80[\x01-\x05])?+\}(?:q[\x00\x01]|\x94)\(")
 _FLAT_KEY = rb"(?:%b|%b|%b)" % (_KEY_UNICODE, _KEY_STRING_2, _KEY_SHORT_UNICODE)
 _FLAT_VALUE = rb"(?:%b|%b|%b|%b|h[\x02-\xff])" % (_UNICODE, _NUMBER, _STRING_2, _SHORT_UNICODE)
-_FLAT = _Pattern(rb"(?:%b%b?+%b%b?+){0,%d}+" % (_FLAT_KEY, _PUT, _FLAT_VALUE, _PUT, _MAX_ITEMS))
+_FLAT = Pattern(rb"(?:%b%b?+%b%b?+){0,%d}+" % (_FLAT_KEY, _PUT, _FLAT_VALUE, _PUT, _MAX_ITEMS))
 # A key whose value is a string of four-byte length: BINUNICODE, or BINSTRING from Python 2.
-_FLAT_LONG = _Pattern(rb"%b%b?+[XT](?=.{4})" % (_FLAT_KEY, _PUT))
-_MAYBE_PUT = _Pattern(_PUT + b"?+")
+_FLAT_LONG = Pattern(rb"%b%b?+[XT](?=.{4})" % (_FLAT_KEY, _PUT))
+_MAYBE_PUT = Pattern(_PUT + b"?+")
 _MAX_LONG_VALUES: Final = 32
 
-# Items as `SocketHandler` of Python 3 sends them, without values by GET: those could name what
-# stands between the parts of a template.
-_TEMPLATE_ITEMS = _Pattern(
-    rb"(?:%bq.(?:%b|%b)(?:q.)?+){0,%d}+" % (_KEY_UNICODE, _UNICODE, _NUMBER, _MAX_ITEMS)
+# Items as `SocketHandler` of Python 3 sends them; what a GET names is looked at in `constants.py`.
+TEMPLATE_ITEM = Pattern(
+    rb"(%b)q(.)(?:(%b)|%b|h([\x01-\xff]))(?:q(.))?+" % (_KEY_UNICODE, _UNICODE, _NUMBER)
 )
-_TEMPLATE_BEGINNING: Final = b"}q\x00("
-_TEXT_KEY = _Pattern(rb"X\x03%bmsgq.X" % _ZEROS)
-_CREATED_KEY = _Pattern(rb"X\x07%bcreatedq.G" % _ZEROS)
+
+# The application's own items at the end of such a frame. Without MEMOIZE: what index that means
+# depends on what stands before. A GET never names the dict, whose index is 0.
+_EXTRA_PUT = rb"(?:q.|r..\x00\x00)"
+_EXTRA_GET = rb"(?:h[\x01-\xff]|j.[^\x00]\x00\x00)"
+_EXTRA_KEY = b"%b%b?+" % (_KEY_UNICODE, _EXTRA_PUT)
+_EXTRA_VALUE = b"(?:%b|%b)%b?+" % (_UNICODE, _NUMBER, _EXTRA_PUT)
+_EXTRAS = Pattern(b"(?:%b%b){0,%d}+" % (_EXTRA_KEY, _EXTRA_VALUE, _MAX_ITEMS))
+_EXTRAS_LONG = Pattern(rb"%bX(?=.{4})" % _EXTRA_KEY)
+# The same where keys and values may be fetched from the memo.
+_NAMED_KEY = b"(?:%b|%b)" % (_EXTRA_KEY, _EXTRA_GET)
+_NAMED_VALUE = b"(?:%b|%b)" % (_EXTRA_VALUE, _EXTRA_GET)
+_NAMED_EXTRAS = Pattern(b"(?:%b%b){0,%d}+" % (_NAMED_KEY, _NAMED_VALUE, _MAX_ITEMS))
+_NAMED_EXTRAS_LONG = Pattern(rb"%bX(?=.{4})" % _NAMED_KEY)
 
 # Strings to jump over in a tree, BINUNICODE and BINBYTES, and how many bytes their length takes.
 # A jump costs what sixteen opcodes cost.
@@ -194,43 +204,40 @@ def proven_flat(payload: bytes) -> bytes | None:
     head = _FLAT_HEAD.compiled.match(payload)
     if head is None:
         return None
-    at = head.end()
+    return payload if _is_whole(payload, head.end(), _FLAT, _FLAT_LONG) else None
+
+
+def are_extras(rest: bytes, *, may_fetch: bool = False) -> bool:
+    """Whether the end of a frame is items of literals, with nothing that depends on the rest of it.
+
+    Args:
+        rest: the end of a flat dict.
+        may_fetch: whether keys and values may be fetched from the memo.
+    """
+    if may_fetch:
+        return _is_whole(rest, 0, _NAMED_EXTRAS, _NAMED_EXTRAS_LONG)
+    return _is_whole(rest, 0, _EXTRAS, _EXTRAS_LONG)
+
+
+def _is_whole(payload: bytes, at: int, items: Pattern, long_item: Pattern) -> bool:
+    """Whether from `at` to the end there are items, and then the end of a dict."""
     size = len(payload)
     for _ in range(_MAX_LONG_VALUES):
-        at = _past(_FLAT, payload, at)
+        at = _past(items, payload, at)
         if payload.startswith(b"u.", at):
-            return payload if at + 2 == size else None
-        long = _FLAT_LONG.compiled.match(payload, at)
+            return at + 2 == size
+        long = long_item.compiled.match(payload, at)
         if long is None:
-            return None
+            return False
         at = long.end()
         at += 4 + int.from_bytes(payload[at : at + 4], "little")
         if at >= size:
-            return None
+            return False
         at = _past(_MAYBE_PUT, payload, at)
-    return None
+    return False
 
 
-def _past(pattern: _Pattern, payload: bytes, at: int) -> int:
+def _past(pattern: Pattern, payload: bytes, at: int) -> int:
     """Where what the pattern matches at `at` ends; `at` itself where nothing does."""
     match = pattern.compiled.match(payload, at)
     return at if match is None else match.end()
-
-
-def is_template(head: bytes, middle: bytes, tail: bytes) -> bool:
-    """Whether these parts are a flat dict, whatever text and times stand between them.
-
-    Args:
-        head: the beginning of the pickle up to the length of the text that is "msg".
-        middle: from the end of that text to the float that is "created".
-        tail: further items after the three floats that follow each other.
-    """
-    text_key = head[_past(_TEMPLATE_ITEMS, head, len(_TEMPLATE_BEGINNING)) :]
-    created_key = middle[_past(_TEMPLATE_ITEMS, middle, 2) :]
-    return (
-        head.startswith(_TEMPLATE_BEGINNING)
-        and _TEXT_KEY.compiled.fullmatch(text_key) is not None
-        and middle.startswith(b"q")
-        and _CREATED_KEY.compiled.fullmatch(created_key) is not None
-        and _TEMPLATE_ITEMS.compiled.fullmatch(tail) is not None
-    )

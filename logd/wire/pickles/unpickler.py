@@ -49,7 +49,7 @@ class _NamelessUnpickler(pickle.Unpickler):
 
 
 def run(proven: bytes) -> object:
-    """The value of a pickle that `proven_tree` or `proven_flat` returned.
+    """The value of a pickle that was proven harmless.
 
     Raises:
         WireError: cut off, stack or memo used wrongly.
