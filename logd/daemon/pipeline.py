@@ -92,7 +92,7 @@ class Pipeline:
         self._accepted = dict(marks)
         self._on_fatal = on_fatal
         self._max_frame_bytes = hub.limits.max_frame_bytes
-        self._decoder = Decoder(max_frame_bytes=self._max_frame_bytes)
+        self._decoder = self._new_decoder()
         self._portions: queue.SimpleQueue[Portion | Callable[[], None] | None] = queue.SimpleQueue()
         self._slots = asyncio.Semaphore(PORTIONS_UNDER_WAY)
         self._unfinished = 0
@@ -107,6 +107,12 @@ class Pipeline:
         self._busy_since: float | None = None
         self._turns: Turns[Connection, Delivery] = Turns()
         self._thread = threading.Thread(target=self._guarded, name="logd-pipeline", daemon=True)
+
+    def _new_decoder(self) -> Decoder:
+        return Decoder(
+            max_frame_bytes=self._max_frame_bytes,
+            has_full_names=self._server.cfnMode == self._server.CFN_FULL,
+        )
 
     # -- the event loop's side -------------------------------------------------------------
 
@@ -266,7 +272,7 @@ class Pipeline:
         self._server = server
         # What came before under a higher limit is still decoded.
         self._max_frame_bytes = max(max_frame_bytes, self._max_frame_bytes)
-        self._decoder = Decoder(max_frame_bytes=self._max_frame_bytes)
+        self._decoder = self._new_decoder()
 
     def accepted(self, client: bytes) -> int:
         """The highest sequence number of a session that was handed on; from any thread."""

@@ -20,6 +20,7 @@ from logd.records.batch import Context
 from logd.records.callpath import Path
 from logd.wire import fields
 from logd.wire.errors import WireError
+from logd.wire.expansion import PathChars
 from logd.wire.limits import (
     MAX_CAT_CHARS,
     MAX_FILE_CHARS,
@@ -27,6 +28,7 @@ from logd.wire.limits import (
     MAX_NAME_CHARS,
     MAX_PATH_CHARS,
     MIN_INTEGER,
+    written_chars,
 )
 from logd_client.session import CONTEXTS_MAX
 
@@ -54,11 +56,19 @@ _new_context = partial(tuple.__new__, Context)
 
 
 class KnownContexts:
-    """Checks the contexts of all sessions; used by one thread."""
+    """Checks the contexts of all sessions; used by one thread.
 
-    __slots__ = ("_paths",)
+    Attributes:
+        path_chars: how many characters a path takes when it is written.
 
-    def __init__(self) -> None:
+    Args:
+        has_full_names: whether file names are written with their folders.
+    """
+
+    __slots__ = ("_paths", "path_chars")
+
+    def __init__(self, *, has_full_names: bool = False) -> None:
+        self.path_chars = fields.full_path_chars if has_full_names else fields.path_chars
         self._paths: dict[Path, tuple[Path, int]] = {}
 
     def checked(self, value: object) -> tuple[list[Context], list[int]]:
@@ -72,8 +82,13 @@ class KnownContexts:
         columns = _plain_columns(value)
         if columns is not None:
             return self._checked_columns(*columns)
-        both = _checked_singly(value)
+        both = _checked_singly(value, self.path_chars)
         return [context for context, _ in both], [chars for _, chars in both]
+
+    def chars(self, context: Context) -> int:
+        """How many characters a context takes when it is written."""
+        names = context.threadname + context.cat + context.cfunc
+        return self.path_chars(context.path) + written_chars(names)
 
     def _checked_columns(
         self,
@@ -89,19 +104,22 @@ class KnownContexts:
             known = self._paths
             both = [known.get(path) or self._learned(path) for path in paths]
         else:
-            checked = _checked_paths(paths)
+            checked = _checked_paths(paths, self.path_chars)
             both = [checked[id(path)] for path in paths]
         same_paths = [path for path, _ in both]
         rows = zip(pids, tids, threadnames, cats, same_paths, tblens, cfuncs, strict=True)
         names = zip(threadnames, cats, cfuncs, strict=True)
         return (
             list(map(_new_context, rows)),
-            [chars + len("".join(three)) for (_, chars), three in zip(both, names, strict=True)],
+            [
+                chars + written_chars("".join(three))
+                for (_, chars), three in zip(both, names, strict=True)
+            ],
         )
 
     def _learned(self, path: Path) -> tuple[Path, int]:
         checked = fields.call_path(path)
-        chars = fields.path_chars(checked)
+        chars = self.path_chars(checked)
         if chars <= MAX_KNOWN_CHARS:
             if len(self._paths) >= MAX_KNOWN:
                 self._paths.clear()
@@ -140,7 +158,7 @@ def _plain_columns(value: tuple[object, ...]) -> tuple[Sequence[Any], ...] | Non
     return columns if is_quick else None
 
 
-def _checked_paths(paths: Sequence[Path]) -> dict[int, tuple[Path, int]]:
+def _checked_paths(paths: Sequence[Path], path_chars: PathChars) -> dict[int, tuple[Path, int]]:
     """By identity: each path checked, and how many characters it takes when it is written.
 
     Of paths that `_plain_columns` let pass; those that are as they should be stay as they are.
@@ -156,31 +174,31 @@ def _checked_paths(paths: Sequence[Path]) -> dict[int, tuple[Path, int]]:
         and min(lines, default=0) >= MIN_INTEGER
         and max(lines, default=0) <= MAX_INTEGER
     ):
-        chars = {key: fields.path_chars(path) for key, path in different.items()}
-        if max(chars.values()) <= MAX_PATH_CHARS:
-            return {key: (path, chars[key]) for key, path in different.items()}
+        full = max(map(fields.full_path_chars, different.values()))
+        if full <= MAX_PATH_CHARS:
+            return {key: (path, path_chars(path)) for key, path in different.items()}
     checked = {key: fields.call_path(path) for key, path in different.items()}
-    return {key: (path, fields.path_chars(path)) for key, path in checked.items()}
+    return {key: (path, path_chars(path)) for key, path in checked.items()}
 
 
-def _checked_singly(value: tuple[object, ...]) -> list[_Checked]:
+def _checked_singly(value: tuple[object, ...], path_chars: PathChars) -> list[_Checked]:
     """Each context checked, and each object once: a pickle may share one thousands of times."""
     paths: dict[int, tuple[Path, int]] = {}
     checked: dict[int, _Checked] = {}
     for item in value:
         if id(item) not in checked:
-            checked[id(item)] = _context(item, paths)
+            checked[id(item)] = _context(item, paths, path_chars)
     return [checked[id(item)] for item in value]
 
 
-def _context(item: object, paths: dict[int, tuple[Path, int]]) -> _Checked:
+def _context(item: object, paths: dict[int, tuple[Path, int]], path_chars: PathChars) -> _Checked:
     if type(item) is not tuple or len(item) != len(Context._fields):
         raise WireError(f"context: {len(Context._fields)} items expected")
     pid, tid, threadname, cat, path, tblen, cfunc = cast("Sequence[object]", item)
     known = paths.get(id(path))
     if known is None:
         checked = fields.call_path(path)
-        known = paths[id(path)] = checked, fields.path_chars(checked)
+        known = paths[id(path)] = checked, path_chars(checked)
     context = fields.context(pid, tid, threadname, cat, known[0], tblen, cfunc)
-    names = len(context.threadname) + len(context.cat) + len(context.cfunc)
+    names = written_chars(context.threadname + context.cat + context.cfunc)
     return context, known[1] + names

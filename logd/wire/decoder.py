@@ -21,7 +21,7 @@ from logd.wire import typed
 from logd.wire.columns import Columns
 from logd.wire.contexts import KnownContexts
 from logd.wire.errors import WireError
-from logd.wire.expansion import Room, room_of
+from logd.wire.expansion import room_of
 from logd.wire.frames import MAX_FRAME_BYTES, Frames
 from logd.wire.limits import MAX_ROW_OPCODES
 from logd.wire.logrecords import cut_record, log_record
@@ -50,7 +50,9 @@ class Decoder:
         left: the frames that the last call did not look at, as its time was up; None for none.
 
     Args:
-        max_frame_bytes: the limit of a frame; what a batch may be written as follows from it.
+        max_frame_bytes: the limit of a frame, for the word about a longer one.
+        has_full_names: whether file names are written with their folders; what a batch may be
+            written as is a multiple of its frame.
     """
 
     __slots__ = (
@@ -58,16 +60,16 @@ class Decoder:
         "_is_late",
         "_max_frame_bytes",
         "_now",
-        "_room",
         "_stopped",
         "_templates",
         "left",
     )
 
-    def __init__(self, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
-        self._room = Room.of_frames(max_frame_bytes)
+    def __init__(
+        self, *, max_frame_bytes: int = MAX_FRAME_BYTES, has_full_names: bool = False
+    ) -> None:
         self._templates = Templates()
-        self._contexts = KnownContexts()
+        self._contexts = KnownContexts(has_full_names=has_full_names)
         self._max_frame_bytes = max_frame_bytes
         self._now: float | None = None
         self._is_late: Callable[[], bool] | None = None
@@ -127,7 +129,6 @@ class Decoder:
                     data[start:stop],
                     peer=peer,
                     client=client,
-                    room=self._room,
                     known=self._contexts,
                 )
             except WireError as exc:

@@ -2,45 +2,60 @@
 
 In a pickle, and in a batch's columns, one long text can be named by thousands of records for two
 bytes each. That is what makes honest batches small, and it would let a frame of 1 MiB become
-gigabytes of log. So the columns have room for a few characters per byte that a frame may have;
-a batch beyond that is kept, with its longest texts cut, visibly: refusing it would only make its
-client send it again.
+gigabytes of log. So the columns have room for a few characters for each byte of their frame,
+counted as they will be written; a batch beyond that is kept, with its longest texts cut, visibly:
+refusing it would only make its client send it again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 from logd.records.batch import Context, Special
 from logd.records.callpath import Path
 from logd.wire import fields
 from logd.wire.limits import (
-    CONTEXTS_PER_FRAME_BYTE,
+    CHARS_OF_AN_ESCAPE,
     EXPANSION,
     EXPANSION_CHARS,
-    ITEMS_PER_FRAME_BYTE,
     MAX_SPECIAL_CHARS,
     MESSAGES_PER_FRAME_BYTE,
     cut,
+    written_chars,
 )
 
+PathChars = Callable[[Path], int]
 
-class Room(NamedTuple):
-    """Characters that a batch's columns may be written as."""
+_CONTEXTS_SHARE = 5 / 8
+"""Of the room of contexts and special items, if both need more than there is."""
 
-    contexts: int
-    items: int
-    messages: int
 
-    @classmethod
-    def of_frames(cls, max_frame_bytes: int) -> Room:
-        """For the batches of frames that may be so long."""
-        return cls(
-            CONTEXTS_PER_FRAME_BYTE * max_frame_bytes,
-            ITEMS_PER_FRAME_BYTE * max_frame_bytes,
-            MESSAGES_PER_FRAME_BYTE * max_frame_bytes,
-        )
+class Room:
+    """Characters that a batch's columns may be written as; what one leaves is for the next.
+
+    Args:
+        frame_bytes: the length of its frame.
+    """
+
+    __slots__ = ("_left", "messages")
+
+    def __init__(self, frame_bytes: int) -> None:
+        self._left = EXPANSION * frame_bytes + EXPANSION_CHARS
+        self.messages = MESSAGES_PER_FRAME_BYTE * frame_bytes + EXPANSION_CHARS
+
+    def items(self, msgs: Sequence[str], contexts_chars: int) -> int:
+        """What the items may take, besides the messages and contexts of so many characters."""
+        self._left -= sum(map(len, msgs))
+        return self._left - min(contexts_chars, int(self._left * _CONTEXTS_SHARE))
+
+    def contexts(self, items_chars: int) -> int:
+        """What the contexts may take besides items of so many characters."""
+        return self._left - items_chars
+
+
+def contexts_chars(chars: Sequence[int], positions: Sequence[int]) -> int:
+    """How many characters the contexts of all records take, each of `chars` by its position."""
+    return sum(map(chars.__getitem__, positions))
 
 
 def room_of(frame_bytes: int) -> int:
@@ -52,7 +67,11 @@ def room_of(frame_bytes: int) -> int:
 
 
 def fit_contexts(
-    contexts: Sequence[Context], chars: Sequence[int], positions: Sequence[int], room: int
+    contexts: Sequence[Context],
+    chars: Sequence[int],
+    positions: Sequence[int],
+    room: int,
+    path_chars: PathChars,
 ) -> Sequence[Context]:
     """The contexts, cut where all their records together would take more than `room` characters.
 
@@ -61,9 +80,10 @@ def fit_contexts(
         chars: how many characters each takes when it is written.
         positions: for each record the position of its context.
         room: characters that all records' contexts may take.
+        path_chars: how many characters a path takes when it is written.
     """
     count = len(positions)
-    if max(chars) * count <= room or sum(map(chars.__getitem__, positions)) <= room:
+    if max(chars) * count <= room or contexts_chars(chars, positions) <= room:
         return contexts
     share = room // count
     # Once for each object: one may be listed many times.
@@ -72,7 +92,9 @@ def fit_contexts(
     }
     # A path is often the same for many.
     paths = {id(context.path): context.path for context in long.values()}
-    short_paths = {key: _shortened_path(path, share // 4) for key, path in paths.items()}
+    short_paths = {
+        key: _shortened_path(path, share // 4, path_chars) for key, path in paths.items()
+    }
     short = {
         key: _shortened(context, share // 4, short_paths[id(context.path)])
         for key, context in long.items()
@@ -81,22 +103,16 @@ def fit_contexts(
 
 
 def _shortened(context: Context, name: int, path: Path) -> Context:
-    """The context with another path and `name` characters of each of its names."""
-    return Context(
-        context.pid,
-        context.tid,
-        cut(context.threadname, name),
-        cut(context.cat, name),
-        path,
-        context.tblen,
-        cut(context.cfunc, name),
-    )
+    """The context with another path and room for `name` characters in each of its names."""
+    texts = (context.threadname, context.cat, context.cfunc)
+    threadname, cat, cfunc = [cut(text, _fitting(text, name)) for text in texts]
+    return Context(context.pid, context.tid, threadname, cat, path, context.tblen, cfunc)
 
 
-def _shortened_path(path: Path, room: int) -> Path:
+def _shortened_path(path: Path, room: int, path_chars: PathChars) -> Path:
     kept: list[tuple[str | None, int | None]] = []
     for level in path:
-        room -= len(level[0] or "") + fields.LEVEL_CHARS
+        room -= path_chars((level,))
         if room < 0:
             kept.append((f"[... {len(path) - len(kept)} more]", None))
             break
@@ -107,9 +123,15 @@ def _shortened_path(path: Path, room: int) -> Path:
 def fit_messages(msgs: Sequence[str], room: int) -> Sequence[str]:
     """The messages, the longest of them cut where all together take more than `room`."""
     if sum(map(len, msgs)) <= room:
+        # No text is there more than once or twice, so that its escapes need no counting.
         return msgs
     share = room // len(msgs)
-    return [cut(msg, share) for msg in msgs]
+    return [cut(msg, _fitting(msg, share)) for msg in msgs]
+
+
+def _fitting(text: str, room: int) -> int:
+    """How many characters of a text have room when it is written."""
+    return room if written_chars(text[:room]) <= room else room // CHARS_OF_AN_ESCAPE
 
 
 def shared_items(pairs: Sequence[object], room: int, rows: int) -> tuple[Special, int]:

@@ -10,7 +10,7 @@ from collections.abc import Container, Iterator, Sequence
 from typing import cast
 
 from logd.records.batch import Context, Special
-from logd.records.callpath import Path
+from logd.records.callpath import Path, short_name
 from logd.wire.errors import WireError
 from logd.wire.limits import (
     MAX_CAT_CHARS,
@@ -25,6 +25,7 @@ from logd.wire.limits import (
     MAX_VALUE_CHARS,
     MIN_INTEGER,
     cut,
+    written_chars,
 )
 from logd.wire.pickles.made import Mapped
 from logd.wire.shown import key_text, scalar
@@ -111,9 +112,15 @@ def call_path(value: object) -> Path:
     return tuple(path)
 
 
+def full_path_chars(path: Path) -> int:
+    """About how many characters a path takes when it is written with the names of all folders."""
+    return LEVEL_CHARS * len(path) + written_chars("".join([name or "" for name, _ in path]))
+
+
 def path_chars(path: Path) -> int:
-    """About how many characters a path takes when it is written."""
-    return sum([LEVEL_CHARS + len(name or "") for name, _ in path])
+    """The same when it is written without folders, as is usual."""
+    names = [short_name(name) if name else "" for name, _ in path]
+    return LEVEL_CHARS * len(path) + written_chars("".join(names))
 
 
 def context(
@@ -155,13 +162,18 @@ def context(
 
 def special_items(value: object, room: int = MAX_SPECIAL_CHARS) -> Special:
     """The items of a record, from a dict; all of them together have about `room` characters."""
+    return items_within(value, room)[0]
+
+
+def items_within(value: object, room: int) -> tuple[Special, int]:
+    """The same, and the room that is left."""
     if not value:
-        return _NO_SPECIAL
+        return _NO_SPECIAL, room
     if type(value) is dict:
-        return bounded_items(iter(value.items()), room)[0]
+        return bounded_items(iter(value.items()), room)
     if type(value) is Mapped:
         pairs = value.pairs
-        return bounded_items(zip(pairs[::2], pairs[1::2], strict=True), room)[0]
+        return bounded_items(zip(pairs[::2], pairs[1::2], strict=True), room)
     raise wrong_type("special", "a dict", value)
 
 
@@ -183,12 +195,12 @@ def bounded_items(pairs: Iterator[tuple[object, object]], room: int) -> tuple[Sp
         room -= len(key)
         kind = type(value)
         if kind is str and len(cast("str", value)) <= MAX_NAME_CHARS:
-            room -= len(cast("str", value))
+            room -= written_chars(cast("str", value))
         elif kind is int and MIN_INTEGER <= cast("int", value) <= MAX_INTEGER:
             room -= _NUMBER_CHARS
         else:
             value = scalar(value, max(0, min(room, MAX_VALUE_CHARS)))
-            room -= len(value) if type(value) is str else _NUMBER_CHARS
+            room -= written_chars(value) if type(value) is str else _NUMBER_CHARS
         kept[key if len(key) <= MAX_KEY_CHARS else cut(key, MAX_KEY_CHARS)] = value
     return cast("Special", kept), room
 

@@ -57,14 +57,20 @@ MAX_ROW_OPCODES: Final = 30_000
 EXPANSION: Final = 16
 EXPANSION_CHARS: Final = 4_096
 """A frame's records may be written as so many characters for each of its bytes, and so many
-besides. Honest ones need the half: what they share are call paths, and the names of keys."""
+besides. What honest ones share are call paths, names and some items."""
 
-CONTEXTS_PER_FRAME_BYTE: Final = 4
-ITEMS_PER_FRAME_BYTE: Final = 2
-MESSAGES_PER_FRAME_BYTE: Final = 1
-"""Characters that the contexts of a session's batch may be written as, for each byte that a frame
-may have; the same for its special items, and for its messages. Honest records share contexts and
-items, and no messages."""
+MESSAGES_PER_FRAME_BYTE: Final = 2
+"""So much of that for messages, which honest records do not share."""
+
+CHARS_OF_AN_ESCAPE: Final = 6
+r"""What a character may be written as: `\u202e`."""
+
+
+def written_chars(text: str) -> int:
+    """About how many characters a text is written as at most."""
+    if text.isascii() and text.isprintable():
+        return len(text)
+    return CHARS_OF_AN_ESCAPE * len(text)
 
 
 def cut(text: str, limit: int) -> str:

@@ -14,10 +14,10 @@ ROW_ITEMS: Final = 11
 """msgid, pid, tid, threadname, ts, msg, cat, path, tblen, cfunc, special."""
 
 
-def add_row(row: Sequence[object], columns: Columns, room: int = MAX_SPECIAL_CHARS) -> None:
+def add_row(row: Sequence[object], columns: Columns, room: int = MAX_SPECIAL_CHARS) -> int:
     """Check the 11 items of a record and append it.
 
-    Its special items may have about `room` characters.
+    Its special items may have about `room` characters; returns how many are left of them.
 
     Raises:
         WireError: another number of items, a field of a wrong type or out of range.
@@ -25,20 +25,27 @@ def add_row(row: Sequence[object], columns: Columns, room: int = MAX_SPECIAL_CHA
     if len(row) != ROW_ITEMS:
         raise WireError(f"record of {len(row)} items, {ROW_ITEMS} expected")
     msgid, pid, tid, threadname, ts, msg, cat, path, tblen, cfunc, special = row
+    items, left = fields.items_within(special, room)
     columns.add(
         fields.context(pid, tid, threadname, cat, fields.call_path(path), tblen, cfunc),
         fields.integer(msgid, "msgid"),
         fields.time(ts),
         fields.message(msg),
-        fields.special_items(special, room),
+        items,
     )
+    return left
 
 
-def add_rows(rows: object, columns: Columns) -> None:
-    """Check and append the records of a simple sender's batch."""
+def add_rows(rows: object, columns: Columns, room: int) -> int:
+    """Check and append the records of a simple sender's batch.
+
+    All their special items together may have about `room` characters; returns how many are left.
+    """
     if type(rows) not in (list, tuple) or not rows:
         raise WireError("batch: a list of records expected")
     for row in cast("Sequence[object]", rows):
         if type(row) not in (list, tuple):
             raise fields.wrong_type("batch", "records of 11 items", row)
-        add_row(cast("Sequence[object]", row), columns)
+        share = min(room, MAX_SPECIAL_CHARS)
+        room -= share - add_row(cast("Sequence[object]", row), columns, share)
+    return room

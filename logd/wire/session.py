@@ -20,7 +20,7 @@ from logd.wire import fields, typed
 from logd.wire.columns import Columns
 from logd.wire.contexts import KnownContexts
 from logd.wire.errors import WireError
-from logd.wire.expansion import Room, fit_contexts, fit_messages, shared_items
+from logd.wire.expansion import Room, contexts_chars, fit_contexts, fit_messages, shared_items
 from logd.wire.fields import bounded_items
 from logd.wire.limits import (
     MAX_BATCH_OPCODES,
@@ -130,16 +130,13 @@ def _opening(value: Sequence[object]) -> Opening | None:
     return Opening(*cast("tuple[int, bytes, int, str | None]", value[1:])) if is_whole else None
 
 
-def decode_batch(
-    payload: bytes, *, peer: str, client: bytes, room: Room, known: KnownContexts
-) -> Batch:
+def decode_batch(payload: bytes, *, peer: str, client: bytes, known: KnownContexts) -> Batch:
     """The batch that a frame of a session is.
 
     Args:
         payload: the frame.
         peer: where it came from, for the batch.
         client: the session's id, for the batch.
-        room: characters that contexts, messages and special items may be written as.
         known: checks the contexts, and remembers them.
 
     Raises:
@@ -151,12 +148,13 @@ def decode_batch(
         proven = grammar.proven_tree(payload, max_opcodes=MAX_BATCH_OPCODES)
         value = load(payload, proven)
     items = _items(value)
+    room = Room(len(payload))
     if not items or items[0] != _BATCH_NAME:
         raise WireError("session frame that is no batch")
     if len(items) == _COLUMNS_ITEMS:
         return _batch_of_columns(items, peer, client, room, known)
     if len(items) == _ROWS_ITEMS:
-        return _batch_of_rows(items, peer, client)
+        return _batch_of_rows(items, peer, client, room, known)
     raise WireError(f"batch of {len(items)} items, {_COLUMNS_ITEMS} or {_ROWS_ITEMS} expected")
 
 
@@ -164,13 +162,26 @@ def _items(value: object) -> Sequence[object]:
     return cast("Sequence[object]", value) if type(value) in (tuple, list) else ()
 
 
-def _batch_of_rows(items: Sequence[object], peer: str, client: bytes) -> Batch:
+def _batch_of_rows(
+    items: Sequence[object], peer: str, client: bytes, room: Room, known: KnownContexts
+) -> Batch:
     rows = items[2]
     if len(_items(rows)) > MAX_SIMPLE_ROWS:
         raise WireError(f"batch of {len(_items(rows))} records, at most {MAX_SIMPLE_ROWS} allowed")
     columns = Columns(peer)
-    add_rows(rows, columns)
+    # The half of the room: what the rows' messages and contexts are is not known yet.
+    items_room = room.items((), 0) // 2
+    left = add_rows(rows, columns, items_room)
     (batch,) = columns.batches()
+    batch.msg = fit_messages(batch.msg, room.messages)
+    room.items(batch.msg, 0)
+    batch.contexts = fit_contexts(
+        batch.contexts,
+        list(map(known.chars, batch.contexts)),
+        batch.index,
+        room.contexts(items_room - left),
+        known.path_chars,
+    )
     batch.client = client
     batch.first = _sequence(items[1])
     return batch
@@ -188,13 +199,16 @@ def _batch_of_columns(
     if count > 1:
         _count_objects(checked, specials)
     positions = _index(index, count, len(checked))
+    texts = _msgs(msgs, count, room.messages)
+    items_room = room.items(texts, contexts_chars(chars, positions))
+    special, left = _specials(specials, count, items_room)
     return Batch(
-        fit_contexts(checked, chars, positions, room.contexts),
+        fit_contexts(checked, chars, positions, room.contexts(items_room - left), known.path_chars),
         positions,
         _msgids(msgids, count),
         _times(times, count),
-        _msgs(msgs, count, room.messages),
-        _specials(specials, count, room.items),
+        texts,
+        special,
         peer=peer,
         client=client,
         first=_sequence(first),
@@ -280,7 +294,8 @@ def _msgs(value: object, count: int, room: int) -> Sequence[str]:
     raise WireError(f"{given} messages, {count} expected")
 
 
-def _specials(value: object, count: int, room: int) -> dict[int, Special]:
+def _specials(value: object, count: int, room: int) -> tuple[dict[int, Special], int]:
+    """The special items by row, and the room that they leave."""
     if type(value) is not tuple:
         raise fields.wrong_type("specials", "a tuple", value)
     specials: dict[int, Special] = {}
@@ -308,7 +323,7 @@ def _specials(value: object, count: int, room: int) -> dict[int, Special]:
         bounded, room = bounded_items(zip(rest, rest, strict=True), room)
         if bounded:
             specials[rows] = bounded
-    return specials
+    return specials, room
 
 
 def _row_numbers(value: bytes, count: int, last: int) -> tuple[int, ...]:

@@ -367,7 +367,7 @@ def test_items_of_many_rows_count_for_each_of_them() -> None:
     (items,) = {
         id(items): items for items in shared_batch((every, "k", "x" * 30_000)).special.values()
     }.values()
-    assert 1500 < len(str(items["k"])) < 2500
+    assert 500 < len(str(items["k"])) < 700
     assert str(items["k"]).endswith(" more]")
     flood = [part for n in range(200) for part in (f"k{n}", "x" * 250)]
     written = shared_batch((every, *flood)).special
@@ -404,7 +404,7 @@ def test_what_a_client_sends_at_once_is_written_whole() -> None:
     each = [(f"key of a record's own {n}", n) for n in range(5)]
     for some in ([items], [()], [(*items, "own", n) for n in range(1000)], each):
         rows = [
-            (contexts[n % 3], n, 1.5e9, "message", some[n % len(some)])
+            (contexts[n % 3], n, 1.5e9, f"message {n} {'x' * 80}", some[n % len(some)])
             for n in range(BATCH_RECORDS)
         ]
         batches = [decode(entry.frame[4:]) for entry in encode_batches(1, rows)]
