@@ -21,8 +21,7 @@ from logd.query.places import first_there, sources_of
 from logd.query.selection import Selection
 from logd.query.source import Source
 from logd.settings.controlpath import SYSTEM_CONFIG, control_path
-from logd.settings.loading import load
-from logd.settings.sources import FILE_VARIABLE, Sources
+from logd.settings.forreaders import reader_settings
 from logd.settings.table import Config
 
 
@@ -167,17 +166,13 @@ def _settings(
     control: str | None,
 ) -> tuple[Config, set[str]]:
     """The settings, and the names of those that nobody has set."""
-    # Who may read the log need not be able to read the token, and needs none.
-    given: dict[str, str | tuple[str, ...]] = {"token_file": ""}
+    given: dict[str, str | tuple[str, ...]] = {}
     if file or db:
         given |= {"file": file or ("",), "db": db or ("",)}
     for name, value in (("table_pattern", table_pattern), ("control", control)):
         if value is not None:
             given[name] = value
-    sources = Sources.of_process(given, config)
-    if sources.file is None and FILE_VARIABLE not in sources.environment and SYSTEM_CONFIG.exists():
-        sources = Sources.of_process(given, str(SYSTEM_CONFIG))
-    in_force = load(sources)
+    in_force = reader_settings(given, config)
     unset = {name for name, origin in in_force.origins.items() if origin == "default"}
     # The settings are those of other files or tables, perhaps.
     if file:

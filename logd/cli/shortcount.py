@@ -1,4 +1,4 @@
-"""`-5` as head, tail and git have it: a number for an option."""
+"""`-5` as head, tail and git have it, a number for an option; and `-cat:E`, which is none."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 import click
 
 _NUMBER = re.compile(r"-[0-9]+")
+# An excluding word of a selection, see `logd.query.grammar`.
+_WORD = re.compile(r"""-(?:[^\W\d][\w.-]+:|["/]).*""", re.DOTALL)
 
 
 class ShortCount(click.Command):
-    """A command that takes -5 for an option with the number 5.
+    """A command that takes -5 for an option with the number 5, and -cat:E for an argument.
 
     Args:
         short_option: that option.
@@ -30,13 +32,16 @@ class ShortCount(click.Command):
             for name in parameter.opts
         }
         spelled: list[str] = []
+        words: list[str] = []
         for place, text in enumerate(args):
             if text == "--":
-                spelled += args[place:]
+                words += args[place + 1 :]
                 break
             is_value = place > 0 and args[place - 1] in taking
             if _NUMBER.fullmatch(text) and not is_value:
                 spelled += [self._short_option, text[1:]]
+            elif _WORD.fullmatch(text) and not is_value:
+                words.append(text)
             else:
                 spelled.append(text)
-        return super().parse_args(ctx, spelled)
+        return super().parse_args(ctx, [*spelled, "--", *words] if words else spelled)

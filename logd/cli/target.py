@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -12,7 +13,10 @@ from typing import Any
 import click
 
 from logd.errors import LogdError
-from logd.settings.loading import TOKEN_VARIABLE
+from logd.settings.controlpath import SYSTEM_CONFIG
+from logd.settings.forreaders import reader_settings
+from logd.settings.loading import TOKEN_VARIABLE, ConfigError
+from logd.settings.secrets import reveal
 from logd_client.connection import ServerAddress, TlsSettings
 
 
@@ -51,7 +55,8 @@ def target_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def called(
-        host: str,
+        config: str | None,
+        host: str | None,
         port: tuple[int, ...],
         socket: str | None,
         token_file: Path | None,
@@ -66,12 +71,15 @@ def target_options(command: Callable[..., None]) -> Callable[..., None]:
             raise click.UsageError("--socket has no TLS: a Unix socket never leaves the machine")
         if tls_key is not None and tls_cert is None:
             raise click.UsageError("--tls-key needs --tls-cert")
+        found = _found(config) if config or not (host or port or socket) else _NOWHERE
+        # What is named on the command line goes before what the settings name.
+        is_named = bool(host or port)
         target = Target(
-            host=host,
-            ports=port,
-            unix_path=socket,
+            host=host or found.host,
+            ports=port or (found.tls_ports if wants_tls and found.tls_ports else found.ports),
+            unix_path=socket or (None if is_named or wants_tls else found.unix_path),
             tls=TlsSettings(ca=tls_ca, cert=tls_cert, key=tls_key) if wants_tls else None,
-            token=_token(token_file),
+            token=_token(token_file) or found.token,
         )
         command(target=target, **others)
 
@@ -80,19 +88,60 @@ def target_options(command: Callable[..., None]) -> Callable[..., None]:
     return called
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """Where a daemon with these settings listens."""
+
+    host: str = "localhost"
+    ports: tuple[int, ...] = (9801,)
+    tls_ports: tuple[int, ...] = ()
+    unix_path: str | None = None
+    token: str | None = None
+
+
+_NOWHERE = _Found()
+
+
+def _found(config_file: str | None) -> _Found:
+    """The daemon of the settings that `logd tail` would read.
+
+    Raises:
+        ConfigError: they can't be used.
+    """
+    settings = reader_settings({}, config_file).config
+    host = settings.host[0] if settings.host else _NOWHERE.host
+    token = None
+    # Whoever may not read it may know the token otherwise.
+    with suppress(ConfigError):
+        secret = reader_settings({}, config_file, has_token=True).config.token
+        token = None if secret is None else reveal(secret)
+    return _Found(
+        host=_NOWHERE.host if host in _ALL_ADDRESSES else host,
+        ports=tuple(filter(None, settings.port)) or _NOWHERE.ports,
+        tls_ports=tuple(filter(None, settings.tls_port)),
+        unix_path=settings.socket if settings.socket and Path(settings.socket).exists() else None,
+        token=token,
+    )
+
+
+_ALL_ADDRESSES = ("", "0.0.0.0", "::")
 _PORT = click.IntRange(1, 65535)
 _FILE = click.Path(exists=True, dir_okay=False)
 _OPTIONS = (
     click.option(
-        "--host", metavar="HOST", default="localhost", show_default=True, help="The daemon's host."
+        "--config",
+        metavar="FILE",
+        type=click.Path(),
+        help="The daemon's settings: they tell where it listens. LOGD_CONFIG names the file, too; "
+        f"else {SYSTEM_CONFIG} is read, if it is there.",
     ),
+    click.option("--host", metavar="HOST", help="The daemon's host.  [localhost]"),
     click.option(
         "--port",
         metavar="PORT ...",
         type=_PORT,
         multiple=True,
-        default=(9801,),
-        help="Its port; given again, the first with a daemon is used.  [default: 9801]",
+        help="Its port; given again, the first with a daemon is used.  [9801]",
     ),
     click.option(
         "--socket",

@@ -97,3 +97,19 @@ def test_tls(logd: Command, serve: Serve, tmp_path: Path) -> None:
     assert "certificate is not accepted" in distrusted.stderr
     plain = logd(*where, "--timeout", "2")
     assert (distrusted.returncode, plain.returncode) == (1, 1)
+
+
+def test_the_daemon_of_the_settings(logd: Command, serve: Serve, tmp_path: Path) -> None:
+    """A daemon is found by its settings, as `logd tail` finds its log: port, socket and token."""
+    (tmp_path / "token").write_text("secret\n")
+    (tmp_path / "token").chmod(0o600)
+    settings = tmp_path / "logd.toml"
+    settings.write_text(f'host = ["127.0.0.1"]\nport = [0]\ntoken_file = "{tmp_path}/token"\n')
+    daemon = serve("--config", str(settings), "--socket", "here.sock")
+    settings.write_text(settings.read_text().replace("[0]", f"[{daemon.port}]"))
+    for named in ({"arguments": ["--config", str(settings)]}, {"LOGD_CONFIG": str(settings)}):
+        done = logd("ping", *named.pop("arguments", []), **named)  # type: ignore[arg-type]
+        assert f"127.0.0.1:{daemon.port}: logd answered" in done.stdout, done.stderr
+    done = logd("send", "found", LOGD_CONFIG=str(settings), LOGD_SOCKET="here.sock")
+    assert done.returncode == 0, done.stderr
+    assert "found" in daemon.log

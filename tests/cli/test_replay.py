@@ -34,7 +34,7 @@ def test_records_come_as_they_were(logd: Command, serve: Serve, letters: Path) -
     assert "no dead letter and was not sent: kept in dead-letters.jsonl\n" in done.stderr
     assert done.returncode == 1
     first, second = daemon.log.splitlines()
-    assert first == "2017 E 42#5 first\tworker\tf\ta.py(3)\tn=1"
+    assert first == "2017 E 42#5 first\t000000 1\tworker\tf\ta.py(3)\tn=1"
     assert "second\\udcff" in second
     assert letters.exists()
 

@@ -109,3 +109,9 @@ def select(
         terms.append(Term("text", "~", grep if isinstance(grep, str) else grep.pattern))
     terms += [Term(key, "=", value) for key, value in where]
     return Selection(since=since, until=until, terms=tuple(terms))
+
+
+def numbers_of(text: str) -> list[int]:
+    """The message ids of the entries in lines of text."""
+    lines = (line for line in text.split("\n") if line.startswith("20"))
+    return [int(line.split(" ")[2].partition("#")[2]) for line in lines]
