@@ -16,6 +16,7 @@ import click
 
 from logd.records.batch import Batch
 from logd.records.entry import Entry
+from logd.records.shape import NAMES
 from logd.text.escaping import category_text, escape, quoted, safe_json
 from logd.text.formatter import Formatter
 from logd.text.items import item_text
@@ -120,34 +121,20 @@ class JsonList(Display):
         return safe_json(entry.as_json())
 
 
-COLUMNS = (
-    "time",
-    "ts",
-    "cat",
-    "pid",
-    "peer",
-    "msgid",
-    "msg",
-    "threadname",
-    "tid",
-    "cfunc",
-    "path",
-    "special",
-)
-"""The columns of CSV, in their order; special items are a JSON object."""
-
-
 class Csv(Display):
-    """Comma-separated values as RFC 4180 has them, but for the line ends; with a head."""
+    """Comma-separated values as RFC 4180 has them, but for the line ends; with a head.
+
+    Special items are one column, a JSON object.
+    """
 
     def head(self) -> str:
-        return ",".join(COLUMNS) + "\n"
+        return ",".join(NAMES) + "\n"
 
     def line(self, entry: Entry) -> str:
         row = entry.as_dict()
         row["special"] = json.dumps(row["special"], ensure_ascii=False, default=str)
         text = io.StringIO()
-        csv.writer(text, lineterminator="").writerow([_cell(row[name]) for name in COLUMNS])
+        csv.writer(text, lineterminator="").writerow([_cell(row[name]) for name in NAMES])
         return text.getvalue()
 
 

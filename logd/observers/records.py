@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from logd.records.shape import of_job
 
 if TYPE_CHECKING:
     from logd.records.job import MsgJob
@@ -42,20 +43,8 @@ class Selection:
 
 
 def record_as_dict(job: MsgJob) -> dict[str, Any]:
-    """The record for JSON: fields named as everywhere, the time as ISO 8601 in UTC."""
-    return {
-        "time": datetime.fromtimestamp(job.time, UTC).isoformat(timespec="milliseconds"),
-        "cat": job.cat,
-        "msg": job.msg,
-        "pid": job.pid,
-        "tid": job.tid,
-        "threadname": job.threadname,
-        "msgid": job.msgid,
-        "cfunc": job.cfunc,
-        "path": [list(item) for item in job.path],
-        "peer": job.peer,
-        "special": dict(job.special),
-    }
+    """The record as records are everywhere as JSON, see `logd.records.shape`."""
+    return of_job(job)
 
 
 def to_json(value: object) -> bytes:

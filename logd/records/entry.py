@@ -10,6 +10,7 @@ from typing import Any
 
 from logd.records.callpath import Path, path_text
 from logd.records.job import MsgJob
+from logd.records.shape import NAMES
 
 _STEP = re.compile(r"(?P<name>.*)\((?P<line>-?[0-9]{1,18}|None)\)", re.DOTALL)
 _ARROW = "<-"
@@ -78,21 +79,10 @@ class Entry:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The entry with the names of the live feed."""
-        return {
-            "time": self.time,
-            "ts": self.ts,
-            "cat": self.cat,
-            "pid": self.pid,
-            "peer": self.peer,
-            "msgid": self.msgid,
-            "msg": self.msg,
-            "threadname": self.threadname,
-            "tid": self.tid,
-            "cfunc": self.cfunc,
-            "path": self.path,
-            "special": dict(self.special),
-        }
+        """The entry as records are everywhere as JSON, see `logd.records.shape`."""
+        shape = {name: getattr(self, name) for name in NAMES}
+        shape["special"] = dict(self.special)
+        return shape
 
     def as_json(self) -> str:
         """The same as one JSON object on one line."""

@@ -10,12 +10,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from logd.daemon.feed import Slice, encode
+from logd.observers.records import record_as_dict, to_json
 from logd.outputs.tables.output import TableOutput
 from logd.query.files.source import FileSource
 from logd.query.tables.source import TableSource
 from logd.records.batch import Batch, Context
 from logd.records.callpath import ShortNames
 from logd.records.entry import Entry
+from logd.records.shape import NAMES
 from logd.text.lines import LineFormat
 from logd.text.reading import BREAK, MARK, LineReader
 from logd.text.timestamps import DEFAULT_FORMAT, Timestamps
@@ -85,6 +87,18 @@ def test_feed_and_files(batch: Batch) -> None:
     live, read = from_feed(batch), from_line(batch)
     assert read == live
     assert list(map(type, read.special.values())) == list(map(type, live.special.values()))
+
+
+def test_one_shape() -> None:
+    """The feed, `--json` and what webhooks and commands get are the same object."""
+    fed = json.loads(encode(Slice(0, ODD, range(1))))
+    (job,) = ODD.jobs()
+    assert tuple(record_as_dict(job)) == NAMES
+    assert json.loads(to_json(record_as_dict(job))) == fed
+    shown = json.loads(from_line(ODD).as_json())
+    assert tuple(shown) == NAMES
+    # Where lines end is the same everywhere once a record was read.
+    assert shown == {**fed, "msg": fed["msg"].replace("\r\n", "\n")}
 
 
 def test_tables_too(tmp_path: Path) -> None:
