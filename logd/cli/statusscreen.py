@@ -122,8 +122,27 @@ def _outputs(outputs: Sequence[Snapshot], paint: Paint) -> list[str]:
     shown = [paint(lines[0], "dim")]
     for line, output in zip(lines[1:], outputs, strict=True):
         shown.append(line)
+        shown += _disk(output["disk"], paint)
         shown += _troubles(output, paint)
     return shown
+
+
+def _disk(disk: Snapshot, paint: Paint) -> list[str]:
+    """What waits on disk for an output."""
+    lines = []
+    if disk["records"]:
+        text = f"  {disk['records']:,} records wait on disk, {size(disk['bytes'])}"
+        text += f" of {size(disk['limit_bytes'])}" if disk["limit_bytes"] else ""
+        if disk["oldest_at"] is not None:
+            text += f", the oldest since {clock(disk['oldest_at'])}"
+        if disk["records_per_s"] >= 1:
+            text += f"; written at {disk['records_per_s']:,.0f}/s"
+            text += f", {duration(disk['left_s'])} left" if disk["left_s"] is not None else ""
+        lines.append(paint(text, "yellow"))
+    if disk["full_since"] is not None:
+        since = clock(disk["full_since"])
+        lines.append(paint(f"  no room on disk since {since}: senders wait", "red"))
+    return lines
 
 
 def _troubles(output: Snapshot, paint: Paint) -> list[str]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import logging
 import os
 import ssl
 import stat
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logd.daemon.peers.limits import Limits
 from logd.daemon.peers.tls import server_context
@@ -22,8 +22,10 @@ from logd.outputs import registry
 from logd.outputs.base import Output, OutputSettings, OutputUnavailable, OutputUnusable
 from logd.outputs.deadletters import DeadLetterFile
 from logd.outputs.disk import make_folder
+from logd.outputs.diskqueue import DiskQueue, QueueFull
 from logd.outputs.fanout import Outputs
-from logd.outputs.spool import Spool
+from logd.outputs.oldspool import move_spool
+from logd.outputs.queuefolder import folder_name, spool_name
 from logd.outputs.worker import OutputWorker
 from logd.rotation.policy import Retention, RotationPolicy, Schedule
 from logd.server import LogServer, ObserverAlreadyAdded
@@ -60,6 +62,7 @@ OUTPUT_SETTINGS = (
     "line_format",
     "timestamp",
     "sync",
+    "queue_disk_bytes",
 )
 """The settings that an output is made with: where one of them changes it is opened anew."""
 
@@ -93,11 +96,18 @@ class Assembled:
     def close(self) -> None:
         """Close outputs that were never started."""
         for worker in self.outputs.workers:
-            worker.output.close()
+            worker.abandon()
 
     def close_plugins(self, timeout_s: float) -> None:
         """End the filters' and observers' own threads, within `timeout_s` seconds."""
         end_callables([*self.filters.values(), *self.observers.values()], timeout_s)
+
+
+class OpenedQueue(NamedTuple):
+    """A queue on disk, and for each session in it the highest sequence number."""
+
+    queue: DiskQueue
+    marks: Mapping[bytes, int]
 
 
 @dataclass
@@ -128,6 +138,22 @@ class Workshop:
         except (OutputUnusable, OutputUnavailable, OSError) as exc:
             raise StartupError(f"output {registry.shown(spec)}: {exc}") from exc
 
+    def opened_or_away(
+        self, spec: str, output: Output, config: Config
+    ) -> Mapping[bytes, int] | None:
+        """Open an output; None if it is away now, and its queue on disk takes what comes.
+
+        Raises:
+            StartupError: it can never work as configured, or nothing could take its records.
+        """
+        try:
+            return self.opened(spec, output)
+        except StartupError as exc:
+            if not (isinstance(exc.__cause__, OutputUnavailable) and config.queue_disk_bytes):
+                raise
+            logger.warning("%s; what comes waits on disk until it is there", exc)
+            return None
+
     def output(self, spec: str, config: Config) -> Output:
         """The output that the settings call `spec`, not opened.
 
@@ -139,24 +165,45 @@ class Workshop:
         except OutputUnusable as exc:
             raise StartupError(f"output {registry.shown(spec)}: {exc}") from exc
 
+    def queue(self, spec: str, config: Config, formatter: PathFormatter) -> OpenedQueue:
+        """The queue on disk of the output that the settings call `spec`, opened.
+
+        Raises:
+            StartupError: it can't be read, or another process has it.
+        """
+        name = registry.shown(spec)
+        queue = DiskQueue(
+            self.state / folder_name(name),
+            name,
+            limit_bytes=config.queue_disk_bytes,
+            min_free_bytes=config.min_free_bytes,
+            durable=config.sync == "batch",
+            formatter=formatter,
+            on_damage=self.on_problem,
+        )
+        try:
+            spool = self.state / spool_name(name)
+            marks = queue.open()
+            marks |= move_spool(spool, queue, self.session_keys.named, self.on_problem)
+        except (OutputUnusable, OSError, QueueFull) as exc:
+            queue.close()
+            raise StartupError(f"output {name}: its queue on disk: {exc}") from exc
+        return OpenedQueue(queue, marks)
+
     def worker(
         self,
-        spec: str,
         output: Output,
         marks: Mapping[bytes, int] | None,
+        queue: DiskQueue,
         config: Config,
-        formatter: PathFormatter,
     ) -> OutputWorker:
         """A worker for it, not started; `marks` as `OutputWorker` takes them."""
-        name = registry.shown(spec)
-        # The checksum tells outputs apart whose names look the same in a file's name.
-        number = zlib.crc32(name.encode("utf-8", "backslashreplace"))
-        spool = self.state / f"spool-{_file_name(name)}.{number:08x}"
         return OutputWorker(
             output,
             marks,
-            Spool(spool, formatter=formatter),
+            queue,
             durable=config.sync == "batch",
+            read_marks=self.session_keys.marks,
             on_problem=self.on_problem,
             on_fatal=self.on_fatal,
         )
@@ -181,14 +228,15 @@ def assemble(config: Config, on_problem: Note, on_fatal: Fatal) -> Assembled:
     workshop.session_keys = session_keys(state)
     workers: dict[str, OutputWorker] = {}
     found: list[Mapping[bytes, int]] = []
-    try:
+    with contextlib.ExitStack() as undo:
         for spec, output in made:
-            found.append(workshop.opened(spec, output))
-            workers[spec] = workshop.worker(spec, output, found[-1], config, server)
-    except BaseException:
-        for worker in workers.values():
-            worker.output.close()
-        raise
+            opened = workshop.queue(spec, config, server)
+            undo.callback(opened.queue.close)
+            marks = workshop.opened_or_away(spec, output, config)
+            undo.callback(output.close)
+            found.append(_together(marks or {}, opened.marks))
+            workers[spec] = workshop.worker(output, marks, opened.queue, config)
+        undo.pop_all()
     outputs.workers = list(workers.values())
     return Assembled(config, workshop, server, outputs, workers, _common(found), filters, observers)
 
@@ -345,13 +393,15 @@ def _check_found_folder(folder: Path) -> None:
         )
 
 
+def _together(written: Mapping[bytes, int], queued: Mapping[bytes, int]) -> dict[bytes, int]:
+    """What one output holds, with what waits for it on disk: that is stored, too."""
+    clients = {*written, *queued}
+    return {client: max(written.get(client, 0), queued.get(client, 0)) for client in clients}
+
+
 def _common(found: Sequence[Mapping[bytes, int]]) -> dict[bytes, int]:
     """What every output holds: only that may be acknowledged or skipped."""
     if not found:
         return {}
     first, *others = found
     return {client: min(m.get(client, 0) for m in (first, *others)) for client in first}
-
-
-def _file_name(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:80]

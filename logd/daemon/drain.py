@@ -4,11 +4,11 @@
     2. sessions: read no more, they keep what is not acknowledged; senders without acks: read on
        until no kernel, theirs included, and no TLS holds anything of theirs, then close
     3. decode and filter what is queued, end filters and observers; outputs go on writing meanwhile
-    4. write, or spool what an output refuses when the drain time is over; acknowledge
+    4. write, or keep on disk what an output does not take in time; acknowledge
     5. close connections
 
 One deadline spans the stages. Past it nothing is waited for that others could delay (a sender
-that never stops, an output that is away); what was received is still written or spooled.
+that never stops, an output that is away); what was received is still written or kept.
 """
 
 from __future__ import annotations
@@ -50,8 +50,15 @@ CUT_FRAME_GRACE_S = 1.0
 PLUGINS_S = 10.0
 """How long filters and observers may take to end what they have running (a mail, a webhook)."""
 
-SPOOL_S = 10.0
-"""When an output has neither taken nor spooled so long after the deadline what it was given, the
+OUTPUTS_S = 10.0
+"""How long outputs that work are given records; what is left then waits on disk for the next start.
+"""
+
+AWAY_S = 2.0
+"""The same for one that is away, and how long one is busy with a call that seems to be."""
+
+DISK_S = 10.0
+"""If an output has neither written nor kept so long after the deadline what it was given, the
 rest is decoded all the same, so that at least other outputs get it."""
 
 CLOSE_S = 2.0
@@ -67,9 +74,15 @@ async def drain(
     close_plugins: Callable[[float], None] | None = None,
 ) -> None:
     """Stop the daemon as the module says; returns when all stages are done."""
-    deadline = time.monotonic() + drain_s
+    now = time.monotonic()
+    deadline = now + drain_s
     if outputs is not None:
-        outputs.give_up_at(deadline)
+        for worker in outputs.workers:
+            is_away = worker.is_failing or worker.stuck_s() > AWAY_S
+            worker.give_up_at(now + min(drain_s, AWAY_S if is_away else OUTPUTS_S))
+            if is_away or worker.is_full or hub.intake.is_full:
+                # Room first: what kernels hold for us is read only while there is some.
+                worker.relieve()
     await acceptor.stop()
     # Whoever was slowed down is not to be waited for: what has arrived is taken.
     hub.lift_rates()
@@ -78,7 +91,7 @@ async def drain(
         if connection.kind is Kind.SESSION:
             connection.pause(Pause.DRAIN)
     await _read_out(hub, deadline)
-    lifting = hub.loop.call_later(deadline - time.monotonic() + SPOOL_S, pipeline.lift_limit)
+    lifting = hub.loop.call_later(deadline - time.monotonic() + DISK_S, pipeline.lift_limit)
     await pipeline.wait_decoded()
     lifting.cancel()
     await asyncio.to_thread(pipeline.stop)

@@ -254,7 +254,7 @@ def choose(workers: Sequence[OutputWorker], name: str | None = None) -> OutputWo
 
     def rank(worker: OutputWorker) -> tuple[bool, bool, bool]:
         position = worker.output.status().position
-        return (worker.state.failing_since is not None, not position, "file" not in position)
+        return (worker.is_failing, not position, "file" not in position)
 
     return min(workers, key=rank, default=None)
 

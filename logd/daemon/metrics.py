@@ -13,6 +13,7 @@ them, and bounds everything a client can send, is `httpserver`.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -124,9 +125,34 @@ class DaemonCollector(Collector):
         failing = GaugeMetricFamily(
             "logd_output_failing", "1 while it refuses records and is tried again.", labels=labels
         )
+        on_disk = GaugeMetricFamily(
+            "logd_output_disk_records", "Records that wait on disk for the output.", labels=labels
+        )
+        disk_bytes = GaugeMetricFamily(
+            "logd_output_disk_bytes", "What the queue on disk takes.", labels=labels
+        )
+        disk_limit = GaugeMetricFamily(
+            "logd_output_disk_limit_bytes", "What it may take; 0 is off.", labels=labels
+        )
+        disk_age = GaugeMetricFamily(
+            "logd_output_disk_age_seconds", "How long the oldest of them has waited.", labels=labels
+        )
+        disk_full = GaugeMetricFamily(
+            "logd_output_disk_full",
+            "1 while it takes no more, so that senders wait.",
+            labels=labels,
+        )
+        kept = CounterMetricFamily(
+            "logd_output_disk_kept_records", "Records that went to disk.", labels=labels
+        )
+        taken = CounterMetricFamily(
+            "logd_output_disk_taken_records", "Records that came back from disk.", labels=labels
+        )
+        now = time.time()
         names: Counter[str] = Counter()
         for worker in _workers(self._daemon):
-            status, behind = worker.output.status(), worker.lag()
+            health = worker.health()
+            status, queue = health.status, health.queue
             names[status.name] += 1
             same = names[status.name]
             # Two of one name would make the whole answer invalid.
@@ -134,10 +160,18 @@ class DaemonCollector(Collector):
             records.add_metric(name, status.written)
             rotations.add_metric(name, status.rotations)
             size.add_metric(name, status.size)
-            waiting.add_metric(name, behind.records)
-            lag.add_metric(name, behind.seconds)
-            failing.add_metric(name, worker.state.failing_since is not None)
-        return (records, rotations, size, waiting, lag, failing)
+            waiting.add_metric(name, health.waiting_records)
+            lag.add_metric(name, health.lag_s)
+            failing.add_metric(name, health.failing_since is not None)
+            on_disk.add_metric(name, queue.records)
+            disk_bytes.add_metric(name, queue.bytes)
+            disk_limit.add_metric(name, queue.limit_bytes)
+            disk_age.add_metric(name, now - queue.oldest_at if queue.oldest_at else 0.0)
+            disk_full.add_metric(name, health.queue_full_since is not None)
+            kept.add_metric(name, queue.kept)
+            taken.add_metric(name, queue.taken)
+        disk = (on_disk, disk_bytes, disk_limit, disk_age, disk_full, kept, taken)
+        return (records, rotations, size, waiting, lag, failing, *disk)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:
@@ -209,11 +243,7 @@ class MetricsServer:
     async def _readiness(self, request: Request) -> Response:
         if not self._daemon.is_ready:
             return _unavailable("stopping" if self._daemon.stopping.is_set() else "starting")
-        failing = [
-            worker.output.name
-            for worker in _workers(self._daemon)
-            if worker.state.failing_since is not None
-        ]
+        failing = [worker.output.name for worker in _workers(self._daemon) if worker.is_failing]
         if failing and self._daemon.hub.intake.is_full:
             return _unavailable(f"the queue is full, failing: {', '.join(failing)}")
         text = f"ready; failing: {', '.join(failing)}\n" if failing else "ready\n"

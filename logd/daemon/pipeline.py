@@ -58,6 +58,10 @@ DECODED_SHARE = 8
 """One in so many bytes of the queue's limit may wait decoded. That keeps an output busy; the rest
 waits as it came, for decoded records take several times the memory."""
 
+RELIEF_S = 1.0
+"""If outputs make no room for so long, what they have not got goes to disk: one that is slow or
+stuck must not keep records from the others."""
+
 Portion = list[tuple[Connection, Frames]]
 _DecodedPortion = list[tuple[Connection, Delivery]]
 _Size = tuple[Connection, int]
@@ -134,7 +138,10 @@ class Pipeline:
             self._decoded_bytes >= self._most_decoded or self._writing_s >= DECODED_S
         ):
             self._has_room.clear()
-            await self._has_room.wait()
+            try:
+                await asyncio.wait_for(self._has_room.wait(), RELIEF_S)
+            except TimeoutError:
+                self._sink.relieve()
 
     @property
     def _most_decoded(self) -> int:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 SPANS_S = (1, 10, 60)
 EVERY_S = 1.0
+PACE_S = 10
 
 
 class Sample(NamedTuple):
@@ -18,6 +19,29 @@ class Sample(NamedTuple):
     at: float
     records: int
     bytes: int
+
+
+class Pace:
+    """How fast what waits on disk for an output gets less. Fed as `Rates` are."""
+
+    def __init__(self, now: float) -> None:
+        self._rates = Rates(now)
+
+    def add(self, now: float, taken: int, kept: int) -> None:
+        """Note how many records came back from the disk so far, and how many went there."""
+        self._rates.add(now, taken, kept)
+
+    @property
+    def taken_per_s(self) -> float:
+        """Records that the output takes from the disk, a second."""
+        return self._rates.over(PACE_S)[0]
+
+    def left_s(self, records: int) -> float | None:
+        """In how many seconds nothing waits at this pace; None if that never ends."""
+        taken_per_s, kept_per_s = self._rates.over(PACE_S)
+        if not records:
+            return 0.0
+        return records / (taken_per_s - kept_per_s) if taken_per_s > kept_per_s else None
 
 
 class Rates:

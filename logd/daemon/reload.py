@@ -7,8 +7,8 @@ No record and no connection is lost, no promise is broken:
        ends the reload here, and nothing has changed.
     2. Outputs are exchanged in the pipeline's thread, between two portions: nothing is submitted
        meanwhile. Those that go write what they were given, for `DRAIN_S` at most, then the rest
-       goes to their spool; they close before others open the same files or tables. Those that
-       stay notice nothing. If an output can't be opened after all, the old ones are taken back.
+       goes to their queue on disk; they close before others open the same files or tables. Those
+       that stay notice nothing. If an output can't be opened after all, the old ones come back.
     3. Limits, token and certificates are put in force, filters and observers that go are closed.
     4. Outputs that stayed reopen their files, whether the settings changed or not (logrotate).
 
@@ -292,11 +292,15 @@ class Reloader:
                 for output in plan.incoming.values():
                     output.close()
                 raise StartupError(f"an output failed: {daemon.failure}")
+            fresh: dict[str, OutputWorker] = {}
             try:
-                fresh = {spec: self._opened(plan, spec) for spec in plan.incoming}
+                for spec in plan.incoming:
+                    fresh[spec] = self._opened(plan, spec)
                 specs: Sequence[str] = plan.specs
             except StartupError as exc:
                 exchange.problem = str(exc)
+                for worker in fresh.values():
+                    worker.abandon()
                 for output in plan.incoming.values():
                     output.close()
                 fresh = self._taken_back(plan.outgoing)
@@ -315,12 +319,12 @@ class Reloader:
         return exchange
 
     def _let_go(self, workers: Iterable[OutputWorker]) -> None:
-        """Stop workers once they have written or spooled what they were given."""
+        """Stop workers once they have written what they were given, or kept it on disk."""
         now = time.monotonic()
         for worker in workers:
-            # One that is away now is not waited for: the operator may just be removing it for that.
-            is_away = worker.state.failing_since is not None
-            worker.give_up_at(now if is_away else now + min(self._daemon.drain_s, DRAIN_S))
+            # One that is away is not waited for: the operator may just be removing it for that.
+            time_s = 0.0 if worker.is_failing else min(self._daemon.drain_s, DRAIN_S)
+            worker.give_up_at(now + time_s)
         stop_together(workers)
 
     def _opened(self, plan: _Plan, spec: str) -> OutputWorker:
@@ -339,7 +343,9 @@ class Reloader:
                 is_away = isinstance(exc.__cause__, OutputUnavailable)
                 if spec not in plan.outgoing or not is_away:
                     raise
-        return self._assembled.workshop.worker(spec, output, marks, plan.config, plan.server)
+        workshop = self._assembled.workshop
+        opened = workshop.queue(spec, plan.config, plan.server)
+        return workshop.worker(output, marks, opened.queue, plan.config)
 
     def _taken_back(self, outgoing: Iterable[str]) -> dict[str, OutputWorker]:
         """Workers with the old settings, which open their outputs themselves.
@@ -350,14 +356,14 @@ class Reloader:
         assembled = self._assembled
         workers = {}
         for spec in outgoing:
+            workshop, config = assembled.workshop, assembled.config
             try:
-                output = assembled.workshop.output(spec, assembled.config)
+                output = workshop.output(spec, config)
+                opened = workshop.queue(spec, config, assembled.server)
             except StartupError as exc:
                 self._daemon.fatal(exc)
                 raise
-            workers[spec] = assembled.workshop.worker(
-                spec, output, None, assembled.config, assembled.server
-            )
+            workers[spec] = workshop.worker(output, None, opened.queue, config)
         return workers
 
     # -- what can't fail (the event loop's thread) ------------------------------------------------

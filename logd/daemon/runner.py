@@ -24,7 +24,7 @@ from logd.daemon.peers.intake import Intake
 from logd.daemon.peers.limits import Limits
 from logd.daemon.peers.sessions import Sessions
 from logd.daemon.pipeline import Pipeline
-from logd.daemon.rates import EVERY_S, Rates
+from logd.daemon.rates import EVERY_S, Pace, Rates
 from logd.daemon.sessionkeys import SessionKeys
 from logd.daemon.sinks import WriterSink
 
@@ -97,6 +97,7 @@ class Daemon:
         drain_s: see `Parts`.
         addresses: what it listens on, for people.
         rates: how much comes in.
+        paces: how much comes back from the disk, for each output.
         companions: to be filled before `run`.
         changing: held while parts are exchanged; a stop waits for it.
         is_ready: whether it accepts connections and was not told to stop.
@@ -112,6 +113,7 @@ class Daemon:
         self.drain_s = parts.drain_s
         self.addresses = [listener.address for listener in parts.listeners]
         self.rates = Rates(self._loop.time())
+        self.paces: dict[OutputWorker, Pace] = {}
         self.companions: list[Companion] = []
         self.changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -217,12 +219,10 @@ class Daemon:
         problems = [
             f"output {worker.output.name} is unavailable; it will be done once it works"
             for worker in workers
-            if worker.state.failing_since is not None
+            if worker.is_failing
         ]
         answers = {self._ask(worker, method): worker for worker in workers}
-        waited = [
-            answer for answer, worker in answers.items() if worker.state.failing_since is None
-        ]
+        waited = [answer for answer, worker in answers.items() if not worker.is_failing]
         if waited:
             await asyncio.wait(waited, timeout=REQUEST_S)
         for answer in waited:
@@ -305,7 +305,7 @@ class Daemon:
         gone = self.sessions.prune()
         self.pipeline.forget(gone)
         if self.outputs is not None and gone:
-            self.outputs.call_each(lambda worker: lambda: worker.output.forget(gone))
+            self.outputs.call_each(lambda worker: lambda: worker.forget(gone))
 
     def _tick(self) -> None:
         if self.outputs is None:
@@ -313,12 +313,18 @@ class Daemon:
         now = time.time()
         for worker in self.outputs.workers:
             # One that is away has more than enough to do when it is back.
-            if worker.state.failing_since is None:
+            if not worker.is_failing:
                 worker.call(partial(worker.output.tick, now))
 
     def _measure(self) -> None:
         counts = self.hub.counts
-        self.rates.add(self._loop.time(), counts.records, counts.bytes)
+        now = self._loop.time()
+        self.rates.add(now, counts.records, counts.bytes)
+        workers = () if self.outputs is None else self.outputs.workers
+        self.paces = {worker: self.paces.get(worker) or Pace(now) for worker in workers}
+        for worker, pace in self.paces.items():
+            queue = worker.disk
+            pace.add(now, queue.taken, queue.kept)
 
     def _tell_status(self) -> None:
         counts = self.hub.counts
@@ -326,8 +332,19 @@ class Daemon:
         self._manager.status(
             f"{records_per_s:,.0f} records/s, {counts.records:,} since start, "
             f"{len(self.hub.connections)} connections, "
-            f"{self.hub.intake.queued_bytes / 1e6:.1f} MB queued"
+            f"{self.hub.intake.queued_bytes / 1e6:.1f} MB queued{self._disks()}"
         )
+
+    def _disks(self) -> str:
+        """What waits on disk, for people; empty without any."""
+        text = ""
+        for worker in () if self.outputs is None else self.outputs.workers:
+            queue = worker.disk
+            if queue.records:
+                text += f"; {queue.records:,} records wait on disk for output {worker.output.name}"
+            if worker.is_full:
+                text += f"; NO ROOM on disk for output {worker.output.name}, senders wait"
+        return text
 
     def _feed_watchdog(self) -> None:
         """A sign of life, unless a thread has been busy with one thing for too long."""

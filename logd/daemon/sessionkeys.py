@@ -1,6 +1,6 @@
 """What a client's id is called wherever it rests: whoever reads that can't take the session over.
 
-A session belongs to who knows its id. So the id itself is in no journal, table or spool, but a
+A session belongs to who knows its id. So the id itself is in no journal, table or queue, but a
 keyed hash of it; the key is in a file of the state folder that only the daemon may read. Marks of
 earlier versions have the ids themselves: they are read under their hash, so that their clients
 go on where they were, and are gone after a day as all marks are that are not used.
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from logd.errors import StartupError
 from logd.outputs.disk import must_be_regular, sync_folder, write_all
+from logd.outputs.fanout import SESSION_NAME
 
 KEY_BYTES = 32
 FILE = "session.key"
@@ -23,8 +24,8 @@ FILE_MODE = 0o600
 
 _PREFIX = b"h1:"
 _HASH_BYTES = 16 - len(_PREFIX)
-# Sessions of spools, which have ids of the daemon's own making.
-_OF_SPOOLS = b"spool:"
+# Sessions of the daemon's own making.
+_OWN = (SESSION_NAME, b"spool:")
 
 
 class SessionKeys:
@@ -42,11 +43,15 @@ class SessionKeys:
         digest = hashlib.blake2b(client, key=self._key, digest_size=_HASH_BYTES).digest()
         return _PREFIX + digest
 
+    def named(self, name: bytes) -> bytes:
+        """What the session is called now that an earlier version may have called by its id."""
+        return name if name.startswith((_PREFIX, *_OWN)) else self.of(name)
+
     def marks(self, marks: Mapping[bytes, int]) -> dict[bytes, int]:
         """Marks as an output has them, under keys of sessions."""
         renamed: dict[bytes, int] = {}
         for name, last in marks.items():
-            key = name if name.startswith((_PREFIX, _OF_SPOOLS)) else self.of(name)
+            key = self.named(name)
             renamed[key] = max(last, renamed.get(key, 0))
         return renamed
 

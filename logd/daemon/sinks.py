@@ -24,6 +24,9 @@ class Sink(Protocol):
     def wait_written(self, work: Work) -> None:
         """Return once `work` is written, or won't be soon."""
 
+    def relieve(self) -> None:
+        """Senders wait for what was submitted: make room, if there is a way."""
+
 
 RETRY_PAUSES_S = (0.1, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0)
 """The writer of an app's `LogServer` gets these chances, then the server stops: unlike an output of
@@ -56,3 +59,6 @@ class WriterSink:
 
     def wait_written(self, work: Work) -> None:
         """Nothing is left to wait for."""
+
+    def relieve(self) -> None:
+        """There is no other place."""

@@ -64,7 +64,7 @@ def snapshot(daemon: Daemon, connections: int = CONNECTIONS_SHOWN) -> dict[str, 
                 for connection in _busiest(hub.connections, connections)
             ],
         },
-        "outputs": [_output(worker) for worker in _workers(daemon)],
+        "outputs": [_output(daemon, worker) for worker in _workers(daemon)],
         "lost_by_clients": _losses(daemon),
         "faults": {
             "total": counts.faults,
@@ -101,10 +101,10 @@ def _workers(daemon: Daemon) -> list[OutputWorker]:
     return [] if daemon.outputs is None else daemon.outputs.workers
 
 
-def _output(worker: OutputWorker) -> dict[str, Any]:
-    status, state, lag = worker.output.status(), worker.state, worker.lag()
-    errors = [error for error in (status.last_error, state.last_error) if error is not None]
-    text, when = max(errors, key=lambda error: error[1], default=(None, None))
+def _output(daemon: Daemon, worker: OutputWorker) -> dict[str, Any]:
+    health = worker.health()
+    status, queue, error = health.status, health.queue, health.last_error
+    pace = daemon.paces.get(worker)
     return {
         "name": status.name,
         "current": status.current,
@@ -112,11 +112,20 @@ def _output(worker: OutputWorker) -> dict[str, Any]:
         "size": status.size,
         "written": status.written,
         "rotations": status.rotations,
-        "waiting_records": lag.records,
-        "lag_s": lag.seconds,
-        "failing_since": state.failing_since,
-        "retries": state.retries,
-        "last_error": None if text is None else {"text": text, "time": when},
+        "waiting_records": health.waiting_records,
+        "lag_s": health.lag_s,
+        "failing_since": health.failing_since,
+        "retries": health.retries,
+        "last_error": None if error is None else {"text": error[0], "time": error[1]},
+        "disk": {
+            "records": queue.records,
+            "bytes": queue.bytes,
+            "limit_bytes": queue.limit_bytes,
+            "oldest_at": queue.oldest_at,
+            "full_since": health.queue_full_since,
+            "records_per_s": 0.0 if pace is None else pace.taken_per_s,
+            "left_s": None if pace is None else pace.left_s(queue.records),
+        },
         "details": status.details,
     }
 

@@ -6,6 +6,7 @@ and need not wait, the documented writer methods wait until the record is writte
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,8 +20,15 @@ if TYPE_CHECKING:
     from logd.records.job import MsgJob
 
 
+SESSION_NAME = b"logd:"
+"""How the ids of the daemon's own sessions begin."""
+
+
 class Outputs:
     """Hands work to the workers of all outputs, and stops them together.
+
+    Records that come by no session get one of the daemon's own, numbered through as long as it
+    runs: an output's marks then tell of each record whether it is in, whatever was interrupted.
 
     Attributes:
         workers: one for each output. To exchange them, a new list is put in its place.
@@ -28,6 +36,8 @@ class Outputs:
 
     def __init__(self, workers: Sequence[OutputWorker]) -> None:
         self.workers = list(workers)
+        self._session = SESSION_NAME + secrets.token_bytes(16 - len(SESSION_NAME))
+        self._last = 0
         # Reentrant: who exchanges workers may have a last word to write.
         self._lock = threading.RLock()
 
@@ -39,9 +49,22 @@ class Outputs:
     def submit(self, work: Work) -> None:
         """Queue `work` at every output; its `on_done` is called when all of them have it."""
         with self._lock:
+            work.batches = [
+                batch if batch.client is not None else self._numbered(batch)
+                for batch in work.batches
+            ]
             work.expect(len(self.workers))
             for worker in self.workers:
                 worker.submit(work)
+
+    def _numbered(self, batch: Batch) -> Batch:
+        first, self._last = self._last + 1, self._last + len(batch)
+        return batch.in_session(self._session, first)
+
+    def relieve(self) -> None:
+        """Senders wait: what an output has not got goes to its disk."""
+        for worker in self.workers:
+            worker.relieve()
 
     @contextmanager
     def exchanging(self) -> Iterator[None]:
@@ -64,7 +87,7 @@ class Outputs:
         return max((worker.stuck_s() for worker in self.workers), default=0.0)
 
     def give_up_at(self, deadline: float) -> None:
-        """Set the end of the drain time for all outputs; see `OutputWorker.give_up_at`."""
+        """Set the end of the time to stop for all outputs; see `OutputWorker.give_up_at`."""
         for worker in self.workers:
             worker.give_up_at(deadline)
 

@@ -1,81 +1,71 @@
-"""One output with the threads that feed it: retries, group commit, and what is left at the end.
+"""One output with the threads that feed it.
 
-Each output goes at its own pace. `OutputWorker.submit` queues a `Work` and returns; the worker's
-thread gives the output all that waits, in order, as one call. While the syncer thread waits for
-the disk, the next batches are already being written, so that a sync costs latency and next to no
-throughput; everything written by the time it starts is made durable by it (group commit).
+Each output goes at its own pace. `OutputWorker.submit` queues a `Work` and returns; then
 
-An output that is unavailable is tried again with growing pauses, for as long as it takes: what
-waits is bounded by whoever submits (the intake's byte budget). From the end of the drain time on,
-what it refuses goes to its spool, which the next start writes first.
+- the writing thread gives the output all that waits, in order, as one call;
+- the syncer (`syncer.py`) makes durable what was written, while the next is written;
+- the keeper (`keeper.py`) moves to disk what the output can't take now: while it is unavailable,
+  when senders wait for it, and while much waits on disk already.
+
+What is on disk counts as durable. When the output works, the writing thread takes from the disk
+first, then from memory, so that order is kept. Every batch belongs to a session, those of senders
+without acks to the daemon's own, so that the output's marks tell after each crash, and for what
+went to disk while its write was under way, whether it is in.
+
+An output that is unavailable is tried again with growing pauses, for as long as it takes. From the
+end of the time to stop on, all that is left goes to disk.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING
 
-from logd.outputs.base import Output, OutputUnavailable, OutputUnusable
+from logd.outputs.backoff import Backoff
+from logd.outputs.base import Output, OutputUnavailable
+from logd.outputs.health import Health, Trouble
+from logd.outputs.keeper import Keeper
+from logd.outputs.line import Item, Line
+from logd.outputs.syncer import Syncer
 from logd.outputs.work import Work
 
 if TYPE_CHECKING:
-    from logd.outputs.spool import Spool
+    from logd.outputs.diskqueue import DiskQueue, Portion, QueueStatus
     from logd.records.batch import Batch
 
 logger = logging.getLogger(__name__)
 
-FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 10.0
-REPORT_EVERY_S = 60.0
-"""How often an output that stays away is mentioned again in the daemon's own log."""
+READ_BYTES = 1 << 20
+"""How much of the disk is given to the output in one call."""
 
-RECORDS_A_WRITE = 65_536
-"""At most about this many records are given to an output in one call; more make it no faster."""
+NEAR_END_BYTES = 4 << 20
+"""If more waits on disk, new records go there too. The last of it is written while they wait in
+memory: else an output that keeps up could never leave the disk."""
 
+STUCK_S = 3.0
+"""How long a stop waits for a call of the output that does not return, over its time."""
 
 Watcher = Callable[[Sequence["Batch"], "Output"], None]
 """Sees batches in the thread that wrote them; must be quick and must not raise."""
 
 
-class Lag(NamedTuple):
-    """How far an output is behind.
-
-    Attributes:
-        records: how many wait to be written.
-        seconds: how long the oldest record has waited that is not durable yet.
-    """
-
-    records: int
-    seconds: float
-
-
-@dataclass
-class WorkerState:
-    """What an operator wants to know of a worker, beside the output's own status."""
-
-    waiting: int = 0
-    failing_since: float | None = None
-    retries: int = 0
-    last_error: tuple[str, float] | None = None
-
-
 class OutputWorker:
-    """Feeds one output. Owns the output from `start` on and closes it in `stop`.
+    """Feeds one output. Owns the output and its queue from `start` on and closes them in `stop`.
 
     Args:
         output: opened, with `marks` as its `open` returned them.
         marks: client id -> highest sequence number that the output holds from earlier runs; None
             for an output that is still closed: the worker opens it, however long that takes.
-        spool: where the rest goes when the time to drain is over.
+        queue: opened; where records wait on disk.
         durable: whether work counts as done only after `output.sync`.
-        on_problem: called from the worker's thread with one line when the output begins to fail
+        read_marks: what `marks` went through, too, for what `open` returns later.
+        on_problem: called from the worker's threads with one line when something begins to fail
             and when it works again.
         on_fatal: called when the output failed in a way that only a restart can mend.
     """
@@ -84,70 +74,104 @@ class OutputWorker:
         self,
         output: Output,
         marks: Mapping[bytes, int] | None,
-        spool: Spool,
+        queue: DiskQueue,
         *,
         durable: bool,
+        read_marks: Callable[[Mapping[bytes, int]], Mapping[bytes, int]] = dict,
         on_problem: Callable[[str], None],
         on_fatal: Callable[[BaseException], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.output = output
-        self.state = WorkerState()
         self._is_open = marks is not None
         self._marks = dict(marks or {})
-        self._spool = spool
-        self._syncs = durable and type(output).sync is not Output.sync
-        self._on_problem = on_problem
+        self._read_marks = read_marks
+        self._queue = queue
         self._on_fatal = on_fatal
         self._clock = clock
-        self._waiting: deque[Work] = deque()
-        self._in_hand: Sequence[Work] = ()
-        self._written: deque[Work] = deque()
-        self._syncing: Sequence[Work] = ()
+        self._backoff = Backoff()
+        self._line = Line()
+        self._lock = threading.Lock()
+        self._for_writer = threading.Condition(self._lock)
+        self._for_others = threading.Condition(self._lock)
         self._requests: deque[Callable[[], None]] = deque()
-        self._changed = threading.Condition()
-        self._give_up_at = math.inf
-        self._has_given_up = False
         self._is_stopping = False
         self._is_finished = False
-        self._no_more_written = False
         self._watchers: tuple[Watcher, ...] = ()
-        self._reported_at = 0.0
         self._busy_since: float | None = None
-        self._writer = threading.Thread(
-            target=self._guarded,
-            args=(self._write_all,),
-            name=f"logd-write {output.name}",
-            daemon=True,
+        name = f"output {output.name}"
+        self._trouble = Trouble(
+            f"{name} is unavailable, retrying",
+            f"{name} is still unavailable",
+            f"{name} works again",
+            on_problem,
+            clock,
         )
-        self._syncer = threading.Thread(
-            target=self._guarded,
-            args=(self._sync_all,),
-            name=f"logd-sync {output.name}",
-            daemon=True,
+        self._full = Trouble(
+            f"{name}: there is no room on disk for what waits, so senders have to wait",
+            f"{name}: there is still no room on disk, and senders wait",
+            f"{name}: there is room on disk again for what waits",
+            on_problem,
+            clock,
         )
+        self._sync_trouble = Trouble(
+            f"{name} can't sync, retrying",
+            f"{name} still can't sync",
+            f"{name} syncs again",
+            on_problem,
+            clock,
+        )
+        self._keeper = Keeper(
+            *(queue, self._line, self._lock, self._must_keep, self._kept),
+            *(self._backoff, self._full),
+        )
+        self._syncer: Syncer | None = None
+        if durable and type(output).sync is not Output.sync:
+            self._syncer = Syncer(
+                *(self._sync, self._line, self._lock, self._finish),
+                *(self._backoff, self._sync_trouble),
+            )
+        self._writing = self._thread("write", self._write_all)
+        self._keeping = self._thread("keep", self._keeper.run)
+        self._syncing = self._thread("sync", self._syncer.run if self._syncer else _nothing)
+
+    def _thread(self, what: str, target: Callable[[], None]) -> threading.Thread:
+        name = f"logd-{what} {self.output.name}"
+        return threading.Thread(target=self._guarded, args=(target,), name=name, daemon=True)
 
     # -- called from outside ---------------------------------------------------------------
 
     def start(self) -> None:
         """Start the threads."""
-        self._writer.start()
-        if self._syncs:
-            self._syncer.start()
+        for thread in (self._writing, self._keeping, self._syncing):
+            thread.start()
 
     def submit(self, work: Work) -> None:
         """Queue `work`; returns at once. Calls from one thread are written in their order."""
-        with self._changed:
+        with self._lock:
             work.unwritten.add(self)
-            self._waiting.append(work)
-            self.state.waiting = len(self._waiting)
-            self._changed.notify_all()
+            self._line.waiting.append(Item(work.batches, work.finish_one, work))
+            self._for_writer.notify()
+            if self._is_detour:
+                self._keeper.notify()
+
+    def relieve(self) -> None:
+        """Senders wait for this output: move all to disk that it has not got."""
+        with self._lock:
+            self._keeper.is_relief_wanted = True
+            self._keeper.notify()
 
     def call(self, request: Callable[[], None]) -> None:
         """Run `request` in the writing thread between two writes (rotate, reopen, tick)."""
-        with self._changed:
+        with self._lock:
             self._requests.append(request)
-            self._changed.notify_all()
+            self._for_writer.notify()
+
+    def forget(self, clients: Sequence[bytes]) -> None:
+        """Drop the marks of sessions that are gone; to be called from a request."""
+        for client in clients:
+            self._marks.pop(client, None)
+        self.output.forget(clients)
 
     def watch(self, watcher: Watcher) -> None:
         """Show `watcher` every batch from now on, right after it was written.
@@ -155,12 +179,12 @@ class OutputWorker:
         To be called from a request given to `call`, so that it begins between two writes: what
         was written before is in the output, what comes after is seen, and nothing is both.
         """
-        with self._changed:
+        with self._lock:
             self._watchers = (*self._watchers, watcher)
 
     def unwatch(self, watcher: Watcher) -> None:
         """End that; from any thread."""
-        with self._changed:
+        with self._lock:
             self._watchers = tuple(one for one in self._watchers if one is not watcher)
 
     @property
@@ -169,23 +193,48 @@ class OutputWorker:
         return self._watchers
 
     def wait_written(self, work: Work) -> None:
-        """Return once the output holds `work`, or is failing and won't have it soon."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: (
-                    self not in work.unwritten
-                    or self.state.failing_since is not None
-                    or self._is_finished
-                )
+        """Return once the output holds `work`, or won't have it soon."""
+        with self._lock:
+            self._for_others.wait_for(
+                lambda: self not in work.unwritten or self.is_failing or self._is_finished
             )
 
-    def lag(self) -> Lag:
-        """How far the output is behind."""
-        with self._changed:
-            unwritten = [*self._in_hand, *self._waiting]
-            oldest = next(iter([*self._syncing, *self._written, *unwritten]), None)
-            records = sum(len(batch) for work in unwritten for batch in work.batches)
-        return Lag(records, 0.0 if oldest is None else time.monotonic() - oldest.since)
+    @property
+    def is_failing(self) -> bool:
+        """Whether the output takes no records now and is tried again."""
+        return self._trouble.since is not None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the disk takes no more of what waits, so that senders have to wait."""
+        return self._full.since is not None
+
+    @property
+    def disk(self) -> QueueStatus:
+        """What waits on disk."""
+        return self._queue.status
+
+    def health(self) -> Health:
+        """How the output is."""
+        queue = self._queue.status
+        with self._lock:
+            records, since = self._line.unwritten, self._line.since
+        status = self.output.status()
+        lags_s = [0.0 if since is None else time.monotonic() - since]
+        if queue.oldest_at is not None:
+            lags_s.append(self._clock() - queue.oldest_at)
+        troubles = (self._trouble, self._sync_trouble, self._full)
+        errors = [status.last_error, *(trouble.last_error for trouble in troubles)]
+        return Health(
+            status=status,
+            failing_since=self._trouble.since,
+            retries=self._trouble.tries,
+            last_error=max(filter(None, errors), key=lambda error: error[1], default=None),
+            waiting_records=records + queue.records,
+            lag_s=max(lags_s),
+            queue=queue,
+            queue_full_since=self._full.since,
+        )
 
     def stuck_s(self) -> float:
         """Seconds that the writing thread has spent in one call of the output; 0 when it waits."""
@@ -193,164 +242,240 @@ class OutputWorker:
         return 0.0 if since is None else time.monotonic() - since
 
     def give_up_at(self, deadline: float) -> None:
-        """From `deadline` (by `time.monotonic`) on, what the output refuses goes to the spool."""
-        with self._changed:
-            self._give_up_at = min(deadline, self._give_up_at)
-            self._changed.notify_all()
+        """From `deadline` (by `time.monotonic`) on, all that is left goes to disk.
+
+        What the output refuses goes there from now on, over the limit if it must.
+        """
+        self._backoff.give_up_at(deadline)
+        with self._lock:
+            self._for_writer.notify()
+            self._keeper.notify()
 
     def stop(self) -> None:
         """Finish what was submitted, close the output, end the threads; returns when that is done.
 
         Without an earlier `give_up_at` it waits for an output that is away as long as that takes.
         """
-        with self._changed:
+        with self._lock:
             self._is_stopping = True
-            self._changed.notify_all()
-        self._writer.join()
+            self._for_writer.notify()
+        self._join(self._writing)
+        if self._syncer is not None:
+            self._syncer.end()
+        self._join(self._syncing)
+        self._keeper.end()
+        self._keeping.join()
+        self._keep_rest()
+        if self._queue.status.records:
+            logger.warning(
+                "output %s: %d records wait in %s for the next start",
+                *(self.output.name, self._queue.status.records, self._queue.path),
+            )
+        self._queue.close()
+        if self._writing.is_alive() or self._syncing.is_alive():
+            logger.error("output %s does not return from a call, and is left", self.output.name)
+        else:
+            self.output.close()
 
-    # -- the writing thread ----------------------------------------------------------------
+    def abandon(self) -> None:
+        """Close the output and its queue without having started."""
+        self._queue.close()
+        self.output.close()
+
+    def _join(self, thread: threading.Thread) -> None:
+        """Wait for the end of a thread, unless it is stuck in a call when time is over."""
+        while thread.is_alive():
+            thread.join(0.5)
+            if time.monotonic() > self._backoff.deadline + STUCK_S:
+                return
+
+    def _keep_rest(self) -> None:
+        with self._lock:
+            rest = self._line.unfinished()
+        if rest and not self._keeper.keep(rest, beyond_limit=True):
+            with self._lock:
+                records = sum(item.records for item in self._line.unfinished())
+            reason = self._full.last_error[0] if self._full.last_error else "no room"
+            error = OutputUnavailable(
+                f"output {self.output.name}: {records} records could be neither written "
+                f"nor kept on disk: {reason}"
+            )
+            logger.error("%s", error)
+            self._on_fatal(error)
+
+    # -- any thread ------------------------------------------------------------------------
 
     def _guarded(self, target: Callable[[], None]) -> None:
         try:
             target()
         except BaseException as exc:
-            logger.exception("output %s failed", self.output.name)
+            # First of all: without memory the next line may fail.
             self._on_fatal(exc)
+            logger.exception("output %s failed", self.output.name)
         finally:
-            with self._changed:
-                self._is_finished = True
-                self._changed.notify_all()
+            if target == self._write_all:
+                with self._lock:
+                    self._is_finished = True
+                    self._for_others.notify_all()
+
+    @property
+    def _is_detour(self) -> bool:
+        """Whether what comes now goes to disk first."""
+        return (
+            self.is_failing
+            or self._backoff.is_over
+            or self._queue.unread_bytes > NEAR_END_BYTES
+            or self._keeper.is_relief_wanted
+        )
+
+    def _must_keep(self) -> bool:
+        if self._backoff.is_over:
+            return bool(self._line.unfinished())
+        if not (self._queue.limit_bytes or self._backoff.is_ending):
+            return False
+        if self.is_failing or self._keeper.is_relief_wanted:
+            return bool(self._line.unfinished())
+        return bool(self._line.waiting) and self._queue.unread_bytes > NEAR_END_BYTES
+
+    def _finish(self, items: Sequence[Item]) -> None:
+        """Items are durable, in the output or on disk."""
+        with self._lock:
+            fresh = self._line.finish(items)
+            for item in fresh:
+                if item.work is not None:
+                    item.work.unwritten.discard(self)
+            self._for_others.notify_all()
+        for item in fresh:
+            item.on_durable()
+
+    def _kept(self, items: Sequence[Item]) -> None:
+        """Items are on disk, which the writing thread reads."""
+        self._finish(items)
+        with self._lock:
+            self._for_writer.notify()
+
+    # -- the writing thread ----------------------------------------------------------------
 
     def _write_all(self) -> None:
-        if self._opened():
-            self._feed_spooled()
-        while works := self._next_works():
-            rest = self._deliver(self._unknown(works))
-            if rest:
-                self._spool.append(rest)
-                logger.warning(
-                    "output %s: %d records wait in %s for the next start",
-                    self.output.name,
-                    sum(map(len, rest)),
-                    self._spool.path,
-                )
-            self._report_written(works)
-        self._finish_syncs()
-        self.output.close()
-
-    def _opened(self) -> bool:
-        """Open the output where that is still to be done; False where the drain time was over."""
-        pause_s = FIRST_PAUSE_S
-        while not self._is_open:
-            try:
-                with self._busy():
-                    self._marks = dict(self.output.open())
-            except (OutputUnavailable, OutputUnusable, OSError) as exc:
-                self._report_failure(exc)
-                if not self._pause(pause_s):
-                    return False
-                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
-            else:
-                self._is_open = True
-                self._report_success()
-        return True
-
-    def _feed_spooled(self) -> None:
-        """Write what an earlier run left in the spool, before anything new."""
-        if not self._spool.path.exists():
+        if not self._backoff.persist(self._open, self._failed):
             return
-        marks = self._marks
-        for batch in self._spool.batches():
-            client = batch.client or b""
-            unknown = batch.after(marks.get(client, 0))
-            if unknown is not None and self._deliver([unknown]):
+        self._worked()
+        while (items := self._next()) is not None:
+            if items and not self._is_delivered(items):
                 return
-            # A client that never heard of it sends the same records again.
-            marks[client] = max(batch.last, marks.get(client, 0))
-        if self._sync():
-            self._spool.clear()
 
-    def _next_works(self) -> list[Work]:
-        """Wait for work; an empty list means that it is time to stop."""
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._requests or self._is_stopping)
-                requests = list(self._requests)
-                self._requests.clear()
-                works = [] if requests else self._take_works()
-            if works or not requests:
-                return works
-            for request in requests:
-                self._run(request)
+    def _open(self) -> None:
+        if not self._is_open:
+            with self._busy():
+                self._marks = dict(self._read_marks(self.output.open()))
+            self._is_open = True
 
-    def _take_works(self) -> list[Work]:
-        works: list[Work] = []
-        records = 0
-        while self._waiting and records < RECORDS_A_WRITE:
-            work = self._waiting.popleft()
-            records += sum(map(len, work.batches))
-            works.append(work)
-        self.state.waiting = len(self._waiting)
-        self._in_hand = works
-        return works
+    def _next(self) -> Sequence[Item] | None:
+        """Wait for what is to be written next; None when it is time to stop."""
+        with self._lock:
+            self._for_writer.wait_for(
+                lambda: (
+                    self._line.waiting
+                    or self._requests
+                    or self._is_stopping
+                    or self._backoff.is_over
+                    or self._queue.unread_bytes
+                )
+            )
+            requests = list(self._requests)
+            self._requests.clear()
+            unread_bytes = self._queue.unread_bytes
+            if not requests:
+                if self._backoff.is_over or (self._is_stopping and unread_bytes > NEAR_END_BYTES):
+                    return None
+                if not unread_bytes:
+                    is_end = self._is_stopping and not self._line.waiting
+                    return None if is_end else self._line.take()
+        for request in requests:
+            self._run(request)
+        return () if requests else self._from_disk()
+
+    def _from_disk(self) -> Sequence[Item] | None:
+        portion: Portion | None = None
+
+        def read() -> None:
+            nonlocal portion
+            portion = self._queue.read(READ_BYTES)
+
+        if not self._backoff.persist(read, self._failed):
+            return None
+        self._worked()
+        if portion is None:
+            return ()
+        items = [Item(portion.batches, partial(self._written_from_disk, portion))]
+        with self._lock:
+            self._line.in_hand = items
+        return items
+
+    def _written_from_disk(self, portion: Portion) -> None:
+        self._queue.done(portion)
+        with self._lock:
+            self._keeper.notify_room()
 
     def _run(self, request: Callable[[], None]) -> None:
-        if not self._is_open:
-            return
         try:
             with self._busy():
                 request()
         except (OutputUnavailable, OSError) as exc:
-            self.state.last_error = (str(exc), self._clock())
+            self._trouble.note(exc)
             logger.warning("output %s: %s", self.output.name, exc)
 
-    def _unknown(self, works: Sequence[Work]) -> list[Batch]:
-        """The batches of `works` without what the output holds from earlier runs."""
-        marks = self._marks
-        batches = [batch for work in works for batch in work.batches]
-        if not marks:
-            return batches
-        trimmed = (
-            batch.after(marks.get(batch.client, 0)) if batch.client is not None else batch
-            for batch in batches
-        )
-        return [batch for batch in trimmed if batch is not None]
+    def _is_delivered(self, items: Sequence[Item]) -> bool:
+        """Write items, however long it takes; False if the time to stop was over before."""
+        batches = self._unknown(items)
 
-    def _deliver(self, batches: Sequence[Batch]) -> Sequence[Batch]:
-        """Write `batches`, however long it takes; returns what the drain time left unwritten."""
-        if self._has_given_up:
-            # What is spooled comes first: written now, these would make it look written too.
-            return batches
-        pause_s = FIRST_PAUSE_S
-        while batches:
+        def write() -> None:
+            nonlocal batches
             try:
                 with self._busy():
                     self.output.write(batches)
             except OutputUnavailable as exc:
-                self._show(_done(batches, exc))
+                self._note_written(_done(batches, exc))
                 batches = _rest(batches, exc)
-                self._report_failure(exc)
-                if not self._pause(pause_s):
-                    return batches
-                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
-            else:
-                self._show(batches)
-                self._report_success()
-                return ()
-        return ()
+                raise
+            self._note_written(batches)
 
-    def _show(self, batches: Sequence[Batch]) -> None:
+        if batches and not self._backoff.persist(write, self._failed):
+            return False
+        self._worked()
+        with self._lock:
+            self._line.put_down(to_be_synced=self._syncer is not None)
+            for item in items:
+                if item.work is not None:
+                    item.work.unwritten.discard(self)
+            self._for_others.notify_all()
+            if self._syncer is not None:
+                self._syncer.notify()
+        if self._syncer is None:
+            self._finish(items)
+        return True
+
+    def _unknown(self, items: Sequence[Item]) -> Sequence[Batch]:
+        """The batches of `items` without what the output holds already."""
+        unknown: list[Batch] = []
+        seen: dict[bytes, int] = {}
+        for batch in (batch for item in items for batch in item.batches):
+            client = batch.client
+            if client is None:
+                unknown.append(batch)
+                continue
+            rest = batch.after(seen.get(client) or self._marks.get(client, 0))
+            if rest is not None:
+                seen[client] = rest.last
+                unknown.append(rest)
+        return unknown
+
+    def _note_written(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            if batch.client is not None:
+                self._marks[batch.client] = batch.last
         for watcher in self._watchers:
             watcher(batches, self.output)
-
-    def _pause(self, pause_s: float) -> bool:
-        """Wait before the next try; False when it is time to give up."""
-        until = time.monotonic() + pause_s
-        with self._changed:
-            while (now := time.monotonic()) < min(until, self._give_up_at):
-                self._changed.wait(min(until, self._give_up_at) - now)
-            self._has_given_up = now >= self._give_up_at
-            return not self._has_given_up
 
     @contextmanager
     def _busy(self) -> Iterator[None]:
@@ -360,109 +485,27 @@ class OutputWorker:
         finally:
             self._busy_since = None
 
-    def _report_failure(self, exc: Exception) -> None:
-        now = self._clock()
-        state = self.state
-        state.retries += 1
-        state.last_error = (str(exc), now)
-        if state.failing_since is None:
-            self._reported_at = now
-            self._on_problem(f"output {self.output.name} is unavailable, retrying: {exc}")
-            with self._changed:
-                state.failing_since = now
-                self._changed.notify_all()
-        elif now - self._reported_at >= REPORT_EVERY_S:
-            self._reported_at = now
-            logger.warning(
-                "output %s is still unavailable after %.0f s and %d tries: %s",
-                self.output.name,
-                now - state.failing_since,
-                state.retries,
-                exc,
-            )
+    def _failed(self, exc: Exception) -> None:
+        is_first = not self.is_failing
+        self._trouble.failed(exc)
+        if is_first:
+            with self._lock:
+                self._for_others.notify_all()
+                self._keeper.notify()
 
-    def _report_success(self) -> None:
-        state = self.state
-        if state.failing_since is not None:
-            away_s = self._clock() - state.failing_since
-            state.failing_since = None
-            state.retries = 0
-            self._on_problem(f"output {self.output.name} works again after {away_s:.1f} s")
-
-    def _report_written(self, works: Sequence[Work]) -> None:
-        with self._changed:
-            for work in works:
-                work.unwritten.discard(self)
-            self._in_hand = ()
-            if self._syncs:
-                self._written.extend(works)
-            self._changed.notify_all()
-        if not self._syncs:
-            for work in works:
-                work.finish_one()
+    def _worked(self) -> None:
+        if self.is_failing:
+            self._trouble.worked()
 
     # -- the syncing thread ----------------------------------------------------------------
 
-    def _sync_all(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._written or self._no_more_written)
-                works = self._syncing = list(self._written)
-                self._written.clear()
-            if not works:
-                return
-            if self._is_open and not self._sync():
-                self._tell_unsynced()
-                return
-            self._syncing = ()
-            for work in works:
-                work.finish_one()
+    def _sync(self) -> None:
+        if self._is_open:
+            self.output.sync()
 
-    def _sync(self) -> bool:
-        """Sync, however long it takes; False when the drain time is over before.
 
-        What it failed for may pass (no descriptors left, a disk that is away); the output sees to
-        it that the next try makes good what this one missed.
-        """
-        pause_s = FIRST_PAUSE_S
-        failing_since = None
-        while True:
-            try:
-                self.output.sync()
-            except OutputUnavailable as exc:
-                now = self._clock()
-                self.state.last_error = (str(exc), now)
-                if failing_since is None:
-                    failing_since = now
-                    self._on_problem(f"output {self.output.name} can't sync, retrying: {exc}")
-                if not self._pause(pause_s):
-                    return False
-                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
-            else:
-                if failing_since is not None:
-                    away_s = self._clock() - failing_since
-                    self._on_problem(f"output {self.output.name} syncs again after {away_s:.1f} s")
-                return True
-
-    def _tell_unsynced(self) -> None:
-        """The time is over: whoever stops or goes on now must know that not all is durable."""
-        with self._changed:
-            works = [*self._syncing, *self._written]
-        records = sum(len(batch) for work in works for batch in work.batches)
-        reason = self.state.last_error[0] if self.state.last_error else "out of time"
-        error = OutputUnavailable(
-            f"output {self.output.name}: {records} records are written, "
-            f"but could not be synced: {reason}"
-        )
-        logger.error("%s", error)
-        self._on_fatal(error)
-
-    def _finish_syncs(self) -> None:
-        with self._changed:
-            self._no_more_written = True
-            self._changed.notify_all()
-        if self._syncs:
-            self._syncer.join()
+def _nothing() -> None:
+    """For an output that needs no syncs."""
 
 
 def _done(batches: Sequence[Batch], exc: OutputUnavailable) -> list[Batch]:

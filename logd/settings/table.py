@@ -165,7 +165,8 @@ class Config:
         None,
         _PATH,
         OUTPUTS,
-        "Folder for dead letters and spools; .logd-state beside the first log file where not set.",
+        "Folder for dead letters and what waits for outputs; .logd-state beside the first log file "
+        "if not set.",
         reloads=False,
     )
 
@@ -331,12 +332,21 @@ class Config:
         "What an acknowledged record survives: batch, the death of the machine; none, only that "
         "of the daemon.",
     )
+    queue_disk_bytes: int = _setting(
+        1024**3,
+        Size(0),
+        DELIVERY,
+        "Disk space for each output to keep records that it can't take now: senders go on, and "
+        "the output gets them later, in order. It never takes the disk below min_free_bytes. "
+        "When it is full, senders wait. 0 is off.",
+        unit="bytes",
+    )
     drain_s: float = _setting(
         30.0,
         Duration(is_zero_allowed=True),
         DELIVERY,
-        "Longest time to write what was received when told to stop. What an output can't take by "
-        "then goes to a spool, to be written at the next start.",
+        "Longest time to read what senders had sent when told to stop. What an output can't take "
+        "by then, or within 10 seconds, waits on disk for the next start.",
         unit="seconds",
     )
 
@@ -580,7 +590,7 @@ class Config:
 
     @property
     def state_folder(self) -> Path:
-        """Where dead letters and spools go: `state_dir`, or what stands for it where not set."""
+        """Where dead letters and queues go: `state_dir`, or what stands for it where not set."""
         if self.state_dir is not None:
             return Path(self.state_dir)
         return (Path(self.file[0]).parent if self.file else Path()) / ".logd-state"

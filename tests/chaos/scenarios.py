@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from logd.outputs.queuefolder import queue_folders
 from tests.chaos import oracle
 from tests.chaos.cluster import Cluster
 from tests.chaos.proxy import CuttingProxy
@@ -141,7 +142,8 @@ class Restarted:
     """
 
     def __init__(self, port: int, target: Target, folder: Path, *options: str) -> None:
-        self._options = [*target.options, *options]
+        # So little that outputs which are too slow hold up the senders after all.
+        self._options = [*target.options, "--queue-disk-bytes", "4 MiB", *options]
         self._folder = folder
         self._daemon: DaemonProcess | None = None
         self.port = port
@@ -171,8 +173,17 @@ class Restarted:
         self._daemon = self._start(environment)
         return self._daemon.wait()
 
-    def stop(self) -> None:
-        """End the last one gracefully."""
+    def wait_for_disk(self) -> None:
+        """Return when no output has anything on disk any more."""
+        deadline = time.monotonic() + DONE_S
+        while folders := queue_folders(self._folder / ".logd-state"):
+            assert time.monotonic() < deadline, f"{folders} are not empty:\n{self.daemon.output}"
+            time.sleep(0.02)
+
+    def stop(self, *, waits: bool = True) -> None:
+        """End the last one gracefully; before, wait until the outputs have all that came."""
+        if waits:
+            self.wait_for_disk()
         status = self.daemon.stop()
         assert status == 0, f"status {status}:\n{self.daemon.output}"
 
@@ -380,7 +391,7 @@ def database_restarts(folder: Path, seed: int, count: int, *, clients: int = 4) 
 
 
 def stop_without_database(folder: Path, seed: int, records: int = 20_000) -> oracle.Verdict:
-    """SIGTERM while the database is stopped: the rest is spooled, and written at the next start."""
+    """SIGTERM while the database is stopped: the rest is on disk, and written at the next start."""
     with _cluster() as server:
         target = postgresql_target(folder, server.url)
         with restarted(target, folder, "--drain-s", "1") as daemons:
@@ -389,7 +400,7 @@ def stop_without_database(folder: Path, seed: int, records: int = 20_000) -> ora
             server.stop()
             with senders(daemons.port, 2, "--records", str(records), "--first", "0") as sending:
                 daemons.daemon.wait_line("unavailable", timeout=60)
-                daemons.stop()
+                daemons.stop(waits=False)
                 daemons.daemon.wait_line("wait in .* for the next start")
                 server.start()
                 daemons.start()

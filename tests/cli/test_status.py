@@ -69,6 +69,15 @@ SNAPSHOT: dict[str, Any] = {
             "failing_since": 1_700_000_000.0,
             "retries": 17,
             "last_error": {"text": "disk \x1b[31mfull", "time": 1_700_000_000.0},
+            "disk": {
+                "records": 54_321,
+                "bytes": 7 << 20,
+                "limit_bytes": 1 << 30,
+                "oldest_at": 1_700_000_000.0,
+                "full_since": 1_700_000_000.0,
+                "records_per_s": 2_500.0,
+                "left_s": 21.0,
+            },
         }
     ],
     "lost_by_clients": {
@@ -98,6 +107,9 @@ def test_the_screen_tells_all_that_matters() -> None:
         "5 records lost by clients, last 5 by pid 9 of this machine",
         "40.0 MiB",
         "tried 17 times: disk \\x1b[31mfull",
+        "54,321 records wait on disk, 7.0 MiB of 1.0 GiB, the oldest since 2023-11-1",
+        "written at 2,500/s, 21 s left",
+        "no room on disk since 2023-11-1",
         "2 faults of senders, 1 of them bad frames",
         "the last one failed",
     ):

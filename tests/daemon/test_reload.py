@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -19,6 +20,7 @@ import pytest
 import trustme
 
 from logd.errors import LogdError
+from logd.outputs.queuefolder import QueueFolder, queue_folders
 from logd.query.controlclient import ControlClient
 from logd_client.log import Log
 from tests.clients import Connect
@@ -199,7 +201,7 @@ def test_twenty_reloads_at_full_speed_lose_and_repeat_nothing(
             assert found
             assert max(Counter(found).values()) == 1
             assert set(found) <= expected
-        assert not list((folder / "state").glob("spool-*"))
+        assert not queue_folders(folder / "state")
 
 
 def test_the_only_output_is_exchanged_without_a_gap(settings: Settings, connect: Connect) -> None:
@@ -359,7 +361,7 @@ def test_certificates_are_read_anew(settings: Settings, connect: Connect) -> Non
             settings.ask("reload")
 
 
-def test_an_output_that_can_neither_write_nor_spool_ends_the_daemon(
+def test_an_output_that_can_neither_write_nor_keep_ends_the_daemon(
     settings: Settings, postgresql: Any
 ) -> None:
     """Removing it must not make its records look stored: a later number would acknowledge them."""
@@ -372,17 +374,18 @@ def test_an_output_that_can_neither_write_nor_spool_ends_the_daemon(
         daemon.wait_line(r"is unavailable, retrying")
         settings.reload()
         peer.wait_acked(2)
-        (spool,) = (settings.folder / "state").glob("spool-*")
+        (queue,) = queue_folders(settings.folder / "state")
         postgresql.bring_back()
         settings.reload(**with_db)
-        until(lambda: not spool.exists(), "the spool is written")
+        until(lambda: not QueueFolder(queue).segments(), "what is on disk is written")
         postgresql.take_away()
-        spool.mkdir()
+        shutil.rmtree(queue)
+        queue.write_bytes(b"")
         peer.send(batch("from ann number 3", 3))
         until(lambda: daemon.output.count("is unavailable, retrying") == 2, "away again")
         settings.write()
         daemon.signal(signal.SIGHUP)
-        daemon.wait_line(r"output .* failed")
+        daemon.wait_line(r"neither written nor kept on disk")
         peer.send(batch("from ann number 4", 4))
         assert peer.answer() is None
         assert daemon.wait() == 1
@@ -391,7 +394,7 @@ def test_an_output_that_can_neither_write_nor_spool_ends_the_daemon(
 def test_an_output_that_is_away_can_be_removed(
     settings: Settings, postgresql: Any, connect: Connect
 ) -> None:
-    """Removing a dead output frees the queue: what it lacks waits in its spool till it is back."""
+    """Removing a dead output frees the queue: what it lacks waits on disk until it is back."""
     with_db = {"db": postgresql.url, "table_pattern": postgresql.pattern}
     settings.write(**with_db)
     with settings.running() as daemon:
@@ -403,7 +406,7 @@ def test_an_output_that_is_away_can_be_removed(
         daemon.wait_line(r"is unavailable, retrying")
         settings.reload()
         assert log.flush(PATIENCE_S)
-        assert list((settings.folder / "state").glob("spool-*"))
+        assert queue_folders(settings.folder / "state")
         postgresql.bring_back()
         settings.reload(**with_db)
         log("from ann number 2")

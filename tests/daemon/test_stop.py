@@ -189,7 +189,11 @@ def test_after_kill_9_nothing_acknowledged_is_lost_or_twice(
     ("options", "said"),
     [
         (("--file", "/proc/nowhere/log_%d"), r"/proc/nowhere"),
-        (("--db", "postgresql+psycopg://nobody@127.0.0.1:1/none"), r"127\.0\.0\.1"),
+        (
+            ("--db", "postgresql+psycopg://nobody@127.0.0.1:1/none", "--queue-disk-bytes", "0"),
+            r"127\.0\.0\.1",
+        ),
+        (("--db", "postgresql+psycopg://root@127.0.0.1/nosuchdatabase"), r"nosuchdatabase"),
         (("--db", "nosuchdb://x/y"), r"nosuchdb"),
         (("--filter", "no.such.module:thing"), r"no\.such|there is no module"),
         (("--file", "log_%d_%d"), r"log_%d_%d"),

@@ -1,4 +1,4 @@
-"""OutputWorker: retries, group commit, the spool, and what an output holds from earlier runs."""
+"""OutputWorker: retries, group commit, the queue on disk, and what is there from earlier runs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from logd.outputs.base import Output, OutputStatus, OutputUnavailable
+from logd.outputs.diskqueue import DiskQueue
 from logd.outputs.fanout import Outputs
-from logd.outputs.spool import Spool
 from logd.outputs.work import Work
 from logd.outputs.worker import OutputWorker
 from logd.records.batch import Batch, Context
@@ -88,14 +88,46 @@ def batch(*texts: str, first: int = 0) -> Batch:
     return Batch([context], [0] * count, numbers, [1.0] * count, texts, client=client, first=first)
 
 
+def disk_queue(folder: Path, limit_bytes: int = 1 << 20) -> DiskQueue:
+    """The queue of an output of these tests, not opened."""
+    return DiskQueue(folder / "queue-memory", "memory", limit_bytes=limit_bytes)
+
+
+def keep(folder: Path, *batches: Batch) -> None:
+    """Leave batches on disk, one group each, as an earlier run does."""
+    queue = disk_queue(folder)
+    queue.open()
+    for one in batches:
+        queue.append([one])
+    queue.close()
+
+
+def kept(folder: Path) -> list[str]:
+    """The texts that wait on disk."""
+    queue = disk_queue(folder)
+    queue.open()
+    texts: list[str] = []
+    while (portion := queue.read(1 << 20)) is not None:
+        texts += [text for one in portion.batches for text in one.msg]
+    queue.close()
+    return texts
+
+
 class Bench:
     """A worker with what it was told and what it told."""
 
     def __init__(
-        self, folder: Path, *, marks: Mapping[bytes, int] | None = None, durable: bool = True
+        self,
+        folder: Path,
+        *,
+        marks: Mapping[bytes, int] | None = None,
+        durable: bool = True,
+        limit_bytes: int = 1 << 20,
+        output: MemoryOutput | None = None,
     ) -> None:
-        self.output = MemoryOutput()
-        self.spool = Spool(folder / "spool")
+        self.output = output or MemoryOutput()
+        self.queue = disk_queue(folder, limit_bytes)
+        self.queue.open()
         self.problems: list[str] = []
         self.failures: list[BaseException] = []
         self.done: list[Work] = []
@@ -103,7 +135,7 @@ class Bench:
         self.worker = OutputWorker(
             self.output,
             marks or {},
-            self.spool,
+            self.queue,
             durable=durable,
             on_problem=self.problems.append,
             on_fatal=self.failures.append,
@@ -162,17 +194,31 @@ def test_a_sync_that_fails_is_tried_again(bench: Bench) -> None:
     bench.outputs.stop()
 
 
-def test_an_output_that_cannot_sync_by_the_end_is_no_good_end(bench: Bench) -> None:
-    """What is written and may not survive the machine is not called done, and the daemon hears."""
+def test_what_cannot_be_synced_by_the_end_is_kept_on_disk(bench: Bench, tmp_path: Path) -> None:
+    """What is written and may not survive the machine is durable in the queue."""
     bench.output.sync_refusals = [OutputUnavailable("disk away")] * 1000
     bench.outputs.start()
     bench.submit(batch("a", first=1))
     bench.wait(lambda: len(bench.output.sync_refusals) < 1000)
     bench.outputs.give_up_at(time.monotonic())
     bench.outputs.stop()
+    assert len(bench.done) == 1
+    assert bench.failures == []
+    assert kept(tmp_path) == ["a"]
+
+
+def test_what_can_be_neither_written_nor_kept_is_no_good_end(bench: Bench, tmp_path: Path) -> None:
+    """The daemon hears that records are lost with it, and their senders are not told otherwise."""
+    bench.output.is_away = True
+    (tmp_path / "queue-memory").write_bytes(b"")
+    bench.outputs.start()
+    bench.submit(batch("a", first=1))
+    bench.wait(lambda: bench.worker.is_full)
+    bench.outputs.give_up_at(time.monotonic())
+    bench.outputs.stop()
     assert bench.done == []
-    assert [str(failure) for failure in bench.failures] == [
-        "output memory: 1 records are written, but could not be synced: disk away"
+    assert [str(failure).partition(": ")[2][:52] for failure in bench.failures] == [
+        "1 records could be neither written nor kept on disk:"
     ]
 
 
@@ -207,7 +253,7 @@ def test_what_was_written_before_a_failure_is_not_written_again(bench: Bench) ->
 def test_an_output_that_is_away_is_tried_till_the_drain_time_is_over(
     bench: Bench, tmp_path: Path
 ) -> None:
-    """What an output refuses then goes to the spool, and the next start writes it first."""
+    """What an output refuses then is on disk, and the next start writes it first."""
     bench.output.is_away = True
     bench.outputs.start()
     works = [bench.submit(batch("a", "b", first=1)), bench.submit(batch("c"))]
@@ -221,21 +267,21 @@ def test_an_output_that_is_away_is_tried_till_the_drain_time_is_over(
     again.wait(lambda: len(again.output.written) == 4)
     again.outputs.stop()
     assert again.output.written == ["a", "b", "c", "d"]
-    assert not again.spool.path.exists()
+    assert not kept(tmp_path)
 
 
-def test_a_spool_that_was_half_written_is_not_repeated(tmp_path: Path) -> None:
-    """Marks of the output cut off what a run before wrote of the spool."""
-    Spool(tmp_path / "spool").append([batch("a", "b", "c", first=1)])
+def test_a_queue_that_was_half_written_is_not_repeated(tmp_path: Path) -> None:
+    """Marks of the output cut off what a run before wrote of what is on disk."""
+    keep(tmp_path, batch("a", "b", "c", first=1))
     bench = Bench(tmp_path, marks={CLIENT: 2})
     bench.outputs.start()
     bench.outputs.stop()
     assert bench.output.written == ["c"]
 
 
-def test_what_was_spooled_and_is_sent_again_is_written_once(tmp_path: Path) -> None:
-    """A client whose acks were lost with the stop sends again what waits in the spool."""
-    Spool(tmp_path / "spool").append([batch("a", "b", "c", first=1)])
+def test_what_was_kept_and_is_sent_again_is_written_once(tmp_path: Path) -> None:
+    """A client whose acks were lost with the stop sends again what waits on disk."""
+    keep(tmp_path, batch("a", "b", "c", first=1))
     bench = Bench(tmp_path)
     bench.outputs.start()
     work = bench.submit(batch("b", "c", "d", first=2))
@@ -244,20 +290,18 @@ def test_what_was_spooled_and_is_sent_again_is_written_once(tmp_path: Path) -> N
     assert bench.output.written == ["a", "b", "c", "d"]
 
 
-def test_what_was_spooled_twice_is_written_once(tmp_path: Path) -> None:
-    """The output was away over a start, and the client sent again what was spooled before."""
-    spool = Spool(tmp_path / "spool")
-    spool.append([batch("a", "b", first=1)])
-    spool.append([batch("b", "c", first=2)])
+def test_what_was_kept_twice_is_written_once(tmp_path: Path) -> None:
+    """The output was away over a start, and the client sent again what was kept before."""
+    keep(tmp_path, batch("a", "b", first=1), batch("b", "c", first=2))
     bench = Bench(tmp_path)
     bench.outputs.start()
     bench.outputs.stop()
     assert bench.output.written == ["a", "b", "c"]
 
 
-def test_a_spool_stays_until_its_records_are_synced(tmp_path: Path) -> None:
-    """A sync that fails while the spool is written out is tried again; the worker goes on."""
-    Spool(tmp_path / "spool").append([batch("a", first=1)])
+def test_a_queue_stays_until_its_records_are_synced(tmp_path: Path) -> None:
+    """A sync that fails while the queue is written out is tried again; the worker goes on."""
+    keep(tmp_path, batch("a", first=1))
     bench = Bench(tmp_path)
     bench.output.sync_refusals = [OutputUnavailable("disk away")]
     bench.outputs.start()
@@ -265,12 +309,12 @@ def test_a_spool_stays_until_its_records_are_synced(tmp_path: Path) -> None:
     bench.wait(lambda: bench.done == [work])
     bench.outputs.stop()
     assert bench.output.written == ["a", "b"]
-    assert not bench.spool.path.exists()
+    assert not kept(tmp_path)
     assert not bench.failures
 
 
-def test_records_written_by_filters_and_observers_belong_to_no_session(bench: Bench) -> None:
-    """They carry no mark: it would say that what stands before them in the session is written."""
+def test_records_written_by_filters_belong_to_the_daemons_session(bench: Bench) -> None:
+    """A mark of the app's would say that what stands before them in its session is written."""
     job = batch("a", "b", first=1).jobs()[1]
     seen: list[Batch] = []
     bench.worker.call(lambda: bench.worker.watch(lambda batches, _: seen.extend(batches)))
@@ -278,7 +322,10 @@ def test_records_written_by_filters_and_observers_belong_to_no_session(bench: Be
     bench.outputs.writeNow(job)
     bench.outputs.write_batch(Batch.from_jobs([job]))
     bench.outputs.stop()
-    assert [(one.client, one.first, one.last, *one.msg) for one in seen] == [(None, 0, 0, "b")] * 2
+    (session,) = {one.client for one in seen}
+    assert session is not None
+    assert session.startswith(b"logd:")
+    assert [(one.first, one.last, *one.msg) for one in seen] == [(1, 1, "b"), (2, 2, "b")]
 
 
 def test_what_the_output_holds_from_earlier_runs_is_skipped(tmp_path: Path) -> None:
@@ -292,7 +339,7 @@ def test_what_the_output_holds_from_earlier_runs_is_skipped(tmp_path: Path) -> N
 
 
 def test_a_slow_output_does_not_hold_up_the_other(tmp_path: Path) -> None:
-    """While one output is away the other writes; the work is done when both have it."""
+    """While one output is away the other writes; the work is done when the disk has it, too."""
     first, second = Bench(tmp_path / "1"), Bench(tmp_path / "2")
     outputs = Outputs([first.worker, second.worker])
     first.output.is_away = True
@@ -302,10 +349,12 @@ def test_a_slow_output_does_not_hold_up_the_other(tmp_path: Path) -> None:
     outputs.submit(work)
     second.wait(lambda: second.output.written == ["a"])
     outputs.wait_written(work)
-    assert not done
-    first.output.is_away = False
     first.wait(lambda: done == [work])
+    assert first.output.written == []
+    first.output.is_away = False
+    first.wait(lambda: first.output.written == ["a"])
     outputs.stop()
+    assert kept(tmp_path / "1") == []
 
 
 def test_watchers_see_each_record_once_as_it_is_written(bench: Bench) -> None:
@@ -321,8 +370,8 @@ def test_watchers_see_each_record_once_as_it_is_written(bench: Bench) -> None:
         seen.extend(text for one in batches for text in one.msg)
 
     bench.worker.call(lambda: bench.worker.watch(watch))
-    after = bench.submit(batch("b", "c"))
-    bench.wait(lambda: after in bench.done)
+    bench.submit(batch("b", "c"))
+    bench.wait(lambda: bench.output.written == list("abc") and not bench.worker.is_failing)
     bench.worker.unwatch(watch)
     last = bench.submit(batch("d"))
     bench.wait(lambda: last in bench.done)
@@ -346,10 +395,12 @@ class LateOutput(MemoryOutput):
 
 def late_worker(folder: Path, output: Output, done: Callable[[], None]) -> tuple[Outputs, Work]:
     """A worker that gets its output closed, and three records for it."""
+    queue = disk_queue(folder)
+    queue.open()
     worker = OutputWorker(
         output,
         None,
-        Spool(folder / "spool"),
+        queue,
         durable=True,
         on_problem=lambda text: None,
         on_fatal=lambda exc: None,
@@ -369,8 +420,8 @@ def test_a_closed_output_is_opened_however_long_that_takes(tmp_path: Path) -> No
     assert output.is_closed
 
 
-def test_an_output_that_never_opens_leaves_everything_to_the_spool(tmp_path: Path) -> None:
-    """When the drain time is over, what a closed output could not take is in the spool."""
+def test_an_output_that_never_opens_leaves_everything_on_disk(tmp_path: Path) -> None:
+    """When the drain time is over, what a closed output could not take is on disk."""
     output, done = LateOutput(10**9), threading.Event()
     outputs, work = late_worker(tmp_path, output, done.set)
     outputs.start()
@@ -379,41 +430,43 @@ def test_an_output_that_never_opens_leaves_everything_to_the_spool(tmp_path: Pat
     outputs.give_up_at(time.monotonic())
     outputs.stop()
     assert done.is_set()
-    assert [text for one in Spool(tmp_path / "spool").batches() for text in one.msg] == list("abc")
+    assert kept(tmp_path) == list("abc")
 
 
-def test_what_comes_after_something_spooled_is_spooled_too(bench: Bench) -> None:
-    """An output that works again during a stop gets nothing that would hide what is spooled."""
+def test_what_comes_after_something_kept_is_kept_too(bench: Bench, tmp_path: Path) -> None:
+    """An output that works again during a stop gets nothing that would hide what is on disk."""
     bench.output.is_away = True
     bench.outputs.start()
     bench.submit(batch("a", first=1))
-    bench.wait(lambda: bench.worker.state.failing_since)
+    bench.wait(lambda: bench.worker.is_failing)
     bench.outputs.give_up_at(time.monotonic())
     bench.wait(lambda: len(bench.done) == 1)
     bench.output.is_away = False
     bench.submit(batch("b", first=2))
     bench.outputs.stop()
     assert bench.output.written == []
-    assert [text for one in bench.spool.batches() for text in one.msg] == ["a", "b"]
+    assert kept(tmp_path) == ["a", "b"]
 
 
-def test_lag_counts_what_waits_and_how_long(bench: Bench) -> None:
-    """What is not durable yet makes the lag; when all is, there is none."""
+def test_health_counts_what_waits_and_how_long(bench: Bench) -> None:
+    """What the output has not got makes the lag, in memory and on disk; else there is none."""
     bench.output.is_away = True
     bench.outputs.start()
     bench.submit(batch("a", "b"))
     bench.submit(batch("c"))
-    bench.wait(lambda: bench.worker.state.failing_since)
-    lag = bench.worker.lag()
-    assert lag.records == 3
-    assert lag.seconds > 0
-    bench.output.is_away = False
+    bench.wait(lambda: bench.worker.is_failing)
     bench.wait(lambda: len(bench.done) == 2)
-    assert bench.worker.lag() == (0, 0.0)
+    health = bench.worker.health()
+    assert (health.waiting_records, health.queue.records) == (3, 3)
+    assert health.lag_s > 0
+    assert health.failing_since is not None
+    bench.output.is_away = False
+    bench.wait(lambda: bench.worker.health().waiting_records == 0)
+    assert bench.worker.health().lag_s == 0.0
     bench.outputs.stop()
 
 
-def test_an_output_that_breaks_is_fatal(bench: Bench) -> None:
+def test_an_output_that_breaks_is_fatal(bench: Bench, tmp_path: Path) -> None:
     """What is no OutputUnavailable can't be mended by trying again: the daemon is told to stop."""
     bench.output.open()
 
@@ -425,4 +478,87 @@ def test_an_output_that_breaks_is_fatal(bench: Bench) -> None:
     bench.submit(batch("a"))
     bench.outputs.stop()
     assert [type(exc) for exc in bench.failures] == [ZeroDivisionError]
+    assert kept(tmp_path) == ["a"]
+
+
+class StuckOutput(MemoryOutput):
+    """An output whose write does not return until it may; then it has written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_return = threading.Event()
+        self.is_stuck = threading.Event()
+
+    def write(self, batches: Sequence[Batch]) -> None:
+        self.is_stuck.set()
+        assert self.may_return.wait(TIMEOUT_S)
+        super().write(batches)
+
+
+def test_senders_are_relieved_of_a_write_that_does_not_return(tmp_path: Path) -> None:
+    """What is in hand and what waits go to disk; what is written after all is written once."""
+    bench = Bench(tmp_path, output=StuckOutput())
+    bench.outputs.start()
+    first = bench.submit(batch("a"), batch("b", first=1))
+    assert isinstance(bench.output, StuckOutput)
+    assert bench.output.is_stuck.wait(TIMEOUT_S)
+    second = bench.submit(batch("c", first=2), batch("d"))
+    bench.outputs.relieve()
+    bench.wait(lambda: bench.done == [first, second])
+    bench.output.may_return.set()
+    bench.wait(lambda: len(bench.output.written) == 4)
+    third = bench.submit(batch("e", first=3))
+    bench.wait(lambda: third in bench.done)
+    bench.outputs.stop()
+    assert bench.output.written == list("abcde")
+    assert kept(tmp_path) == []
+
+
+def test_a_stop_leaves_a_write_that_does_not_return(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything is on disk, so nobody needs to wait for it."""
+    monkeypatch.setattr("logd.outputs.worker.STUCK_S", 0.1)
+    bench = Bench(tmp_path, output=StuckOutput())
+    bench.outputs.start()
+    bench.submit(batch("a", first=1))
+    assert isinstance(bench.output, StuckOutput)
+    assert bench.output.is_stuck.wait(TIMEOUT_S)
+    bench.submit(batch("b", first=2))
+    bench.outputs.give_up_at(time.monotonic())
+    bench.outputs.stop()
+    bench.output.may_return.set()
+    assert len(bench.done) == 2
+    assert kept(tmp_path) == ["a", "b"]
+
+
+def test_without_room_on_disk_senders_wait(tmp_path: Path) -> None:
+    """At the limit work is not done, loudly, until the output has made room; order is kept."""
+    bench = Bench(tmp_path, limit_bytes=2000)
+    bench.output.is_away = True
+    bench.outputs.start()
+    works = [bench.submit(batch("x" * 400, first=number)) for number in range(1, 9)]
+    bench.wait(lambda: bench.worker.is_full)
+    done = len(bench.done)
+    assert done < len(works)
+    assert bench.worker.health().queue_full_since is not None
+    assert any("no room on disk" in problem for problem in bench.problems)
+    bench.output.is_away = False
+    bench.wait(lambda: len(bench.done) == len(works))
+    bench.wait(lambda: len(bench.output.written) == len(works))
+    bench.outputs.stop()
+    assert [work for work in bench.done if work in works] == works
+
+
+def test_a_queue_that_is_switched_off_keeps_only_at_the_end(tmp_path: Path) -> None:
+    """With `queue_disk_bytes` 0 senders wait for the output; a stop loses nothing all the same."""
+    bench = Bench(tmp_path, limit_bytes=0)
+    bench.output.is_away = True
+    bench.outputs.start()
+    bench.submit(batch("a"))
+    bench.wait(lambda: bench.output.tries >= 2)
     assert bench.done == []
+    bench.outputs.give_up_at(time.monotonic())
+    bench.outputs.stop()
+    assert len(bench.done) == 1
+    assert kept(tmp_path) == ["a"]

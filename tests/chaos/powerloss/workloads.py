@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from logd.outputs.base import Output, OutputUnavailable
+from logd.outputs.diskqueue import DiskQueue
 from logd.outputs.files import journal
 from logd.outputs.files.output import FileOutput
-from logd.outputs.spool import Spool
 from logd.outputs.tables.output import TableOutput
 from logd.query.files.source import FileSource
 from logd.rotation.policy import Retention, RotationPolicy
@@ -220,41 +220,69 @@ def _table_messages(path: Path) -> Iterator[str]:
                 yield msg
 
 
-class SpoolWorkload:
-    """The daemon's spool: filled at the end of a run, emptied at the next start."""
+class QueueWorkload:
+    """The queue on disk of an output: filled in groups, taken from, and taken up at a start."""
+
+    def _queue(self, folder: Path) -> DiskQueue:
+        return DiskQueue(folder / "state" / "queue-x", "x", limit_bytes=1 << 20)
 
     def run(self, folder: Path, marks: Sequence[str], mark: Mark) -> None:
-        spool = Spool(folder / "state" / "spool")
+        queue = self._queue(folder)
+        told = queue.open()
+        stored = {client: told.get(client_id(client), 0) for client in CLIENTS}
         dice = random.Random(len(marks))
-        for number in range(6):
-            first = number * 10 + 1
-            batches = [
-                numbered(first, 10, client_id(client) if dice.random() < 0.7 else None)
-                for client in CLIENTS
-            ]
-            spool.append(batches)
+        for _ in range(6):
+            batches = [numbered(stored[one] + 1, 10, client_id(one)) for one in CLIENTS]
             for client in CLIENTS:
-                mark(f"acked {client} {first + 9}")
+                stored[client] += 10
+                mark(f"sent {client} {stored[client]}")
+            queue.append(batches)
+            for client in CLIENTS:
+                mark(f"acked {client} {stored[client]}")
+            if dice.random() < 0.3:
+                # As after a failed sync: the next group begins a segment.
+                queue.close()
+                queue = self._queue(folder)
+                queue.open()
+        queue.close()
 
     def check(self, folder: Path, marks: Sequence[str]) -> list[str]:
-        spool = Spool(folder / "state" / "spool")
+        queue = self._queue(folder)
+        told = queue.open()
         acked = facts(marks)["acked"]
-        found = [text for batch in spool.batches() for text in batch.msg]
-        # Those without a session are of a client "none".
         faults = []
-        if len(found) < sum(acked.values()):
-            faults.append(f"{len(found)} records of {sum(acked.values())} acknowledged")
-        spool.append([numbered(1, 3, None)])
-        if len([text for batch in spool.batches() for text in batch.msg]) != len(found) + 3:
+        found: dict[str, list[int]] = defaultdict(list)
+        for text in _queued(queue):
+            match = _MESSAGE.fullmatch(text)
+            if match is None:
+                faults.append(f"{text!r} is no record")
+            else:
+                found[match[1]].append(int(match[2]))
+        for client in CLIENTS:
+            last = told.get(client_id(client), 0)
+            if last < acked[client]:
+                faults.append(f"{client}: told {last} of {acked[client]} acknowledged")
+            if found[client] != list(range(1, last + 1)):
+                faults.append(f"{client}: told that {last} are stored, found {found[client]}")
+        queue.append([numbered(1, 3, b"another session!")])
+        if len(_queued(queue)) != 3:
             faults.append("what is added after a loss is not found")
-        spool.clear()
+        queue.close()
         return faults
+
+
+def _queued(queue: DiskQueue) -> list[str]:
+    """The texts of all that can be read."""
+    found: list[str] = []
+    while (portion := queue.read(1 << 20)) is not None:
+        found += [text for batch in portion.batches for text in batch.msg]
+    return found
 
 
 _KINDS: dict[str, Callable[..., Workload]] = {
     "files": files,
     "tables": tables,
-    "spool": SpoolWorkload,
+    "queue": QueueWorkload,
 }
 
 
@@ -266,7 +294,7 @@ WORKLOADS: dict[str, dict[str, Any]] = {
     "ring": {"kind": "files", "count": 4, "compact_bytes": 1 << 20},
     "ring, gzip": {"kind": "files", "count": 4, "compress": "gzip"},
     "sqlite": {"kind": "tables"},
-    "spool": {"kind": "spool"},
+    "queue": {"kind": "queue"},
 }
 """What power is taken from, by name."""
 

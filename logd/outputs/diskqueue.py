@@ -1,0 +1,535 @@
+"""The queue on disk of one output: what it could not take yet, in segments, in order.
+
+    STATE_DIR/queue-NAME.CHECKSUM/0000000001.queue, 0000000002.queue, ...
+
+`append` adds behind, `read` takes from the front, `done` removes segments whose records are all
+durable in the output. Nothing notes how far was read: after a crash reading begins anew with the
+oldest segment, and the output's marks tell what it holds already. `segment.py` has the format.
+
+A segment with damage is read around, and once the rest of it is written it is not removed, but
+renamed to `damaged-...` beside the folder: people may find in it what we can't.
+
+Threads: `append` from one thread at a time, `read` from one, `done` from any.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import BinaryIO, NamedTuple
+
+import msgspec
+
+from logd.outputs.batchbytes import decode_batch, encode_batch
+from logd.outputs.disk import FILE_MODE, write_all
+from logd.outputs.failpoints import failpoint
+from logd.outputs.queuefolder import QueueFolder
+from logd.outputs.segment import (
+    Damage,
+    Entry,
+    open_segment,
+    opening,
+    pack_end,
+    pack_entry,
+    read_segment,
+    take_up,
+)
+from logd.records.batch import Batch
+from logd.records.callpath import PathFormatter
+
+logger = logging.getLogger(__name__)
+
+SEGMENT_BYTES = 16 << 20
+"""A segment of about this size is closed: small enough that room comes back while one reads."""
+
+SEGMENTS_OF_A_LIMIT = 16
+"""A small limit makes smaller segments, at least so many of them."""
+
+GROUP_BYTES = 4 << 20
+"""So much is written before it is synced; memory holds it twice while it is encoded."""
+
+_MAKE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class QueueFull(Exception):
+    """There is no room on disk; the text says why.
+
+    Attributes:
+        kept: how many of the batches given are on disk all the same.
+    """
+
+    def __init__(self, reason: str, kept: int) -> None:
+        super().__init__(reason)
+        self.kept = kept
+
+
+class QueueStatus(NamedTuple):
+    """What waits on disk.
+
+    Attributes:
+        records: how many records.
+        bytes: what they take on disk.
+        limit_bytes: how many bytes they may take; 0 if the queue is off.
+        oldest_at: when the oldest of them was kept, in seconds since the epoch; None without any.
+        kept, taken: records kept and records durable in the output, since the start.
+    """
+
+    records: int = 0
+    bytes: int = 0
+    limit_bytes: int = 0
+    oldest_at: float | None = None
+    kept: int = 0
+    taken: int = 0
+
+
+@dataclass
+class _Segment:
+    """One file.
+
+    Attributes:
+        size: how much of it counts.
+        oldest_at: when its first entry was kept.
+        damage: what of it can't be read, by offset.
+    """
+
+    number: int
+    path: FilePath
+    size: int
+    oldest_at: float | None = None
+    damage: dict[int, Damage] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Portion:
+    """What `read` returned.
+
+    Attributes:
+        batches: the batches, in order; may be empty if all that was read is damaged.
+        records: how many records they have.
+        segment, end: where the next one stands.
+        size: how many bytes on disk it takes.
+        newest_at: when the last of them was kept.
+    """
+
+    batches: Sequence[Batch]
+    records: int
+    segment: int
+    end: int
+    size: int
+    newest_at: float | None
+
+
+class DiskQueue:
+    """The queue on disk of one output, for one daemon at a time. `open` before anything else.
+
+    Args:
+        folder: of this queue alone; made with the first record.
+        output: the output's name, for people.
+        limit_bytes: what it may take on disk; 0 switches it off, but for a stop of the daemon.
+        min_free_bytes: it leaves at least this much of the disk free.
+        durable: whether what is kept must survive the death of the machine.
+        formatter: given to the batches that are read, see `Batch.formatter`.
+        on_damage: called with a line for people when something can't be read.
+        clock: tells the time, in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        folder: FilePath,
+        output: str,
+        *,
+        limit_bytes: int,
+        min_free_bytes: int = 0,
+        durable: bool = True,
+        formatter: PathFormatter | None = None,
+        on_damage: Callable[[str], None] = logger.warning,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._folder = QueueFolder(folder)
+        self.limit_bytes = limit_bytes
+        self._output = output
+        self._min_free_bytes = min_free_bytes
+        self._durable = durable
+        self._formatter = formatter
+        self._on_damage = on_damage
+        self._clock = clock
+        self._segment_bytes = min(SEGMENT_BYTES, max(limit_bytes // SEGMENTS_OF_A_LIMIT, 1 << 16))
+        self._lock = threading.Lock()
+        # Held while the last segment is written to, or removed.
+        self._appending = threading.Lock()
+        self._segments: deque[_Segment] = deque()
+        self._active: int | None = None
+        self._reading: tuple[int, BinaryIO] | None = None
+        self._place = (0, 0)
+        self._status = QueueStatus(limit_bytes=limit_bytes)
+        self._unread_bytes = 0
+
+    # -- opening ---------------------------------------------------------------------------------
+
+    def open(self) -> dict[bytes, int]:
+        """Take up what an earlier run left.
+
+        Returns:
+            For each session that is in it, the highest sequence number: it counts as stored.
+
+        Raises:
+            OutputUnusable: another process has it.
+            OSError: the disk refused.
+        """
+        marks: dict[bytes, int] = {}
+        if self._folder.exists():
+            self._folder.lock()
+            for path in self._folder.segments():
+                self._take_up(path, marks)
+            self._folder.sync()
+        self._place = (self._segments[0].number, 0) if self._segments else (0, 0)
+        return marks
+
+    def _take_up(self, path: FilePath, marks: dict[bytes, int]) -> None:
+        segment = _Segment(int(path.stem), path, 0)
+        records = 0
+        taken_up = take_up(path, self._folder.copy_aside)
+        if taken_up.cut:
+            self._on_damage(
+                f"queue of output {self._output}: {path} has damage in what was written last; "
+                f"{taken_up.cut} records behind it are left out, a copy is kept beside the folder"
+            )
+        if taken_up.is_foreign:
+            self._on_damage(f"{path} can't be read; it is now {self._folder.set_aside(path)}")
+            return
+        if not taken_up.end:
+            path.unlink()
+            return
+        segment.size = taken_up.end
+        for part in taken_up.parts:
+            if isinstance(part, Damage):
+                segment.damage[part.start] = part
+                continue
+            segment.oldest_at = segment.oldest_at or part.at or None
+            records += part.records
+            if part.last:
+                marks[part.client] = max(part.last, marks.get(part.client, 0))
+        if segment.damage:
+            self._tell_damage(segment, segment.damage.values())
+        self._segments.append(segment)
+        self._count(records, segment.size, segment.oldest_at)
+
+    # -- what it holds ---------------------------------------------------------------------------
+
+    @property
+    def path(self) -> FilePath:
+        """Its folder."""
+        return self._folder.path
+
+    @property
+    def unread_bytes(self) -> int:
+        """What `read` has not returned yet."""
+        return self._unread_bytes
+
+    @property
+    def status(self) -> QueueStatus:
+        """A snapshot for people; from any thread."""
+        return self._status
+
+    def _count(self, records: int, size: int, at: float | None) -> None:
+        with self._lock:
+            old = self._status
+            self._unread_bytes += size
+            self._status = old._replace(
+                records=old.records + records,
+                bytes=sum(segment.size for segment in self._segments),
+                oldest_at=old.oldest_at or at,
+            )
+
+    # -- appending -------------------------------------------------------------------------------
+
+    def append(self, batches: Sequence[Batch], *, beyond_limit: bool = False) -> None:
+        """Keep batches behind those that are there; they are on disk when this returns.
+
+        Raises:
+            QueueFull: there is no room for all of them; tells how many are kept.
+        """
+        kept = 0
+        with self._appending:
+            while kept < len(batches):
+                try:
+                    kept += self._append_group(batches, kept, beyond_limit=beyond_limit)
+                except OSError as exc:
+                    raise QueueFull(f"{self._folder.path}: {exc.strerror or exc}", kept) from exc
+                except _NoRoom as exc:
+                    raise QueueFull(str(exc), kept) from exc
+
+    def _append_group(self, batches: Sequence[Batch], start: int, *, beyond_limit: bool) -> int:
+        """Write and sync some of the batches from `start` on; returns how many."""
+        now = self._clock()
+        segment, file = self._writable()
+        try:
+            pieces: list[bytes] = []
+            count = records = 0
+            size = segment.size
+            for batch in batches[start:]:
+                if pieces and size - segment.size >= GROUP_BYTES:
+                    break
+                entry = _packed(batch, segment.size, now)
+                size += len(entry)
+                count += 1
+                records += len(batch)
+                pieces.append(entry)
+            self._check_room(size - segment.size, beyond_limit=beyond_limit)
+            failpoint("queue.before_write")
+            self._write(file, segment, pieces)
+        finally:
+            os.close(file)
+        written = size - segment.size
+        with self._lock:
+            segment.size = size
+            segment.oldest_at = segment.oldest_at or now
+            old = self._status
+            self._status = old._replace(kept=old.kept + records)
+        self._count(records, written, now)
+        return count
+
+    def _write(self, file: int, segment: _Segment, pieces: Sequence[bytes]) -> None:
+        try:
+            os.lseek(file, segment.size, os.SEEK_SET)
+            write_all(file, b"".join(pieces))
+            failpoint("queue.before_sync")
+            if self._durable:
+                os.fdatasync(file)
+            failpoint("queue.after_sync")
+        except OSError:
+            # What a failed sync leaves is unknown: this file gets nothing more.
+            self._active = None
+            with contextlib.suppress(OSError):
+                os.ftruncate(file, segment.size)
+            raise
+
+    def _writable(self) -> tuple[_Segment, int]:
+        """The segment to append to, and a descriptor of it."""
+        if self._active is not None:
+            segment = self._segments[-1]
+            if segment.size < self._segment_bytes:
+                flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+                return segment, os.open(segment.path, flags)
+            self._close_segment()
+        return self._begin_segment()
+
+    def _begin_segment(self) -> tuple[_Segment, int]:
+        self._folder.make()
+        self._folder.lock()
+        number = 1 + max(self._place[0], self._segments[-1].number if self._segments else 0)
+        path = self._folder.new_segment(number)
+        failpoint("queue.before_create")
+        file = os.open(path, _MAKE_FLAGS, FILE_MODE)
+        try:
+            head = opening(self._output)
+            write_all(file, head)
+            self._folder.sync()
+        except OSError:
+            os.close(file)
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
+        failpoint("queue.after_create")
+        segment = _Segment(int(path.stem), path, len(head))
+        with self._lock:
+            if not self._segments:
+                self._place = (segment.number, 0)
+            self._segments.append(segment)
+            self._unread_bytes += len(head)
+        self._active = segment.number
+        return segment, file
+
+    def _close_segment(self) -> None:
+        """Say in the last segment that all of it is on disk."""
+        if self._active is None:
+            return
+        self._active = None
+        segment = self._segments[-1]
+        end = pack_end(segment.size, self._clock())
+        with contextlib.suppress(OSError):
+            file = os.open(segment.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.lseek(file, segment.size, os.SEEK_SET)
+                write_all(file, end)
+                if self._durable:
+                    os.fdatasync(file)
+            finally:
+                os.close(file)
+
+    def _check_room(self, more: int, *, beyond_limit: bool) -> None:
+        used = sum(segment.size for segment in tuple(self._segments))
+        if used + more > self.limit_bytes and not beyond_limit:
+            raise _NoRoom(f"queue_disk_bytes, {self.limit_bytes} bytes, are used")
+        if self._min_free_bytes:
+            state = os.statvfs(self._folder.path)
+            if state.f_bavail * state.f_frsize - more < self._min_free_bytes and not beyond_limit:
+                raise _NoRoom(f"no more than min_free_bytes are free in {self._folder.path}")
+
+    def close(self) -> None:
+        """End; what is there stays for the next `open`."""
+        with self._appending:
+            self._close_segment()
+            self._stop_reading()
+            self._folder.unlock()
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def read(self, at_most_bytes: int) -> Portion | None:
+        """Take the next batches, at least one unless they are damaged; None if nothing is left.
+
+        Raises:
+            OSError: the disk refused; the same call may work later.
+        """
+        number, start = self._place
+        segment, stop, is_last = self._segment_at(number)
+        if segment is None or (start >= stop and is_last):
+            return None
+        batches: list[Batch] = []
+        end, newest_at = start, None
+        for part in read_segment(self._file_of(segment), start, stop):
+            end = part.end
+            batch = None if isinstance(part, Damage) else self._decoded(part)
+            if batch is not None:
+                batches.append(batch)
+            elif isinstance(part, Damage) or not part.head.is_end:
+                self._note_damage(segment, Damage(part.start, part.end, _records_of(part)))
+            if isinstance(part, Entry) and part.head.at:
+                newest_at = part.head.at
+            if end - start >= at_most_bytes:
+                break
+        end = max(end, stop) if end == start else end
+        with self._lock:
+            self._unread_bytes -= end - start
+            # All of a segment that gets nothing more was read: the next one follows.
+            goes_on = end >= stop and not is_last
+            self._place = (self._after(number), 0) if goes_on else (number, end)
+            place = self._place
+        return Portion(batches, sum(map(len, batches)), *place, end - start, newest_at)
+
+    def _segment_at(self, number: int) -> tuple[_Segment | None, int, bool]:
+        with self._lock:
+            for segment in self._segments:
+                if segment.number >= number:
+                    is_last = segment is self._segments[-1]
+                    if segment.number > number:
+                        self._place = (segment.number, 0)
+                    return segment, segment.size, is_last
+        return None, 0, True
+
+    def _after(self, number: int) -> int:
+        return min(segment.number for segment in self._segments if segment.number > number)
+
+    def _file_of(self, segment: _Segment) -> BinaryIO:
+        if self._reading is None or self._reading[0] != segment.number:
+            self._stop_reading()
+            self._reading = (segment.number, open_segment(segment.path))
+        return self._reading[1]
+
+    def _stop_reading(self) -> None:
+        if self._reading is not None:
+            self._reading[1].close()
+            self._reading = None
+
+    def _decoded(self, entry: Entry) -> Batch | None:
+        if entry.head.is_end:
+            return None
+        try:
+            return decode_batch(entry.payload, self._formatter)
+        except (ValueError, TypeError, msgspec.DecodeError):
+            # Whole, but of another version, perhaps.
+            return None
+
+    def _note_damage(self, segment: _Segment, damage: Damage) -> None:
+        if damage.start not in segment.damage:
+            segment.damage[damage.start] = damage
+            self._tell_damage(segment, [damage])
+
+    def _tell_damage(self, segment: _Segment, damage: Iterable[Damage]) -> None:
+        places = list(damage)
+        known = sum(place.records or 0 for place in places)
+        is_all_known = all(place.records is not None for place in places)
+        size = sum(place.end - place.start for place in places)
+        count = f"{known} records" if is_all_known else f"at least {known} records"
+        self._on_damage(
+            f"queue of output {self._output}: {count} ({size} bytes, {len(places)} places) of "
+            f"{segment.path} are damaged and left out; the file will be kept as "
+            f"{self._folder.aside(segment.path)}"
+        )
+
+    # -- removing --------------------------------------------------------------------------------
+
+    def done(self, portion: Portion) -> None:
+        """All that was read up to and with `portion` is durable in the output."""
+        with self._lock:
+            old = self._status
+            left = max(0, old.records - portion.records)
+            self._status = old._replace(
+                records=left,
+                taken=old.taken + portion.records,
+                oldest_at=(portion.newest_at or old.oldest_at) if left else None,
+            )
+            gone = []
+            while self._segments and self._segments[0].number < portion.segment:
+                gone.append(self._segments.popleft())
+        if self._is_all_done(portion) and self._appending.acquire(blocking=False):
+            try:
+                with self._lock:
+                    if self._is_all_done(portion):
+                        self._active = None
+                        gone += self._segments
+                        self._segments.clear()
+            finally:
+                self._appending.release()
+        self._remove(gone)
+        if gone:
+            with self._lock:
+                size = sum(segment.size for segment in self._segments)
+                self._status = self._status._replace(bytes=size)
+
+    def _is_all_done(self, portion: Portion) -> bool:
+        last = self._segments[-1] if self._segments else None
+        is_end = last is not None and (last.number, last.size) == (portion.segment, portion.end)
+        return is_end and not self._unread_bytes
+
+    def _remove(self, segments: Sequence[_Segment]) -> None:
+        failpoint("queue.before_remove")
+        for segment in segments:
+            try:
+                if segment.damage:
+                    self._folder.set_aside(segment.path)
+                else:
+                    segment.path.unlink()
+            except FileNotFoundError:
+                logger.warning("%s was removed by somebody else", segment.path)
+            except OSError as exc:
+                # Its records are written; the next start finds out by their marks.
+                logger.warning("can't remove %s: %s", segment.path, exc)
+        failpoint("queue.after_remove")
+
+
+class _NoRoom(Exception):
+    """A limit is reached."""
+
+
+def _packed(batch: Batch, synced: int, at: float) -> bytes:
+    return pack_entry(
+        encode_batch(batch),
+        records=len(batch),
+        client=batch.client or b"",
+        first=batch.first if batch.client is not None else 0,
+        last=batch.last,
+        synced=synced,
+        at=at,
+    )
+
+
+def _records_of(part: Entry | Damage) -> int | None:
+    return part.records if isinstance(part, Damage) else part.head.records
