@@ -28,6 +28,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -36,6 +37,7 @@ from logd.daemon.feed import Feed, Follower, Places, choose, encode
 from logd.daemon.peers.listeners import listen_unix
 from logd.daemon.status import CONNECTIONS_SHOWN, snapshot
 from logd.errors import StartupError
+from logd.outputs.disk import make_folder
 from logd.settings.controlpath import control_path, feed_path, short_address
 
 if TYPE_CHECKING:
@@ -121,6 +123,7 @@ class Control:
         feed: of the live feed's followers.
         is_feed: whether this is the feed socket: it is asked for status and follows only, by
             those who may read the log and not rule the daemon.
+        listen_again: makes another socket at the same place.
     """
 
     def __init__(
@@ -131,9 +134,11 @@ class Control:
         feed: Feed,
         *,
         is_feed: bool = False,
+        listen_again: Callable[[], Listener | None] = lambda: None,
     ) -> None:
         self._daemon = daemon
         self._listener = listener
+        self._listen_again = listen_again
         self._reloader = reloader
         self._feed = feed
         self._server: asyncio.Server | None = None
@@ -151,6 +156,27 @@ class Control:
         self._server = await asyncio.start_unix_server(
             self._connected, sock=self._listener.sock, limit=LONGEST_REQUEST
         )
+
+    async def renew(self) -> None:
+        """Listen anew if the socket's file is gone: perhaps its folder went with the log's."""
+        before = self._server
+        listener = await asyncio.to_thread(self._made_again)
+        if before is not None and listener is not None:
+            self._listener = listener
+            await self.start()
+            # Those who are connected stay.
+            before.close()
+
+    def _made_again(self) -> Listener | None:
+        path = self._listener.path
+        if path is None or Path(path).is_socket():
+            return None
+        try:
+            make_folder(Path(path).parent)
+            return self._listen_again()
+        except (OSError, StartupError) as exc:
+            logger.warning("%s is gone, and can't be made again: %s", path, exc)
+            return None
 
     async def stop(self) -> None:
         """Send followers what was written last, then close everything."""

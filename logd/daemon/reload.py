@@ -28,7 +28,7 @@ import contextlib
 import logging
 import ssl
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -129,6 +129,7 @@ class Reloader:
     Attributes:
         succeeded: whether the last reload put its settings in force; True before the first.
         reloads: how many there were.
+        afterwards: what else is done at the end of each, whether or not it succeeded.
     """
 
     def __init__(
@@ -147,6 +148,7 @@ class Reloader:
         self._is_waiting = False
         self.succeeded = True
         self.reloads = 0
+        self.afterwards: list[Callable[[], Awaitable[None]]] = []
 
     async def reload_soon(self) -> None:
         """Reload, unless one waits to begin anyway: it will see the same settings."""
@@ -166,6 +168,8 @@ class Reloader:
             stayed = [worker for worker in self._assembled.outputs.workers if worker in before]
             for text in await self._daemon.ask_outputs(stayed, lambda one: one.output.reopen()):
                 logger.warning("reopening files: %s", text)
+            for act in self.afterwards:
+                await act()
             self.reloads += 1
             self.succeeded = not outcome.problems
             self._tell(outcome)

@@ -122,11 +122,26 @@ async def _serve(config: Config) -> int:
         plain_hosts = _plain_hosts(listeners)
         reloader = Reloader(daemon, assembled, manager, feed, plain_hosts)
         if control_listener is not None:
-            daemon.companions.append(control.Control(daemon, control_listener, reloader, feed))
-        if feed_listener is not None:
-            daemon.companions.append(
-                control.Control(daemon, feed_listener, reloader, feed, is_feed=True)
+            ruling = control.Control(
+                daemon,
+                control_listener,
+                reloader,
+                feed,
+                listen_again=lambda: control.listen(config),
             )
+            daemon.companions.append(ruling)
+            reloader.afterwards.append(ruling.renew)
+        if feed_listener is not None:
+            following = control.Control(
+                daemon,
+                feed_listener,
+                reloader,
+                feed,
+                is_feed=True,
+                listen_again=lambda: control.listen_feed(config),
+            )
+            daemon.companions.append(following)
+            reloader.afterwards.append(following.renew)
         if metrics_listeners:
             daemon.companions.append(
                 _metrics_server(daemon, metrics_listeners, reloader, feed, config)

@@ -7,6 +7,7 @@ import shutil
 import signal
 from pathlib import Path
 
+from logd.query.controlclient import ControlClient
 from tests.clients import Connect
 from tests.daemon_process import running
 
@@ -57,3 +58,18 @@ def test_what_was_acknowledged_is_there_once(tmp_path: Path, connect: Connect) -
         assert daemon.stop() == 0
     assert numbers(logs) == [*range(95, 117)]  # the ring has gone on by one file
     shutil.rmtree(old)
+
+
+def test_status_is_answered_beside_a_new_folder(tmp_path: Path) -> None:
+    """The control socket, which stands in the log's folder by default, is made again by SIGHUP."""
+    logs = tmp_path / "logs"
+    with running("--file", "logs/app_%d.log", folder=tmp_path) as daemon:
+        (control,) = [path for path in logs.rglob("*") if path.name == "control.sock"]
+        logs.rename(tmp_path / "logs.old")
+        logs.mkdir()
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_line("reloaded; changed: nothing")
+        with ControlClient([control]) as client:
+            assert client.ask({"do": "status"})["pid"] == daemon.pid
+        assert daemon.stop() == 0
+    assert not control.exists()
