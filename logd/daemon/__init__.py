@@ -2,13 +2,23 @@
 
 service      puts everything together, from settings to exit status
 assembly     makes the parts from the settings
-listeners    listening sockets: TCP, TLS, Unix, inherited from systemd
-acceptor     takes connections off the listening sockets and says who may stay
-connection   one sender: cuts frames out of what arrives
-intake       the bounded queue between connections and the consumer
+peers        everything that a stranger can touch:
+  listeners    listening sockets: TCP, TLS, Unix, inherited from systemd
+  acceptor     takes connections off the listening sockets and says who may stay
+  origin       who connected
+  admission    whether a first frame may begin a connection
+  connection   one sender: cuts frames out of what arrives
+  reading      whether its socket is read
+  newcomers    connections that have not shown what they are there for
+  partials     frames that are not complete yet
+  shares       who holds most of either
+  intake       the bounded queue between connections and the consumer; takes turns by cost
+  sessions     who is to be told what is durable
+  hub          what all connections share
 pipeline     the consumer: decodes, filters, hands to the outputs
+costs        what records cost when they are written
 sinks        where its batches go
-sessions     who is to be told what is durable
+sessionkeys  what a client's session is called wherever that rests
 drain        the stages of a stop
 runner       the running daemon and its chores
 reload       settings read anew and put in force while it runs
@@ -16,4 +26,5 @@ control      the socket that status, tail -f and managers ask
 feed         what is written, live, for those who follow
 status       what an operator sees
 metrics      the same for Prometheus, health and readiness
+httpserver   what serves them
 """

@@ -101,6 +101,7 @@ class Connection(asyncio.BufferedProtocol):
     __slots__ = (
         "_hub",
         "_nagling",
+        "_offered",
         "_splitter",
         "_transport",
         "account",
@@ -135,6 +136,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._splitter = FrameSplitter(hub.limits.max_frame_bytes, may_skip=True)
         self._nagling: socket.socket | None = None
+        self._offered = 0
         self.reading = Reading(hub.loop, self._reads_on)
         self.host, self.account, self.peer, self.is_trusted = origin
         self.origin = origin.recorded
@@ -171,7 +173,9 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._hub.read_view(self)
+        view = self._hub.read_view(self)
+        self._offered = len(view)
+        return view
 
     def buffer_updated(self, nbytes: int) -> None:
         if self.is_failed:
@@ -185,6 +189,10 @@ class Connection(asyncio.BufferedProtocol):
         self.last_read = hub.loop.time()
         self.read_bytes += nbytes
         hub.counts.bytes += nbytes
+        hub.was_read(nbytes)
+        if nbytes == self._offered:
+            # uvloop would read on, up to 32 times, before it looks at anyone else.
+            self.reading.end_turn()
         had_partial = self._splitter.has_partial
         try:
             frames = self._splitter.feed(hub.read_buffer_view[:nbytes])

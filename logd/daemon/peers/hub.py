@@ -22,6 +22,11 @@ logger = logging.getLogger(__name__)
 READ_BUFFER_BYTES = 262_144
 """One read takes at most this much: large enough that the kernel, not we, is the limit."""
 
+TURN_BYTES = 4 << 20
+LATE_READ_BYTES = 16_384
+"""Once so much was read in a turn of the loop, the others get only this much each: five hundred
+connections with a full kernel buffer would hold up a lone record for half a second."""
+
 FULL_READ_BYTES = 512
 """A connection whose peer has filled its share of the queue and that is not paused yet may read
 only this much: with ten thousand connections anything larger would be a second queue."""
@@ -140,6 +145,8 @@ class Hub(Generic[C]):
         self.partials: Partials[C] = Partials()
         self.read_buffer_view = memoryview(bytearray(READ_BUFFER_BYTES))
         self._small_view = self.read_buffer_view[:FULL_READ_BYTES]
+        self._late_view = self.read_buffer_view[:LATE_READ_BYTES]
+        self._turn_bytes = 0
         self._all_closed = asyncio.Event()
         self._all_closed.set()
 
@@ -210,7 +217,18 @@ class Hub(Generic[C]):
 
     def read_view(self, connection: C) -> memoryview:
         """Where the next read of a connection goes."""
-        return self.read_buffer_view if self.intake.has_room(connection) else self._small_view
+        if not self.intake.has_room(connection):
+            return self._small_view
+        return self._late_view if self._turn_bytes > TURN_BYTES else self.read_buffer_view
+
+    def was_read(self, size: int) -> None:
+        """Count what is read in one turn of the loop."""
+        if not self._turn_bytes:
+            self.loop.call_soon(self._begin_turn)
+        self._turn_bytes += size
+
+    def _begin_turn(self) -> None:
+        self._turn_bytes = 0
 
     def note_partial(self, connection: C, *, begins: bool) -> None:
         """See what a connection holds of a frame now; see `Partials.note`."""

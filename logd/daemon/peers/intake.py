@@ -42,8 +42,13 @@ MAX_IDLE_ACCOUNTS = 1024
 
 
 class Pause(enum.Flag):
-    """Why reading is paused; it goes on when no reason is left."""
+    """Why reading is paused; it goes on when no reason is left.
 
+    Attributes:
+        TURN: the rest is for the loop's next turn; nothing that a peer would notice.
+    """
+
+    TURN = enum.auto()
     INTAKE = enum.auto()
     RATE = enum.auto()
     DRAIN = enum.auto()

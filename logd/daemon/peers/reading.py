@@ -27,8 +27,8 @@ class Reading:
 
     @property
     def is_paused(self) -> bool:
-        """Whether reading is paused for any reason."""
-        return bool(self._reasons)
+        """Whether reading is paused for more than the rest of the loop's turn."""
+        return bool(self._reasons & ~Pause.TURN)
 
     def start(self, transport: asyncio.Transport) -> None:
         """The transport is there."""
@@ -47,6 +47,11 @@ class Reading:
             self._transport.pause_reading()
         self._reasons |= reason
 
+    def end_turn(self) -> None:
+        """Read no more before the loop has served the others."""
+        self.pause(Pause.TURN)
+        self._loop.call_soon(self.resume, Pause.TURN)
+
     def pause_for(self, seconds: float) -> None:
         """Stop reading for a while: the peer sent more than it may. Replaces an earlier pause."""
         self._cancel_timer()
@@ -58,7 +63,8 @@ class Reading:
         was_paused = bool(self._reasons)
         self._reasons &= ~reason
         if was_paused and not self._reasons and self._transport is not None:
-            self._on_resumed()
+            if reason is not Pause.TURN:
+                self._on_resumed()
             self._transport.resume_reading()
 
     def _cancel_timer(self) -> None:

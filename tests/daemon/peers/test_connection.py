@@ -12,10 +12,11 @@ import pytest
 import uvloop
 
 from logd.daemon.peers.connection import Connection, Kind
-from logd.daemon.peers.hub import Hub
+from logd.daemon.peers.hub import FULL_READ_BYTES, Hub
 from logd.daemon.peers.intake import Intake, Pause
 from logd.daemon.peers.limits import Limits
 from logd.daemon.peers.origin import Origin
+from logd.daemon.peers.reading import Reading
 from logd.daemon.peers.sessions import Sessions
 from logd.daemon.sessionkeys import SessionKeys
 from tests.hostile.attack import batch, frame, opening, plain
@@ -174,6 +175,29 @@ async def test_reasons_to_pause_add_up(connect: Connect) -> None:
     assert connection.is_paused
     await ends.until(lambda: not connection.is_paused)
     await ends.send(plain("text"))
+
+
+@on_both_loops
+async def test_the_rest_is_for_the_next_turn(connect: Connect) -> None:
+    """A sender with much to read has one read a turn; others come in between, nothing is lost."""
+    ends = await connect()
+    data = b"".join(plain(str(number) * 100) for number in range(20))
+    turns: list[None] = []
+    end_turn = Reading.end_turn
+
+    def counted(reading: Reading) -> None:
+        turns.append(None)
+        end_turn(reading)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Hub, "read_view", lambda hub, one: hub._small_view)
+        patch.setattr(Reading, "end_turn", counted)
+        sending = asyncio.create_task(ends.loop.sock_sendall(ends.peer, data))
+        await ends.until(lambda: ends.connection.frames == 20)
+        await sending
+    assert ends.connection.read_bytes == len(data)
+    assert len(turns) >= len(data) // FULL_READ_BYTES // 2
+    assert not ends.connection.is_paused
 
 
 @on_both_loops
