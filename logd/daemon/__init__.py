@@ -9,6 +9,7 @@ peers        everything that a stranger can touch:
   admission    whether a first frame may begin a connection
   connection   one sender: cuts frames out of what arrives
   reading      whether its socket is read
+  sockets      options of its socket
   newcomers    connections that have not shown what they are there for
   partials     frames that are not complete yet
   shares       who holds most of either

@@ -32,6 +32,7 @@ from logd.daemon.peers.hub import Hub
 from logd.daemon.peers.intake import Pause
 from logd.daemon.peers.origin import Origin
 from logd.daemon.peers.reading import Reading
+from logd.daemon.peers.sockets import MAX_NAGLED_BYTES, acknowledge_at_once, watch_for_death
 from logd.wire.frames import FrameError, Frames, FrameSplitter
 from logd.wire.session import (
     MAX_OPENING_BYTES,
@@ -52,19 +53,6 @@ LINGER_S = 5.0
 
 FOREIGN_LENGTH = 1 << 24
 """No sender ever made a record of 16 MiB: a first frame that long is another protocol's text."""
-
-MAX_NAGLED_BYTES = 65_536
-"""A read of fewer bytes may be all that came. `SocketHandler` leaves Nagle's algorithm on: its
-kernel keeps a record back while ours has not acknowledged the one before, and ours waits in turn,
-10 to 40 ms, for something to send along. So ours is asked to acknowledge at once, after each such
-read, as it forgets that again (tcp(7), TCP_QUICKACK). Sessions switch the algorithm off."""
-
-KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
-"""After 30 s of silence the kernel asks three times, every 10 s, whether a session's peer is
-there."""
-
-# Linux only.
-_ACK_AT_ONCE: int = getattr(socket, "TCP_QUICKACK", 0)
 
 
 class Kind(enum.Enum):
@@ -181,10 +169,7 @@ class Connection(asyncio.BufferedProtocol):
         if self.is_failed:
             return
         if self._nagling is not None and nbytes < MAX_NAGLED_BYTES:
-            try:
-                self._nagling.setsockopt(socket.IPPROTO_TCP, _ACK_AT_ONCE, 1)
-            except OSError:
-                pass  # if it is cut off already, the next read finds out
+            acknowledge_at_once(self._nagling)
         hub = self._hub
         self.last_read = hub.loop.time()
         self.read_bytes += nbytes
@@ -264,7 +249,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _begin_plain(self) -> None:
         self.kind = Kind.PLAIN
-        if self.host and _ACK_AT_ONCE:
+        if self.host:
             self._nagling = self.raw_socket()
 
     def _open_session(self, opening: Opening) -> bool:
@@ -280,23 +265,13 @@ class Connection(asyncio.BufferedProtocol):
         self._splitter.may_skip = False
         self.client = client
         self.first = opening.first
-        if self.host:
-            self._watch_for_death()
+        sock = self.raw_socket() if self.host else None
+        if sock is not None:
+            watch_for_death(sock)
         self.send_ack(sessions.opened(client, self))
         if self._hub.is_draining:
             self.pause(Pause.DRAIN)
         return True
-
-    def _watch_for_death(self) -> None:
-        """Let the kernel find out within a minute that the peer is gone."""
-        sock = self.raw_socket()
-        if sock is None:
-            return
-        with suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            for name, value in KEEPALIVE.items():
-                if hasattr(socket, name):
-                    sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
     def send_ack(self, number: int) -> None:
         """Tell the client that all up to `number` is durable."""
