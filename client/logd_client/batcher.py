@@ -1,37 +1,34 @@
 """Takes records from the buffer and makes entries of the session of them.
 
-At once when there was silence. After that it lets the next batch grow for some milliseconds; and
-while the server has not acknowledged the last, for some more: it would not store the next any
-earlier.
+While records are few, each as it comes. Under load a batch grows for some milliseconds: one for
+many records costs the app, the network and the server least.
 """
 
 from __future__ import annotations
 
 from logd_client.buffer import Buffer
-from logd_client.rows import encode_fitting
-from logd_client.session import Session
+from logd_client.pace import RATE
+from logd_client.rows import encode_fitting, encode_fitting_lone
+from logd_client.session import Entry, Session
 from logd_client.spoolreader import SpoolPosition
 from logd_client.store import Store
 
 __all__ = ["Batcher"]
 
-LINGER_MIN_S = 0.001
+LINGER_MIN_S = 0.010
 LINGER_MAX_S = 0.020
-LINGER_PER_ROW_S = 10e-6
-"""After a batch of n records the next is collected for n times this, within the limits above: at
-less than 100,000 records a second that is 1 ms, beyond it batches grow to thousands of records."""
+LINGER_PER_ROW_S = 5e-6
+"""After a batch of n records the next is collected for n times this, within the limits above."""
 
-LINGER_UNACKNOWLEDGED_S = 0.010
-"""How long a batch grows if the one before is not acknowledged."""
-
-_FEW_ROWS = 4
-"""Fewer in the time of `LINGER_MIN_S`, and each may be sent by the thread that logs it."""
+_WINDOW_S = 0.050
+"""Over that time it is counted whether records are few."""
 
 
 class Batcher:
     """Stands between a buffer and a session; used by one thread at a time.
 
     Attributes:
+        collect_at: monotonic time before which the next batch should not be taken.
         is_under_load: True while batches are worth the wait for them.
     """
 
@@ -39,13 +36,10 @@ class Batcher:
         self._buffer = buffer
         self._session = session
         self._store = store
-        self._earliest = self._latest = 0.0
+        self._window_from = 0.0
+        self._window_rows = 0
+        self.collect_at = 0.0
         self.is_under_load = False
-
-    @property
-    def collect_at(self) -> float:
-        """Monotonic time before which the next batch should not be taken."""
-        return self._latest if self._session.has_unacknowledged else self._earliest
 
     def collect(self, now: float, *, at_once: bool) -> None:
         """Encode what waits in the buffer, if it is time, or `at_once` says that somebody waits."""
@@ -54,21 +48,39 @@ class Batcher:
         if now < self.collect_at and not at_once and not self._buffer.has_full_batch:
             return
         rows = self._take()
-        self.is_under_load = rows >= _FEW_ROWS
+        self._measure(now, rows)
         if rows:
             linger_s = min(max(LINGER_MIN_S, LINGER_PER_ROW_S * rows), LINGER_MAX_S)
-            self._earliest = now + linger_s
-            self._latest = now + max(linger_s, LINGER_UNACKNOWLEDGED_S)
-
-    def collect_lone(self) -> None:
-        """Encode the few records that wait, for the thread that logged them."""
-        if not self._store.is_full:
-            self._take()
+            self.collect_at = now + linger_s
 
     def expect_load(self, now: float) -> None:
         """Records are no lone ones any more: let batches grow."""
         self.is_under_load = True
-        self._earliest = self._latest = now + LINGER_MIN_S
+        self._window_from, self._window_rows = now, 0
+        self.collect_at = now + LINGER_MIN_S
+
+    def _measure(self, now: float, rows: int) -> None:
+        """See whether records have become few."""
+        self._window_rows += rows
+        passed_s = now - self._window_from
+        if passed_s >= _WINDOW_S:
+            self.is_under_load = self._window_rows >= passed_s * RATE
+            self._window_from, self._window_rows = now, 0
+        elif not rows:
+            self.is_under_load = False
+
+    def collect_few(self) -> None:
+        """Encode the few records that wait, for the thread that logged them."""
+        if not self._store.is_full:
+            self._take()
+
+    def take_lone(self) -> Entry | None:
+        """The entry of the one record that waits, not added to the session; None if not one."""
+        row = self._buffer.lone
+        if row is None:
+            return None
+        entry = encode_fitting_lone(self._session.next_sequence, row)
+        return entry if self._buffer.take_lone(row, entry.size) else None
 
     def _take(self) -> int:
         rows, row_bytes = self._buffer.take()

@@ -20,7 +20,7 @@ from typing import Any
 from logd_client.natives import RLock
 from logd_client.session import BATCH_BYTES, BATCH_RECORDS, AnyRow, Context, Items
 
-__all__ = ["CAT_INTERNALERROR", "ITEM_BYTES", "ROW_BYTES", "Buffer", "lost_row"]
+__all__ = ["CAT_INTERNALERROR", "ITEM_BYTES", "ROW_BYTES", "Buffer", "lost_row", "row_cost"]
 
 CAT_INTERNALERROR = "I"
 """Category of records about logging itself, as the server's."""
@@ -197,6 +197,23 @@ class Buffer:
             self._numbered += len(rows)
             return rows, self._max_bytes - self._room - self._held
 
+    @property
+    def lone(self) -> AnyRow | None:
+        """The record that waits, if it is the only one and nothing is to be said before it."""
+        rows = self._rows
+        return rows[0] if len(rows) == 1 and not self._gap_count else None
+
+    def take_lone(self, row: AnyRow, frame_bytes: int) -> bool:
+        """Take `lone`, which became a frame of that size; False if it is not alone any more."""
+        with self._lock:
+            if len(self._rows) != 1 or self._gap_count:
+                return False
+            self._rows.clear()
+            self._numbered += 1
+            self._held += frame_bytes
+            self._room += row_cost(row) - frame_bytes
+            return True
+
     def sleep(self) -> bool:
         """Ask to be told of each record; False if there is work already."""
         with self._lock:
@@ -253,7 +270,7 @@ class Buffer:
             self._rows = self._empty_rows()
             self._rows += rows
             self._numbered = self._held = 0
-            self._room = self._max_bytes - sum([_cost(row) for row in rows])
+            self._room = self._max_bytes - sum([row_cost(row) for row in rows])
             self._gave_up_waiting = False
             self.tell_each()
             if self._waiting:
@@ -293,7 +310,8 @@ class _ExitLock:
             self._lock.release()
 
 
-def _cost(row: AnyRow) -> int:
+def row_cost(row: AnyRow) -> int:
+    """The bytes that a record counts for while it waits."""
     return ROW_BYTES + len(row[3]) + ITEM_BYTES * len(row[4])
 
 

@@ -107,15 +107,21 @@ class Courier:
                 return is_sent
 
     def _send_lone(self) -> bool:
-        if self.is_ended:
-            return True  # the next session takes what waits
+        # Each line here is paid by every lone record: as a rule it is the first five.
         now = monotonic()
-        if not self._pace.allows(now) or self._buffer.count > _MAX_LONE:
-            self._batcher.expect_load(now)
+        if self._pace.allows(now) and not self.is_ended:
+            entry = self._batcher.take_lone() if self.link.is_clear else None
+            if entry is not None:
+                return self.link.send_lone(entry, now)
+            return self._send_few()
+        self._batcher.expect_load(now)
+        return self.is_ended  # the next session takes what waits
+
+    def _send_few(self) -> bool:
+        """Send what waits besides the record that came now; and connect, if that is quick."""
+        if self._buffer.count > _MAX_LONE or self.session.has_unsent:
             return False
-        if self.session.has_unsent:
-            return False
-        self._batcher.collect_lone()
+        self._batcher.collect_few()
         return self.link.send_at_once(_CONNECT_AT_ONCE_S) and self._buffer.is_empty
 
     def step(self, timeout_s: float | None = None) -> bool:

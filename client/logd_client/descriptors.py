@@ -10,9 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sys
+from socket import SOL_SOCKET
 from typing import NamedTuple
 
 __all__ = ["Descriptor", "GuardedSocket"]
+
+_SO_COOKIE = 57 if sys.platform == "linux" else -1
+"""Linux; asking for it costs a fraction of what `fstat` does."""
 
 
 class Descriptor(NamedTuple):
@@ -53,6 +58,7 @@ class GuardedSocket:
     def __init__(self, raw: socket.socket) -> None:
         self.raw = raw
         self._descriptor = Descriptor.of(raw.fileno())
+        self._cookie = self._read_cookie()
 
     def fileno(self) -> int:
         """The number of its descriptor."""
@@ -64,9 +70,20 @@ class GuardedSocket:
         Raises:
             ConnectionResetError: the program closed it behind our back.
         """
-        if not self._descriptor.is_same:
+        try:
+            is_same = self.raw.getsockopt(SOL_SOCKET, _SO_COOKIE, 8) == self._cookie
+        except OSError:
+            is_same = False
+        if not is_same and not self._descriptor.is_same:
             self._let_go()
             raise ConnectionResetError("the app closed the connection's descriptor")
+
+    def _read_cookie(self) -> bytes:
+        """What Linux calls the socket, and no other; b"" if it does not."""
+        try:
+            return self.raw.getsockopt(SOL_SOCKET, _SO_COOKIE, 8)
+        except OSError:
+            return b""
 
     def close(self) -> None:
         """Close the connection."""

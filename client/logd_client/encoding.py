@@ -33,6 +33,7 @@ __all__ = [
     "encode_batch",
     "encode_batches",
     "encode_frame",
+    "encode_lone",
     "encode_opening",
 ]
 
@@ -60,6 +61,10 @@ CONTEXTS_MAX = 65536
 
 TIME_END = 253_402_300_800.0
 """Seconds since the epoch of the year 10000, which many programs can't hold."""
+
+_DOUBLE = struct.Struct(">d")
+_FEW_OBJECTS = 1000
+"""Texts and tuples of one record that nobody needs to count."""
 
 _LENGTH = struct.Struct(">I")
 _IS_LITTLE_ENDIAN = sys.byteorder == "little"
@@ -328,6 +333,38 @@ def encode_batches(first: int, rows: Sequence[AnyRow]) -> list[Entry]:
     for start in range(0, len(rows), BATCH_RECORDS):
         _append_entries(entries, first + start, rows[start : start + BATCH_RECORDS])
     return entries
+
+
+def encode_lone(first: int, row: AnyRow) -> Entry:
+    """The entry of one record, byte for byte as `encode_batches` makes it, in a fifth of the time.
+
+    Raises:
+        ValueError: as `encode_batches`.
+    """
+    context, msgid, when, msg, items = row
+    if not 0.0 <= when < TIME_END:
+        raise ValueError("a time outside the years 1970 to 9999")
+    fields = context.fields
+    if len(fields[4]) + len(items) > _FEW_OBJECTS:
+        return encode_batches(first, [row])[0]
+    payload = pickle.dumps(
+        (
+            "batch",
+            first,
+            1,
+            (fields,),
+            b"",
+            msgid,
+            _DOUBLE.pack(when),
+            (msg,) if _NUL in msg else msg,
+            ((0, *items),) if items else (),
+        ),
+        4,
+    )
+    size = len(payload)
+    if size > FRAME_BYTES_MAX:
+        raise ValueError(f"a record of {size} bytes, at most {FRAME_BYTES_MAX} allowed")
+    return Entry(first, 1, size + _LENGTH.size, _LENGTH.pack(size) + payload)
 
 
 def _append_entries(entries: list[Entry], first: int, rows: Sequence[AnyRow]) -> None:

@@ -52,6 +52,8 @@ machine that is gone. Doubles each time, for a server whose database is away is 
 STALL_MAX_S = 960.0
 _SEND_BYTES = 512 * 1024
 _RECEIVE_BYTES = 4096
+_HEAR_S = 0.1
+"""How long a lone record may be sent without a look at what the server says."""
 
 
 _random = random.SystemRandom()
@@ -100,7 +102,7 @@ class Link:
         self._retry_at = 0.0
         self._retry_pause_s = 0.0
         self._stall_s = STALL_FIRST_S
-        self._progress_at = 0.0
+        self._progress_at = self._heard_at = 0.0
         # After a refused frame, one batch at a time until all that had been sent is through:
         # then it is known which one is refused.
         self._is_careful = False
@@ -172,6 +174,45 @@ class Link:
         except NoServer as exc:
             self._not_found(exc)
         return not self.is_busy
+
+    @property
+    def is_clear(self) -> bool:
+        """True if `send_lone` may be called: the next frame could go out at once."""
+        return (
+            self._socket is not None
+            and not self._outgoing
+            and not self._is_careful
+            and self._limit.max_bytes is None
+            and self.session.is_clear
+        )
+
+    def send_lone(self, entry: Entry, now: float) -> bool:
+        """Send one more entry, which has its frame; True if all of it is in the kernel.
+
+        As `step` would, without all that it does besides; only while the link is clear.
+        """
+        session = self.session
+        if not session.has_unacknowledged:
+            self._progress_at = now
+        session.add_sent(entry)
+        frame = b""
+        try:
+            assert self._socket is not None  # noqa: S101
+            self._socket.check()
+            if now - self._heard_at > _HEAR_S:
+                self._receive()
+            frame = entry.frame
+            sent = self._socket.raw.send(frame)
+            if sent == len(frame):
+                return True
+            self._outgoing = memoryview(frame)[sent:]
+        except _NOT_NOW:
+            self._outgoing = memoryview(frame)
+        except SessionRefused as exc:
+            self._refused(exc)
+        except (SessionEnded, OSError) as exc:
+            self._broken(exc)
+        return False
 
     def _move_bytes(self) -> None:
         try:
@@ -280,6 +321,7 @@ class Link:
 
     def _receive(self) -> None:
         """Take what the server sent so far."""
+        self._heard_at = monotonic()
         while (connected := self._socket) is not None:
             try:
                 data = connected.raw.recv(_RECEIVE_BYTES)

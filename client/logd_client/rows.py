@@ -8,10 +8,10 @@ import time
 from collections.abc import Sequence
 
 from logd_client.buffer import lost_row
-from logd_client.encoding import AnyRow, Entry, encode_batches
+from logd_client.encoding import AnyRow, Entry, encode_batches, encode_lone
 from logd_client.values import fit_row
 
-__all__ = ["NumberedRows", "encode_fitting", "fitted"]
+__all__ = ["NumberedRows", "encode_fitting", "encode_fitting_lone", "fitted"]
 
 
 class NumberedRows(list[AnyRow]):
@@ -46,6 +46,14 @@ def encode_fitting(first: int, rows: Sequence[AnyRow]) -> list[Entry]:
     except (ValueError, TypeError, OverflowError, AttributeError, pickle.PicklingError):
         # Rare: a record over the size of a frame, or of types that came past `Log`.
         return encode_batches(first, [fitted(row) for row in rows])
+
+
+def encode_fitting_lone(first: int, row: AnyRow) -> Entry:
+    """As `encode_fitting`, for one row."""
+    try:
+        return encode_lone(first, row)
+    except (ValueError, TypeError, OverflowError, AttributeError, pickle.PicklingError):
+        return encode_lone(first, fitted(row))
 
 
 def fitted(row: AnyRow) -> AnyRow:

@@ -36,6 +36,9 @@ __all__ = ["Sender", "SenderSettings"]
 _STOP_S = 0.2
 """Beyond the time to deliver: how long the thread may take to end its last step."""
 
+_END_S = 0.05
+"""How long a step of another thread may take, once the sender's own has ended."""
+
 _JUST_BEFORE_S = 0.5
 """As long after a flush it makes no sense to wait again for the same records."""
 
@@ -166,7 +169,7 @@ class Sender:
 
     def _on_record(self) -> None:
         """A record was put while the thread sleeps: send it from here, or wake the thread."""
-        if lifecycle.is_forked():
+        if not lifecycle.IN_PROCESS[0]:
             self.buffer.last_after(lifecycle.look_for_fork)
         courier = self._courier
         is_sent = courier.send_now()
@@ -317,7 +320,7 @@ class Sender:
                 self._leftovers.stop(deadline)
                 self._leftovers = None
             if courier is self._courier:
-                self._end_session(courier, deadline, target)
+                self._end_session(courier, target)
         finally:
             self._changing.release()
         if not self.buffer.is_empty:  # records that came meanwhile
@@ -346,17 +349,17 @@ class Sender:
         if self._is_leaving and not self.unacknowledged and self._changing.acquire(False):
             self._is_leaving = False
             try:
-                self._end_session(self._courier, 0.0, self._courier.session.acked)
+                self._end_session(self._courier, self._courier.session.acked)
                 self._thread = None
             finally:
                 self._changing.release()
             if not self.buffer.is_empty:
                 self._on_record()
 
-    def _end_session(self, courier: Courier, deadline: float, target: int) -> None:
+    def _end_session(self, courier: Courier, target: int) -> None:
         self._in_vain = (0, 0.0)
         left = self._left_for_fallback(courier, target)
-        lost = courier.end(target, _left(deadline) + _STOP_S, self._begin_session)
+        lost = courier.end(target, _END_S, self._begin_session)
         if lost and self._settings.spool is None:
             self._lost_before += self._tell_end(lost, courier.link.last_error, left)
         self._lost_before += courier.link.given_up

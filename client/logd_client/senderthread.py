@@ -1,6 +1,6 @@
 """The thread that moves records under load, and reads acknowledgements at leisure.
 
-While records are few, the threads that log send them; this one then looks a few times a second
+While records are few, the threads that log send them; this one then looks now and then
 whether the server has acknowledged them. With nothing expected it waits for the connection itself,
 and an idle client uses no CPU at all.
 """
@@ -16,7 +16,7 @@ from logd_client.wakeup import Wakeup
 
 __all__ = ["SenderThread"]
 
-_LEISURE_S = 0.25
+_LEISURE_S = 0.5
 """How often acknowledgements are looked at that nobody waits for."""
 
 
@@ -90,14 +90,14 @@ class SenderThread:
             self._wakeup.poll(*courier.link.wanted, limit_s)
 
     def _is_at_leisure(self) -> bool:
-        """Whether only acknowledgements are expected, of records that others sent just now."""
+        """Whether the connection needs no watching for now.
+
+        Under load the next batch comes soon. Else only acknowledgements are expected, of records
+        that others sent just now.
+        """
         courier = self._courier
         sent, seen = courier.session.next_sequence, self._seen_sequence
         self._seen_sequence = sent
-        return (
-            sent != seen
-            and courier.is_resting
-            and self._buffer.is_empty
-            and not courier.link.is_busy
-            and not courier.waiters
-        )
+        if courier.link.is_busy or courier.waiters:
+            return False
+        return sent != seen or not courier.is_resting or not self._buffer.is_empty

@@ -331,6 +331,17 @@ class Session:
         self._unsent.popleft()
         self._unsent.extendleft(reversed(parts))
 
+    @property
+    def is_clear(self) -> bool:
+        """True when the next batch could be sent at once: the connection is open, none waits."""
+        return self.state is SessionState.OPEN and not self._unsent and not self._is_leftover
+
+    def add_sent(self, entry: Entry) -> None:
+        """As `add`, for a batch that is sent at once; only while the session is clear."""
+        self._sent.append(entry)
+        self.sent_sequence = entry.last
+        self.next_sequence += entry.records
+
     def replace_oldest(self, entry: Entry) -> Entry:
         """Hold `entry` in place of the oldest one, which the server will never take.
 
