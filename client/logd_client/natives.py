@@ -66,12 +66,20 @@ def start_thread(run: Callable[[], None], name: str) -> None:
         _start_new_thread(run, ())
         return
     try:
-        threading.Thread(target=run, name=name, daemon=True).start()
+        _Thread(target=run, name=name, daemon=True).start()
     except RuntimeError as exc:
         if "daemon" not in str(exc):
             raise
         has_lasting_thread = True
-        threading.Thread(target=run, name=name, daemon=False).start()
+        _Thread(target=run, name=name, daemon=False).start()
+
+
+class _Thread(threading.Thread):
+    """Does not complain at its end if threads got other numbers meanwhile, green ones."""
+
+    def _delete(self) -> None:
+        with contextlib.suppress(KeyError):
+            super()._delete()  # type: ignore[misc]
 
 
 class Gate:
