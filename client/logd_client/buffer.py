@@ -163,6 +163,11 @@ class Buffer:
             self._gap_count = 0
 
     @property
+    def is_held_here(self) -> bool:
+        """True for code that interrupts this thread in the midst of a call."""
+        return bool(self._lock._is_owned())
+
+    @property
     def last_sequence(self) -> int:
         """Sequence number of the newest record taken."""
         with self._lock:
@@ -299,6 +304,9 @@ class _ExitLock:
     def __init__(self) -> None:
         self._lock = RLock()
         self._held = 0
+
+    def _is_owned(self) -> bool:
+        return bool(self._lock._is_owned())
 
     def __enter__(self) -> None:
         if self._lock.acquire(timeout=0.2):

@@ -16,7 +16,7 @@ from logd_client.buffer import Buffer
 from logd_client.connection import ServerAddress
 from logd_client.decoding import rows_of_frame
 from logd_client.link import Link, SessionProblem
-from logd_client.natives import Lock, acquire_within, get_ident, monotonic
+from logd_client.natives import RLock, acquire_within, monotonic
 from logd_client.pace import Pace
 from logd_client.session import CLIENT_ID_BYTES, AnyRow, Entry, Session
 from logd_client.spoolreader import SpoolPosition
@@ -29,6 +29,9 @@ _RETRY_WHEN_WAITED_FOR_S = 0.2
 
 _CONNECT_AT_ONCE_S = 0.0005
 """How long the first record of a process may wait for a connection before its call returns."""
+
+_PATIENCE_S = 0.0005
+"""How long a lone record may wait for another thread's step before its call returns."""
 
 _MAX_LONE = 100
 """With more records in the buffer, none of them is a lone one."""
@@ -69,8 +72,8 @@ class Courier:
         client_id = os.urandom(CLIENT_ID_BYTES)
         self._buffer = buffer
         self._report = report
-        self._moving = Lock()
-        self._mover = 0
+        # Reentrant for what it knows: whether this thread has it, told in one step.
+        self._moving = RLock()
         self._pace = Pace()
         self._seen_sequence = 0
         self.store = make_store(client_id)
@@ -84,7 +87,7 @@ class Courier:
     @property
     def is_here(self) -> bool:
         """True for the thread that moves records right now: it must never wait for itself."""
-        return self._mover == get_ident()
+        return bool(self._moving._is_owned())
 
     def send_now(self) -> bool:
         """Send a lone record from the thread that logged it.
@@ -92,10 +95,7 @@ class Courier:
         Returns:
             False if the sender's thread has to do it: under load, or if sending would take time.
         """
-        while True:
-            if not self._moving.acquire(False):
-                return True
-            self._mover = get_ident()
+        while self._may_move():
             try:
                 is_sent = self._send_lone()
             except Exception as exc:  # an app's log call must not raise for that
@@ -105,6 +105,14 @@ class Courier:
                 self._release()
             if not is_sent or self.is_ended or self._buffer.is_empty:
                 return is_sent
+        return True  # the one who moves records looks again afterwards
+
+    def _may_move(self) -> bool:
+        """Whether no other thread moves records, nor the code that this call interrupted."""
+        moving = self._moving
+        if moving._is_owned():
+            return False
+        return moving.acquire(False) or acquire_within(moving, _PATIENCE_S)
 
     def _send_lone(self) -> bool:
         # Each line here is paid by every lone record: as a rule it is the first five.
@@ -132,7 +140,6 @@ class Courier:
         """
         if self.is_here or not acquire_within(self._moving, timeout_s):
             return False
-        self._mover = get_ident()
         try:
             self._step()
         except Exception as exc:  # top of the sender's thread: report, then go on anew
@@ -144,7 +151,6 @@ class Courier:
     def _release(self) -> None:
         if self.is_ended:  # meanwhile, and nobody could wait any longer
             self.link.close()
-        self._mover = 0
         self._moving.release()
 
     def _failed(self, exc: Exception) -> None:

@@ -15,7 +15,7 @@ from logd_client.logging23 import LEVELMAP, category
 from logd_client.receipt import Receipt
 from logd_client.session import Context, Items
 from logd_client.settingchecks import DEFAULT_HOST, DEFAULT_PORTS
-from logd_client.socketclient import EXIT_TIMEOUT_S, LogServerProxy
+from logd_client.socketclient import LogServerProxy
 from logd_client.values import as_text, flat_items, make_context
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ _HURRY_S = 0.5
 """The longest that a record of the flush level holds up its caller."""
 
 _NEVER = 1 << 62
+
+_EXIT_TIMEOUT: Any = object()
 
 # One call in C for what places a record: the program's lines repeat, their contexts are kept.
 _place = itemgetter(
@@ -202,21 +204,24 @@ class LogdHandler(logging.Handler):
         found = self._places[place] = cat, context, items
         return found
 
-    def flush(self, timeout: float | None = EXIT_TIMEOUT_S) -> Receipt:  # type: ignore[override]
+    def flush(self, timeout: float | None = _EXIT_TIMEOUT) -> Receipt:  # type: ignore[override]
         """Wait until the server has stored all that was logged before.
 
         Args:
-            timeout: seconds, None for as long as it takes. Short by default: `logging` itself
-                calls this when it is configured anew and at exit.
+            timeout: seconds, None for as long as it takes. By default the exit timeout, for
+                `logging` itself calls this when it is configured anew and at exit.
 
         Returns:
             A receipt that is true where everything is stored.
         """
-        return self.server.flush(timeout)
+        return self.server.flush(self._timeout_s(timeout))
 
-    async def aflush(self, timeout: float | None = EXIT_TIMEOUT_S) -> Receipt:
+    async def aflush(self, timeout: float | None = _EXIT_TIMEOUT) -> Receipt:
         """As `flush`, for asyncio: other tasks go on meanwhile."""
-        return await self.server.aflush(timeout)
+        return await self.server.aflush(self._timeout_s(timeout))
+
+    def _timeout_s(self, timeout: float | None) -> float | None:
+        return self.server.exit_timeout_s if timeout is _EXIT_TIMEOUT else timeout
 
     def close(self) -> None:
         """Deliver the rest within the exit time and disconnect, unless the proxy is shared.

@@ -130,6 +130,11 @@ class Sender:
     # What others see.
 
     @property
+    def exit_timeout_s(self) -> float:
+        """How long the end of the process may be held up."""
+        return self._settings.exit_timeout_s
+
+    @property
     def lost(self) -> int:
         """Records that were dropped: the buffer was full, the server refused, the exit came."""
         return self.buffer.lost + self._courier.link.given_up + self._lost_before
@@ -172,10 +177,12 @@ class Sender:
         if not lifecycle.IN_PROCESS[0]:
             self.buffer.last_after(lifecycle.look_for_fork)
         courier = self._courier
-        is_sent = courier.send_now()
-        if courier.is_ended or (is_sent and (self._thread is not None or self._is_threadless)):
-            return
-        if not self._wake():
+        if courier.send_now():
+            # The acknowledgement is the thread's business.
+            is_done = self._is_threadless or (self._thread or self._start_thread()) is not None
+        else:
+            is_done = self._wake()
+        if not is_done and not courier.is_ended:
             self._deliver_late()
 
     def _wake(self) -> bool:
@@ -267,7 +274,8 @@ class Sender:
     def wait(self, sequence: int, timeout_s: float | None) -> bool:
         """Wait until everything up to the number is stored; True if it is.
 
-        A finalizer or signal handler that interrupts the sending itself gets its answer at once.
+        A finalizer or signal handler gets its answer at once if it interrupts what the thread
+        would wait for: sending, or putting a record into the buffer.
         """
         return self._wait_in(self._courier, sequence, timeout_s)
 
@@ -281,7 +289,7 @@ class Sender:
 
     def _wait_in(self, courier: Courier, sequence: int, timeout_s: float | None) -> bool:
         session = courier.session
-        if session.acked >= sequence or courier.is_here:
+        if session.acked >= sequence or courier.is_here or self.buffer.is_held_here:
             return session.acked >= sequence
         if self._is_ended:
             self._deliver_here(lambda: session.acked >= sequence, timeout_s)
@@ -446,7 +454,10 @@ class Sender:
 
     def _tell_losses(self, count: int) -> None:
         reason = f"; {self.last_error}" if self.last_error else ""
-        text = f"{count} record(s) dropped by pid {os.getpid()}: the buffer is full{reason}"
+        text = (
+            f"{count} record(s) dropped by pid {os.getpid()}, {self.buffer.lost} so far: "
+            f"the buffer is full{reason}"
+        )
         self._report(SessionProblem(text))
 
     def after_fork(self) -> None:

@@ -217,6 +217,11 @@ class LogServerProxy:
         self._sender.let_go()
 
     @property
+    def exit_timeout_s(self) -> float:
+        """How long the end of the process may be held up for delivery."""
+        return self._sender.exit_timeout_s
+
+    @property
     def lost(self) -> int:
         """Records dropped in this process: buffer full, refused by the server, exit timed out."""
         return self._sender.lost

@@ -1,6 +1,7 @@
 """Those who wait for records, until the server has stored them: threads, and futures.
 
-Everything here may be called by a signal handler in the midst of the same call.
+A signal handler may flush in the midst of anything here. The sender's thread has to go on then,
+so it waits for no lock that the interrupted code may hold.
 """
 
 from __future__ import annotations
@@ -18,54 +19,60 @@ class Waiters:
     """Gates and futures by the sequence number they wait for. Used by any threads."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Gate | Future[int]]] = []
+        self._acked = 0
+        # Changed by single steps of the interpreter only.
+        self._gates: dict[Gate, int] = {}
+        self._heap: list[tuple[int, int, Future[int]]] = []
         self._lock = RLock()
 
     def __bool__(self) -> bool:
-        return bool(self._heap)
+        return bool(self._heap or self._gates)
 
     def add_gate(self, sequence: int) -> Gate:
         """A gate that opens once that record is stored, or never will be."""
         gate = Gate()
-        self._add(sequence, gate)
+        self._gates[gate] = sequence
         return gate
+
+    def forget(self, gate: Gate) -> None:
+        """The one who waited there has gone."""
+        self._gates.pop(gate, None)
 
     def add_future(self, sequence: int) -> Future[int]:
         """A future that gets `sequence` as its result once that record is stored."""
         future: Future[int] = Future()
-        self._add(sequence, future)
+        with self._lock:
+            heapq.heappush(self._heap, (sequence, id(future), future))
+        self.resolve(self._acked)
         return future
-
-    def _add(self, sequence: int, waiter: Gate | Future[int]) -> None:
-        with self._lock:
-            heapq.heappush(self._heap, (sequence, id(waiter), waiter))
-
-    def forget(self, gate: Gate) -> None:
-        """The one who waited there has gone."""
-        with self._lock:
-            self._heap = [entry for entry in self._heap if entry[2] is not gate]
-            heapq.heapify(self._heap)
 
     def resolve(self, acked: int) -> None:
         """Everything up to `acked` is stored. Callbacks of the futures run here and now."""
-        while self._heap:
-            with self._lock:
-                if not self._heap or self._heap[0][0] > acked:
+        if acked > self._acked:
+            self._acked = acked
+        for gate, sequence in list(self._gates.items()):
+            if sequence <= acked:
+                self._gates.pop(gate, None)
+                gate.open()
+        # Who has the lock looks again after giving it back.
+        while self._heap and self._lock.acquire(False):
+            try:
+                if not self._heap or self._heap[0][0] > self._acked:
                     return
-                sequence, _, waiter = heapq.heappop(self._heap)
-            if isinstance(waiter, Gate):
-                waiter.open()
-            elif waiter.set_running_or_notify_cancel():
-                waiter.set_result(sequence)
+                sequence, _, future = heapq.heappop(self._heap)
+            finally:
+                self._lock.release()
+            if future.set_running_or_notify_cancel():
+                future.set_result(sequence)
 
     def fail(self) -> None:
         """Nothing will be stored any more."""
+        while self._gates:
+            self._gates.popitem()[0].open()
         with self._lock:
             heap, self._heap = self._heap, []
-        for sequence, _, waiter in heap:
-            if isinstance(waiter, Gate):
-                waiter.open()
-            elif waiter.set_running_or_notify_cancel():
-                waiter.set_exception(
+        for sequence, _, future in heap:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(
                     NotDelivered(f"record {sequence} was not delivered before the log was closed")
                 )

@@ -154,14 +154,14 @@ class AckServer:
                 self.changed.notify_all()
             if token != self.token:
                 raise Refuse(2)
-            connection.sendall(encode_answer(mark))
+            _answer(connection, mark)
             while True:
                 batch = _read(stream)
                 if self.before_batch is not None:
                     self.before_batch(batch)
                 mark = self._store(client, first, batch)
                 if self.acknowledges.is_set():
-                    connection.sendall(encode_answer(mark))
+                    _answer(connection, mark)
 
     def _store(self, client: bytes, opened: int, batch: tuple[Any, ...]) -> int:
         first, count = batch[1], batch[2]
@@ -223,6 +223,13 @@ class Refuse(Exception):
 
 class Drop(Exception):
     pass
+
+
+def _answer(connection: socket.socket, mark: int) -> None:
+    try:
+        connection.sendall(encode_answer(mark))
+    except OSError:
+        pass  # a client that is gone; what it sent before is still there to be read
 
 
 def _read(stream: Any) -> tuple[Any, ...]:
