@@ -36,7 +36,8 @@ tmpfiles = $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 settings = $(DESTDIR)$(SYSCONFDIR)/logd
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-pythons lint format types bench bench-quick chaos fuzz lock readme check dist \
+.PHONY: help serve test test-pythons test-servers lint format types bench bench-quick chaos fuzz lock \
+    readme check dist \
     install uninstall clean check-python
 
 help: ## list the targets
@@ -54,6 +55,10 @@ test: $(VENV)/dev.stamp ## run all tests
 
 test-pythons: $(VENV)/dev.stamp ## run the tests on each Python that is here: ARGS=--part for what differs
 	$(RUN)python -m tests.pythons $(ARGS)
+
+test-servers: $(VENV)/dev.stamp ## run the client in real servers and count its records: ARGS=gunicorn
+	$(PIP) install -e '.[servers]'
+	$(RUN)python -m tests.servers $(ARGS)
 
 lint: $(VENV)/dev.stamp ## check style and formatting
 	$(RUN)ruff check .

@@ -73,7 +73,8 @@ class LogdHandler(logging.Handler):
         ValueError, TypeError: a wrong setting; the text names it.
         OSError: the spool directory can't be used.
 
-    A formatter, if set, makes the whole text; without one it is the message.
+    A formatter, if set, makes the whole text; without one it is the message. The one that
+    `logging.basicConfig` gives to all handlers counts as none: level and logger are in the record.
     """
 
     def __init__(
@@ -110,6 +111,11 @@ class LogdHandler(logging.Handler):
     def createLock(self) -> None:
         """Have no lock: the buffer has one, and holding two costs each call."""
         self.lock = None
+
+    def setFormatter(self, fmt: logging.Formatter | None) -> None:
+        if type(fmt) is logging.Formatter and fmt._fmt == logging.BASIC_FORMAT:
+            fmt = None
+        super().setFormatter(fmt)
 
     def handle(self, record: logging.LogRecord) -> Any:
         """Filter and emit, without the lock that other handlers need."""

@@ -153,6 +153,15 @@ def test_a_formatter_makes_the_text(logger: logging.Logger, server: AckServer) -
     assert stored(logger, server)[0][2] == "WARNING: m!"
 
 
+def test_the_formatter_of_basicconfig_counts_as_none(
+    logger: logging.Logger, server: AckServer
+) -> None:
+    """The one that `basicConfig` sets would only repeat level and logger in the text."""
+    own_handler(logger).setFormatter(logging.Formatter(logging.BASIC_FORMAT))
+    logger.warning("%s!", "m")
+    assert stored(logger, server)[0][2] == "m!"
+
+
 def test_other_handlers_attributes_are_no_extras(logger: logging.Logger, server: AckServer) -> None:
     """What another handler's formatter left in the record is not taken for an extra."""
     record = logging.makeLogRecord({"name": "n", "msg": "m", "levelno": 20})
