@@ -8,6 +8,8 @@ status is 1 if LogdHandler lost or repeated one, or a stop took longer than ten 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import socket
 import subprocess
 import sys
@@ -18,12 +20,25 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.daemon_process import running
 from tests.ports import reserved_port
 from tests.servers.cases import CASES, REDIS, Case
 from tests.servers.recipes import recipes
 from tests.servers.trial import Trial
 
+CLIENT = Path(__file__).parents[2] / "client"
 MAX_STOP_S = 10.0
+
+_TRACED = """
+import logging
+from logd_client import LogdHandler
+from opentelemetry.sdk.trace import TracerProvider
+logging.basicConfig(level=logging.INFO, handlers=[LogdHandler()])
+with TracerProvider().get_tracer("shop").start_as_current_span("buy") as span:
+    logging.info("traced")
+context = span.get_span_context()
+print(f"trace_id={context.trace_id:032x} span_id={context.span_id:016x}")
+"""
 
 _TYPED = """
 from logd_client import LogdHandler, createClientLog
@@ -112,14 +127,34 @@ def _rows(wanted: str) -> Iterator[tuple[str, bool]]:
 def _is_typed() -> bool:
     """Whether pyright finds the wrong settings, and no other."""
     with tempfile.TemporaryDirectory() as name:
-        program = Path(name) / "typed.py"
-        program.write_text(_TYPED)
+        (Path(name) / "typed.py").write_text(_TYPED)
+        # An editable installation may be one that only imports can follow.
+        settings = {"extraPaths": [str(CLIENT)], "typeCheckingMode": "basic"}
+        (Path(name) / "pyrightconfig.json").write_text(json.dumps(settings))
         checker = Path(sys.executable).with_name("basedpyright")
-        command = [checker, "--level", "error", "--pythonpath", sys.executable, program]
+        command = [checker, "--level", "error", "--pythonpath", sys.executable]
         done = subprocess.run(command, capture_output=True, text=True, cwd=name, check=False)
     lines = {int(line.split(":")[1]) for line in done.stdout.splitlines() if " - error: " in line}
     wrong = {n for n, line in enumerate(_TYPED.splitlines(), 1) if line.endswith("# wrong")}
     return lines == wrong
+
+
+def _is_traced() -> bool:
+    """Whether a record within a span of OpenTelemetry has its ids."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        running("--file", "logs/logd_%d.log", folder=Path(name)) as daemon,
+    ):
+        environment = {**os.environ, "LOGD_HOST": "127.0.0.1", "LOGD_PORT": str(daemon.port)}
+        done = subprocess.run(
+            [sys.executable, "-c", _TRACED],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=True,
+        )
+        daemon.stop()
+        return done.stdout.strip() in daemon.log_text().replace('"', "")
 
 
 def main() -> int:
@@ -134,9 +169,10 @@ def main() -> int:
         is_good = is_good and is_row_good
         print(row if is_row_good else f"{row} <-- WRONG", flush=True)
     if not only:
-        is_typed = _is_typed()
-        is_good = is_good and is_typed
+        is_typed, is_traced = _is_typed(), _is_traced()
+        is_good = is_good and is_typed and is_traced
         print(f"pyright finds wrong settings: {'yes' if is_typed else 'NO'}")
+        print(f"spans of OpenTelemetry are in records: {'yes' if is_traced else 'NO'}")
     return 0 if is_good else 1
 
 
