@@ -82,7 +82,8 @@ bench-quick: $(VENV)/dev.stamp ## the same in a minute
 chaos: $(VENV)/dev.stamp ## kill, cut and fill disks under load, and count the records after
 	$(RUN)python -m tests.chaos $(ARGS)
 
-fuzz: $(VENV)/dev.stamp ## give the decoders bytes made to break them: ARGS="--minutes 10"
+fuzz: $(VENV)/dev.stamp ## look for frames that are dear or break the decoders: ARGS="--minutes 10"
+	$(RUN)python -m tests.fuzz.dearest
 	$(PIP) install 'atheris>=2.3'
 	$(RUN)python -m tests.fuzz $(ARGS)
 

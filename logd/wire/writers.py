@@ -21,6 +21,9 @@ from logd.wire.texts import bytes_text, integer_text
 MAX_DEPTH: Final = 32
 """Levels of containers and objects that are written."""
 
+_MADE_CHARS: Final = 32
+"""What an object costs besides its text: what can be written meanwhile."""
+
 _DEEPER: Final = "..."
 _ITSELF: Final = "[...]"
 
@@ -84,6 +87,8 @@ class Writer:
             return
         self._open.add(id(value))
         if type(value) is Made:
+            # To find out what an object is worth takes longer than to write its text.
+            self._room -= _MADE_CHARS
             self._made(value)
         elif type(value) is list:
             self._members("[", value, "]")
@@ -128,6 +133,12 @@ class Writer:
         """The text of a part that is full: there is no more."""
         self.add(part.text)
         raise FullError
+
+    def _text_of(self, part: Writer) -> str:
+        """The text of a part, to be added; what it cost besides is taken off the room."""
+        text = part.text
+        self._room = part._room + len(text)
+        return text
 
     def _quoted(self, text: str) -> str:
         raise NotImplementedError
@@ -205,11 +216,11 @@ class Json(Writer):
         elif kind in (int, float, bool) or key is None:
             part = self._sub(Json)
             part.write(key)
-            self.write(part.text)
+            self.write(self._text_of(part))
         else:
             part = self._sub(Code)
             cast("Code", part).bare(key)
-            self.write(part.text)
+            self.write(self._text_of(part))
 
     def _made(self, value: Made) -> None:
         plain = plain_value(value)
@@ -222,7 +233,7 @@ class Json(Writer):
         except FullError:
             self.add('"')
             self._take(part)
-        self.write(part.text)
+        self.write(self._text_of(part))
 
     def object_text(self, made: Made) -> None:
         """The text that `str()` gives for an object."""
@@ -241,7 +252,7 @@ class Json(Writer):
                 code.call(made)
         except FullError:
             self._take(code)
-        self.add(code.text)
+        self.add(self._text_of(code))
 
 
 class Code(Writer):

@@ -12,6 +12,7 @@ from logd.records.batch import Batch
 from logd.wire import Decoder, FrameError, Frames, FrameSplitter, WireError, read_opening
 from logd.wire.limits import MAX_BATCH_OPCODES, MAX_TIME
 from logd.wire.pickles import grammar, machine, unpickler
+from tests.wire.plain import as_python
 
 MODES = ("plain", "session", "stream", "grammar", "learned")
 CLIENT = b"c" * 16
@@ -107,7 +108,7 @@ def _check_grammar(payload: bytes) -> None:
         if proven is None:
             continue
         try:
-            slow = repr(machine.run(payload))
+            slow = repr(as_python(machine.run(payload)))
             fast = repr(unpickler.run(proven))
         except (WireError, UnicodeDecodeError):
             # The machine is stricter, and what it takes is bounded and can be printed.

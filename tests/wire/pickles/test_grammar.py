@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from logd.wire import WireError
 from logd.wire.pickles import grammar, machine, unpickler
-from logd.wire.pickles.made import Group, Made, Mapped, Name
+from logd.wire.pickles.made import Made, Name
 from logd_client.session import Context, encode_batch
+from tests.wire.plain import as_python
 
 ROOM = 100_000
 ROW = (1, 2, 3, "t", 1.5, "m", "E", (("a.py", 7),), 5, "f")
@@ -130,16 +131,6 @@ plain = st.recursive(
     ),
     max_leaves=20,
 )
-
-
-def as_python(value: object) -> object:
-    """What the machine made, with Python's own containers."""
-    if type(value) is Mapped:
-        pairs = list(map(as_python, value.pairs))
-        return dict(zip(pairs[::2], pairs[1::2], strict=True))
-    if type(value) is Group:
-        return set(map(as_python, value.members))
-    return type(value)(map(as_python, value)) if type(value) in (list, tuple) else value
 
 
 @given(plain, st.integers(0, 5))
