@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Final, cast
 
@@ -26,8 +27,18 @@ def _told_time(value: date | time | timedelta) -> Told:
     return Told(str(value), repr(value))
 
 
+def _of_numbers(kind: Callable[..., date | time], numbers: tuple[object, ...]) -> Told | None:
+    """A time as picklers of other languages write it: year, month, day, ..."""
+    try:
+        return _told_time(kind(*numbers))
+    except (ValueError, OverflowError):
+        return None
+
+
 def told_date(made: Made) -> Told | None:
     """The text of a date."""
+    if are(made.arguments, int, int, int):
+        return _of_numbers(date, made.arguments)
     raw = _raw(made.arguments[0], 4) if made.arguments else None
     if raw is None:
         return None
@@ -39,6 +50,8 @@ def told_date(made: Made) -> Told | None:
 
 def told_datetime(made: Made) -> Told | None:
     """The text of a date with a time of the day, and its zone's offset or name."""
+    if 3 <= len(made.arguments) <= 7 and set(map(type, made.arguments)) == {int}:
+        return _of_numbers(datetime, made.arguments)
     raw = _raw(made.arguments[0], 10) if made.arguments else None
     if raw is None:
         return None
@@ -57,6 +70,8 @@ def told_datetime(made: Made) -> Told | None:
 
 def told_time(made: Made) -> Told | None:
     """The text of a time of the day."""
+    if 2 <= len(made.arguments) <= 4 and set(map(type, made.arguments)) == {int}:
+        return _of_numbers(time, made.arguments)
     raw = _raw(made.arguments[0], 6) if made.arguments else None
     if raw is None:
         return None
