@@ -26,20 +26,24 @@ from logd.wire.errors import WireError
 from logd.wire.expansion import room_of
 from logd.wire.limits import MAX_SPECIAL_ITEMS, MAX_TIME
 from logd.wire.logrecords import STANDARD_ATTRIBUTES, log_record
-from logd.wire.pickles import grammar, unpickler
+from logd.wire.pickles import grammar, machine, unpickler
 from logd.wire.pickles.constants import constants
 from logd.wire.pickles.loading import load
+from logd.wire.pickles.made import as_dict
 
 LOG_RECORD_HEAD: Final = b"}q\x00(X\x04\x00\x00\x00nameq\x01X"
 """How every such frame of a Python 3 begins."""
 
 _DICT_HEAD: Final = b"}q\x00("
+_UNNAMED_DICT_HEAD: Final = b"}("
 _DICT_TAIL: Final = b"u."
 TEXT_KEY: Final = b"X\x03\x00\x00\x00msgq"
 """What stands before the text, but for `KEY_TAIL` bytes and its length."""
 
 CREATED_KEY: Final = b"X\x07\x00\x00\x00createdq"
 """What stands before the three floats, but for `KEY_TAIL` bytes."""
+
+_MEMOIZE: Final = b"\x94"
 
 _MAX_HEAD_BYTES: Final = 512
 KEY_TAIL: Final = 2
@@ -153,6 +157,9 @@ class Templates:
         if parts is None or stop - start > _MAX_TEMPLATE_BYTES:
             return
         key, created, text, extras = parts
+        if key in self._templates:
+            # It was decoded in full for its extras.
+            return
         identity = hash(key)
         if identity not in self._candidates:
             if len(self._candidates) >= _MAX_CANDIDATES:
@@ -265,11 +272,15 @@ def _with_extras(template: Template, key: _Key, rest: bytes, frame_bytes: int) -
         if grammar.are_extras(rest):
             value = _own(unpickler.run(_DICT_HEAD + rest))
             return None if value is None else {**template.special, **fields.special_items(value)}
-        if not grammar.are_extras(rest, may_fetch=True):
+        if grammar.are_extras(rest, may_fetch=True):
+            if template.constants is None:
+                template.constants = _constants(key) or b""
+            value = _own(unpickler.run(template.constants + _DICT_HEAD + rest))
+        elif _MEMOIZE in rest:
+            # What number it gives depends on what stands before.
             return None
-        if template.constants is None:
-            template.constants = _constants(key) or b""
-        value = _own(unpickler.run(template.constants + _DICT_HEAD + rest))
+        else:
+            value = _own(as_dict(machine.run_items(_UNNAMED_DICT_HEAD + rest)))
     except (WireError, UnicodeDecodeError):
         return None
     # Other keys than text mean other things to the machine: 1 and True are two there.

@@ -46,6 +46,13 @@ def run(payload: bytes) -> object:
     return Machine(payload).run()
 
 
+def run_items(payload: bytes) -> object:
+    """The same for the items of a longer dict; None if they might mean something else in that."""
+    machine = Machine(payload)
+    value = machine.run()
+    return None if machine.has_dropped else value
+
+
 def beginning(payload: bytes) -> Mapped | None:
     """The outermost dict of a pickle as far as it is there; None if it is none.
 

@@ -6,7 +6,7 @@ what they hold: a key may be anything, also what takes forever to hash.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 
 class Name(str):
@@ -78,3 +78,13 @@ Worth = str | int | float | list[object] | Told
 def are(arguments: tuple[object, ...], *kinds: type) -> bool:
     """Whether the arguments are values of exactly these types."""
     return tuple(map(type, arguments)) == kinds
+
+
+def as_dict(value: object) -> dict[str, object] | None:
+    """A dict whose keys are all text, as Python's own; None for all else."""
+    if type(value) is not Mapped:
+        return None
+    keys, values = value.pairs[::2], value.pairs[1::2]
+    if not {*map(type, keys)} <= {str}:
+        return None
+    return dict(zip(cast("list[str]", keys), values, strict=True))

@@ -249,6 +249,7 @@ def _pop(state: State) -> None:
 
 
 def _pop_mark(state: State) -> None:
+    state.has_dropped = True
     state.pop_to_mark()
 
 

@@ -30,10 +30,11 @@ class State:
         at: where the next opcode or argument stands in it.
         stack: values, and a mark where MARK was executed.
         memo: values that may be used again, by number.
+        has_dropped: something was taken off the stack to be forgotten.
         is_cut: the program is the beginning of one: what is cut off counts as far as it is there.
     """
 
-    __slots__ = ("_made", "_marks", "at", "code", "is_cut", "memo", "stack")
+    __slots__ = ("_made", "_marks", "at", "code", "has_dropped", "is_cut", "memo", "stack")
 
     def __init__(self, code: bytes) -> None:
         self.code = code
@@ -43,6 +44,7 @@ class State:
         self._made = 0
         self.memo: dict[int, object] = {}
         self.is_cut = False
+        self.has_dropped = False
 
     def count(self, cost: int = 1) -> None:
         """Count a value that is dear to make."""
@@ -95,6 +97,7 @@ class State:
 
     def drop(self) -> None:
         """Forget the topmost value, or the mark if that is on top."""
+        self.has_dropped = True
         if self._marks and self._marks[-1] == len(self.stack) - 1:
             self._marks.pop()
             self.stack.pop()
