@@ -201,13 +201,14 @@ class _ItemColumn:
 
     def __init__(self, key: str) -> None:
         self._key = key
-        written = re.escape(key_text(key)).encode("utf-8", "backslashreplace")
+        needle = key_text(key).encode("utf-8", "backslashreplace") + b"="
+        written = re.escape(needle)
         quoted = rb'"(?:[^"\\]|\\.)*"'
         value = b"[" + BARE_CLASS.encode() + b"]+|" + quoted
         # Items before it are passed over whole: a value in quotes may look like the item.
         other = b'[^ "=]+=(?:[^ "]+|' + quoted + b") |" + quoted + b'=(?:[^ "]+|' + quoted + b") "
-        self._needle = written + b"="
-        self._find = re.compile(b"(?:" + other + b")*?" + written + b"=(" + value + b")").match
+        self._needle = needle
+        self._find = re.compile(b"(?:" + other + b")*?" + written + b"(" + value + b")").match
 
     def __call__(self, entries: list[bytes]) -> Iterable[bytes | None]:
         find, needle = self._find, self._needle
