@@ -89,13 +89,13 @@ class LineReader:
         if items is None:
             return None
         ts, cat, pid, peer, msgid = match.groups("")
+        msg, (_, _, threadname, cfunc, path, _) = parts[0][match.end() :], parts
         time = self.times.read(ts) if self._has_timestamps else None
-        texts = [parts[0][match.end() :], *parts[2:5], ts, cat, peer]
         if exact is not None:
             time = None if time is None else _exact_time(time, exact[1])
             if "\\" in line:
-                texts = list(map(unescape, texts))
-        msg, threadname, cfunc, path, ts, cat, peer = texts
+                texts = (msg, threadname, cfunc, path, ts, cat, peer)
+                msg, threadname, cfunc, path, ts, cat, peer = map(unescape, texts)
         return Entry(
             time=time,
             ts=ts,

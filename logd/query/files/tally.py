@@ -80,12 +80,16 @@ class RawTally(Tally):
 
     def _counted(self, entries: list[bytes]) -> dict[Key, Counter[tuple[bytes | None, ...]]]:
         made: dict[Column, list[bytes | None]] = {}
-        counts = {}
+        counts: dict[Key, Counter[tuple[bytes | None, ...]]] = {}
         for key, columns in self._fast.items():
             for column in columns:
                 if column not in made:
                     made[column] = list(column(entries))
-            counts[key] = Counter(zip(*(made[column] for column in columns), strict=True))
+            if len(columns) == 1:
+                found = Counter(made[columns[0]])
+                counts[key] = Counter({(value,): number for value, number in found.items()})
+            else:
+                counts[key] = Counter(zip(*(made[column] for column in columns), strict=True))
         return counts
 
     def _add_slow(self, entries: list[bytes]) -> None:
