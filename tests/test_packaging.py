@@ -207,7 +207,7 @@ def test_make_install_stages_a_working_service(index: None, checkout: Path, tmp_
     settings.write_text("rotate_count = 3\n", encoding="utf-8")
     # Left by a build of another version, in this checkout.
     stale = checkout / "build/lib/logd/stale.py"
-    stale.parent.mkdir(parents=True)
+    stale.parent.mkdir(parents=True, exist_ok=True)  # the wheels may have been built here before
     stale.write_text("raise SystemExit('stale')\n", encoding="utf-8")
     run("make", "install", *places, cwd=checkout)
     assert settings.read_text(encoding="utf-8") == "rotate_count = 3\n"

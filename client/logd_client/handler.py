@@ -31,14 +31,11 @@ _ID_LIMIT = 1_000_000
 _HURRY_S = 0.5
 """The longest that a record of the flush level holds up its caller."""
 
-_NEVER = 1 << 62
-
 _EXIT_TIMEOUT: Any = object()
 
 # One call in C for what places a record: the program's lines repeat, their contexts are kept.
-_place = itemgetter(
-    "pathname", "lineno", "levelno", "thread", "threadName", "funcName", "process", "name"
-)
+_PLACE = ("pathname", "lineno", "levelno", "thread", "threadName", "funcName", "process", "name")
+_place = itemgetter(*_PLACE)
 _FORMATTER = logging.Formatter()
 
 # Not `logging.makeLogRecord`: with a record factory of the application's it has more fields.
@@ -93,7 +90,7 @@ class LogdHandler(logging.Handler):
             if given:
                 raise TypeError(f"server is given, so {', '.join(given)} can have no effect")
         super().__init__(level)
-        self._flush_level = _NEVER if flush_level is None else _level("flush_level", flush_level)
+        self._flush_level = None if flush_level is None else _level("flush_level", flush_level)
         self._owns_server = server is None
         if server is None:
             server = LogServerProxy(host, ports, errorHandler=errorHandler, **settings)
@@ -136,7 +133,7 @@ class LogdHandler(logging.Handler):
                 cat, context, items = self._places[_place(fields)]
                 if cat is not LEVELMAP[record.levelno]:
                     cat, context, items = self._find_place(record)
-            except KeyError:  # a new place, or a level of the application's own
+            except (KeyError, TypeError):  # a new place, or a level of the application's own
                 cat, context, items = self._find_place(record)
             around = self._around()
             if len(fields) != _STANDARD_COUNT or cat is None:
@@ -154,7 +151,7 @@ class LogdHandler(logging.Handler):
             ):
                 text = self._text(record)
             self._put(context, self._ids, record.created, text, items)
-            if record.levelno >= self._flush_level:
+            if self._flush_level is not None and record.levelno >= self._flush_level:
                 self._hurry()
         except Exception:  # as every handler: logging decides what to do
             self.handleError(record)
@@ -187,6 +184,11 @@ class LogdHandler(logging.Handler):
         # In a child process each place is new, for the process is part of it.
         lifecycle.look_for_fork()
         place = _place(record.__dict__)
+        try:
+            hash(place)
+        except TypeError:  # a field of a type that no dict takes as a key
+            record = logging.makeLogRecord({**record.__dict__, **_plain_fields(record)})
+            place = _place(record.__dict__)
         cat = LEVELMAP.get(record.levelno)
         found = self._places.get(place)
         if found is not None and found[0] is cat:
@@ -242,6 +244,18 @@ class LogdHandler(logging.Handler):
     def after_fork(self) -> None:
         """In a child process: message ids from 1 again."""
         self._ids = message_ids(_ID_LIMIT)
+
+
+def _plain_fields(record: logging.LogRecord) -> dict[str, Any]:
+    """The fields that place a record, as text if a dict takes them as no key."""
+    plain = {}
+    for key in _PLACE:
+        value = record.__dict__[key]
+        try:
+            hash(value)
+        except TypeError:
+            plain[key] = as_text(value)
+    return plain
 
 
 def _level(name: str, level: Any) -> int:

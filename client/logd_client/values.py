@@ -198,7 +198,8 @@ def fit_row(row: AnyRow) -> AnyRow:
         fitted.append(cut_text(plain, _ITEM_TEXT_MAX) if isinstance(plain, str) else plain)
     if len(items) > 2 * _ITEMS_MAX:
         fitted += ["cut_items", len(items) // 2 - _ITEMS_MAX]
-    is_possible = math.isfinite(when) and 0.0 <= when < TIME_END
+    is_number = isinstance(when, (int, float))
+    is_possible = is_number and math.isfinite(when) and 0.0 <= when < TIME_END
     return (
         Context(_fit_fields(context)),
         _fit_int(msgid),
