@@ -106,6 +106,7 @@ from logd_client.encoding import (
     encode_batch,
     encode_batches,
     encode_frame,
+    encode_lone,
     encode_opening,
 )
 
@@ -134,6 +135,7 @@ __all__ = [
     "encode_batch",
     "encode_batches",
     "encode_frame",
+    "encode_lone",
     "encode_opening",
     "encode_refusal",
 ]

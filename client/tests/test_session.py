@@ -24,6 +24,7 @@ from logd_client.session import (
     encode_answer,
     encode_batch,
     encode_batches,
+    encode_lone,
     encode_opening,
     encode_refusal,
 )
@@ -237,6 +238,50 @@ def test_sequence_numbers_begin_with_one() -> None:
     """An opening from number 0 is refused."""
     with pytest.raises(ValueError, match="begin with 1"):
         encode_opening(CLIENT, 0)
+
+
+@pytest.mark.parametrize(
+    "lone",
+    [
+        row("m", 7),
+        row("", -5),
+        row("one\0two", 1),
+        row("\ud800", 2**62),
+        (CONTEXT, 3, 1.5, "m", ("logger", "shop", "n", 1, "none", None, "f", 0.5)),
+        (CONTEXT, 3, 1.5, "m", tuple(["k", 1] * 2000)),
+    ],
+)
+def test_a_lone_record_has_the_bytes_of_a_batch_of_one(lone: Any) -> None:
+    """The shorter way to encode one record makes the same entry."""
+    assert encode_lone(9, lone) == encode_batches(9, [lone])[0]
+
+
+@pytest.mark.parametrize("when", [-1.0, float("nan"), float("inf"), 1e30])
+def test_a_lone_record_with_an_impossible_time_is_refused(when: float) -> None:
+    """As in a batch."""
+    with pytest.raises(ValueError, match="a time outside the years"):
+        encode_lone(1, (CONTEXT, 1, when, "m", ()))
+
+
+def test_a_lone_record_over_the_size_of_a_frame_is_refused() -> None:
+    """As in a batch."""
+    with pytest.raises(ValueError, match="at most 1048576 allowed"):
+        encode_lone(1, row("m" * 1_200_000))
+
+
+def test_a_new_session_may_send_before_the_answer() -> None:
+    """Eagerly opened, it gives its batches at once; the answer is 0, then what is stored."""
+    made = Session(b"c" * 16)
+    (entry,) = encode_batches(1, [row("m")])
+    made.add(entry)
+    made.opening()
+    assert not made.may_send
+    made.opening(is_eager=True)
+    assert made.take(0) == [entry]
+    assert made.receive_data(encode_answer(0)) == []
+    assert made.receive_data(encode_answer(1)) == [entry]
+    made.opening(is_eager=True)
+    assert not made.may_send  # what the server knows of it is not plain any more
 
 
 def test_acknowledged_batches_are_given_back_in_order() -> None:
