@@ -33,3 +33,14 @@ def test_power_lost_at_random_moments(
     """What was acknowledged is there once, whatever of the unsynced is on the disk."""
     tally = PowerLoss(runner, WORKLOADS[name], tmp_path, SEED).losses(MOMENTS, order, deaths=2)
     assert tally.is_good, str(tally)
+
+
+@pytest.mark.parametrize("faults", ["eio=6", "short=3 eintr=4"])
+@pytest.mark.parametrize("name", ["files, zstd", "sqlite"])
+def test_power_lost_while_the_disk_is_failing(
+    name: str, faults: str, runner: Runner, tmp_path: Path
+) -> None:
+    """Syncs that fail, writes that are short or interrupted: nothing is acknowledged in vain."""
+    losses = PowerLoss(runner, WORKLOADS[name], tmp_path, SEED)
+    tally = losses.losses(MOMENTS, "posix", faults=faults)
+    assert tally.is_good, str(tally)

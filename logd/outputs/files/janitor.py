@@ -137,6 +137,8 @@ class Janitor:
                 self._round()
             except Interrupted:
                 return
+            except OSError as exc:
+                logger.warning("%s: closed files are looked after later: %s", self._label, exc)
             except Exception:
                 logger.exception("%s: looking after closed files failed", self._label)
             with self._state:
@@ -343,12 +345,12 @@ class Janitor:
             if self._is_held(name, state, name + SUFFIXES[kind]):
                 self._give_up(name, state)
                 return
+            # If the journal still called it the current file, it would go on growing.
+            self._settle()
             temporary = compress_file(self._folder, name, kind, self._is_wanted)
         except FileNotFoundError:
             return  # The ring has come round to it in the meantime.
         failpoint("compression.before_rename")
-        # If the journal still called it the current file, it would go on growing.
-        self._settle()
         with self._lock:
             is_same = self._is_still(name, state)
             if is_same:

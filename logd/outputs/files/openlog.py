@@ -92,6 +92,7 @@ class OpenLog:
         self._clock = clock
         self._label = label
         self._lock = threading.RLock()
+        self._one_sync = threading.Lock()
         # A write failed and what it left behind is not removed yet.
         self._must_undo = False
         self.rotations = 0
@@ -338,7 +339,11 @@ class OpenLog:
         if self._durable and self._syncing.rotations < self.rotations:
             # After the death of the machine one file may have been begun of which the journal
             # does not know (`Opened.next_inode`); with two of them there was no telling.
-            self._journal.sync()
+            try:
+                self._journal.sync()
+            except OSError:
+                self._syncing.distrust()
+                raise
             self._syncing.rotations = self.rotations
         target = self._succession.next_name(self._clock())
         failpoint("rotation.before_note")
@@ -399,6 +404,11 @@ class OpenLog:
         if not self._durable:
             self._compact_unsynced()
             return
+        # The janitor asks for it, too, and what one has taken the other must not call synced.
+        with self._one_sync:
+            self._sync()
+
+    def _sync(self) -> None:
         with self._lock:
             snapshot = self._snapshot() if self._journal.wants_compaction else None
             # The last that may fail before anything is taken over from here to be synced.
@@ -428,9 +438,12 @@ class OpenLog:
             rotations = self.rotations
             if rotations == self._settled_rotations:
                 return
-            journal = self._journal.duplicate()
-        _sync_and_close(journal)
-        os.fsync(self._folder)
+            journal = None if self._durable else self._journal.duplicate()
+        if journal is None:
+            self.sync()
+        else:
+            _sync_and_close(journal)
+            os.fsync(self._folder)
         self._settled_rotations = rotations
 
     def _compact(self, snapshot: Snapshot) -> None:

@@ -7,7 +7,7 @@ the log counts (`recovery.py`, `resume.py`). A rotation renames and creates, not
 slow about closed files is done by a thread of low priority (`janitor.py`).
 
 Beside the files of a pattern `app_%d.log` its folder holds `.app_%d.log.journal`, a lock, and
-after a crash perhaps `.app_3.log.torn` with what was cut off.
+after a crash perhaps `app_3.log.torn` with what was cut off.
 """
 
 from __future__ import annotations

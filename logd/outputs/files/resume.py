@@ -87,8 +87,8 @@ def states_of(folder: int, name: str) -> list[tuple[int, int]]:
 
 
 def torn_name(name: str) -> str:
-    """Where the bytes are kept that were cut off a file."""
-    return f".{name}.torn"
+    """Where the bytes are kept that were cut off a file, for people to see."""
+    return f"{name}.torn"
 
 
 def make_way(folder: int, name: str) -> None:
@@ -283,12 +283,14 @@ def _set_aside(folder: int, name: str) -> None:
     inode = inode_of(folder, name)
     if inode:
         aside = f"{torn_name(name)}.{inode}"
+        os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
         logger.warning(
-            "%s was begun just before the machine stopped and is not in the journal: kept as %s",
+            "%s was begun just before the machine stopped and is not in the journal: "
+            "its %d records, which nobody was told are stored, are kept as %s",
             name,
+            _records_in(folder, aside),
             aside,
         )
-        os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _cut(folder: int, file: Opened, size: int) -> None:
@@ -299,12 +301,25 @@ def _cut(folder: int, file: Opened, size: int) -> None:
         surplus = cut_off(folder, descriptor, size, torn_name(file.name))
         if surplus:
             logger.warning(
-                "%s: the last stop left %d bytes of unfinished writing behind byte %d: moved to %s",
+                "%s: the last stop left %d bytes of unfinished writing behind byte %d, which "
+                "nobody was told are stored: moved to %s, which holds %d records now",
                 file.name,
                 surplus,
                 size,
                 torn_name(file.name),
+                _records_in(folder, torn_name(file.name)),
             )
+    finally:
+        os.close(descriptor)
+
+
+def _records_in(folder: int, name: str) -> int:
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    except OSError:
+        return 0
+    try:
+        return count_entries(descriptor)
     finally:
         os.close(descriptor)
 

@@ -26,6 +26,8 @@ class Portion:
         number: of the last block.
         rotations: how many there were.
         is_folder_changed: whether names came or went.
+        must_rewrite: whether a sync failed before, so that the system may take for written what
+            is not: it has to be written once more.
         descriptors: second ones of file and journal: both may be closed meanwhile.
     """
 
@@ -35,6 +37,7 @@ class Portion:
     number: int
     rotations: int
     is_folder_changed: bool
+    must_rewrite: bool
     descriptors: Sequence[int]
 
 
@@ -78,11 +81,34 @@ class Syncing:
             OSError: there are no more descriptors; nothing is taken.
         """
         descriptors = self._duplicates(file)
+        if self._must_rewrite:
+            self._rewrite_journal(descriptors)
         portion = Portion(
-            self._retired, file, file.size, number, rotations, self.is_folder_changed, descriptors
+            self._retired,
+            file,
+            file.size,
+            number,
+            rotations,
+            self.is_folder_changed,
+            self._must_rewrite,
+            descriptors,
         )
-        self._retired, self.is_folder_changed = [], False
+        self._retired, self.is_folder_changed, self._must_rewrite = [], False, False
         return portion
+
+    def _rewrite_journal(self, descriptors: Sequence[int]) -> None:
+        # Under the lock, other than the files: an entry may be taken back at any time.
+        journal = descriptors[1]
+        try:
+            write_again(journal, 0, os.fstat(journal).st_size)
+        except OSError:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            raise
+
+    def distrust(self) -> None:
+        """A sync failed elsewhere: the next one must not take for written what is not."""
+        self._must_rewrite = True
 
     def _duplicates(self, file: LogFile) -> list[int]:
         log = os.dup(file.descriptor)
@@ -100,7 +126,7 @@ class Syncing:
         """
         log, journal = portion.descriptors
         try:
-            if self._must_rewrite:
+            if portion.must_rewrite:
                 for old in portion.retired:
                     write_again(old.descriptor, old.synced_size, old.size)
                 write_again(log, portion.file.synced_size, portion.size)
@@ -113,7 +139,6 @@ class Syncing:
             if portion.is_folder_changed:
                 failpoint("files.before_folder_sync")
                 os.fsync(self._folder)
-            self._must_rewrite = False
             failpoint("files.after_sync")
         finally:
             for descriptor in portion.descriptors:

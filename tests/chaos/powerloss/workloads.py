@@ -8,6 +8,7 @@ stood.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 import sqlite3
@@ -25,6 +26,9 @@ from logd.outputs.files.output import FileOutput
 from logd.outputs.tables.output import TableOutput
 from logd.query.files.source import FileSource
 from logd.rotation.policy import Retention, RotationPolicy
+from logd_client.session import Entry as ClientEntry
+from logd_client.spool import Spool as ClientSpool
+from logd_client.spool import SpoolPosition, open_leftovers
 from tests.outputs.output_making import make_settings, numbered
 
 Mark = Callable[[str], None]
@@ -111,12 +115,12 @@ class OutputWorkload:
 
     def run(self, folder: Path, marks: Sequence[str], mark: Mark) -> None:
         output = self._make(folder)
-        self._go_on(output, output.open(), facts(marks)["acked"], mark)
+        self._go_on(output, _opened(output), facts(marks)["acked"], mark)
         output.close()
 
     def check(self, folder: Path, marks: Sequence[str]) -> list[str]:
         output = self._make(folder)
-        self._go_on(output, output.open(), facts(marks)["acked"], lambda text: None)
+        self._go_on(output, _opened(output), facts(marks)["acked"], lambda text: None)
         if isinstance(output, FileOutput):
             output.wait_idle()
         output.close()
@@ -151,6 +155,14 @@ def _sync(output: Output, lasts: Mapping[str, int], mark: Mark) -> None:
     _persistently(output.sync, [])
     for client, last in lasts.items():
         mark(f"acked {client} {last}")
+
+
+def _opened(output: Output) -> Mapping[bytes, int]:
+    """Open an output, in spite of a disk that refuses now and then."""
+    for _ in range(100):
+        with contextlib.suppress(OutputUnavailable):
+            return output.open()
+    raise AssertionError("an output that can't be opened")
 
 
 def _persistently(call: Callable[[], None], batches: list[Any]) -> None:
@@ -220,6 +232,51 @@ def _table_messages(path: Path) -> Iterator[str]:
                 yield msg
 
 
+class ClientSpoolWorkload:
+    """The spool of an application: what survived the machine is sent by the next process.
+
+    It is not synced, so nothing is promised but this: what is left can be taken up, each batch of
+    it is whole, and none comes twice.
+    """
+
+    def run(self, folder: Path, marks: Sequence[str], mark: Mark) -> None:
+        if (folder / "spool").exists():
+            # A process that finds no server to give it to.
+            for left in open_leftovers(folder / "spool"):
+                left.read_left()
+                left.close(remove=False)
+            return
+        spool = ClientSpool.create(folder / "spool", client_id("aaaa"), 1 << 12)
+        for number in range(1, TOTAL // 5 + 1):
+            first = number * 5 - 4
+            frame = " ".join(f"aaaa record {n}" for n in range(first, first + 5)).encode() * 9
+            mark(f"sent aaaa {first + 4}")
+            spool.store(ClientEntry(first, 5, len(frame), frame))
+            if number % 3 == 0:
+                mark(f"acked aaaa {first - 1}")
+                spool.acknowledge(first - 1)
+        spool.close(remove=False)
+
+    def check(self, folder: Path, marks: Sequence[str]) -> list[str]:
+        known = facts(marks)
+        faults = []
+        for spool in open_leftovers(folder / "spool"):
+            left = [entry for run in spool.read_left().runs for entry in run]
+            # Where numbers are missing, an entry in memory tells the server so.
+            entries = [entry for entry in left if isinstance(entry.frame, SpoolPosition)]
+            numbers = [n for e in entries for n in range(e.first, e.first + e.records)]
+            frames = [spool.load(e.frame, e.size) for e in entries]
+            if numbers != sorted(set(numbers)):
+                faults.append(f"not each once, in order: {_spans(numbers)}")
+            if numbers and numbers[-1] > known["sent"]["aaaa"]:
+                faults.append(f"never sent: {numbers[-1]}")
+            for entry, frame in zip(entries, frames, strict=True):
+                if not frame.startswith(b"aaaa record %d " % entry.first):
+                    faults.append(f"batch {entry.first} holds {frame[:30]!r}")
+            spool.close(remove=True)
+        return faults
+
+
 class QueueWorkload:
     """The queue on disk of an output: filled in groups, taken from, and taken up at a start."""
 
@@ -283,6 +340,7 @@ _KINDS: dict[str, Callable[..., Workload]] = {
     "files": files,
     "tables": tables,
     "queue": QueueWorkload,
+    "client spool": ClientSpoolWorkload,
 }
 
 
@@ -295,6 +353,7 @@ WORKLOADS: dict[str, dict[str, Any]] = {
     "ring, gzip": {"kind": "files", "count": 4, "compress": "gzip"},
     "sqlite": {"kind": "tables"},
     "queue": {"kind": "queue"},
+    "client spool": {"kind": "client spool"},
 }
 """What power is taken from, by name."""
 

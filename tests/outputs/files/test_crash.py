@@ -80,7 +80,7 @@ def check_log(folder: Path) -> None:
     assert len(found) == 2 * TOTAL
     hidden = {path.name for path in folder.iterdir() if path.name.startswith(".")}
     allowed = {".app_%d.log.journal", ".app_%d.log.lock"}
-    assert {name for name in hidden if not name.endswith(".torn")} == allowed
+    assert hidden == allowed
 
 
 def test_all_steps_have_failpoints() -> None:
