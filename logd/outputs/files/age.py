@@ -78,7 +78,8 @@ def oldest_first(found: Mapping[str, int], known: Sequence[str], names: Names) -
         and (plain_name(name) not in rank or (plain_name(name) == current != name))
     }
     ours = [name for name in found if plain_name(name) in rank and name not in strange]
-    ours.sort(key=lambda name: rank[plain_name(name)])
+    # Beside a compressed file that is not its own, one has what came later.
+    ours.sort(key=lambda name: (rank[plain_name(name)], name == plain_name(name)))
     if not strange:
         return ours
     # The form of the current file that may be in use comes last, whatever the clock says.

@@ -26,6 +26,8 @@ from logd.outputs.files.names import (
 from logd.query.positions import CannotRead
 
 _MOST_LOOKS = 20
+# A .gz ends with the size of what it holds.
+_GZIP_END = 4
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,9 @@ class RingFiles:
         return {
             name: ref
             for name, ref in found.items()
-            if plain_name(name) == name or plain_name(name) not in found
+            if plain_name(name) == name
+            or plain_name(name) not in found
+            or not _is_form_of(ref, found[plain_name(name)])
         }
 
     def _ordered(self, found: dict[str, FileRef]) -> list[str]:
@@ -186,6 +190,23 @@ class RingFiles:
         current = found.get(known.current)
         # Another file has the name: the journal is not of the log as it is.
         return known.names if current is not None and current.inode == inode else []
+
+
+def _is_form_of(compressed: FileRef, plain: FileRef) -> bool:
+    """Whether a compressed file was made of the one beside it, not of one of that name before.
+
+    Someone's `gzip` of the current file, for one, is followed by a new file of its name.
+    """
+    if compressed.mtime_ns == plain.mtime_ns:
+        return True
+    if compressed.suffix != ".gz" or compressed.size < _GZIP_END:
+        return False
+    try:
+        with compressed.path.open("rb") as file:
+            file.seek(-_GZIP_END, os.SEEK_END)
+            return int.from_bytes(file.read(_GZIP_END), "little") == plain.size & 0xFFFFFFFF
+    except OSError:
+        return False
 
 
 def _identities(found: dict[str, FileRef]) -> set[tuple[Path, int]]:

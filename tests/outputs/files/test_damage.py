@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import shutil
 from collections.abc import Iterator
 from itertools import count
@@ -141,9 +143,6 @@ def test_a_journal_without_its_end(tenths: int, tmp_path: Path) -> None:
 
 def test_gzip_by_hand_on_the_current_file(tmp_path: Path) -> None:
     """What `gzip` made of the current file is kept, and so is the file that is begun then."""
-    import gzip
-    import os
-
     output = made(tmp_path, compress="gzip", retention=Retention(count=5))
     output.open()
     output.write([numbered(1, 5)])
@@ -165,8 +164,6 @@ def test_gzip_by_hand_on_the_current_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("is_same", [True, False])
 def test_gzip_by_hand_between_runs(is_same: bool, tmp_path: Path) -> None:
     """A closed original beside a .gz goes if the .gz holds the same bytes, and only then."""
-    import gzip
-
     write(tmp_path, 1, 25)
     data = (tmp_path / "app_0.log").read_bytes()
     (tmp_path / "app_0.log.gz").write_bytes(gzip.compress(data if is_same else data[:-1]))
@@ -175,3 +172,48 @@ def test_gzip_by_hand_between_runs(is_same: bool, tmp_path: Path) -> None:
     assert output.wait_idle()
     output.close()
     assert (tmp_path / "app_0.log").exists() != is_same
+
+
+@pytest.mark.parametrize("compress", ["none", "gzip"])
+def test_gzip_by_hand_on_the_current_file_between_runs(compress: str, tmp_path: Path) -> None:
+    """A file that the journal calls current, and that exists only compressed, costs no record."""
+    write(tmp_path, 1, 5)
+    path = tmp_path / "app_0.log"
+    (tmp_path / "app_0.log.gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    output = made(tmp_path, compress=compress)
+    output.open()
+    for number in range(6, 19):
+        output.write([numbered(number, 1)])
+    assert output.wait_idle()
+    assert messages(tmp_path) == list(range(1, 19))
+    output.close()
+    write(tmp_path, 19, 20)
+    assert messages(tmp_path) == list(range(1, 21))
+
+
+@pytest.mark.parametrize("name", ["app_0.log", "app_2.log"])
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
+def test_a_flipped_bit_in_a_log(name: str, place: float, tmp_path: Path) -> None:
+    """One flipped bit in a text file changes one record at most, and cuts nothing off."""
+    write(tmp_path, 1, 25)
+    data = bytearray((tmp_path / name).read_bytes())
+    data[int(len(data) * place)] ^= 1
+    (tmp_path / name).write_bytes(data)
+    write(tmp_path, 26, 30)
+    found = FileSource(str(tmp_path / "app_%d.log"), lambda note: None).entries()
+    assert len({entry.msg for entry in found} & {f"0123 record {n}" for n in range(1, 31)}) >= 28
+
+
+def test_a_copied_log_goes_on(tmp_path: Path) -> None:
+    """A folder copied to another disk, after the machine died, holds each record once."""
+    original = tmp_path / "original"
+    write(original, 1, 25, is_stopped=False)
+    copy = tmp_path / "copy"
+    shutil.copytree(original, copy)
+    output = made(copy)
+    known = output.open()
+    output.close()
+    assert list(known.values()) == [25]
+    write(copy, 26, 30)
+    assert messages(copy) == list(range(1, 31))

@@ -101,9 +101,14 @@ def test_unusable_patterns(pattern: str) -> None:
 
 
 def test_original_and_compressed(tmp_path: Path) -> None:
-    """While both are there, only the original counts."""
+    """While both are there, only the original counts; what was compressed before it counts, too."""
     make(tmp_path, "app_0.log", "app_0.log.gz", "app_1.log")
-    assert names(RingFiles(str(tmp_path / "app_%d.log"))) == ["app_0.log", "app_1.log"]
+    written = (tmp_path / "app_0.log").stat().st_mtime_ns
+    os.utime(tmp_path / "app_0.log.gz", ns=(written, written))
+    ring = RingFiles(str(tmp_path / "app_%d.log"))
+    assert names(ring) == ["app_0.log", "app_1.log"]
+    os.utime(tmp_path / "app_0.log.gz", ns=(written, written - 10**9))
+    assert names(ring) == ["app_0.log.gz", "app_0.log", "app_1.log"]
 
 
 def test_opening_what_was_listed(tmp_path: Path) -> None:
