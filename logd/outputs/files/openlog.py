@@ -341,6 +341,8 @@ class OpenLog:
             # does not know (`Opened.next_inode`); with two of them there was no telling.
             try:
                 self._journal.sync()
+                # The journal itself may have been replaced since the folder was synced.
+                os.fsync(self._folder)
             except OSError:
                 self._syncing.distrust()
                 raise
