@@ -8,7 +8,9 @@ batches of frames. Whatever the bytes are, the outcome is records or one of the 
 How a pickle becomes safe data, in order of speed: `recognition` (all frames of a delivery whose
 bytes are known), `templates` (one such frame, extras aside), `grammar` with `unpickler` (proven
 harmless, then run in C), `machine` (own interpreter). Then `fields` checks every field, whatever
-decoder it came from; `contexts` does so by columns for the batches of sessions.
+decoder it came from; `contexts` does so by columns for the batches of sessions. Values that are no
+plain ones become text or numbers in `shown`, by `pickles.constructors` and `writers`, which stop
+when there is enough; `expansion` holds a frame's records to a multiple of its length.
 """
 
 from __future__ import annotations
