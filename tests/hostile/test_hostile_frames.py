@@ -102,7 +102,7 @@ def test_no_frame_harms_the_daemon(kind: str, loop: str, tmp_path: Path) -> None
                 assert entries == ["7 alive"], f"{row.name}: {entries[:3]}"
                 assert kind == "plain" or code == 4, f"{row.name}: answered with {code}"
             assert not CONTROL.search(written), row.name
-            assert all(line.count("\t") == 4 for line in written.splitlines() if line[0] != " ")
+            assert all(line.count("\t") == 5 for line in written.splitlines() if line[0] != " ")
         assert dear == []
         assert daemon.process.poll() is None
         assert daemon.stop() == 0
