@@ -40,6 +40,9 @@ COMMANDS = {
         "Records", "logd.cli.send", "send", "Send a message, or lines from standard input."
     ),
     "replay": Entry("Records", "logd.cli.replay", "replay", "Send dead letters once more."),
+    "queue": Entry(
+        "Records", "logd.cli.queue", "queue", "Show, export or send what waits on disk."
+    ),
     "tail": Entry(
         "Reading", "logd.cli.tail", "tail", "Show the last entries, and those that come."
     ),

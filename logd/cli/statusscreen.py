@@ -45,6 +45,7 @@ def screen(status: Snapshot, paint: Paint = plain, rows: int | None = None) -> l
         *_totals(status, paint),
         "",
         *_outputs(status["outputs"], paint),
+        *_left_behind(status["left_behind"], paint),
     ]
     faults = _faults(status["faults"], paint)
     connections = _connections(status["connections"]["top"], paint)
@@ -125,6 +126,18 @@ def _outputs(outputs: Sequence[Snapshot], paint: Paint) -> list[str]:
         shown += _disk(output["disk"], paint)
         shown += _troubles(output, paint)
     return shown
+
+
+def _left_behind(left: Sequence[Snapshot], paint: Paint) -> list[str]:
+    """Queues that no output of the settings will take."""
+    return [
+        paint(
+            f"  {escape(one['path'])}, {size(one['bytes'])}, is left for output "
+            f"{escape(one['output'])}, which the settings do not name: see logd queue --help",
+            "red",
+        )
+        for one in left
+    ]
 
 
 def _disk(disk: Snapshot, paint: Paint) -> list[str]:

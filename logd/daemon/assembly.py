@@ -24,6 +24,7 @@ from logd.outputs.deadletters import DeadLetterFile
 from logd.outputs.disk import make_folder
 from logd.outputs.diskqueue import DiskQueue, QueueFull
 from logd.outputs.fanout import Outputs
+from logd.outputs.leftbehind import LeftBehind, left_behind
 from logd.outputs.oldspool import move_spool
 from logd.outputs.queuefolder import folder_name, spool_name
 from logd.outputs.worker import OutputWorker
@@ -92,6 +93,10 @@ class Assembled:
     marks: Mapping[bytes, int]
     filters: Callables
     observers: Callables
+
+    def left_behind(self) -> list[LeftBehind]:
+        """What waits on disk for outputs that the settings do not name."""
+        return left_behind(self.workshop.state, map(registry.shown, self.workers))
 
     def close(self) -> None:
         """Close outputs that were never started."""

@@ -63,6 +63,17 @@ class DaemonCollector(Collector):
         yield from self._of_senders()
         yield from self._of_queue()
         yield from self._of_outputs()
+        left = [one for one in self._daemon.left_behind if one.is_left]
+        yield _gauge(
+            "logd_left_behind_bytes",
+            "What waits on disk for no output of the settings.",
+            sum(one.size for one in left),
+        )
+        yield _gauge(
+            "logd_left_behind_records",
+            "Records that wait on disk for no output of the settings.",
+            sum(one.records or 0 for one in left),
+        )
         yield _gauge("logd_followers", "Clients that follow the log.", len(self._feed.followers))
         yield _counter("logd_reloads", "Reloads of the settings.", self._reloader.reloads)
         yield _gauge(

@@ -143,6 +143,11 @@ class Pipeline:
             except TimeoutError:
                 self._sink.relieve()
 
+    def relieve(self) -> None:
+        """Plain senders wait: make room, unless it is decoding that takes so long."""
+        if self._decoded_bytes >= self._most_decoded // 4:
+            self._sink.relieve()
+
     @property
     def _most_decoded(self) -> int:
         return self._hub.intake.limit_bytes // DECODED_SHARE

@@ -380,6 +380,8 @@ class Reloader:
         daemon.acceptor.tls = plan.tls
         daemon.drain_s = config.drain_s
         logging.getLogger("logd").setLevel(config.log_level.upper())
+        if plan.outgoing:
+            daemon.tell_left_behind(await asyncio.to_thread(assembled.left_behind))
         used = {id(one) for one in (*plan.filters.values(), *plan.observers.values())}
         gone = [
             one

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from logd.daemon.peers.connection import Connection
     from logd.daemon.peers.listeners import Listener
     from logd.outputs.fanout import Outputs
+    from logd.outputs.leftbehind import LeftBehind
     from logd.outputs.worker import OutputWorker
     from logd.server import LogServer
 
@@ -98,6 +99,7 @@ class Daemon:
         addresses: what it listens on, for people.
         rates: how much comes in.
         paces: how much comes back from the disk, for each output.
+        left_behind: what waits on disk for no output of the settings.
         companions: to be filled before `run`.
         changing: held while parts are exchanged; a stop waits for it.
         is_ready: whether it accepts connections and was not told to stop.
@@ -114,6 +116,7 @@ class Daemon:
         self.addresses = [listener.address for listener in parts.listeners]
         self.rates = Rates(self._loop.time())
         self.paces: dict[OutputWorker, Pace] = {}
+        self.left_behind: Sequence[LeftBehind] = ()
         self.companions: list[Companion] = []
         self.changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -128,6 +131,7 @@ class Daemon:
             dict(parts.marks),
             self.fatal,
         )
+        self.hub.patience.relieve = self.pipeline.relieve
         self.acceptor = Acceptor(self.hub, parts.listeners, parts.tls)
         self.stopping = asyncio.Event()
         self.failure: BaseException | None = None
@@ -144,6 +148,12 @@ class Daemon:
         server = self.pipeline.server
         server.note(text)
         self.pipeline.call(lambda: server.observe(()))
+
+    def tell_left_behind(self, found: Sequence[LeftBehind]) -> None:
+        """Say what waits on disk for no output of the settings."""
+        self.left_behind = found
+        for one in found:
+            self.problem(f"{one} is left, and no output has that name: see logd queue --help")
 
     def fatal(self, exc: BaseException) -> None:
         """A thread failed in a way that only a restart can mend: stop, with a non-zero status."""

@@ -151,6 +151,7 @@ async def _serve(config: Config) -> int:
     _watch_signals(daemon, reloader)
     for warning in warnings(config, plain_hosts):
         logger.warning("%s", warning)
+    daemon.tell_left_behind(assembled.left_behind())
     return await daemon.run(lambda: _tell_ready(manager, daemon.addresses, assembled.outputs))
 
 

@@ -65,6 +65,16 @@ def snapshot(daemon: Daemon, connections: int = CONNECTIONS_SHOWN) -> dict[str, 
             ],
         },
         "outputs": [_output(daemon, worker) for worker in _workers(daemon)],
+        "left_behind": [
+            {
+                "path": str(one.path),
+                "output": one.output,
+                "records": one.records,
+                "bytes": one.size,
+            }
+            for one in daemon.left_behind
+            if one.is_left
+        ],
         "lost_by_clients": _losses(daemon),
         "faults": {
             "total": counts.faults,

@@ -93,7 +93,7 @@ class DeadLetterFile:
             "output": output,
             "reason": reason,
             "peer": batch.peer,
-            "record": _record(batch, row),
+            "record": record_of(batch, row),
         }
         data = json.dumps(letter, default=str).encode("ascii") + b"\n"
         with self._lock:
@@ -139,7 +139,8 @@ class DeadLetterFile:
         return ""
 
 
-def _record(batch: Batch, row: int) -> list[Any]:
+def record_of(batch: Batch, row: int) -> list[Any]:
+    """The 11 items of a record."""
     context = batch.contexts[batch.index[row]]
     return [
         batch.msgid[row],

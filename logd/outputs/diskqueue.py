@@ -224,6 +224,11 @@ class DiskQueue:
     # -- what it holds ---------------------------------------------------------------------------
 
     @property
+    def name(self) -> str:
+        """The output it is for."""
+        return self._output
+
+    @property
     def path(self) -> FilePath:
         """Its folder."""
         return self._folder.path

@@ -293,3 +293,21 @@ def find_output(path: Path) -> str | None:
             return read_output(file)
     except OSError:
         return None
+
+
+def count_records(path: Path) -> int:
+    """About how many records a segment has, by its heads alone; 0 if it can't be read."""
+    count = 0
+    try:
+        with open_segment(path) as file:
+            size = file.seek(0, os.SEEK_END)
+            place = _after_opening(file)
+            while place < size:
+                file.seek(place)
+                head = unpack_head(file.read(HEAD_BYTES))
+                count += 0 if head is None else head.records
+                end = place + HEAD_BYTES + (0 if head is None else head.length)
+                place = end if head is not None else _next_head(file, place + 1, size)
+    except OSError:
+        return count
+    return count

@@ -93,3 +93,48 @@ class CuttingProxy:
             if room <= 0 and not self._is_calm:
                 self.cuts += 1
                 return
+
+
+class Gate(CuttingProxy):
+    """A proxy that lets everything through, or nothing while it is shut."""
+
+    def __init__(self, port: int) -> None:
+        self._is_shut = False
+        self._writers: set[asyncio.StreamWriter] = set()
+        super().__init__(port, 0)
+        self.calm()
+
+    def shut(self) -> None:
+        """End all connections, and each new one at once."""
+        self._is_shut = True
+        self._loop.call_soon_threadsafe(self._abort_all)
+
+    def open(self) -> None:
+        """Let everything through again."""
+        self._is_shut = False
+
+    def _abort_all(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers = [writer]
+        with contextlib.suppress(OSError):
+            if not self._is_shut:
+                target_reader, target = await asyncio.open_connection("127.0.0.1", self._target)
+                writers.append(target)
+                self._writers.update(writers)
+                await asyncio.gather(_pass(reader, target), _pass(target_reader, writer))
+        for one in writers:
+            self._writers.discard(one)
+            one.transport.abort()
+
+
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass everything on; the end of it ends the other direction, too."""
+    try:
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    finally:
+        writer.transport.abort()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-COMMANDS = ["", "serve", "config", "status", "ping", "send", "replay", "tail", "query"]
+COMMANDS = ["", "serve", "config", "status", "ping", "send", "replay", "queue", "tail", "query"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

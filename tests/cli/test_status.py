@@ -80,6 +80,9 @@ SNAPSHOT: dict[str, Any] = {
             },
         }
     ],
+    "left_behind": [
+        {"path": "state/queue-db_old.1", "output": "db:old", "records": 7, "bytes": 4096}
+    ],
     "lost_by_clients": {
         "records": 5,
         "reports": 1,
@@ -109,6 +112,7 @@ def test_the_screen_tells_all_that_matters() -> None:
         "tried 17 times: disk \\x1b[31mfull",
         "54,321 records wait on disk, 7.0 MiB of 1.0 GiB, the oldest since 2023-11-1",
         "written at 2,500/s, 21 s left",
+        "state/queue-db_old.1, 4.0 KiB, is left for output db:old",
         "no room on disk since 2023-11-1",
         "2 faults of senders, 1 of them bad frames",
         "the last one failed",

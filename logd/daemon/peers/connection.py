@@ -201,6 +201,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_closed = True
         self.reading.stop()
+        self._hub.patience.gone(self)
         if self._is_cut_off():
             self._hub.fault(self.peer, "connection closed inside a frame")
         if self.client is not None:
@@ -295,9 +296,13 @@ class Connection(asyncio.BufferedProtocol):
     def pause(self, reason: Pause = Pause.INTAKE) -> None:
         """Stop reading, for a reason."""
         self.reading.pause(reason)
+        if reason is Pause.INTAKE and self.kind is Kind.PLAIN and not self.is_closed:
+            self._hub.patience.paused(self)
 
     def resume(self, reason: Pause = Pause.INTAKE) -> None:
         """A reason to pause is gone; reads on if it was the last."""
+        if reason is Pause.INTAKE:
+            self._hub.patience.read_on(self)
         self.reading.resume(reason)
 
     def _reads_on(self) -> None:

@@ -14,6 +14,7 @@ from logd.daemon.peers.limits import FaultCounts, Limits, PeerRates
 from logd.daemon.peers.losses import Losses
 from logd.daemon.peers.newcomers import Newcomers
 from logd.daemon.peers.partials import Partials
+from logd.daemon.peers.patience import SIP_BYTES, Patience
 from logd.daemon.peers.sessions import Sessions
 from logd.daemon.peers.shares import Shares
 
@@ -112,6 +113,7 @@ class Hub(Generic[C]):
         token: what senders without a certificate must open their session with; None for no token.
         connections: open ones; those in their TLS handshake are not.
         places: how many connections of each account there are, from their accept on.
+        patience: plain senders that wait for room.
         newcomers: those that have not shown a good frame yet.
         partials: incomplete frames.
         last_faults: what peers did wrong of late.
@@ -142,11 +144,13 @@ class Hub(Generic[C]):
         self.connections: set[C] = set()
         self.places = Shares()
         self.newcomers: Newcomers[C] = Newcomers()
+        self.patience: Patience[C] = Patience(loop, intake)
         self.partials: Partials[C] = Partials()
         self.read_buffer_view = memoryview(bytearray(READ_BUFFER_BYTES))
         self._small_view = self.read_buffer_view[:FULL_READ_BYTES]
         self._late_view = self.read_buffer_view[:LATE_READ_BYTES]
         self._turn_bytes = 0
+        self._sip_view = self.read_buffer_view[:SIP_BYTES]
         self._all_closed = asyncio.Event()
         self._all_closed.set()
 
@@ -218,7 +222,7 @@ class Hub(Generic[C]):
     def read_view(self, connection: C) -> memoryview:
         """Where the next read of a connection goes."""
         if not self.intake.has_room(connection):
-            return self._small_view
+            return self._sip_view if self.patience.is_sipping(connection) else self._small_view
         return self._late_view if self._turn_bytes > TURN_BYTES else self.read_buffer_view
 
     def was_read(self, size: int) -> None:

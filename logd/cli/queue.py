@@ -1,0 +1,135 @@
+"""`logd queue`: what waits on disk for outputs, also for those that the settings no longer name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from logd.cli import logs
+from logd.cli.delivery import Delivery
+from logd.cli.statusscreen import size
+from logd.cli.target import Target, target_options
+from logd.errors import LogdError
+from logd.outputs.base import OutputUnusable
+from logd.outputs.deadletters import record_of
+from logd.outputs.diskqueue import DiskQueue, Portion
+from logd.outputs.leftbehind import SPOOL_PREFIX, queues
+from logd.outputs.oldspool import move_spool
+from logd.outputs.queuefolder import PREFIX
+from logd.text.escaping import escape
+
+_READ_BYTES = 1 << 20
+
+_queue = click.argument("queue", type=click.Path(exists=True, path_type=Path))
+
+
+@click.group()
+def queue() -> None:
+    """Show, export or send what waits on disk for outputs.
+
+    A running daemon writes what waits for its outputs by itself. These commands are for a queue
+    whose output the settings no longer name, or for a machine whose daemon is gone.
+
+    \b
+    Examples:
+      logd queue list /var/lib/logd
+      logd queue export /var/lib/logd/queue-db_old.1a2b3c4d > old.jsonl
+      logd queue send /var/lib/logd/queue-db_old.1a2b3c4d --port 9801 --remove
+    """
+
+
+@queue.command("list")
+@click.argument("state_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def list_queues(state_dir: Path) -> None:
+    """List the queues in a daemon's STATE_DIR, with records, size and output."""
+    for one in queues(state_dir):
+        records = "an old spool" if one.records is None else f"{one.records:,} records"
+        click.echo(f"{one.path}  {records}  {size(one.size)}  output {escape(one.output)}")
+    for path in sorted(state_dir.glob("damaged-*")):
+        click.echo(f"{path}  damaged, set aside  {size(path.stat().st_size)}")
+
+
+@queue.command()
+@_queue
+def export(queue: Path) -> None:
+    """Print the records of QUEUE as lines of JSON, which stay where they are.
+
+    The lines are those of dead letters, so that "logd replay FILE" sends them.
+    """
+    logs.configure("warning")
+    with _opened(queue) as opened:
+        for portion in _portions(opened):
+            for batch in portion.batches:
+                for row in range(len(batch)):
+                    letter = {
+                        "time": batch.time[row],
+                        "output": opened.name,
+                        "reason": "waited on disk",
+                        "peer": batch.peer,
+                        "record": record_of(batch, row),
+                    }
+                    click.echo(json.dumps(letter, default=str))
+
+
+@queue.command()
+@_queue
+@click.option("--remove", is_flag=True, help="Remove the records from QUEUE once all are stored.")
+@target_options
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Longest time for the delivery, after the queue was read.",
+)
+def send(target: Target, queue: Path, remove: bool, timeout: float) -> None:
+    """Send the records of QUEUE to a daemon, which writes them to its outputs."""
+    logs.configure("warning")
+    count = 0
+    with _opened(queue) as opened:
+        portions: list[Portion] = []
+        with Delivery(target, timeout) as delivery:
+            for portion in _portions(opened):
+                portions.append(replace(portion, batches=()))
+                for batch in portion.batches:
+                    for row in range(len(batch)):
+                        delivery.proxy.log(tuple(record_of(batch, row)))
+                        count += 1
+            delivery.finish()
+        if remove:
+            for portion in portions:
+                opened.done(portion)
+    click.echo(f"{queue}: {count} records sent and stored")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[DiskQueue]:
+    """The queue in a folder; that of a spool is filled with it first."""
+    folder, spool = path, path.with_name(SPOOL_PREFIX + path.name.removeprefix(PREFIX))
+    if path.is_file():
+        folder, spool = path.with_name(PREFIX + path.name.removeprefix(SPOOL_PREFIX)), path
+    name = next((one.output for one in queues(path.parent) if one.path == path), path.name)
+    opened = DiskQueue(folder, name, limit_bytes=0, on_damage=_tell)
+    try:
+        opened.open()
+        move_spool(spool, opened, bytes, _tell)
+        yield opened
+    except OutputUnusable as exc:
+        raise LogdError(f"{exc}: stop the daemon, or leave it to it") from exc
+    finally:
+        opened.close()
+
+
+def _tell(text: str) -> None:
+    click.echo(f"logd: {text}", err=True)
+
+
+def _portions(opened: DiskQueue) -> Iterator[Portion]:
+    while (portion := opened.read(_READ_BYTES)) is not None:
+        yield portion
