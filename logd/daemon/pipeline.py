@@ -295,9 +295,10 @@ class Pipeline:
             while self._takes_next():
                 pass
         except BaseException as exc:
-            logger.exception("the pipeline failed")
+            # First of all: without memory the next line may fail.
             self._on_fatal(exc)
             self._tell_loop(self._fail_awaited)
+            logger.exception("the pipeline failed")
 
     def _takes_next(self) -> bool:
         """Do what is asked for next, or go on with what is left; False once the end is reached."""

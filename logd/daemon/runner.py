@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from logd.daemon.drain import drain
+from logd.daemon.lastresort import LastResort
 from logd.daemon.notify import ServiceManager
 from logd.daemon.peers.acceptor import Acceptor
 from logd.daemon.peers.hub import REPORT_FAULTS_EVERY_S, Hub
@@ -42,6 +43,9 @@ HOUSEKEEPING_S = 1.0
 TICK_S = 5.0
 STATUS_S = 10.0
 PRUNE_S = 10.0
+END_S = 30.0
+"""How much longer than the drain an end may take after a failure."""
+
 REQUEST_S = 10.0
 """How long an answer of an output's thread is waited for, where somebody waits."""
 
@@ -135,6 +139,7 @@ class Daemon:
         self.acceptor = Acceptor(self.hub, parts.listeners, parts.tls)
         self.stopping = asyncio.Event()
         self.failure: BaseException | None = None
+        self._last_resort = LastResort(parts.drain_s + END_S)
 
     def stop(self) -> None:
         """Begin a graceful stop; from any thread, any number of times."""
@@ -158,6 +163,7 @@ class Daemon:
     def fatal(self, exc: BaseException) -> None:
         """A thread failed in a way that only a restart can mend: stop, with a non-zero status."""
         self.failure = exc
+        self._last_resort.failed()
         self.stop()
 
     async def run(self, on_ready: Callable[[], None]) -> int:
@@ -165,6 +171,8 @@ class Daemon:
 
         `on_ready` is called once the outputs are fed and connections are accepted.
         """
+        self._last_resort.start()
+        self._loop.set_exception_handler(self._callback_failed)
         if self.outputs is not None:
             self.outputs.start()
         consumer = asyncio.create_task(self.pipeline.run())
@@ -192,6 +200,7 @@ class Daemon:
         await asyncio.gather(consumer, *chores, return_exceptions=True)
         for companion in self.companions:
             await companion.stop()
+        self._last_resort.ended()
         counts = self.hub.counts
         logger.info(
             "stopped: %s, %s, drained in %.2f s",
@@ -282,6 +291,13 @@ class Daemon:
             f"{intake.queued_bytes} bytes of {len(self.hub.connections)} connections not written; "
             "clients with acknowledgements keep theirs and send them again"
         )
+
+    def _callback_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A callback of the loop failed: without memory nothing can go on."""
+        exc = context.get("exception")
+        if isinstance(exc, MemoryError):
+            self.fatal(exc)
+        loop.default_exception_handler(context)
 
     def _consumer_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (exc := task.exception()) is not None:

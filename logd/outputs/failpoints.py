@@ -6,6 +6,7 @@ variable LOGD_FAILPOINTS was set when the process started. It holds actions sepa
     files.before_write=kill@3       SIGKILL to this process at the third time
     journal.before_write=enospc@2-5 OSError "no space left" at the second to the fifth time
     files.before_sync=eio           OSError "input/output error" every time
+    files.before_write=memory       MemoryError every time
     files.after_sync=sleep:0.1      a pause of 0.1 s every time
 """
 
@@ -26,7 +27,7 @@ __all__ = ["VARIABLE", "Failpoints", "failpoint"]
 VARIABLE = "LOGD_FAILPOINTS"
 
 _FORM = re.compile(
-    r"(?P<name>[\w.]+)=(?P<action>kill|enospc|eio|sleep:(?P<pause>[\d.]+))"
+    r"(?P<name>[\w.]+)=(?P<action>kill|enospc|eio|memory|sleep:(?P<pause>[\d.]+))"
     r"(?:@(?P<first>\d+)(?:-(?P<last>\d+))?)?"
 )
 
@@ -87,6 +88,8 @@ def _act(action: _Action, name: str) -> None:
     match action.kind:
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        case "memory":
+            raise MemoryError(f"(fail-point {name})")
         case "sleep":
             time.sleep(action.pause_s)
         case kind:
