@@ -1,0 +1,135 @@
+"""`python -m tests.chaos.outage`: a database that is away, slow, or away for longer than the disk.
+
+SocketHandler processes log at a pace into a daemon that writes to PostgreSQL through a gate. For a
+while the gate is shut. Then it is counted what is in the table: nothing lost, nothing twice. Also
+measured: the slowest call in any app, the daemon's memory, the rate of catching up beside the rate
+that the same output has without the disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from logd.outputs.queuefolder import queue_folders
+from tests.chaos import oracle, scenarios
+from tests.chaos.proxy import Gate
+from tests.daemon_process import DaemonProcess, running
+
+SENDER = Path(__file__).with_name("plain_sender.py")
+SERVER = "postgresql://postgres@127.0.0.1:{port}/test"
+
+
+@dataclass
+class Outcome:
+    """What a run showed.
+
+    Attributes:
+        verdict: the oracle's.
+        slowest_call_s: of all calls in all apps.
+        memory_before, memory_after: the daemon's, in MiB, before the outage and at its end.
+        kept: records that waited on disk at the end of the outage.
+        catching_up_per_s: records a second that the output took from disk.
+    """
+
+    verdict: oracle.Verdict
+    slowest_call_s: float
+    memory_before: float
+    memory_after: float
+    kept: int
+    catching_up_per_s: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.verdict}; slowest call {self.slowest_call_s * 1000:.0f} ms; memory "
+            f"{self.memory_before:.0f} MiB, at the end of the outage {self.memory_after:.0f} MiB; "
+            f"{self.kept:,} records on disk, taken back at {self.catching_up_per_s:,.0f} a second"
+        )
+
+
+def outage(
+    folder: Path, *, senders: int, rate: float, away_s: float, options: tuple[str, ...] = ()
+) -> Outcome:
+    """Run one outage of `away_s` seconds under `senders` apps with `rate` records a second each."""
+    gate = Gate(5432)
+    target = scenarios.postgresql_target(folder, SERVER.format(port=gate.port))
+    try:
+        with running(*target.options, *options, folder=folder) as daemon:
+            records = int(rate * (away_s + 4))
+            command = [sys.executable, SENDER, str(daemon.port), str(records), str(rate)]
+            apps = [
+                subprocess.Popen([*command, str(number)], stdout=subprocess.PIPE, text=True)
+                for number in range(senders)
+            ]
+            time.sleep(3)
+            before = memory(daemon)
+            gate.shut()
+            time.sleep(away_s)
+            after = memory(daemon)
+            kept = waiting(folder)
+            slowest = [float(app.communicate(timeout=away_s + 60)[0]) for app in apps]
+            kept_at_end = waiting(folder)
+            gate.open()
+            daemon.wait_line("works again")
+            started = time.monotonic()
+            _wait(lambda: not queue_folders(folder / ".logd-state"), away_s * 4 + 60)
+            took_s = time.monotonic() - started
+            assert daemon.stop() == 0, daemon.output
+        verdict = oracle.judge(target.messages(), dict.fromkeys(range(senders), records))
+        return Outcome(verdict, max(slowest), before, after, kept, kept_at_end / took_s)
+    finally:
+        gate.open()
+        target.clean()
+        gate.close()
+
+
+def memory(daemon: DaemonProcess) -> float:
+    """The daemon's resident memory, in MiB."""
+    text = Path(f"/proc/{daemon.pid}/status").read_text()
+    return int(text.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+def waiting(folder: Path) -> int:
+    """How many records wait on disk."""
+    from logd.outputs.leftbehind import queues
+
+    return sum(one.records or 0 for one in queues(folder / ".logd-state"))
+
+
+def _wait(condition: Callable[[], bool], at_most_s: float) -> None:
+    deadline = time.monotonic() + at_most_s
+    while not condition():
+        assert time.monotonic() < deadline, "not caught up"
+        time.sleep(0.05)
+
+
+def main() -> int:
+    """Run one outage and print what it showed; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.outage", description=__doc__)
+    parser.add_argument("--senders", type=int, default=20)
+    parser.add_argument("--rate", type=float, default=1000.0, help="records/s of each")
+    parser.add_argument(
+        "--seconds", type=float, default=600.0, help="how long the database is away"
+    )
+    parser.add_argument("--disk", default="4 GiB", help="queue_disk_bytes")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="logd-outage-") as folder:
+        outcome = outage(
+            Path(folder),
+            senders=options.senders,
+            rate=options.rate,
+            away_s=options.seconds,
+            options=("--queue-disk-bytes", options.disk),
+        )
+    print(outcome)
+    return 0 if outcome.verdict.is_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
