@@ -54,9 +54,18 @@ class Outcome:
 
 
 def outage(
-    folder: Path, *, senders: int, rate: float, away_s: float, options: tuple[str, ...] = ()
+    folder: Path,
+    *,
+    senders: int,
+    rate: float,
+    away_s: float,
+    slow: float | None = None,
+    options: tuple[str, ...] = (),
 ) -> Outcome:
-    """Run one outage of `away_s` seconds under `senders` apps with `rate` records a second each."""
+    """Run one outage of `away_s` seconds under `senders` apps with `rate` records a second each.
+
+    With `slow` the database is not away, but takes so many bytes a second.
+    """
     gate = Gate(5432)
     target = scenarios.postgresql_target(folder, SERVER.format(port=gate.port))
     try:
@@ -69,14 +78,18 @@ def outage(
             ]
             time.sleep(3)
             before = memory(daemon)
-            gate.shut()
+            if slow is None:
+                gate.shut()
+            gate.bytes_per_s = slow
             time.sleep(away_s)
             after = memory(daemon)
             kept = waiting(folder)
             slowest = [float(app.communicate(timeout=away_s + 60)[0]) for app in apps]
             kept_at_end = waiting(folder)
+            gate.bytes_per_s = None
             gate.open()
-            daemon.wait_line("works again")
+            if slow is None:
+                daemon.wait_line("works again")
             started = time.monotonic()
             _wait(lambda: not queue_folders(folder / ".logd-state"), away_s * 4 + 60)
             took_s = time.monotonic() - started
@@ -117,6 +130,7 @@ def main() -> int:
     parser.add_argument(
         "--seconds", type=float, default=600.0, help="how long the database is away"
     )
+    parser.add_argument("--slow", type=float, help="not away: takes so many bytes a second")
     parser.add_argument("--disk", default="4 GiB", help="queue_disk_bytes")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="logd-outage-") as folder:
@@ -125,6 +139,7 @@ def main() -> int:
             senders=options.senders,
             rate=options.rate,
             away_s=options.seconds,
+            slow=options.slow,
             options=("--queue-disk-bytes", options.disk),
         )
     print(outcome)

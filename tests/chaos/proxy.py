@@ -96,9 +96,14 @@ class CuttingProxy:
 
 
 class Gate(CuttingProxy):
-    """A proxy that lets everything through, or nothing while it is shut."""
+    """A proxy that lets everything through, or nothing while it is shut.
+
+    Attributes:
+        bytes_per_s: what it lets through a second, in each direction; None for all.
+    """
 
     def __init__(self, port: int) -> None:
+        self.bytes_per_s: float | None = None
         self._is_shut = False
         self._writers: set[asyncio.StreamWriter] = set()
         super().__init__(port, 0)
@@ -124,17 +129,18 @@ class Gate(CuttingProxy):
                 target_reader, target = await asyncio.open_connection("127.0.0.1", self._target)
                 writers.append(target)
                 self._writers.update(writers)
-                await asyncio.gather(_pass(reader, target), _pass(target_reader, writer))
+                await asyncio.gather(self._pass(reader, target), self._pass(target_reader, writer))
         for one in writers:
             self._writers.discard(one)
             one.transport.abort()
 
-
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass everything on; the end of it ends the other direction, too."""
-    try:
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    finally:
-        writer.transport.abort()
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass everything on; the end of it ends the other direction, too."""
+        try:
+            while data := await reader.read(65_536):
+                if self.bytes_per_s is not None:
+                    await asyncio.sleep(len(data) / self.bytes_per_s)
+                writer.write(data)
+                await writer.drain()
+        finally:
+            writer.transport.abort()
