@@ -27,10 +27,10 @@ __all__ = ["Courier"]
 
 _RETRY_WHEN_WAITED_FOR_S = 0.2
 
-_CONNECT_AT_ONCE_S = 0.0005
+_CONNECT_AT_ONCE_S = 0.003
 """How long the first record of a process may wait for a connection before its call returns."""
 
-_PATIENCE_S = 0.0005
+_PATIENCE_S = 0.001
 """How long a lone record may wait for another thread's step before its call returns."""
 
 _MAX_LONE = 100

@@ -337,6 +337,9 @@ log("last")
     assert server.texts == [*[str(n) for n in range(300)], "last"]
 
 
+@pytest.mark.skipif(
+    sys.version_info[:2] == (3, 12), reason="3.12 itself does not survive `import ssl` there"
+)
 def test_isolated_subinterpreters_deliver(server: AckServer) -> None:
     """An interpreter that allows no daemon threads delivers before it ends, and ends."""
     code = """
