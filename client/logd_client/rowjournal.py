@@ -37,6 +37,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from logd_client.encoding import FRAME_BYTES_MAX, AnyRow, Items
 from logd_client.rows import NumberedRows, fitted
@@ -61,6 +62,9 @@ _FREE_MAX = 3
 _RETRY_S = 1.0
 _ITEMS_KEPT = 1024
 
+# Else closing the map closes a copy of the descriptor, by a number that may be the app's by then.
+_UNTRACKED: Any = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -84,7 +88,7 @@ class _Segment:
             # Every block must be there: where the disk is full, a write into a hole of a mapped
             # file ends the process.
             _fill(fd, size)
-            self.map = mmap.mmap(fd, size)
+            self.map = mmap.mmap(fd, size, **_UNTRACKED)
         except BaseException:
             path.unlink()
             raise

@@ -35,6 +35,7 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
+from logd_client.descriptors import GuardedFile
 from logd_client.rowjournal import ROWS_SUFFIX
 from logd_client.session import CLIENT_ID_BYTES, AnyRow, Entry
 from logd_client.spoolreader import (
@@ -69,9 +70,19 @@ class _Segment:
 
     def __init__(self, path: Path, flags: int) -> None:
         self.path = path
-        self.fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        flags |= os.O_CLOEXEC | os.O_NOFOLLOW
+        self._file = GuardedFile(path, os.open(path, flags, 0o600), flags)
         self.size = os.fstat(self.fd).st_size
         self.last = 0
+
+    @property
+    def fd(self) -> int:
+        """The descriptor, for the next call only."""
+        return self._file.fd
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
     def append(self, data: bytes) -> None:
         """All of the data or, where the disk refuses, nothing of it."""
@@ -101,7 +112,9 @@ class Spool:
         self, folder: Path, state_fd: int, client_id: bytes, max_bytes: int = 4 * _SEGMENT_BYTES
     ) -> None:
         self.folder = folder
-        self._state_fd = state_fd
+        self._state = GuardedFile(
+            folder / _STATE, state_fd, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, _lock
+        )
         self._segment_bytes = min(_SEGMENT_BYTES, max_bytes // 4)
         self.client_id = client_id
         self._segments: dict[int, _Segment] = {}
@@ -168,7 +181,7 @@ class Spool:
     def acknowledge(self, acked: int) -> None:
         """Everything up to that sequence number is on the server's disk and may go."""
         state = _state(self.client_id, acked)
-        os.pwrite(self._state_fd, state[_ACKED_OFFSET:], _ACKED_OFFSET)
+        os.pwrite(self._state.fd, state[_ACKED_OFFSET:], _ACKED_OFFSET)
         idle_bytes = min(_IDLE_BYTES, self._segment_bytes)
         while self._order:
             segment = self._segments[self._order[0]]
@@ -179,7 +192,7 @@ class Spool:
     def _remove(self, name: int) -> None:
         segment = self._segments.pop(name)
         self.size -= segment.size
-        os.close(segment.fd)
+        segment.close()
         self._discard(segment.path)
 
     def _discard(self, path: Path) -> None:
@@ -219,7 +232,7 @@ class Spool:
 
     def _acked(self) -> int | None:
         """The number that the state file has; None if that is damaged."""
-        data = os.pread(self._state_fd, _ACKED_OFFSET + _ACKED.size + _STATE_CRC.size, 0)
+        data = os.pread(self._state.fd, _ACKED_OFFSET + _ACKED.size + _STATE_CRC.size, 0)
         (acked,) = _ACKED.unpack_from(data, _ACKED_OFFSET)
         if len(data) == _ACKED_OFFSET + _ACKED.size:
             is_good = data.startswith(_MAGIC)
@@ -233,7 +246,7 @@ class Spool:
         Without it the next process that opens the directory adopts what is left.
         """
         for segment in self._segments.values():
-            os.close(segment.fd)
+            segment.close()
         self._segments.clear()
         self._order.clear()
         if remove:
@@ -242,7 +255,7 @@ class Spool:
                     self._discard(path)
             (self.folder / _STATE).unlink()
             self.folder.rmdir()
-        os.close(self._state_fd)
+        self._state.close()
 
     def kept_as(self, path: Path) -> Path:
         """Where a damaged file goes."""
@@ -251,9 +264,15 @@ class Spool:
     def abandon(self) -> None:
         """Close the files in a child process; the parent, who shares the lock, keeps it."""
         for segment in self._segments.values():
-            os.close(segment.fd)
+            segment.close()
         self._segments.clear()
-        os.close(self._state_fd)
+        self._state.close()
+
+
+def _lock(state_fd: int) -> None:
+    # Another process may have adopted the folder meanwhile; it sends the same under one client id.
+    with contextlib.suppress(OSError):
+        fcntl.flock(state_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _state(client_id: bytes, acked: int) -> bytes:

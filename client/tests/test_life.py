@@ -398,6 +398,43 @@ for one, other in pairs: one.send(b"x"); assert other.recv(2) == b"x"
 
 
 @needs_linux
+def test_closed_descriptors_of_a_spool_are_not_written_to(
+    server: AckServer, tmp_path: Path
+) -> None:
+    """The spool's files are opened again; the app's files stay empty, and all records arrive."""
+    server.acknowledges.clear()
+    code = f"""
+handler = LogdHandler("127.0.0.1", port, spool={str(tmp_path / "spool")!r}, exit_timeout_s=60)
+logging.getLogger().handlers = [handler]
+for n in range(100): log(str(n))
+while handler.server._sender._courier.session.next_sequence <= 100: time.sleep(0.01)
+os.closerange(3, 64)
+files = [open(os.path.join({str(tmp_path)!r}, str(n)), "wb", buffering=0) for n in range(9)]
+for n in range(100, 400): log(str(n))
+print(flush=True)
+assert sys.stdin.read() == ""
+assert handler.flush(60)
+assert [os.fstat(file.fileno()).st_size for file in files] == [0] * 9
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", PRELUDE + code, str(server.port)],
+        env={**os.environ, "PYTHONPATH": SOURCES},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "\n"
+        server.acknowledges.set()
+        server.cut()
+        process.stdin.close()
+        assert process.wait(100) == 0
+    assert server.texts == [str(n) for n in range(400)]
+
+
+@needs_linux
 def test_without_a_free_descriptor_nothing_raises(server: AckServer) -> None:
     """Records wait in the buffer until there is one."""
     code = """
