@@ -69,6 +69,10 @@ def _prepare(case: Case, folder: Path) -> dict[str, str]:
             for n in range(50)
         ]
         (folder / "test_shop.py").write_text("import logging\n" + "".join(tests))
+    if case.recipe == "Celery":
+        # A queue of its own, on this machine's Redis.
+        broker = f'broker="{REDIS}", task_default_queue="logd-{uuid.uuid4().hex[:8]}"'
+        return {'broker="redis://localhost"': broker}
     if case.recipe == "RQ":
         queue = f"logd-{uuid.uuid4().hex[:8]}"
         code = (
