@@ -239,8 +239,8 @@ def test_lock_files_hold_what_the_project_needs() -> None:
         locked = dict(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE))
         assert len(re.findall("--hash=sha256:[0-9a-f]{64}", text)) >= len(locked)
         for item in items:
-            package, low = re.match(r"([\w-]+)[^>]*>=([\w.]+)", item).groups()
-            numbers = [int(part) for part in locked[package.lower()].split(".")]
+            package, low = re.match(r"([\w.-]+)[^>]*>=([\w.]+)", item).groups()
+            numbers = [int(part) for part in locked[package.lower().replace(".", "-")].split(".")]
             assert numbers >= [int(part) for part in low.split(".")], package
 
 

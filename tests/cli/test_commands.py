@@ -21,7 +21,7 @@ HEAVY = (
     "uvloop",
     "sqlalchemy",
     "msgspec",
-    "zstandard",
+    "backports.zstd",
     "prometheus_client",
     "logging.handlers",
 )

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import zstandard
-
 from logd.outputs.base import OutputSettings
+from logd.outputs.files import zstd
 from logd.outputs.files.age import KnownFiles, oldest_first
 from logd.outputs.files.journal import Entry, Gap, decode_entries
 from logd.outputs.files.names import parse_pattern, plain_name
@@ -83,7 +82,7 @@ def read_file(path: Path) -> bytes:
     if path.suffix == ".gz":
         return gzip.decompress(path.read_bytes())
     if path.suffix == ".zst":
-        return zstandard.ZstdDecompressor().decompressobj().decompress(path.read_bytes())
+        return zstd.decompress(path.read_bytes())
     return path.read_bytes()
 
 

@@ -15,23 +15,25 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Literal, Protocol
 
-import zstandard
-
 from logd.outputs.failpoints import failpoint
+from logd.outputs.files import zstd
 
 Kind = Literal["gzip", "zstd"]
 
 SUFFIXES: dict[Kind, str] = {"gzip": ".gz", "zstd": ".zst"}
 TEMPORARY_SUFFIX = ".tmp"
 
-DAMAGED = (EOFError, zlib.error, zstandard.ZstdError, gzip.BadGzipFile)
+DAMAGED = (EOFError, zlib.error, zstd.ZstdError, gzip.BadGzipFile)
 """What reading a compressed file may raise if it is not whole."""
 
 # Both libraries let other threads run while they work on a piece of this size.
 _PIECE_BYTES = 1 << 20
 _GZIP_LEVEL = 6
 _GZIP_WINDOW = 31
-_ZSTD_LEVEL = 3
+_ZSTD_OPTIONS: dict[int, int] = {
+    zstd.CompressionParameter.compression_level: 3,
+    zstd.CompressionParameter.checksum_flag: 1,
+}
 
 
 class _Compressor(Protocol):
@@ -182,13 +184,11 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
 
 def _unpacked(file: BinaryIO, name: str) -> Iterator[bytes]:
     file.seek(0)
-    reader: gzip.GzipFile | zstandard.ZstdDecompressionReader
+    reader: gzip.GzipFile | zstd.ZstdFile
     if name.endswith(SUFFIXES["gzip"]):
         reader = gzip.GzipFile(fileobj=file)
     else:
-        reader = zstandard.ZstdDecompressor().stream_reader(
-            file, read_across_frames=True, closefd=False
-        )
+        reader = zstd.ZstdFile(file)
     while piece := reader.read(_PIECE_BYTES):
         yield piece
 
@@ -210,7 +210,7 @@ def _copy_whole(source: BinaryIO, target: BinaryIO, is_wanted: Callable[[], bool
 def _compressor(kind: Kind) -> _Compressor:
     if kind == "gzip":
         return zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
-    return zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True).compressobj()
+    return zstd.ZstdCompressor(options=_ZSTD_OPTIONS)
 
 
 def _copy(

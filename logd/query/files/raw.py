@@ -14,8 +14,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Protocol
 
-import zstandard
-
+from logd.outputs.files import zstd
 from logd.query.files.listing import FileRef
 from logd.text.reading import BREAK, MARK
 
@@ -96,7 +95,7 @@ def _decompressed(file: BinaryIO, suffix: str) -> Iterator[bytes]:
             if size >= BLOCK_BYTES:
                 yield b"".join(waiting)
                 waiting, size = [], 0
-    except zstandard.ZstdError as exc:
+    except zstd.ZstdError as exc:
         problem = ValueError(str(exc))
     except DAMAGED as exc:
         problem = exc
@@ -112,7 +111,7 @@ def _inflated(file: BinaryIO, suffix: str) -> Iterator[bytes]:
     def begun() -> _Inflater:
         if suffix == ".gz":
             return zlib.decompressobj(_GZIP_WINDOW)
-        return zstandard.ZstdDecompressor().decompressobj()
+        return zstd.ZstdDecompressor()
 
     inflater, is_within = begun(), False
     while data := file.read(_COMPRESSED_BYTES):

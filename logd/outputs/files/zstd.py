@@ -1,0 +1,34 @@
+"""Zstandard, from the standard library where it has it (Python 3.14), else from its backport."""
+
+import sys
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import (
+        CompressionParameter,
+        ZstdCompressor,
+        ZstdDecompressor,
+        ZstdError,
+        ZstdFile,
+        compress,
+        decompress,
+    )
+else:
+    from backports.zstd import (
+        CompressionParameter,
+        ZstdCompressor,
+        ZstdDecompressor,
+        ZstdError,
+        ZstdFile,
+        compress,
+        decompress,
+    )
+
+__all__ = [
+    "CompressionParameter",
+    "ZstdCompressor",
+    "ZstdDecompressor",
+    "ZstdError",
+    "ZstdFile",
+    "compress",
+    "decompress",
+]
