@@ -99,6 +99,7 @@ class LogdHandler(logging.Handler):
         self._places: dict[Any, tuple[str | None, Context, Items]] = {}
         """By place: the category in `LEVELMAP`, the context, the item that names the logger."""
         self._static = server.static_items
+        self._common = frozenset(("logger", *self._static[::2]))
         self._around = context_items if server.has_context_items else bound_items
         self._names: dict[str, Items] = {"root": self._static}
         """The same objects for all places of a logger, as records that share them cost less."""
@@ -135,11 +136,12 @@ class LogdHandler(logging.Handler):
                     cat, context, items = self._find_place(record)
             except (KeyError, TypeError):  # a new place, or a level of the application's own
                 cat, context, items = self._find_place(record)
-            around = self._around()
+            own = self._around()
             if len(fields) != _STANDARD_COUNT or cat is None:
-                items = merged(items, around, _extra_items(record))
-            elif around:
-                items = merged(items, around)
+                extras = _extra_items(record)
+                own = merged(own, extras) if own else extras
+            if own:
+                items = items + own if self._common.isdisjoint(own) else merged(items, own)
             text = record.msg
             if (
                 record.args
