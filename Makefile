@@ -36,8 +36,8 @@ tmpfiles = $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 settings = $(DESTDIR)$(SYSCONFDIR)/logd
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-pythons test-servers lint format types bench bench-quick chaos fuzz lock \
-    readme check dist \
+.PHONY: help serve demo browser test test-pythons test-servers lint format types bench bench-quick \
+    chaos fuzz lock readme check dist \
     install uninstall clean check-python
 
 help: ## list the targets
@@ -53,12 +53,18 @@ test: $(VENV)/dev.stamp ## run all tests
 	@$(compile)
 	$(RUN)python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
+demo: $(VENV)/dev.stamp ## a shop that logs, a deploy that breaks it, and the page that shows it
+	@exec $(RUN)python -m tests.demo $(ARGS)
+
 test-pythons: $(VENV)/dev.stamp ## run the tests on each Python that is here: ARGS=--part for what differs
 	$(RUN)python -m tests.pythons $(ARGS)
 
 test-servers: $(VENV)/dev.stamp ## run the client in real servers and count its records: ARGS=gunicorn
 	$(PIP) install -e '.[servers]'
 	$(RUN)python -m tests.servers $(ARGS)
+
+browser: ## install what drives a browser in the tests of the page (needs npm and chromium)
+	npm ci --no-audit --no-fund --prefix tests/web/browser
 
 lint: $(VENV)/dev.stamp ## check style and formatting
 	$(RUN)ruff check .
@@ -122,6 +128,8 @@ endif
 	sed 's|/usr/local/bin/logd|$(PREFIX)/bin/logd|; s|/etc/logd/|$(SYSCONFDIR)/logd/|' \
 	    systemd/logd.service > '$(units)/logd.service'
 	install -m 644 systemd/logd.socket '$(units)/logd.socket'
+	sed 's|/usr/local/bin/logd|$(PREFIX)/bin/logd|; s|/etc/logd/|$(SYSCONFDIR)/logd/|' \
+	    systemd/logd-web.service > '$(units)/logd-web.service'
 	install -m 644 systemd/sysusers.conf '$(sysusers)/logd.conf'
 	sed 's|/etc/logd |$(SYSCONFDIR)/logd |' systemd/tmpfiles.conf > '$(tmpfiles)/logd.conf'
 	install -d -m 750 '$(settings)'
@@ -136,9 +144,10 @@ endif
 
 uninstall: ## remove what install put in place; logs, state, settings and the user stay
 	! test -d /run/systemd/system || test -n '$(DESTDIR)' || \
-	    systemctl disable --now logd.service logd.socket
+	    systemctl disable --now logd-web.service logd.service logd.socket
 	rm -rf '$(DESTDIR)$(home)'
 	rm -f '$(DESTDIR)$(PREFIX)/bin/logd' '$(units)/logd.service' '$(units)/logd.socket' \
+	    '$(units)/logd-web.service' \
 	    '$(sysusers)/logd.conf' '$(tmpfiles)/logd.conf'
 	! test -d /run/systemd/system || test -n '$(DESTDIR)' || systemctl daemon-reload
 

@@ -216,7 +216,12 @@ def test_make_install_stages_a_working_service(index: None, checkout: Path, tmp_
     shutil.copytree(staged, prefix, symlinks=True)
     unit = (prefix / "lib/systemd/system/logd.service").read_text(encoding="utf-8")
     assert f"ExecStart={prefix}/bin/logd serve --config /etc/logd/logd.toml\n" in unit
-    for name in ("systemd/system/logd.socket", "sysusers.d/logd.conf", "tmpfiles.d/logd.conf"):
+    for name in (
+        "systemd/system/logd.socket",
+        "systemd/system/logd-web.service",
+        "sysusers.d/logd.conf",
+        "tmpfiles.d/logd.conf",
+    ):
         assert (prefix / "lib" / name).is_file()
     assert not list(staged.rglob("stale.py"))
     command = prefix / "bin/logd"

@@ -8,6 +8,7 @@ import sys
 import click
 
 from logd.cli import logs
+from logd.cli.beside import page_beside
 from logd.cli.options import SettingsCommand
 from logd.settings.loading import InForce
 
@@ -32,6 +33,8 @@ def serve(in_force: InForce) -> None:
           Write to tables of an SQLite database and show everything here, too.
       logd serve --host 0.0.0.0 --token-file token.txt --allow 10.0.0.0/8
           Listen on the network, for those who know the token.
+      logd serve --web 127.0.0.1:9803
+          Show the log in the browser, too (needs logd[web]).
       logd serve --config logd.toml
           Take settings from a file; "logd config" prints one to begin with.
 
@@ -46,4 +49,6 @@ def serve(in_force: InForce) -> None:
     # Late, as it brings the event loop and the databases: `logd serve --help` needs neither.
     from logd.daemon.service import serve as run
 
-    sys.exit(run(in_force.config))
+    with page_beside(in_force):
+        status = run(in_force.config)
+    sys.exit(status)

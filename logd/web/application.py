@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
 from logd.query.controlclient import ControlClient
@@ -183,8 +183,11 @@ async def _body(request: Request) -> dict[str, Any]:
     return found
 
 
-def _json(answer: object, status: int = 200) -> JSONResponse:
-    return JSONResponse(answer, status, headers={"cache-control": "no-store"})
+def _json(answer: object, status: int = 200) -> Response:
+    # In ASCII: a record may hold a lone surrogate, which no encoding takes.
+    data = json.dumps(answer, separators=(",", ":"), allow_nan=False).encode("ascii")
+    headers = {"cache-control": "no-store"}
+    return Response(data, status, media_type="application/json", headers=headers)
 
 
 def _web(request: Request) -> Web:

@@ -82,6 +82,7 @@ export class Chart {
     const below = most && mostBad ? room * 0.36 : 0;
     const axis = TOP_PX + room - below;
     const each = width / bars;
+    /** @type {SVGElement[]} */
     const paths = [];
     const column = (/** @type {string[]} */ names, /** @type {number} */ scale, /** @type {number} */ direction) => {
       const tops = new Float64Array(bars);

@@ -58,7 +58,11 @@ const TOKEN = /(-?)(?:([^\s:"\/]+):(?:"((?:[^"\\]|\\.)*)"|(\S+))|(\/(?:[^\/\\]|\
  * @param {string} text @returns {{q: string, f: string[], x: string[]}}
  */
 export function divide(text) {
-  const f = [], x = [], rest = [];
+  /** @type {string[]} */
+  const f = [];
+  /** @type {string[]} */
+  const x = [];
+  const rest = [];
   for (const m of text.matchAll(TOKEN)) {
     const [, minus, field, quoted, plain] = m;
     // 12:30 and http://host are texts.

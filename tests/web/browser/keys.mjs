@@ -1,0 +1,81 @@
+// Every key does what the help says; all of the state is in the URL; back goes back.
+
+import { check, expect, ready, text, until } from "./page.mjs";
+
+await check(async ({ open }) => {
+  const page = await open(process.env.LOGD_WEB_PATH);
+  await ready(page);
+  const url = () => new URL(page.url()).searchParams;
+
+  await page.keyboard.press("e");
+  await until(page, "e opens an error", () => document.querySelector(".row[aria-selected=true].E") && !document.querySelector("#detail").hidden);
+  expect(url().get("at"), "the open record is in the URL");
+  const at = url().get("at");
+  await page.keyboard.press("E");
+  await until(page, "E goes to the one before", (old) => { const row = document.querySelector(".row[aria-selected=true]"); return row && row.dataset.at !== old && row.classList.contains("E"); }, at);
+  await until(page, "the traceback is shown", () => document.querySelector("#detail .frame.own"));
+  await until(page, "the context is shown", () => document.querySelectorAll("#detail .context button").length >= 1);
+  await page.keyboard.press("c");
+  await until(page, "c takes the next scope", () => document.querySelector('.segments [data-scope="thread"]').getAttribute("aria-pressed") === "true");
+  await page.keyboard.press("Escape");
+  await until(page, "Esc closes", () => document.querySelector("#detail").hidden);
+  expect(!url().get("at"), "and the URL knows");
+
+  const selected = () => page.evaluate(() => document.querySelector(".row[aria-selected=true]")?.dataset.at);
+  const first = await selected();
+  await page.keyboard.press("k");
+  await until(page, "k moves", (old) => document.querySelector(".row[aria-selected=true]")?.dataset.at !== old, first);
+  await page.keyboard.press("j");
+  await until(page, "j moves back", (old) => document.querySelector(".row[aria-selected=true]")?.dataset.at === old, first);
+  await page.keyboard.press("Escape");
+
+  await page.keyboard.press("2");
+  await until(page, "2 shows tracebacks", () => document.querySelectorAll("#tracebacks .card").length >= 2);
+  expect((await text(page, "#tracebacks .card")).includes("new since 2.14.0"), "new ones come first");
+  await page.keyboard.press("J");
+  await page.keyboard.press("J");
+  await until(page, "J focuses a card", () => document.activeElement.classList.contains("card"));
+  await page.keyboard.press("3");
+  await until(page, "3 shows what is different", () => document.querySelector("#different h2"));
+  await page.keyboard.press("1");
+  await until(page, "1 shows records", () => !document.querySelector("#records").hidden);
+
+  await page.keyboard.press("/");
+  await page.keyboard.type("cat:E -logger:shop.tasks failed");
+  await page.keyboard.press("Enter");
+  await until(page, "words become chips", () => document.querySelectorAll(".chip").length === 2);
+  await ready(page);
+  expect(url().getAll("f").join() === "cat:E" && url().getAll("x").join() === "logger:shop.tasks" && url().get("q") === "failed", `the URL: ${page.url()}`);
+  const total = await text(page, "#count");
+  await page.keyboard.press("Escape");
+  await page.goBack();
+  await until(page, "back goes back", () => document.querySelectorAll(".chip").length === 0);
+  await page.goForward();
+  await until(page, "forward goes forward", () => document.querySelectorAll(".chip").length === 2);
+  await until(page, "and shows the same", (t) => document.querySelector("#count").textContent === t, total);
+  await page.keyboard.press("/");
+  await page.keyboard.press("Control+A");
+  await page.keyboard.press("Delete");
+  await page.keyboard.press("Backspace");
+  await until(page, "Backspace on nothing drops a chip", () => document.querySelectorAll(".chip").length === 1);
+  await page.keyboard.press("Escape");
+
+  await page.locator(".facet .pick").first().focus();
+  await page.keyboard.press("x");
+  await until(page, "x excludes what has the focus", () => document.querySelector(".chip.not"));
+  await ready(page);
+  const before = url().get("from");
+  await page.keyboard.press("z");
+  await until(page, "z zooms out", (old) => new URL(location.href).searchParams.get("from") !== old, before);
+  await ready(page);
+  const zoomed = url().get("from");
+  await page.keyboard.press("[");
+  await until(page, "[ goes earlier", (old) => Number(new URL(location.href).searchParams.get("from")) < Number(old) || !old, zoomed);
+  await page.keyboard.press("t");
+  await until(page, "t shows a table", () => document.querySelector(".charttable"));
+  await page.keyboard.press("t");
+  await page.keyboard.press("?");
+  await until(page, "? shows the keys", () => document.querySelector("dialog[open] .keys"));
+  await page.keyboard.press("Escape");
+  expect(!(await page.evaluate(() => window.violations)).length, "no violation of the policy");
+});

@@ -1,0 +1,27 @@
+// The live tail: no gap and no repeat through a kill of the daemon and a restart of the server.
+// Commands come on standard input, what is seen goes to standard output.
+
+import { createInterface } from "node:readline";
+import { check, ready, until } from "./page.mjs";
+
+await check(async ({ open }) => {
+  const page = await open("/");
+  await ready(page);
+  console.log("ready");
+  for await (const line of createInterface({ input: process.stdin })) {
+    const [command, argument] = line.split(" ");
+    if (command === "wait") {
+      await until(page, `record ${argument} is seen`, (n) => [...document.querySelectorAll(".row .m")].some((m) => m.textContent === `record ${n}`), argument);
+      console.log("seen");
+    } else if (command === "state") {
+      await until(page, `the state is ${argument}`, (name) => document.querySelector("#live").classList.contains(name) === (name !== "live") || (name === "live" && !document.querySelector("#live").classList.contains("away") && document.querySelector("#state").textContent.startsWith("live")), argument);
+      console.log("so");
+    } else if (command === "rows") {
+      console.log(JSON.stringify(await page.locator(".row .m").allInnerTexts()));
+    } else if (command === "cookie") {
+      const [name, value] = argument.split("=", 2);
+      await page.context().addCookies([{ name, value, url: page.url() }]);
+      console.log("so");
+    } else break;
+  }
+});
