@@ -532,7 +532,7 @@ class Config:
         reloads=False,
     )
     web_marks: tuple[str, ...] = _setting(
-        ("logger:deploy", r"/^(deploy|rollback)\b/i has:version"),
+        ("logger:deploy", "/^(deploy|rollback) /i has:version"),
         Many(Text("SELECTION")),
         WEB,
         "Which records mark a deploy or a rollback.",

@@ -102,12 +102,12 @@ export class Chart {
     if (good.length) column([...good].reverse().sort((a) => (a === "D" ? -1 : 1)), most ? (room - below) / most : 0, -1);
     if (bad.length) column(bad, mostBad ? (below || room) / mostBad : 0, below ? 1 : -1);
     const x = (/** @type {number} */ time) => ((time - view.from) / (bars * view.step)) * width;
-    const label = (/** @type {string} */ text, /** @type {number} */ y) => s("text", { x: 0, y }, text);
+    const label = (/** @type {string} */ text, /** @type {number} */ y, hint = "") => s("text", { x: 0, y, class: hint }, text);
     this.svg = s("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: "0", "aria-label": this.describe(), preserveAspectRatio: "none" },
       paths,
       s("line", { class: "axis", x1: 0, x2: width, y1: axis + 0.5, y2: axis + 0.5 }),
       most || mostBad ? label(`up to ${number(most || mostBad)} in ${span(view.step)}`, 10) : null,
-      below ? label(`errors and warnings, up to ${number(mostBad)}`, height - AXIS_PX - 1) : null,
+      below ? label(`errors and warnings, up to ${number(mostBad)}`, height - AXIS_PX - 1, "hint-below") : null,
       this.ticks(width, height), this.flags(x, width, height),
       view.losses.at.map(([time, n]) => (time >= view.from && time <= view.to
         ? s("path", { class: "lostmark", d: `M${x(time) - 5} ${height - AXIS_PX}h10l-5 -8z` }, s("title", {}, `clients lost ${count(n, "record")} here`)) : null)),
