@@ -129,7 +129,9 @@ def serving(pattern: Path, *options: str, signs_in: bool = True) -> Iterator[Pag
     """A server for a log of text files on a free port."""
     command = [
         sys.executable, "-m", "logd", "web", "--web", "127.0.0.1:0", "--file", str(pattern),
-        "--state-dir", str(pattern.parent / "state"), *options,
+        "--state-dir", str(pattern.parent / "state"),
+        # On a busy machine, too, an answer is whole.
+        "--web-scan-s", "60", *options,
     ]  # fmt: skip
     environment = {name: v for name, v in os.environ.items() if not name.startswith("LOGD_")}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)

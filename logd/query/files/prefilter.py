@@ -130,7 +130,7 @@ class _Bounds(dict[bytes, tuple[bytes, bytes]]):
 
 def _milliseconds(time: float) -> float:
     # Rounded, as 1.001 * 1000 is a little less than 1001.
-    return round(time * 1000, 3)
+    return round(float(time) * 1000, 3)
 
 
 def _is_whole(time: float | None) -> bool:
