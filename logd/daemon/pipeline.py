@@ -5,8 +5,8 @@ the outputs, so that neither a long batch nor a slow filter keeps the event loop
 While the thread works on one portion the next is already waiting for it: two portions are under
 way at most.
 
-Portions grow by themselves: whatever arrived while the thread was busy becomes the next one. A
-lone record passes at once, a flood passes in portions of `PORTION_BYTES`.
+Portions grow by themselves: whatever arrived while the thread was busy becomes the next one, up to
+`PORTION_BYTES`. At modest rates records are gathered some milliseconds, see `gathering.py`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from logd.daemon.decoding import Delivery, Done, Failure, decode_delivery, divided
+from logd.daemon.gathering import ENOUGH_BYTES, GATHER_S, QUIET_S
 from logd.daemon.peers.connection import Connection
 from logd.daemon.peers.hub import Hub
 from logd.daemon.sinks import Sink
@@ -107,6 +108,7 @@ class Pipeline:
         self._writing_s = 0.0
         self._has_room = asyncio.Event()
         self._is_unbounded = False
+        self._handed_over_at = float("-inf")
         self._awaited: set[asyncio.Future[Any]] = set()
         self._busy_since: float | None = None
         self._turns: Turns[Connection, Delivery] = Turns()
@@ -125,12 +127,22 @@ class Pipeline:
         self._thread.start()
         while True:
             await self._wait_for_room()
+            await self._gather()
             portion = await self._hub.intake.take(PORTION_BYTES, PORTION_S)
             self._unfinished += len(portion)
             try:
                 await self._slots.acquire()
             finally:
                 self._portions.put(portion)
+
+    async def _gather(self) -> None:
+        """Return when there is something to take, and there won't be much more at once."""
+        hub = self._hub
+        await hub.intake.wait()
+        is_quiet = hub.loop.time() - self._handed_over_at > QUIET_S
+        if not (is_quiet or self._is_unbounded or hub.is_draining):
+            await hub.intake.gather(GATHER_S, ENOUGH_BYTES)
+        self._handed_over_at = hub.loop.time()
 
     async def _wait_for_room(self) -> None:
         """Leave what waits encoded while too much is decoded that no output has taken yet."""
@@ -337,6 +349,7 @@ class Pipeline:
             batches,
             done.acks,
             lambda work: self._tell_loop(self._durable, work, sizes, done.writing_s),
+            is_awaited=any(connection.is_awaiting for connection, _ in portion),
         )
         self._sink.submit(work)
         if seen:

@@ -1,17 +1,28 @@
 """The thread that makes durable what an output has written, while it writes the next.
 
 A sync costs latency and next to no throughput that way, and one sync serves all that was written
-by the time it starts (group commit).
+by the time it starts (group commit). At modest rates syncs are what costs most of all, so few
+records wait some milliseconds for the next ones.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from logd.outputs.backoff import Backoff
 from logd.outputs.health import Trouble
 from logd.outputs.line import Item, Line
+
+SYNC_EVERY_S = 0.05
+"""From the begin of one sync to that of the next, if nobody is told that it happened."""
+
+ACK_EVERY_S = 0.01
+"""The same if acks depend on it: some caller may wait for one."""
+
+MANY_RECORDS = 256
+"""So many are worth a sync at once: their senders are fast, and may wait for room."""
 
 
 class Syncer:
@@ -40,10 +51,14 @@ class Syncer:
         self._backoff = backoff
         self._trouble = trouble
         self._is_ending = False
+        # A write wakes the thread from a pause only if it makes it shorter.
+        self._is_pausing = False
+        self._begun_at = float("-inf")
 
     def notify(self) -> None:
         """Something was written; the lock is held."""
-        self._written.notify()
+        if not self._is_pausing or self._due_at() <= self._begun_at + ACK_EVERY_S:
+            self._written.notify()
 
     def end(self) -> None:
         """Nothing more will be written."""
@@ -56,10 +71,36 @@ class Syncer:
         while True:
             with self._written:
                 self._written.wait_for(lambda: self._line.written or self._is_ending)
+                self._pause()
                 items = self._line.take_to_sync()
+            self._begun_at = time.monotonic()
             if not items or not self._backoff.persist(self._sync, self._trouble.failed):
                 return
             self._trouble.worked()
             self._finish(items)
             with self._written:
                 self._line.syncing = ()
+
+    def _pause(self) -> None:
+        """Let the time between two syncs pass; the lock is held on entry and return."""
+        self._is_pausing = True
+        while (left_s := self._due_at() - time.monotonic()) > 0:
+            self._written.wait(left_s)
+        self._is_pausing = False
+
+    def _due_at(self) -> float:
+        """When to sync what is written, by `time.monotonic`."""
+        if self._presses():
+            return self._begun_at
+        works = (item.work for item in self._line.written)
+        has_acks = any(work is not None and work.acks for work in works)
+        return self._begun_at + (ACK_EVERY_S if has_acks else SYNC_EVERY_S)
+
+    def _presses(self) -> bool:
+        if self._is_ending or self._backoff.is_ending:
+            return True
+        written = self._line.written
+        return (
+            any(item.work is None or item.work.is_awaited for item in written)
+            or sum(item.records for item in written) >= MANY_RECORDS
+        )

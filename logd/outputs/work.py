@@ -17,20 +17,33 @@ class Work:
     Attributes:
         batches: what is to be written; may be empty where all was known already.
         acks: session's client id -> sequence number that is durable once this work is.
+        is_awaited: somebody waits for it to be durable, rather than only sends on.
         since: when it was made, by `time.monotonic`.
         unwritten: the workers that were given it and have not written it yet.
     """
 
-    __slots__ = ("_left", "_lock", "_on_done", "acks", "batches", "since", "unwritten")
+    __slots__ = (
+        "_left",
+        "_lock",
+        "_on_done",
+        "acks",
+        "batches",
+        "is_awaited",
+        "since",
+        "unwritten",
+    )
 
     def __init__(
         self,
         batches: Sequence[Batch],
         acks: Mapping[bytes, int],
         on_done: Callable[[Work], None],
+        *,
+        is_awaited: bool = False,
     ) -> None:
         self.batches = batches
         self.acks = acks
+        self.is_awaited = is_awaited
         self.since = time.monotonic()
         self.unwritten: set[object] = set()
         self._left = 0

@@ -26,6 +26,7 @@ from collections import deque
 from contextlib import suppress
 from typing import cast
 
+from logd.daemon.gathering import Lockstep
 from logd.daemon.peers.admission import rejection
 from logd.daemon.peers.badframes import BadFrames
 from logd.daemon.peers.hub import Hub
@@ -88,6 +89,7 @@ class Connection(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_hub",
+        "_lockstep",
         "_nagling",
         "_offered",
         "_splitter",
@@ -125,6 +127,7 @@ class Connection(asyncio.BufferedProtocol):
         self._splitter = FrameSplitter(hub.limits.max_frame_bytes, may_skip=True)
         self._nagling: socket.socket | None = None
         self._offered = 0
+        self._lockstep: Lockstep | None = None
         self.reading = Reading(hub.loop, self._reads_on)
         self.host, self.account, self.peer, self.is_trusted = origin
         self.origin = origin.recorded
@@ -238,6 +241,8 @@ class Connection(asyncio.BufferedProtocol):
                     return
         self.frames += frames.count
         self._hub.counts.frames += frames.count
+        if self._lockstep is not None:
+            self._lockstep.received(self.last_read)
         self._hub.intake.put(self, frames)
 
     def _is_admitted(self, opening: Opening | None) -> bool:
@@ -265,6 +270,7 @@ class Connection(asyncio.BufferedProtocol):
         self.kind = Kind.SESSION
         self._splitter.may_skip = False
         self.client = client
+        self._lockstep = Lockstep()
         self.first = opening.first
         sock = self.raw_socket() if self.host else None
         if sock is not None:
@@ -280,6 +286,8 @@ class Connection(asyncio.BufferedProtocol):
         if transport is None:
             return
         transport.write(encode_ack(number))
+        if self._lockstep is not None:
+            self._lockstep.acked(self._hub.loop.time())
         if transport.get_write_buffer_size() > MAX_UNREAD_ACKS_BYTES:
             self._hub.fault(self.peer, "does not read its acks")
             transport.abort()
@@ -313,6 +321,11 @@ class Connection(asyncio.BufferedProtocol):
     def limit_frames(self, max_frame_bytes: int) -> None:
         """Refuse frames that are longer from now on."""
         self._splitter.max_frame_bytes = max_frame_bytes
+
+    @property
+    def is_awaiting(self) -> bool:
+        """Whether its peer waits for what it sent to be stored, as far as can be seen."""
+        return self._lockstep is not None and self._lockstep.is_awaiting
 
     @property
     def is_paused(self) -> bool:

@@ -62,12 +62,17 @@ class Source(Protocol):
         pending: what was read and the consumer has not taken yet.
         queued_bytes: bytes received and not yet held by every output.
         is_waiting: whether the connection stands in the queue.
+        is_awaiting: whether its peer waits for what it sent to be stored, as far as can be seen.
     """
 
     account: str
     pending: deque[Frames]
     queued_bytes: int
     is_waiting: bool
+
+    @property
+    def is_awaiting(self) -> bool:
+        """See above."""
 
     def pause(self) -> None:
         """Stop reading from the socket."""
@@ -122,6 +127,10 @@ class Intake(Generic[S]):
         self._turns: list[tuple[float, str]] = []
         self._least_used_s = 0.0
         self._has_news = asyncio.Event()
+        # Of what waits to be taken.
+        self._waiting_bytes = 0
+        self._enough_bytes = 0
+        self._gathering: asyncio.Future[None] | None = None
 
     @property
     def is_full(self) -> bool:
@@ -159,7 +168,13 @@ class Intake(Generic[S]):
                 account.used_s = max(account.used_s, self._least_used_s)
                 heapq.heappush(self._turns, (account.used_s, source.account))
                 self._has_news.set()
+        self._waiting_bytes += frames.size
+        if self._gathering is not None and self._has_enough(source):
+            self._end_gathering(self._gathering)
         self.charge(source, frames.size)
+
+    def _has_enough(self, source: S) -> bool:
+        return source.is_awaiting or self._waiting_bytes >= self._enough_bytes
 
     def charge(self, source: S, size: int) -> None:
         """What `source` sent takes so many bytes, or so many more than it was taken for."""
@@ -179,6 +194,40 @@ class Intake(Generic[S]):
         if account is not None and size > 0:
             account.s_per_byte = max(seconds / size, account.s_per_byte * FORGET_COST)
 
+    async def wait(self) -> None:
+        """Return once there are frames to be taken."""
+        while not self._turns:
+            self._has_news.clear()
+            await self._has_news.wait()
+
+    async def gather(self, at_most_s: float, enough_bytes: int) -> None:
+        """Wait for more than the little that is there, unless a sender waits for it to be stored.
+
+        Args:
+            at_most_s: how long.
+            enough_bytes: it ends once so much is there.
+        """
+        self._enough_bytes = enough_bytes
+        if self._waiting_bytes >= enough_bytes or self._next_is_awaiting:
+            return
+        loop = asyncio.get_running_loop()
+        self._gathering = gathering = loop.create_future()
+        timer = loop.call_later(at_most_s, self._end_gathering, gathering)
+        try:
+            await gathering
+        finally:
+            self._gathering = None
+            timer.cancel()
+
+    @staticmethod
+    def _end_gathering(gathering: asyncio.Future[None]) -> None:
+        if not gathering.done():
+            gathering.set_result(None)
+
+    @property
+    def _next_is_awaiting(self) -> bool:
+        return self._accounts[self._turns[0][1]].ready[0].is_awaiting
+
     async def take(self, at_most_bytes: int, at_most_s: float) -> list[tuple[S, Frames]]:
         """Wait for frames, then take what else waits, one read at a time and by turns.
 
@@ -186,9 +235,7 @@ class Intake(Generic[S]):
             at_most_bytes: the read that reaches this sum is the last.
             at_most_s: the same for the time that all are expected to cost.
         """
-        while not self._turns:
-            self._has_news.clear()
-            await self._has_news.wait()
+        await self.wait()
         taken: list[tuple[S, Frames]] = []
         size, cost_s = 0, 0.0
         while self._turns and size < at_most_bytes and cost_s < at_most_s:
@@ -203,6 +250,7 @@ class Intake(Generic[S]):
         account = self._accounts[name]
         source = account.ready.popleft()
         frames = source.pending.popleft()
+        self._waiting_bytes -= frames.size
         expected_s = frames.size * account.s_per_byte
         account.used_s += expected_s
         if source.pending:

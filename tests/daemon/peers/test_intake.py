@@ -22,6 +22,7 @@ class Sender:
         self.pending: deque[Frames] = deque()
         self.queued_bytes = 0
         self.is_waiting = False
+        self.is_awaiting = False
         self.is_paused = False
 
     def pause(self) -> None:
@@ -202,3 +203,45 @@ async def test_what_weighs_more_than_it_seemed_is_charged() -> None:
     intake.resume()
     assert not sender.is_paused
     assert intake.queued_bytes == 0
+
+
+LONG_S = 60.0
+"""Longer than any test takes: who returns was not kept waiting."""
+
+
+async def test_gathering_ends_once_there_is_enough() -> None:
+    """The delivery that makes it much ends the wait for more."""
+    intake: Intake[Sender] = Intake(100000, 100000)
+    sender = Sender("one")
+    intake.put(sender, read(1000))
+    gathering = asyncio.create_task(intake.gather(LONG_S, 2500))
+    await asyncio.sleep(0)
+    intake.put(sender, read(1000))
+    assert not gathering.done()
+    intake.put(sender, read(1000))
+    await gathering
+    await intake.gather(LONG_S, 2500)
+    assert len(await intake.take(100000, 1.0)) == 3
+
+
+async def test_gathering_ends_for_a_sender_that_waits() -> None:
+    """Records whose sender waits for them go at once, whether they come first or later."""
+    intake: Intake[Sender] = Intake(100000, 100000)
+    patient, waiting = Sender("patient"), Sender("waiting")
+    waiting.is_awaiting = True
+    intake.put(patient, read(1000))
+    gathering = asyncio.create_task(intake.gather(LONG_S, 100000))
+    await asyncio.sleep(0)
+    intake.put(waiting, read(1000))
+    await gathering
+    assert len(await intake.take(100000, 1.0)) == 2
+    intake.put(waiting, read(1000))
+    await intake.gather(LONG_S, 100000)
+
+
+async def test_gathering_takes_no_longer_than_it_may() -> None:
+    """A record that stays alone is handed out when the time is over."""
+    intake: Intake[Sender] = Intake(100000, 100000)
+    intake.put(Sender("one"), read(1000))
+    async with asyncio.timeout(LONG_S):
+        await intake.gather(0.001, 100000)

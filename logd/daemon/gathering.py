@@ -1,0 +1,51 @@
+"""How long the pipeline waits for more records before it hands over the few that are there.
+
+Each portion wakes the pipeline's thread, one thread of each output and the loop again, whatever it
+holds; at 200 records a second from twenty processes that is ten times the work on the record
+itself. So few records wait for more: `GATHER_S` at most, and only
+
+- if the last portion left a short time ago: the first record after a pause goes at once;
+- if they are few: a flood is never slowed down;
+- if their sender does not answer each ack with the next record, as one does that waits for acks.
+"""
+
+from __future__ import annotations
+
+GATHER_S = 0.012
+"""Below 20 ms from the call to the readable line, with the writing."""
+
+QUIET_S = 2 * GATHER_S
+"""After so long without a portion the next one is handed over at once."""
+
+ENOUGH_BYTES = 32_768
+"""So much is no longer few: about a hundred records."""
+
+ANSWER_S = 0.002
+"""A record that comes so soon after an ack may be the answer to it."""
+
+ANSWERS_IN_A_ROW = 3
+"""That many are no chance: the sender waits for each ack."""
+
+
+class Lockstep:
+    """Tells whether a session sends its next record in answer to the ack of the last."""
+
+    __slots__ = ("_acked_at", "_answers")
+
+    def __init__(self) -> None:
+        self._acked_at = float("-inf")
+        self._answers = 0
+
+    def acked(self, now: float) -> None:
+        """An ack is sent."""
+        self._acked_at = now
+
+    def received(self, now: float) -> None:
+        """Records came."""
+        is_answer = now - self._acked_at <= ANSWER_S
+        self._answers = self._answers + 1 if is_answer else 0
+
+    @property
+    def is_awaiting(self) -> bool:
+        """Whether its sender waits for the ack of what it sent last, as far as can be seen."""
+        return self._answers >= ANSWERS_IN_A_ROW
