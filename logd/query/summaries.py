@@ -41,6 +41,9 @@ _MINUTE_S = 60
 _MAX_STRETCHES = 256
 _WIDENED_BY = 4
 _AUTO_STEPS = (1, 5, 15, _MINUTE_S, 5 * _MINUTE_S, 15 * _MINUTE_S)
+MIN_WIDE_S = 16 * _MINUTE_S
+"""Bars of the step "auto" are a minute at least if as much time lies between the first minute and
+the last."""
 
 
 class Count(NamedTuple):
@@ -176,6 +179,10 @@ class Cells:
         self.counts[second if self.is_by_second else second - second % _MINUTE_S, cat] += 1
         self.coarsen()
 
+    def go_by_minute(self) -> None:
+        """Count by the minute from the beginning on, as indexes do."""
+        self.is_by_second = False
+
     def coarsen(self) -> None:
         """Go on by the minute if seconds would be too many."""
         if self.is_by_second and self._step == "auto" and len(self.counts) > MAX_LABELS:
@@ -197,13 +204,26 @@ class Cells:
             found.setdefault(start, Counter())[cat] += count
         return step, found
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether what was counted is long enough for bars of minutes or more, surely."""
+        return self._span(_MINUTE_S) >= MIN_WIDE_S
+
+    def _span(self, step: int) -> int:
+        starts = [second - second % step for second, _ in self.counts]
+        return max(starts) - min(starts) if starts else 0
+
     def _fitting(self) -> Unit | int:
-        seconds = [second for second, _ in self.counts]
-        span = max(seconds) - min(seconds) if seconds else 0
-        steps = _AUTO_STEPS if self.is_by_second else [s for s in _AUTO_STEPS if s >= _MINUTE_S]
-        for step in steps:
+        # Whole minutes decide between minutes and more, so that cells of seconds and of minutes
+        # lead to the same bars.
+        for step in _AUTO_STEPS:
+            is_fine = step < _MINUTE_S
+            if is_fine and not self.is_by_second:
+                continue
+            span = self._span(1 if is_fine else _MINUTE_S)
             if span / step < MAX_AUTO_BARS:
                 return "minute" if step == _MINUTE_S else step
+        span = self._span(_MINUTE_S)
         return "hour" if span / 3600 < MAX_AUTO_BARS else "day"
 
 

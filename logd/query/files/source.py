@@ -6,13 +6,14 @@ Works beside the daemon or without one. What is read is the log as it stood at t
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from logd.query.fields import TEXT
 from logd.query.files.follow import FileFollower
+from logd.query.files.indexing import can_index
 from logd.query.files.listing import FileRef, RingFiles, open_file
 from logd.query.files.prefilter import Prefilter
 from logd.query.files.raw import DAMAGED, split, whole_size
@@ -23,9 +24,11 @@ from logd.query.files.scan import (
     blocks_forwards,
     read_generation,
 )
+from logd.query.files.shortcut import CellCounter, can_count
 from logd.query.files.snapshot import Snapshot
 from logd.query.files.tally import RawTally
 from logd.query.files.timebounds import TimeBounds
+from logd.query.files.ways import Scan, spans
 from logd.query.positions import CannotRead, FilePosition, Gone, Placed, Position
 from logd.query.selection import EVERYTHING, Selection
 from logd.query.source import Follower, Note, Source, Watch, unwatched
@@ -164,6 +167,16 @@ class FileSource(Source):
         watch: Watch = unwatched,
     ) -> Summary:
         self._check(selection, needs_fields=bool(keys), needs_times=step is not None)
+        if can_index(self._reader) and can_count(selection, step, keys):
+            tally = RawTally(step, keys, self._reader)
+            if tally.cells is not None:
+                tally.cells.go_by_minute()
+            counter = CellCounter(tally, selection)
+            for found in self._found(selection, start, end, watch, counter=counter):
+                tally.add_raw(found.raws, is_fast=found.is_fast)
+            if step != "auto" or tally.cells is None or tally.cells.is_wide:
+                return tally.summary()
+            # Seconds are asked for, which cells don't tell.
         tally = RawTally(step, keys, self._reader)
         for found in self._found(selection, start, end, watch):
             tally.add_raw(found.raws, is_fast=found.is_fast)
@@ -210,12 +223,18 @@ class FileSource(Source):
         watch: Watch,
         *,
         newest_first: bool = False,
+        counter: CellCounter | None = None,
     ) -> Iterator[Found]:
-        """The entries that pass, block by block; those of a block are in the file's order."""
+        """The entries that pass, block by block; those of a block are in the file's order.
+
+        What `counter` counts by an index is not among them.
+        """
         self._check(selection)
         prefilter = Prefilter(selection, self._reader)
         bounds = TimeBounds(self._reader, selection.since, selection.until)
-        refs, first_place, last_place = self._between(start, end)
+        refs = self._files.listing()
+        current = refs[-1] if refs else None
+        refs, first_place, last_place = self._between(refs, start, end)
         total = sum(ref.size for ref in refs) or 1
         done = 0
         # The oldest are held open, as the ring would overwrite them first.
@@ -226,8 +245,11 @@ class FileSource(Source):
                     last_place if ref is refs[-1] else None,
                 )
                 if not bounds.is_too_old(ref):
-                    for block, generation in self._blocks(snapshot, ref, span, newest_first):
-                        watch(min(1.0, (done + block.on_disk) / total))
+                    on_block = _telling(watch, done, total)
+                    is_closed = ref is not current
+                    scan = Scan(selection, *span, newest_first, counter, is_closed, on_block)
+                    for block, generation in self._blocks(snapshot, ref, scan):
+                        on_block(block)
                         if not bounds.may_have(block.data) or not prefilter.may_match(block.data):
                             continue
                         raws = split(block.data)
@@ -238,7 +260,7 @@ class FileSource(Source):
                 done += ref.size
 
     def _between(
-        self, start: Position | None, end: Position | None
+        self, refs: list[FileRef], start: Position | None, end: Position | None
     ) -> tuple[list[FileRef], int, int | None]:
         """The files from one position to another, where to begin in the first one, and where to
         end in the last one, None for its end.
@@ -246,7 +268,6 @@ class FileSource(Source):
         Raises:
             Gone: one of the positions is no more.
         """
-        refs = self._files.listing()
         first_place, last_place = 0, None
         if isinstance(end, FilePosition):
             refs = refs[: self._number(refs, end) + 1]
@@ -279,26 +300,26 @@ class FileSource(Source):
         finally:
             os.close(opened[0])
 
-    def _blocks(
-        self, snapshot: Snapshot, ref: FileRef, span: tuple[int, int | None], newest_first: bool
-    ) -> Iterator[tuple[Block, str]]:
-        """The blocks of one file, and its generation."""
+    def _blocks(self, snapshot: Snapshot, ref: FileRef, scan: Scan) -> Iterator[tuple[Block, str]]:
+        """The blocks of one file that have to be read, and its generation."""
         with snapshot.opened(ref) as opened:
             if opened is None:
                 self._note_gone(ref)
                 return
             descriptor, now = opened
             self._reader.times.last_written = now.mtime_ns / 1e9
-            start, end = span
             if not now.suffix:
-                end = min(ref.size if end is None else end, now.size)
+                end = min(ref.size if scan.end is None else scan.end, now.size)
+                scan = replace(scan, end=end)
             behind = 0
-            direction = blocks_backwards if newest_first else blocks_forwards
+            direction = blocks_backwards if scan.newest_first else blocks_forwards
             try:
                 generation = read_generation(descriptor, now)
-                for block in direction(descriptor, now, start, end):
-                    yield block, generation
-                    behind = max(behind, block.place + len(block.data))
+                found = spans(descriptor, now, generation, self._reader, scan)
+                for first, last in reversed(found) if scan.newest_first else found:
+                    for block in direction(descriptor, now, first, last):
+                        yield block, generation
+                        behind = max(behind, block.place + len(block.data))
             except DAMAGED as exc:
                 self._note_damaged(now, behind, exc)
 
@@ -311,3 +332,12 @@ class FileSource(Source):
         self.on_note(
             f"{ref.path} can't be read to its end ({exc}): {what or 'nothing of it can be read'}"
         )
+
+
+def _telling(watch: Watch, done: int, total: int) -> Callable[[Block], None]:
+    """Tells of progress: `done` of `total` bytes are in files before."""
+
+    def on_block(block: Block) -> None:
+        watch(min(1.0, (done + block.on_disk) / total))
+
+    return on_block

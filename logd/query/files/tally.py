@@ -109,7 +109,7 @@ class RawTally(Tally):
         cells = self.cells
         for (start, rest), number in found.items():
             zone, cat = rest[:5], rest[6:]
-            moment = _moment(self._reader, start, zone)
+            moment = moment_of(self._reader, start, zone)
             if moment is not None:
                 cells.counts[int(moment), _category(cat)] += number
         cells.coarsen()
@@ -125,12 +125,12 @@ def _label(key: Key, names: list[_Names], values: tuple[bytes | None, ...]) -> L
 
 
 def _columns_of(key: Key) -> list[Column] | None:
-    columns = [_column(name) for name in _fields(key)]
+    columns = [column_of(name) for name in _fields(key)]
     known = [column for column in columns if column is not None]
     return known if len(known) == len(columns) else None
 
 
-def _column(name: str) -> Column | None:
+def column_of(name: str) -> Column | None:
     """How a field is found in fast entries; None if they must be read for it."""
     if name in _COLUMNS:
         return _COLUMNS[name]
@@ -229,7 +229,7 @@ class _ItemColumn:
         """The same if some item is a container, or the needle is elsewhere."""
         if self._needle not in tail:
             return None
-        items = parse_items(_text(tail)) or {}
+        items = parse_items(text_of(tail)) or {}
         if self._key not in items:
             return None
         return value_text(items[self._key]).encode("utf-8", "backslashreplace")
@@ -252,9 +252,9 @@ class _Names(dict[bytes | None, str]):
     def _made(self, found: bytes | None) -> str:
         if not found:
             return NO_LABEL
-        name, text = self._name, _text(found)
+        name, text = self._name, text_of(found)
         if name in UNITS:
-            moment = _moment(self._reader, found[:16], found[16:])
+            moment = moment_of(self._reader, found[:16], found[16:])
             if moment is None:
                 return NO_LABEL
             unit = UNITS[UNITS.index(name)]
@@ -269,15 +269,16 @@ class _Names(dict[bytes | None, str]):
         return text
 
 
-def _moment(reader: LineReader, start: bytes, zone: bytes) -> float | None:
+def moment_of(reader: LineReader, start: bytes, zone: bytes) -> float | None:
     """The beginning of a second or minute, in seconds since the epoch."""
     rest = "" if len(start) == 19 else ":00"
-    return reader.times.read(f"{_text(start)}{rest}.000{_text(zone)}")
+    return reader.times.read(f"{text_of(start)}{rest}.000{text_of(zone)}")
 
 
 def _category(text: bytes) -> str:
-    return "" if text == b"-" else _text(text)
+    return "" if text == b"-" else text_of(text)
 
 
-def _text(data: bytes) -> str:
+def text_of(data: bytes) -> str:
+    """Bytes of a line as text; what is no UTF-8 stays visible."""
     return data.decode("utf-8", "backslashreplace")

@@ -1,0 +1,206 @@
+"""Makes the index of a closed file; see `sidecar.py`.
+
+The daemon has it made after a rotation (`logd.daemon.indexkeeper`), else the first reader makes it
+that has to read the whole file anyhow.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from logd.query.files.listing import FileRef
+from logd.query.files.prefilter import Prefilter
+from logd.query.files.raw import split
+from logd.query.files.scan import Block, blocks_forwards, read_generation
+from logd.query.files.sidecar import NEVER, BlockTimes, Cell, Combination, Index, decoded
+from logd.query.files.tally import column_of, moment_of, text_of
+from logd.query.selection import EVERYTHING
+from logd.text.items import item_text, parse_items
+from logd.text.reading import LineReader
+
+MIN_INDEXED_BYTES = 4 << 20
+"""A smaller file is read about as quickly as its index would be."""
+
+MAX_COMBINATIONS = 20_000
+"""A log with more of them in one file is none that can be counted in advance."""
+
+_MINUTE_S = 60
+_FIELDS = ("cat", "host", "site", "item.logger")
+_NO_TIMES = (1 << 62, -(1 << 62))
+
+
+class NotIndexed(Exception):
+    """A file is of a kind that no index can be made of."""
+
+
+class _Builder:
+    """Collects what an index is made of."""
+
+    def __init__(self, reader: LineReader) -> None:
+        self._reader = reader
+        self._prefilter = Prefilter(EVERYTHING, reader)
+        self._columns = [column_of(name) for name in ("minute", *_FIELDS)]
+        self._numbers: dict[Combination, int] = {}
+        self._known: dict[tuple[bytes | None, ...], int] = {}
+        self._moments: dict[bytes | None, int] = {}
+        self.blocks: list[BlockTimes] = []
+        self.cells: list[Cell] = []
+        self.entries = 0
+
+    @property
+    def combinations(self) -> Sequence[Combination]:
+        return list(self._numbers)
+
+    def add(self, block: Block) -> None:
+        """Take in one block."""
+        raws = split(block.data)
+        self.entries += len(raws)
+        counted = times = None
+        if self._prefilter.is_fast(raws):
+            try:
+                counted, times = self._fast(raws)
+            except (IndexError, ValueError):
+                counted = None
+        if counted is None or times is None:
+            counted, times = self._slow(raws)
+        before = len(self.cells)
+        self.cells += sorted((minute, which, n) for (minute, which), n in counted.items())
+        end = block.place + len(block.data)
+        self.blocks.append(BlockTimes(block.place, end, *times, before, True))
+        if len(self._numbers) > MAX_COMBINATIONS:
+            raise NotIndexed("too many combinations")
+
+    def _fast(self, raws: list[bytes]) -> tuple[Counter[tuple[int, int]], tuple[int, int]]:
+        columns = [column(raws) for column in self._columns if column is not None]
+        counted: Counter[tuple[int, int]] = Counter()
+        for (stamp, *values), number in Counter(zip(*columns, strict=True)).items():
+            if any(value and b"\\" in value for value in values):
+                raise ValueError("whether that is an escape only the whole line tells")
+            counted[self._minute(stamp), self._number(tuple(values))] += number
+        return counted, self._times(raws)
+
+    def _minute(self, stamp: bytes | None) -> int:
+        found = self._moments.get(stamp)
+        if found is None:
+            moment = None if stamp is None else moment_of(self._reader, stamp[:16], stamp[16:])
+            if moment is None:
+                raise ValueError("a timestamp that is no time")
+            found = self._moments[stamp] = int(moment)
+        return found
+
+    def _number(self, values: tuple[bytes | None, ...]) -> int:
+        found = self._known.get(values)
+        if found is None:
+            cat, host, site, logger = values
+            items = None if logger is None else parse_items(f"k={text_of(logger)}")
+            if logger is not None and not items:
+                raise ValueError("an item that can't be read")
+            found = self._known[values] = self._numbered(
+                "" if cat == b"-" else text_of(cat or b""),
+                text_of(host or b""),
+                text_of(site or b""),
+                None if items is None else item_text(items["k"]),
+            )
+        return found
+
+    def _numbered(self, cat: str, host: str, site: str, logger: str | None) -> int:
+        return self._numbers.setdefault(Combination(cat, host, site, logger), len(self._numbers))
+
+    def _times(self, raws: list[bytes]) -> tuple[int, int]:
+        """The first millisecond of the entries, and the one behind the last."""
+        zones = {raw[23:28] for raw in raws}
+        found = []
+        for zone in zones:
+            stamps = [raw[:23] for raw in raws if raw[23:28] == zone]
+            for stamp in (min(stamps), max(stamps)):
+                moment = self._reader.times.read(text_of(stamp + zone))
+                if moment is None:
+                    raise ValueError("a timestamp that is no time")
+                found.append(round(moment * 1000))
+        return min(found), max(found) + 1
+
+    def _slow(self, raws: list[bytes]) -> tuple[Counter[tuple[int, int]], tuple[int, int]]:
+        counted: Counter[tuple[int, int]] = Counter()
+        first, behind = _NO_TIMES
+        for raw in raws:
+            entry = self._reader.read(raw)
+            minute = NEVER
+            if entry.time is not None:
+                minute = int(entry.time // _MINUTE_S) * _MINUTE_S
+                # Times have microseconds; floats of that size are good for a tenth of one.
+                milliseconds = round(entry.time * 1_000_000) // 1000
+                first, behind = min(first, milliseconds), max(behind, milliseconds + 1)
+            items = entry.special
+            logger = item_text(items["logger"]) if "logger" in items else None
+            counted[minute, self._numbered(entry.cat, entry.peer, entry.site, logger)] += 1
+        return counted, (first, behind)
+
+
+def build(
+    descriptor: int,
+    ref: FileRef,
+    reader: LineReader,
+    on_block: Callable[[Block], object] = lambda _block: None,
+) -> bytes:
+    """The index of a file, encoded.
+
+    Args:
+        descriptor: of the file.
+        ref: the file as it is.
+        reader: reads its entries; their timestamps have the default format.
+        on_block: told of each block; what it raises ends the work.
+
+    Raises:
+        NotIndexed: there is no index of such a file.
+        DAMAGED: the file can't be read to its end.
+    """
+    generation = read_generation(descriptor, ref)
+    if not generation or not can_index(reader):
+        raise NotIndexed("what tells it from others is missing")
+    builder = _Builder(reader)
+    place = 0
+    for block in blocks_forwards(descriptor, ref, 0, None if ref.suffix else ref.size):
+        if block.place != place:
+            raise NotIndexed("an entry that is too long was divided")
+        on_block(block)
+        builder.add(block)
+        place = block.place + len(block.data)
+    size = place if ref.suffix else ref.size
+    if place > size:
+        raise NotIndexed("an entry that is too long was divided")
+    blocks, cells = builder.blocks, builder.cells
+    if len(cells) > builder.entries // 2 + 1000:
+        # Too little is the same to be worth it; times still are.
+        blocks = [block._replace(cells_before=0, is_counted=False) for block in blocks]
+        cells = []
+    index = Index(size, ref.mtime_ns, generation, builder.combinations if cells else (), blocks)
+    return index.encoded(cells)
+
+
+def can_index(reader: LineReader) -> bool:
+    """Whether there are indexes of logs that are read so."""
+    return reader.is_own_format and reader.times.is_default
+
+
+def built(
+    descriptor: int,
+    ref: FileRef,
+    reader: LineReader,
+    on_block: Callable[[Block], object] = lambda _block: None,
+) -> tuple[bytes, Index]:
+    """The same, decoded, too; see `build`."""
+    data = build(descriptor, ref, reader, on_block)
+    return data, decoded(data)
+
+
+def is_worth_it(ref: FileRef) -> bool:
+    """Whether a file is large enough; of a compressed one a tenth is much."""
+    return ref.size * (10 if ref.suffix else 1) >= MIN_INDEXED_BYTES
+
+
+def is_unchanged(descriptor: int, ref: FileRef) -> bool:
+    """Whether a file is still what it was when it was opened."""
+    state = os.fstat(descriptor)
+    return (state.st_size, state.st_mtime_ns) == (ref.size, ref.mtime_ns)

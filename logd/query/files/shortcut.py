@@ -1,0 +1,184 @@
+"""What an index spares: which blocks are counted by their cells, and which have to be read. Pure.
+
+The answers are those of a scan. A block is left out if none of its entries is of the time wanted;
+it is counted if all of them are, and cells tell all that is asked for; else it is read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from logd.query.fields import item_key
+from logd.query.files.sidecar import NEVER, Combination, Index
+from logd.query.selection import Selection
+from logd.query.summaries import UNITS, Key, Step, Tally, entry_label
+from logd.records.entry import Entry
+
+_MINUTE_S = 60
+
+
+class Route(NamedTuple):
+    """The way through one file.
+
+    Attributes:
+        counted: numbers of the blocks that are counted by their cells.
+        spans: from where to where the file is read.
+    """
+
+    counted: Sequence[int]
+    spans: Sequence[tuple[int, int]]
+
+
+def route(
+    index: Index,
+    selection: Selection,
+    start: int,
+    end: int | None,
+    *,
+    is_counting: bool,
+    can_jump: bool,
+) -> Route:
+    """The way through a file.
+
+    Args:
+        index: of the file.
+        selection: what is wanted.
+        start: nothing before this place.
+        end: nothing behind this place; None: to the end.
+        is_counting: whether cells tell what is asked for.
+        can_jump: whether a place in the file is reached without reading what is before it.
+    """
+    counted: list[int] = []
+    spans: list[tuple[int, int]] = []
+    for number, block in enumerate(index.blocks):
+        begin = max(start, block.place)
+        stop = block.end if end is None else min(end, block.end)
+        if begin >= stop or not _overlaps(selection, block.first_ms, block.behind_ms):
+            continue
+        is_whole = (begin, stop) == (block.place, block.end) and block.is_counted
+        if is_counting and is_whole and _is_within(selection, block.first_ms, block.behind_ms):
+            counted.append(number)
+        elif spans and spans[-1][1] == begin:
+            spans[-1] = (spans[-1][0], stop)
+        else:
+            spans.append((begin, stop))
+    if len(spans) > 1 and not can_jump:
+        begin, stop = spans[0][0], spans[-1][1]
+        blocks = index.blocks
+        counted = [n for n in counted if blocks[n].end <= begin or blocks[n].place >= stop]
+        spans = [(begin, stop)]
+    return Route(counted, spans)
+
+
+def _overlaps(selection: Selection, first_ms: int, behind_ms: int) -> bool:
+    """Whether some time of a block may be wanted."""
+    since, until = selection.since, selection.until
+    return (until is None or first_ms < until * 1000) and (
+        since is None or behind_ms > since * 1000
+    )
+
+
+def _is_within(selection: Selection, first_ms: int, behind_ms: int) -> bool:
+    """Whether all times of a block are wanted."""
+    since, until = selection.since, selection.until
+    return (since is None or first_ms >= since * 1000) and (
+        until is None or behind_ms <= until * 1000
+    )
+
+
+def can_count(selection: Selection, step: Step | None, keys: Iterable[Key]) -> bool:
+    """Whether cells tell all that is asked for."""
+    fields = {group.field for group in selection.groups}
+    counted = {name for key in keys for name in (key if isinstance(key, tuple) else (key,))}
+    return (
+        all(map(_is_in_cells, fields | (counted - set(UNITS))))
+        and not fields & set(UNITS)
+        and (not isinstance(step, int) or step % _MINUTE_S == 0)
+    )
+
+
+def _is_in_cells(name: str) -> bool:
+    return name in ("cat", "host", "site") or item_key(name) == "logger"
+
+
+class CellCounter:
+    """Counts by cells.
+
+    Args:
+        tally: takes what is counted.
+        selection: what is wanted; `can_count` has said yes.
+    """
+
+    def __init__(self, tally: Tally, selection: Selection) -> None:
+        self._tally = tally
+        self._selection = selection
+        self._entries: dict[Combination, Entry | None] = {}
+        self._by_minute = any(
+            name in UNITS
+            for key in tally.facets
+            for name in (key if isinstance(key, tuple) else (key,))
+        )
+
+    def add(self, index: Index, counted: Sequence[int]) -> None:
+        """Count some blocks of a file.
+
+        Raises:
+            BROKEN: the index can't be read; nothing was counted.
+        """
+        wanted = [self._wanted(combination) for combination in index.combinations]
+        is_whole = len(counted) == len(index.blocks) and not self._selection.has_times
+        cells = self._tally.cells
+        if is_whole and not self._by_minute and (cells is None or not self._selection.groups):
+            # What is known of the whole file is enough.
+            self._add_totals(wanted, index.totals)
+            if cells is not None:
+                for cat, minutes in index.minutes.items():
+                    for minute, number in minutes.items():
+                        cells.counts[minute, cat] += number
+            return
+        found: dict[tuple[int, int], int] = {}
+        for block in counted:
+            for minute, which, number in index.cells(block):
+                found[minute, which] = found.get((minute, which), 0) + number
+        if self._selection.has_times:
+            found = {cell: number for cell, number in found.items() if cell[0] != NEVER}
+        self._add_cells(wanted, found)
+
+    def _wanted(self, combination: Combination) -> Entry | None:
+        """An entry that has the combination; None if such entries are not wanted."""
+        if combination in self._entries:
+            return self._entries[combination]
+        cat, host, site, logger = combination
+        special = {} if logger is None else {"logger": logger}
+        entry = Entry(None, "", cat, 0, host, 0, "", path=site, special=special)
+        is_wanted = all(group.matches(entry) for group in self._selection.groups)
+        found = self._entries[combination] = entry if is_wanted else None
+        return found
+
+    def _add_totals(self, wanted: Sequence[Entry | None], totals: Iterable[int]) -> None:
+        for entry, number in zip(wanted, totals, strict=True):
+            if entry is not None and number:
+                self._add(entry, number)
+
+    def _add(self, entry: Entry, number: int) -> None:
+        self._tally.total += number
+        for key in self._tally.facets:
+            self._tally.add_label(key, entry_label(entry, key), number)
+
+    def _add_cells(self, wanted: Sequence[Entry | None], found: dict[tuple[int, int], int]) -> None:
+        cells = self._tally.cells
+        totals: Counter[int] = Counter()
+        for (minute, which), number in found.items():
+            entry = wanted[which]
+            if entry is None:
+                continue
+            totals[which] += number
+            if cells is not None and minute != NEVER:
+                cells.counts[minute, entry.cat] += number
+            if self._by_minute:
+                entry.time = None if minute == NEVER else float(minute)
+                self._add(entry, number)
+        if not self._by_minute:
+            self._add_totals(wanted, [totals[which] for which in range(len(wanted))])

@@ -1,0 +1,291 @@
+"""The index of a closed file: a small hidden file beside it, such as `.app_3.log.idx`.
+
+It tells of each block of about a mebibyte where it is, which times are in it, and how many entries
+there are of each minute and combination of category, host, site and logger. So times are found
+without reading what is of others, and counts without reading the log at all.
+
+An index is a help, never a truth: it says which file it was made of, and one that is missing,
+damaged, of another version or of another file is no index, and the log itself is read.
+
+The file is a line that says what it is, the lengths of three zstd frames with checksums, and those
+frames: what is known of the whole file (JSON), its blocks, and its cells (columns of numbers). The
+cells are only read if they are asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import struct
+import sys
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import zstandard
+
+from logd.query.files.listing import FileRef
+
+MAGIC = b"logd index 1\n"
+"""To be counted up with each change of the format, or of what lines are read as."""
+
+SUFFIX = ".idx"
+
+NEVER = -(1 << 62)
+"""The minute of entries without a time."""
+
+MAX_PART_BYTES = 256 << 20
+"""A part that would unpack to more is damaged, or nobody's friend."""
+
+_LENGTHS = struct.Struct("<3I")
+_LEVEL = 9
+
+BROKEN = (OSError, ValueError, KeyError, TypeError, IndexError, struct.error, zstandard.ZstdError)
+"""What reading an index may raise, whatever is in the file."""
+
+
+class Combination(NamedTuple):
+    """What entries have in common.
+
+    Attributes:
+        cat: category, "" for none.
+        host: "" for the daemon's own.
+        site: where the call stands in the program, "" if it is not known.
+        logger: text of the item of that name; None if there is none.
+    """
+
+    cat: str
+    host: str
+    site: str
+    logger: str | None
+
+
+class BlockTimes(NamedTuple):
+    """One block.
+
+    Attributes:
+        place: the bytes of the file before it, uncompressed.
+        end: the same with it.
+        first_ms: no entry of it is earlier, in milliseconds since the epoch.
+        behind_ms: all entries of it that have a time are earlier.
+        cells_before: how many of the cells are of earlier blocks.
+        is_counted: whether its cells tell all its entries; else it has none.
+    """
+
+    place: int
+    end: int
+    first_ms: int
+    behind_ms: int
+    cells_before: int
+    is_counted: bool
+
+
+Cell = tuple[int, int, int]
+"""Second at which a minute begins (or `NEVER`), number of the combination, entries."""
+
+
+@dataclass
+class Index:
+    """The index of one file.
+
+    Attributes:
+        size: bytes of the file, uncompressed.
+        mtime_ns: when it was last written to.
+        generation: see `logd.query.positions`.
+        combinations: those in the file.
+        blocks: all blocks, in their order and without gaps.
+        cells: how many entries there are, block by block.
+    """
+
+    size: int
+    mtime_ns: int
+    generation: str
+    combinations: Sequence[Combination]
+    blocks: Sequence[BlockTimes]
+    totals: Sequence[int] = ()
+    minutes: dict[str, dict[int, int]] = field(default_factory=dict)
+    packed_cells: bytes = b""
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether cells tell all entries of all blocks."""
+        return all(block.is_counted for block in self.blocks)
+
+    @cached_property
+    def _columns(self) -> Sequence[array[int]]:
+        numbers = _numbers(_unpacked(self.packed_cells))
+        third = len(numbers) // 3
+        return [numbers[n * third : (n + 1) * third] for n in range(3)]
+
+    def cells(self, number: int) -> Iterable[Cell]:
+        """The cells of a block.
+
+        Raises:
+            BROKEN: they can't be read.
+        """
+        begin = self.blocks[number].cells_before
+        behind = len(self._columns[0])
+        if number + 1 < len(self.blocks):
+            behind = self.blocks[number + 1].cells_before
+        return zip(*(column[begin:behind] for column in self._columns), strict=True)
+
+    def is_of(self, ref: FileRef, generation: str) -> bool:
+        """Whether it is of a file: as it was, or compressed since, which leaves its time."""
+        return (
+            ref.mtime_ns == self.mtime_ns
+            and generation == self.generation != ""
+            and (bool(ref.suffix) or ref.size == self.size)
+        )
+
+    def encoded(self, cells: Sequence[Cell]) -> bytes:
+        """The index as a file.
+
+        Args:
+            cells: of all blocks.
+        """
+        totals = [0] * len(self.combinations)
+        minutes: dict[str, dict[int, int]] = {}
+        for minute, which, number in cells:
+            totals[which] += number
+            if minute != NEVER:
+                of_cat = minutes.setdefault(self.combinations[which].cat, {})
+                of_cat[minute] = of_cat.get(minute, 0) + number
+        whole = {
+            "size": self.size,
+            "mtime_ns": self.mtime_ns,
+            "generation": self.generation,
+            "combinations": self.combinations,
+            "totals": totals,
+            "minutes": {cat: list(found.items()) for cat, found in minutes.items()},
+        }
+        columns = [array("q", column) for column in zip(*cells, strict=True)]
+        parts = [
+            _packed(json.dumps(whole, separators=(",", ":")).encode()),
+            _packed(_bytes([array("q", column) for column in zip(*self.blocks, strict=True)])),
+            _packed(_bytes(columns)),
+        ]
+        return b"".join((MAGIC, _LENGTHS.pack(*map(len, parts)), *parts))
+
+
+def decoded(data: bytes) -> Index:
+    """The index of a file's bytes.
+
+    Raises:
+        BROKEN: they are none.
+    """
+    if not data.startswith(MAGIC):
+        raise ValueError("not an index of this version")
+    lengths = _LENGTHS.unpack_from(data, len(MAGIC))
+    place = len(MAGIC) + _LENGTHS.size
+    if place + sum(lengths) != len(data):
+        raise ValueError("the index was cut off")
+    parts = []
+    for length in lengths:
+        parts.append(data[place : place + length])
+        place += length
+    whole = json.loads(_unpacked(parts[0]))
+    index = Index(
+        whole["size"],
+        whole["mtime_ns"],
+        whole["generation"],
+        [Combination(*combination) for combination in whole["combinations"]],
+        _blocks(_numbers(_unpacked(parts[1]))),
+        whole["totals"],
+        {cat: dict(found) for cat, found in whole["minutes"].items()},
+        parts[2],
+    )
+    if len(index.totals) != len(index.combinations):
+        raise ValueError("the index contradicts itself")
+    return index
+
+
+def _blocks(numbers: array[int]) -> Sequence[BlockTimes]:
+    rows = len(numbers) // len(BlockTimes._fields)
+    columns = [numbers[n * rows : (n + 1) * rows] for n in range(len(BlockTimes._fields))]
+    blocks = [
+        BlockTimes(place, end, first_ms, behind_ms, before, bool(is_counted))
+        for place, end, first_ms, behind_ms, before, is_counted in zip(*columns, strict=True)
+    ]
+    place = 0
+    for block in blocks:
+        if block.place != place:
+            raise ValueError("the index has a gap")
+        place = block.end
+    return blocks
+
+
+def _bytes(columns: Iterable[array[int]]) -> bytes:
+    for column in columns:
+        if sys.byteorder == "big":
+            column.byteswap()
+    return b"".join(column.tobytes() for column in columns)
+
+
+def _numbers(data: bytes) -> array[int]:
+    numbers = array("q", data)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
+
+
+def _packed(data: bytes) -> bytes:
+    return zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(data)
+
+
+def _unpacked(data: bytes) -> bytes:
+    if not data or zstandard.frame_content_size(data) > MAX_PART_BYTES:
+        raise ValueError("a part of the index is too large")
+    return zstandard.ZstdDecompressor().decompress(data)
+
+
+# -- files -------------------------------------------------------------------------------------
+
+
+def index_path(ref: FileRef) -> Path:
+    """Where the index of a file is."""
+    plain = Path(ref.plain_path)
+    return plain.with_name(f".{plain.name}{SUFFIX}")
+
+
+def load(ref: FileRef, generation: str) -> Index | None:
+    """The index of a file; None if there is none that is of it."""
+    try:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(index_path(ref), flags), "rb") as file:
+            index = decoded(file.read())
+        return index if index.is_of(ref, generation) else None
+    except BROKEN:
+        return None
+
+
+def save(ref: FileRef, log: int, data: bytes) -> None:
+    """Write the index of a file: as a whole or not at all, for those who may read the file.
+
+    Args:
+        ref: the file.
+        log: its descriptor.
+        data: see `Index.encoded`.
+
+    Raises:
+        OSError: it can't be written; nothing is left of it.
+    """
+    path = index_path(ref)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    state = os.fstat(log)
+    descriptor = os.open(temporary, flags, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            if os.geteuid() == 0:
+                os.fchown(descriptor, state.st_uid, state.st_gid)
+            os.fchmod(descriptor, state.st_mode & 0o777)
+            file.write(data)
+        temporary.rename(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
