@@ -59,13 +59,12 @@ class TimeReader:
         self.is_default = text == DEFAULT_FORMAT
         self._layout = _CODE.sub(lambda code: _EXPANSIONS.get(code[0], code[0]), text)
         self._has_year = _YEAR.search(self._layout) is not None
-        if not self._has_year and _DAY.search(self._layout):
+        # Python 3.13 warns of a day of the month without a year; a day alone tells no date anyway.
+        self.is_readable = self._has_year or _DAY.search(self._layout) is not None
+        if not self._has_year:
             # Behind a NUL, which is in no format, so that digits can't run into each other.
             self._layout = f"%Y\0{self._layout}"
-        else:
-            self._has_year = True
         self._seconds: dict[str, float] = {}
-        self.is_readable = True
         self.last_written: float | None = _SAMPLE_S
         sample = self.read(Timestamps(fmt).text(_SAMPLE_S)) if text else None
         self.last_written = None
