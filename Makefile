@@ -97,7 +97,7 @@ lock: $(VENV)/dev.stamp ## write the lock files of the service's environment ane
 	$(PIP) install 'uv>=0.5'
 	$(RUN)python systemd/locked/make.py
 
-readme: $(VENV)/dev.stamp ## write the table of settings into the README
+readme: $(VENV)/dev.stamp ## write the table of settings into its README
 	UPDATE_README=1 $(RUN)python -m pytest --quiet tests/settings/test_printing.py
 
 dist: $(VENV)/dev.stamp ## build the wheels of both packages into the folder dist

@@ -1,4 +1,4 @@
-"""The README's programs run, its commands exist, its links lead somewhere."""
+"""The programs of the READMEs run, their commands exist, their links lead somewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ import pytest
 from tests.daemon_process import DaemonProcess, running
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text("utf-8")
+FOLDERS = (".", "client", "logd", "logd/*", "systemd", "tests", "tests/*")
+PAGES = {
+    path.relative_to(ROOT): path.read_text("utf-8")
+    for folder in FOLDERS
+    for path in sorted(ROOT.glob(f"{folder}/README.md"))
+}
+README = "\n".join(PAGES.values())
+MAX_FIRST_PAGE_LINES = 200
 BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -137,10 +144,16 @@ def test_commands_have_the_options_shown(command: str) -> None:
 
 def test_paths_and_targets_exist() -> None:
     """Files named in links and in the table of the code are there; so are make's targets."""
-    for path in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (ROOT / path).exists(), path
+    for page, text in PAGES.items():
+        for path in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+            assert (ROOT / page.parent / path).exists(), f"{page}: {path}"
     for path in re.findall(r"`((?:logd|client)/[\w/]+(?:\.py|/))`", README):
         assert (ROOT / path).exists(), path
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"`?make ([a-z-]+)", README):
         assert re.search(rf"^{target}:|^\.PHONY:.*\b{target}\b", makefile, re.MULTILINE), target
+
+
+def test_the_first_page_is_short() -> None:
+    """A newcomer reads the first page; all else stands where its readers are."""
+    assert len(PAGES[Path("README.md")].splitlines()) <= MAX_FIRST_PAGE_LINES

@@ -16,7 +16,7 @@ from logd.settings.secrets import reveal
 from logd.settings.sources import Sources
 from logd.settings.table import SETTINGS
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[2] / "logd" / "settings" / "README.md"
 BEGIN, END = "<!-- settings begin -->\n", "<!-- settings end -->\n"
 
 
