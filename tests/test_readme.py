@@ -25,9 +25,11 @@ BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | 
 
 
 def programs() -> dict[str, str]:
-    """The Python programs by the name in their first line."""
+    """The Python programs by the name in their first line; the client's page has its own test."""
     found = {}
-    for match in BLOCK.finditer(README):
+    pages = [text for page, text in PAGES.items() if page.parts[0] != "client"]
+    own = PAGES[Path("client/README.md")].partition("## A log of your own")[2]
+    for match in BLOCK.finditer("\n".join([*pages, own])):
         if match["language"] == "python":
             name = match["text"].splitlines()[0].removeprefix("# ")
             found[name] = match["text"]
@@ -97,7 +99,7 @@ def test_an_old_app_works_unchanged(daemon: DaemonProcess) -> None:
 
 def test_the_client_does_what_the_table_says(daemon: DaemonProcess) -> None:
     """The client's program prints a receipt and its records are in the log."""
-    assert run("app.py", daemon) == "Receipt(complete=True, sequence=2)\n"
+    assert run("own.py", daemon) == "Receipt(complete=True, sequence=2)\n"
     assert daemon.stop() == 0
     assert [line.split("\t")[0].split(" ", 3)[3] for line in daemon.log_text().splitlines()] == [
         "payment failed",
@@ -122,7 +124,7 @@ def test_an_output_of_ones_own(tmp_path: Path) -> None:
         with running(
             "--output", "jsonlines:log.jsonl", folder=tmp_path, environment=environment
         ) as daemon:
-            run("app.py", daemon)
+            run("own.py", daemon)
             assert daemon.stop() == 0, daemon.output
     assert (tmp_path / "log.jsonl").read_text().count("payment failed") == 2
 
