@@ -32,7 +32,7 @@ def snapshot(daemon: Daemon, connections: int = CONNECTIONS_SHOWN) -> dict[str, 
         connections: how many connections are listed: those with the most records.
 
     Returns:
-        See README, `logd status --json`. Times are seconds since the epoch, sizes bytes.
+        The object that `logd/README.md` describes, which a test compares with it.
     """
     hub = daemon.hub
     counts = hub.counts

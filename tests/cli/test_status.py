@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -213,6 +214,7 @@ def test_json_has_all_of_it(logd: Command, serve: Callable[..., Daemon], connect
     (connection,) = status["connections"]["top"]
     assert (connection["kind"], connection["records"]) == ("session", 10)
     assert connection["unacknowledged"] == 0
+    assert documented_keys() == set(_keys(status))
     text = logd("status").stdout
     assert f"pid {daemon.process.pid}" in text
     assert "\x1b" not in text
@@ -275,3 +277,26 @@ def test_watch_shows_it_again_in_place_and_ends_quietly(
         assert process.stderr is not None
         assert process.stderr.read() == b""
         assert process.wait(PATIENCE_S) == 0
+
+
+UNNAMED = ("records_per_s", "bytes_per_s", "outputs[].details")
+"""Objects whose keys are no names: numbers of seconds, an output's own words."""
+
+
+def _keys(value: Any, place: str = "") -> Iterator[str]:
+    """The dotted keys of a status; what is a list of plain values has no more."""
+    if isinstance(value, dict) and place not in UNNAMED:
+        for name, inner in value.items():
+            yield from _keys(inner, f"{place}.{name}" if place else name)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        yield from _keys(value[0], f"{place}[]")
+    else:
+        yield place
+
+
+def documented_keys() -> set[str]:
+    """The keys in the table of `logd/README.md`."""
+    text = (Path(__file__).parents[2] / "logd" / "README.md").read_text(encoding="utf-8")
+    table = text.partition("## The JSON of `logd status --json`")[2].partition("\n## ")[0]
+    first_cells = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| `")]
+    return {key for cell in first_cells for key in re.findall(r"`([^`]+)`", cell)}
