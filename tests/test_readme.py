@@ -28,7 +28,7 @@ def programs() -> dict[str, str]:
     """The Python programs by the name in their first line; the client's page has its own test."""
     found = {}
     pages = [text for page, text in PAGES.items() if page.parts[0] != "client"]
-    own = PAGES[Path("client/README.md")].partition("## A log of its own")[2]
+    own = PAGES[Path("client/README.md")].partition("## A log of its own")[2].partition("\n## ")[0]
     for match in BLOCK.finditer("\n".join([*pages, own])):
         if match["language"] == "python":
             name = match["text"].splitlines()[0].removeprefix("# ")
