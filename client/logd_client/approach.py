@@ -7,13 +7,13 @@ the time of its place: else the owner calls `failed`, and the round goes on with
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from logd_client.connection import (
     ConnectionFailed,
     Place,
     ServerAddress,
-    SockAddress,
     Steps,
 )
 from logd_client.descriptors import GuardedSocket
@@ -44,7 +44,9 @@ class Approach:
         address: has the places.
         opening: makes what to send first, for each place anew.
         place_timeout_s: how long one place may take until the server has answered.
-        at_once: try only the place that is sure, and only if its host needs no look-up.
+        only: try only this place; and if its host no longer has the address, the others it has.
+        avoided: a place to try after the others.
+        at_once: `only` is a place whose host needs no look-up.
 
     Attributes:
         place: the one that is tried.
@@ -57,6 +59,8 @@ class Approach:
         opening: Callable[[], bytes],
         place_timeout_s: float,
         *,
+        only: Place | None = None,
+        avoided: Place | None = None,
         at_once: bool = False,
     ) -> None:
         self._address = address
@@ -67,21 +71,39 @@ class Approach:
         self._steps: Steps | None = None
         self._wanted: tuple[int, int] | None = None
         self.deadline = 0.0
-        sure = address.sure_place if at_once else None
-        self._places = iter(address.places() if sure is None else [sure])
+        self._only = only
+        self._avoided = avoided
+        self._left = deque(address.places() if only is None else [Place(only.address)])
         self.place = self._next_place()
 
     def _next_place(self) -> Place:
-        place = next(self._places, None)
-        if place is None:
-            raise NoServer(self._failures)
-        addresses: list[tuple[int, SockAddress]] = []
-        if self._at_once:
-            addresses = self._address.resolved(place)
+        while self._left:
+            place = self._left.popleft()
+            if place.at is None:
+                self._left.extendleft(reversed(self._addresses(place)))
+            elif place == self._avoided and self._left:
+                self._avoided = None
+                self._left.append(place)
+            else:
+                self._begin(place)
+                return place
+        raise NoServer(self._failures)
+
+    def _addresses(self, place: Place) -> list[Place]:
+        """A place of its own for each address of the host."""
+        try:
+            find = self._address.resolved if self._at_once else self._address.resolve
+            found = [Place(place.address, at) for at in find(place)]
+        except OSError as exc:
+            self._failures.append(self._address.not_found(place, exc))
+            return []
+        # What has moved to other addresses is looked for at all of them.
+        return [self._only] if self._only in found and self._address.are_servers else found
+
+    def _begin(self, place: Place) -> None:
         self.deadline = monotonic() + self._place_timeout_s
-        self._steps = self._address.connecting(place, self._opening(), addresses)
+        self._steps = self._address.connecting(place, self._opening())
         self._wanted = None
-        return place
 
     @property
     def wanted(self) -> tuple[int, int] | None:

@@ -16,28 +16,31 @@ import socket
 import ssl
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from socket import AF_INET, AF_UNIX, SO_ERROR, SOCK_STREAM, SOL_SOCKET, getaddrinfo, inet_pton
+from socket import AF_UNIX, SO_ERROR, SOCK_STREAM, SOL_SOCKET
 from socket import socket as Socket
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 from logd_client.natives import READABLE, WRITABLE, monotonic, wait_ready
+from logd_client.places import Place, Places, SockAddress
+from logd_client.roaming import Moving
 
 __all__ = [
     "ConnectionFailed",
     "Place",
     "ServerAddress",
+    "SockAddress",
     "Steps",
     "TlsSettings",
     "create_tls_context",
     "open_connection",
 ]
 
-SockAddress = Union[str, tuple[str, int], tuple[str, int, int, int], tuple[int, bytes]]
-
 Steps = Generator[tuple[int, int], None, Socket]
 """Yields the descriptor and the events to wait for before the next step, and returns at last the
 connected, non-blocking socket."""
 
+_ANSWER_BYTES = 12
+_KEEP_ALIVE = bytes(4)
 _IN_PROGRESS = (errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY)
 
 
@@ -103,32 +106,24 @@ def create_tls_context(settings: TlsSettings) -> ssl.SSLContext:
     return context
 
 
-class Place(NamedTuple):
-    """One place where a server may listen: (host, port) or the path of a Unix socket."""
-
-    address: tuple[str, int] | str
-
-    def __str__(self) -> str:
-        if isinstance(self.address, str):
-            return self.address
-        host, port = self.address
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 class ServerAddress:
-    """Where the server may be: several ports of a host in turn, or one Unix socket.
+    """Where the server may be: several ports of a host, several servers, or one Unix socket.
 
     Args:
         host: name or IP address.
         ports: the first one with a server is used.
-        path: path of a Unix socket; then host and ports are not used.
+        path: path of a Unix socket; then host, ports and hosts are not used.
         tls: None for a connection that is not encrypted.
+        hosts: servers that stand for each other, in place of `host`; see `places.py`.
+        moving: when a session moves between several.
 
     Attributes:
+        moving: the same.
         last_answered: the place at which a server answered last; None before the first time.
+        has_shared_marks: whether that server said that others know what it stored.
 
     Raises:
-        ValueError: no port at all, a port out of range, or a wrong TLS setting.
+        ValueError: no port at all, a port out of range, no host, or a wrong TLS setting.
         TypeError: `ports` is not a sequence of numbers.
     """
 
@@ -138,30 +133,36 @@ class ServerAddress:
         ports: Sequence[int] = (9801,),
         path: str | Path | None = None,
         tls: TlsSettings | None = None,
+        hosts: Sequence[str] = (),
+        moving: Moving | None = None,
     ) -> None:
-        self.path = None if path is None else str(path)
         self._tls = tls
         self._context = None if tls is None else create_tls_context(tls)
-        if isinstance(ports, (str, bytes)) or not all(isinstance(port, int) for port in ports):
-            raise TypeError(f"ports {ports!r}: expected a sequence of numbers")
-        wrong = [port for port in ports if not 0 < port < 65536]
-        if wrong or not ports:
-            raise ValueError(f"ports {ports!r}: expected at least one, from 1 to 65535")
-        self._host = host
-        self._ports = tuple(ports)
-        self._resolved: dict[Place, list[tuple[int, SockAddress]]] = {}
+        self._places = Places(host, ports, path, hosts)
+        self.moving = moving or Moving()
         self.last_answered: Place | None = None
+        self.has_shared_marks = False
 
     def __str__(self) -> str:
         return " or ".join(str(place) for place in self.places())
 
     def places(self) -> Iterator[Place]:
         """The places to try, in order."""
-        if self.path is not None:
-            yield Place(self.path)
-            return
-        for port in self._ports:
-            yield Place((self._host, port))
+        return iter(self._places.in_order())
+
+    @property
+    def has_several(self) -> bool:
+        """Whether there is more than one place."""
+        return self._places.has_several
+
+    @property
+    def are_servers(self) -> bool:
+        """Whether each address of a host is a server of its own."""
+        return self._places.are_servers
+
+    def is_first(self, place: Place) -> bool:
+        """Whether this is the place to go back to."""
+        return self._places.is_first(place)
 
     def resolve(self, place: Place) -> list[tuple[int, SockAddress]]:
         """Families and socket addresses of a place; looks up the host's name, which may take long.
@@ -169,30 +170,15 @@ class ServerAddress:
         Raises:
             OSError: there is no such host.
         """
-        if isinstance(place.address, str):
-            return [(AF_UNIX, place.address)]
-        host, port = place.address
-        found: list[tuple[int, SockAddress]] = [
-            (int(family), sockaddr)
-            for family, _, _, _, sockaddr in getaddrinfo(host, port, 0, SOCK_STREAM)
-        ]
-        self._resolved[place] = found
-        return found
+        return self._places.look_up(place)
 
     def resolved(self, place: Place) -> list[tuple[int, SockAddress]]:
         """As `resolve`, but at once: [] if that would need a look-up."""
-        if isinstance(place.address, str):
-            return [(AF_UNIX, place.address)]
-        if place in self._resolved:
-            return self._resolved[place]
-        host, port = place.address
-        # The default, which every first record of a program would have to look up.
-        host = "127.0.0.1" if host == "localhost" else host
-        try:
-            inet_pton(AF_INET, host)
-        except OSError:
-            return []
-        return [(AF_INET, (host, port))]
+        return self._places.known(place)
+
+    def not_found(self, place: Place, exc: OSError) -> ConnectionFailed:
+        """A host's name leads nowhere."""
+        return ConnectionFailed(f"{place}: {_reason(exc)}")
 
     @property
     def sure_place(self) -> Place | None:
@@ -202,20 +188,17 @@ class ServerAddress:
         places = list(self.places())
         return places[0] if len(places) == 1 else None
 
-    def connecting(
-        self, place: Place, opening: bytes, addresses: Sequence[tuple[int, SockAddress]] = ()
-    ) -> Steps:
+    def connecting(self, place: Place, opening: bytes) -> Steps:
         """Connect, start TLS if it is wanted, and send `opening`; see `Steps`.
 
         Args:
             place: where.
             opening: the first bytes to send.
-            addresses: of the place; looked up if there are none.
 
         Raises:
             ConnectionFailed: nobody listens there, or TLS failed.
         """
-        raw = yield from self._connecting_raw(place, addresses)
+        raw = yield from self._connecting_raw(place)
         try:
             if self._context is not None:
                 raw = yield from self._starting_tls(raw, place)
@@ -229,10 +212,10 @@ class ServerAddress:
             raise
         return raw
 
-    def _connecting_raw(self, place: Place, addresses: Sequence[tuple[int, SockAddress]]) -> Steps:
+    def _connecting_raw(self, place: Place) -> Steps:
         try:
             failure = OSError("no address")
-            for family, sockaddr in addresses or self.resolve(place):
+            for family, sockaddr in self.resolve(place):
                 try:
                     return (yield from _connecting_to(family, sockaddr))
                 except OSError as exc:
@@ -244,7 +227,8 @@ class ServerAddress:
     def _starting_tls(self, raw: Socket, place: Place) -> Steps:
         assert self._context is not None  # noqa: S101
         assert self._tls is not None  # noqa: S101
-        name = self._tls.server_name or (self._host if self.path is None else "localhost")
+        host = "localhost" if isinstance(place.address, str) else place.address[0]
+        name = self._tls.server_name or host
         wrapped = self._context.wrap_socket(
             raw, server_hostname=name, do_handshake_on_connect=False
         )
@@ -322,7 +306,7 @@ def open_connection(
     """Connect, send `opening`, and wait for the first bytes of the answer.
 
     Returns:
-        The non-blocking socket and what the server sent so far, at least 12 bytes.
+        The non-blocking socket and what the server sent so far, a whole answer at least.
 
     Raises:
         ConnectionFailed: see `ServerAddress.connecting`; or no answer, as when something else than
@@ -338,12 +322,14 @@ def open_connection(
             except StopIteration as done:
                 connected = done.value
         answer = b""
-        while len(answer) < 12:
+        while len(answer) < _answer_bytes(answer):
             try:
                 data = connected.recv(4096)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 _wait((connected.fileno(), READABLE), deadline)
                 continue
+            if not data and len(answer) >= _ANSWER_BYTES:
+                break
             if not data:
                 raise address.why_no_answer(place)
             answer += data
@@ -357,6 +343,11 @@ def open_connection(
             raise address.explained(exc, place) from exc
         raise
     return connected, answer
+
+
+def _answer_bytes(answer: bytes) -> int:
+    """How long the first answer is; a keep-alive may go before it."""
+    return _ANSWER_BYTES + (len(_KEEP_ALIVE) if answer.startswith(_KEEP_ALIVE) else 0)
 
 
 def _wait(wanted: tuple[int, int], deadline: float) -> None:

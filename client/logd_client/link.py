@@ -26,6 +26,7 @@ from logd_client.connection import ConnectionFailed, Place, ServerAddress
 from logd_client.descriptors import GuardedSocket
 from logd_client.framelimit import FrameLimit, memory_bytes
 from logd_client.natives import READABLE, WRITABLE, monotonic, wait_ready
+from logd_client.roaming import Roaming
 from logd_client.session import (
     REFUSED_FRAME,
     REFUSED_ORDER,
@@ -45,11 +46,14 @@ CONNECT_TIMEOUT_S = 5.0
 RETRY_FIRST_S = 0.05
 RETRY_MAX_S = 5.0
 RETRY_REFUSED_S = 60.0
-STALL_FIRST_S = 60.0
-"""Without any acknowledgement for so long the connection is tried anew: its other end may be a
-machine that is gone. Doubles each time, for a server whose database is away is silent too."""
-
 STALL_MAX_S = 960.0
+"""If the server says nothing for so long (`Roaming.silence_s`) the connection is tried anew: its
+other end may be a machine that is gone. Doubles each time up to this, for a server of an earlier
+version sends no keep-alives while its database is away."""
+
+BACK_TIMEOUT_S = 1.0
+"""How long each place may take if there is one that works, and the first is tried again."""
+
 _SEND_BYTES = 512 * 1024
 _RECEIVE_BYTES = 4096
 _HEAR_S = 0.1
@@ -81,6 +85,8 @@ class Link:
         last_error: text of the last failure, "" without one since the last success.
         given_up: number of records that the server refused for good.
         reconnects: successful connections after the first.
+
+    Which server it goes to if there are several is `roaming.py`'s concern.
     """
 
     def __init__(
@@ -101,8 +107,9 @@ class Link:
         self._outgoing = memoryview(b"")
         self._retry_at = 0.0
         self._retry_pause_s = 0.0
-        self._stall_s = STALL_FIRST_S
-        self._progress_at = self._heard_at = 0.0
+        self._roaming = Roaming(address, session)
+        self._stall_s = 0.0
+        self._alive_at = self._heard_at = 0.0
         # After a refused frame, one batch at a time until all that had been sent is through:
         # then it is known which one is refused.
         self._is_careful = False
@@ -142,9 +149,15 @@ class Link:
             return max(0.0, self._approach.deadline - now)
         if self._socket is None:
             return max(0.0, self._retry_at - now)
+        back_s = self._roaming.back_s(now)
         if self.session.has_unacknowledged:
-            return max(0.0, self._progress_at + self._stall_s - now)
-        return None
+            silence_s = max(0.0, self._alive_at + self._silence_s - now)
+            return min(silence_s, back_s) if back_s else silence_s
+        return back_s
+
+    @property
+    def _silence_s(self) -> float:
+        return max(self._stall_s, self._roaming.silence_s)
 
     def retry_soon(self, now: float, within_s: float) -> None:
         """Do not let a pause last longer than that from now: somebody waits."""
@@ -193,7 +206,9 @@ class Link:
         """
         session = self.session
         if not session.has_unacknowledged:
-            self._progress_at = now
+            self._alive_at = now
+        if self._approach is not None:
+            self._roaming.sent(self._approach.place)
         session.add_sent(entry)
         frame = b""
         try:
@@ -234,9 +249,14 @@ class Link:
             if now > self._approach.deadline:
                 self.close_socket()
                 self._approach.too_late()
-        elif self.session.has_unacknowledged and now - self._progress_at > self._stall_s:
-            self._stall_s = min(self._stall_s * 2, STALL_MAX_S)
-            self._broken(TimeoutError("no acknowledgement"))
+        elif self.session.has_unacknowledged:
+            if now - self._alive_at > self._silence_s:
+                self._stall_s = min(self._silence_s * 2, STALL_MAX_S)
+                self._broken(TimeoutError("no acknowledgement"))
+        elif self._roaming.is_back_due(now) and not self._outgoing:
+            self.close()
+            self._roaming.go_back()
+            self._retry_at = 0.0
 
     def close_socket(self) -> None:
         """Close the connection, if there is one; the approach may go on."""
@@ -269,7 +289,14 @@ class Link:
         if self._approach is None:
             if monotonic() < self._retry_at:
                 return False
-            self._approach = Approach(self._address, self.session.opening, CONNECT_TIMEOUT_S)
+            roaming = self._roaming
+            self._approach = Approach(
+                self._address,
+                self.session.opening,
+                BACK_TIMEOUT_S if roaming.is_going_back else CONNECT_TIMEOUT_S,
+                only=roaming.bound_to,
+                avoided=roaming.avoided,
+            )
         self._socket = self._approach.advance()
         return self._socket is not None
 
@@ -277,13 +304,13 @@ class Link:
         if self._approach is not None:
             return False
         now = monotonic()
-        sure = self._address.sure_place
+        sure = self._roaming.sure_place
         if now < self._retry_at or sure is None or not self._address.resolved(sure):
             return False
         # The answer to a new session is known, it is 0: no need to wait for it.
         opening = partial(self.session.opening, is_eager=True)
         self._approach = approach = Approach(
-            self._address, opening, CONNECT_TIMEOUT_S, at_once=True
+            self._address, opening, CONNECT_TIMEOUT_S, only=sure, at_once=True
         )
         deadline = now + within_s
         while True:
@@ -294,18 +321,27 @@ class Link:
             if approach.wanted is not None:
                 wait_ready([approach.wanted], left_s)
 
+    @property
+    def _place(self) -> Place:
+        """The place of the connection, or the one that is tried."""
+        place = self.connected_to if self._approach is None else self._approach.place
+        assert place is not None  # noqa: S101
+        return place
+
     def _answered(self) -> None:
         """The server has greeted: this is the connection."""
         assert self._approach is not None  # noqa: S101
-        self.connected_to = self._address.last_answered = self._approach.place
+        self.connected_to = self._approach.place
         self._approach = None
+        self._roaming.answered(self.connected_to, monotonic())
         self.last_error = ""
         self.reconnects += 1
-        self._connected_at = self._progress_at = monotonic()
+        self._connected_at = self._alive_at = monotonic()
 
     def _not_found(self, exc: NoServer) -> None:
         self.close()
-        self.last_error = str(exc)
+        self.last_error = self._roaming.explained(str(exc))
+        self._roaming.is_going_back = False
         if exc.is_odd:
             self._report(SessionProblem(self.last_error))
         self.pause(RETRY_REFUSED_S if exc.is_refusal else None)
@@ -329,6 +365,7 @@ class Link:
                 return
             if not data:
                 raise ConnectionResetError("closed by the server")
+            self._alive_at = self._heard_at
             if self._approach is not None:
                 self._address.check_answer(data, self._approach.place)
             self._done(self.session.receive_data(data))
@@ -366,6 +403,8 @@ class Link:
                 self._is_careful = False
             elif was_waiting:
                 return b""
+        if was_waiting and self._roaming.is_back_due(monotonic()):
+            return b""
         following = self.session.next_unsent
         try:
             self._limit.fit_next()
@@ -377,7 +416,9 @@ class Link:
         if self._is_careful and entries:
             self._suspect = entries[0]
         if entries and not was_waiting:
-            self._progress_at = monotonic()
+            self._alive_at = monotonic()
+        if entries and self._approach is not None:
+            self._roaming.sent(self._approach.place)
         return b"".join([self._load(entry) for entry in entries])
 
     def _load(self, entry: Entry) -> bytes:
@@ -390,9 +431,9 @@ class Link:
         """The server has stored these."""
         if not entries:
             return
-        self._progress_at = monotonic()
+        self._alive_at = monotonic()
         self._retry_pause_s = 0.0
-        self._stall_s = STALL_FIRST_S
+        self._stall_s = 0.0
         self._store.acknowledge(self.session.acked)
         self._acknowledged(entries)
 
@@ -403,6 +444,7 @@ class Link:
             self._approach.failed(self._address.explained(exc, self._approach.place))
             return
         self.last_error = f"{self.connected_to}: {exc}"
+        self._roaming.left(self.connected_to)
         self._done(getattr(exc, "acknowledged", ()))
         if monotonic() - self._connected_at > RETRY_MAX_S:
             self._retry_pause_s = 0.0
@@ -411,7 +453,15 @@ class Link:
 
     def _refused(self, exc: SessionRefused) -> None:
         """The server said no: whether and when it is worth another try depends on why."""
-        place = self.connected_to if self._approach is None else self._approach.place
+        if self._approach is not None and exc.code != REFUSED_FRAME:
+            # Another place may be of another mind.
+            is_final = exc.code not in (REFUSED_STOPPING, REFUSED_ORDER)
+            text = f"{self._approach.place}: refused: {exc}"
+            self.close_socket()
+            self._approach.failed(ConnectionFailed(text, is_refusal=is_final))
+            return
+        place = self._place
+        self._roaming.left(place)
         self._done(exc.acknowledged)
         suspect = self._suspect
         self.close()

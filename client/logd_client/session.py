@@ -11,8 +11,9 @@ What it promises
 
 Frames
     A 4-byte big-endian length and that many bytes of payload, at most 1 MiB. Length 0 is a
-    keep-alive and means nothing. The client's payloads are pickles of protocol 4, made of tuples,
-    str, bytes, int, float, bool and None only.
+    keep-alive: its sender lives, and nothing else is meant. The server sends one every 3 s while
+    it holds records that it can't store yet. The client's payloads are pickles of protocol 4, made
+    of tuples, str, bytes, int, float, bool and None only.
 
 Opening, once per connection, before anything else
     `("logd", 1, client_id, first, token)`: the protocol's version; 16 random bytes that name the
@@ -51,8 +52,9 @@ Answers
     The server sends 12-byte structs only, never a pickle: length 8 and an unsigned 8-byte
     big-endian number. After the opening: the highest sequence number of this session that is
     stored durably, 0 if it knows none. Later: the same again as it grows; an answer covers
-    everything up to its number. 2**63 and above is a refusal, 2**63 + code, after which the
-    server closes: see `REFUSALS`.
+    everything up to its number. A keep-alive before the first answer says that the server shares
+    its marks with others: the session may go on at any of them. 2**63 and above is a refusal,
+    2**63 + code, after which the server closes: see `REFUSALS`.
 
 Byte for byte: a session of client id 16 times "c" opens without a token and sends one record,
 "hi" of category "E" from pid 7 with an empty path, taken at 1.0 s:
@@ -194,10 +196,16 @@ def encode_refusal(code: int) -> bytes:
 
 
 class AnswerDecoder:
-    """Cuts the server's bytes into numbers; holds at most eleven bytes between two calls."""
+    """Cuts the server's bytes into numbers; holds at most eleven bytes between two calls.
+
+    Attributes:
+        begins_alive: whether a keep-alive came before the first number.
+    """
 
     def __init__(self) -> None:
         self._rest = b""
+        self._has_number = False
+        self.begins_alive = False
 
     def receive_data(self, data: bytes) -> list[int]:
         """The numbers that are complete with `data`, in order; often none or one.
@@ -211,6 +219,7 @@ class AnswerDecoder:
         while len(data) - position >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(data, position)
             if length == 0:
+                self.begins_alive = self.begins_alive or not self._has_number
                 position += _LENGTH.size
                 continue
             if length != 8:
@@ -220,6 +229,7 @@ class AnswerDecoder:
             if len(data) - position < _ANSWER.size:
                 break
             numbers.append(_ANSWER.unpack_from(data, position)[1])
+            self._has_number = True
             position += _ANSWER.size
         self._rest = data[position:]
         return numbers
@@ -250,6 +260,7 @@ class Session:
         acked: everything up to this sequence number is stored durably by the server.
         sent_sequence: highest number ever sent, on any connection; no server can know more.
         next_sequence: number of the next record that is added.
+        has_shared_marks: whether the server that answered last shares its marks with others.
     """
 
     def __init__(
@@ -262,6 +273,7 @@ class Session:
         self._sent: deque[Entry] = deque()
         self._unsent: deque[Entry] = deque(entries)
         self.sent_sequence = 0
+        self.has_shared_marks = False
         self._decoder = AnswerDecoder()
         self._is_leftover = bool(entries)
         self._is_eager = False
@@ -429,6 +441,8 @@ class Session:
             raise ProtocolError(
                 f"the server acknowledged record {number}, sent were {self.sent_sequence}"
             )
+        if self.state is not SessionState.OPEN:
+            self.has_shared_marks = self._decoder.begins_alive
         self.state = SessionState.OPEN
         self.acked = max(self.acked, min(number, self.next_sequence - 1))
         for entries in (self._sent, self._unsent):

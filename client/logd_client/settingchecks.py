@@ -14,6 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from logd_client.places import split_host
+from logd_client.roaming import FAILBACK_S
+
 if TYPE_CHECKING:
     from typing import Literal, TypedDict
 
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
         """What `LogServerProxy` takes besides `host` and `ports`; it says what they mean."""
 
         port: int | Sequence[int]
+        hosts: Sequence[str] | None
+        failover: bool | None
+        failback_s: float
+        silence_s: float | None
         socket: str | Path | None
         token: str | None
         tls: bool
@@ -48,6 +55,9 @@ __all__ = [
     "DEFAULT_PORTS",
     "check_bool",
     "check_bytes",
+    "check_hosts",
+    "check_optional_bool",
+    "check_optional_seconds",
     "check_ports",
     "check_seconds",
     "check_static",
@@ -65,6 +75,10 @@ DEFAULT_HOST: str = _Default("localhost")
 DEFAULT_PORTS = (9801,)
 
 DEFAULTS: dict[str, Any] = {
+    "hosts": (),
+    "failover": None,
+    "failback_s": FAILBACK_S,
+    "silence_s": None,
     "socket": None,
     "token": None,
     "tls": False,
@@ -147,6 +161,35 @@ def check_ports(name: str, value: Any) -> tuple[int, ...]:
     return tuple(numbers)
 
 
+def check_hosts(name: str, value: Any) -> tuple[str, ...]:
+    """Servers that stand for each other; None for none."""
+    if value is None:
+        return ()
+    is_sequence = not isinstance(value, (str, bytes)) and isinstance(value, Sequence)
+    if not is_sequence or not all(isinstance(host, str) for host in value):
+        raise TypeError(f"{name} {value!r}: expected a sequence of texts")
+    for host in value:
+        try:
+            split_host(host)
+        except ValueError as exc:
+            raise ValueError(f"{name}: {host!r}: {exc}") from None
+    if not value:
+        raise ValueError(f"{name} {value!r}: expected at least one")
+    return tuple(value)
+
+
+def check_optional_bool(name: str, value: Any) -> bool | None:
+    """True, False, or None for what is best."""
+    return None if value is None else check_bool(name, value)
+
+
+def check_optional_seconds(name: str, value: Any) -> float | None:
+    """A time of some length, or None for what is best."""
+    if value is not None and not check_seconds(name, value) > 0:
+        raise ValueError(f"{name} {value!r}: expected more than 0")
+    return None if value is None else float(value)
+
+
 def check_bytes(name: str, value: Any) -> int:
     """A number of bytes that something useful fits in."""
     if type(value) is not int:
@@ -185,6 +228,10 @@ def check_static(name: str, value: Any) -> dict[str, Any]:
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "host": _text,
     "ports": check_ports,
+    "hosts": check_hosts,
+    "failover": check_optional_bool,
+    "failback_s": check_seconds,
+    "silence_s": check_optional_seconds,
     "socket": _path,
     "token": _token,
     "tls": check_bool,

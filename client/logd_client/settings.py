@@ -5,6 +5,7 @@ the environment, that before the same in the URL of `LOGD_URL`, and that before 
 
     LogdHandler("loghost", 9801, spool="/var/spool/shop")
     LogdHandler("logd://:TOKEN@loghost:9801?spool=/var/spool/shop&static.service=shop")
+    LogdHandler("logd://a:9801,b:9801")
     LOGD_HOST=loghost LOGD_SPOOL=/var/spool/shop LOGD_STATIC=service=shop,version=1.2
 
 Nothing is opened here. Every error names the setting.
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 
 from logd_client.connection import TlsSettings
 from logd_client.fallback import Fallback
+from logd_client.roaming import Moving
 from logd_client.session import Items
 from logd_client.settingchecks import (
     CHECKS,
@@ -39,6 +41,8 @@ class Settings(NamedTuple):
 
     host: str
     ports: tuple[int, ...]
+    hosts: tuple[str, ...]
+    moving: Moving
     socket: str | None
     token: str | None
     tls: TlsSettings | None
@@ -74,15 +78,23 @@ def settle(host: str, ports: int | Sequence[int], given: Mapping[str, Any]) -> S
     if "://" in values.get("host", ""):
         values = {**of_url(values.pop("host"), "host"), **values}
     elsewhere = of_environment(os.environ if environ is None else environ)
-    if {"host", "ports", "socket"} & values.keys():
+    if "host" in values and values.get("hosts"):
+        raise TypeError(
+            f"host {values['host']!r} and hosts {values['hosts']!r}: expected one of them"
+        )
+    if {"host", "ports", "socket"} & values.keys() or values.get("hosts"):
         # The socket of the environment is another place than the one named here.
         elsewhere.pop("socket", None)
+    if {"host", "socket"} & values.keys():
+        elsewhere.pop("hosts", None)
     values = {"host": "localhost", "ports": DEFAULT_PORTS, **DEFAULTS, **elsewhere, **values}
     tls = TlsSettings(*[values[f"tls_{name}"] for name in TlsSettings._fields])
     is_tls = values["tls"] or tls != TlsSettings()
     return Settings(
         host=values["host"],
         ports=values["ports"],
+        hosts=values["hosts"],
+        moving=Moving(values["failover"], values["failback_s"], values["silence_s"]),
         socket=values["socket"],
         token=values["token"],
         tls=tls if is_tls else None,

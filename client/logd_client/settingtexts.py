@@ -9,6 +9,9 @@ from logd_client.settingchecks import (
     CHECKS,
     check_bool,
     check_bytes,
+    check_hosts,
+    check_optional_bool,
+    check_optional_seconds,
     check_ports,
     check_seconds,
     check_static,
@@ -34,13 +37,15 @@ def _of_text(setting: str, text: str) -> Any:
     check = CHECKS[setting]
     if check is check_ports:
         return tuple([int(number) for number in text.split(",")])
+    if check is check_hosts:
+        return tuple([host.strip() for host in text.split(",")])
     if check is check_bytes:
         return int(text)
-    if check is check_seconds:
+    if check in (check_seconds, check_optional_seconds):
         return float(text)
     if check is check_static:
         return dict(_item(pair) for pair in text.split(",") if pair.strip())
-    if check is check_bool:
+    if check in (check_bool, check_optional_bool):
         if text.lower() not in _TRUE + _FALSE:
             raise ValueError(text)
         return text.lower() in _TRUE
@@ -54,12 +59,15 @@ def _item(pair: str) -> tuple[str, str]:
     return key, value
 
 
+_BOOLS = "one of 1, true, yes, on, 0, false, no, off"
 _EXPECTED: dict[Callable[[str, Any], Any], str] = {
     check_ports: "a port, or several with commas between",
     check_bytes: "a number of bytes",
     check_seconds: "a number of seconds",
+    check_optional_seconds: "a number of seconds",
     check_static: "items as key=value with commas between",
-    check_bool: "one of 1, true, yes, on, 0, false, no, off",
+    check_bool: _BOOLS,
+    check_optional_bool: _BOOLS,
 }
 
 
@@ -84,18 +92,24 @@ def of_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         # Kubernetes gives a container LOGD_PORT=tcp://... if some service is called logd.
         if text and not (setting == "ports" and "://" in text):
             found[setting] = _checked_text(name, setting, text)
+            if setting == "host":
+                found.pop("hosts", None)  # the URL's
     return found
 
 
 def of_url(url: str, name: str) -> dict[str, Any]:
-    """The settings of `logd://:TOKEN@HOST:PORT?SETTING=VALUE`, or `logd:///SOCKET`."""
+    """The settings of `logd://:TOKEN@HOST:PORT?SETTING=VALUE`, or `logd:///SOCKET`.
+
+    Several hosts have commas between: `logd://a:9801,b:9801`.
+    """
     from urllib.parse import parse_qsl, unquote, urlsplit  # only for those that use one
 
     parts = urlsplit(url)
     wrong = _wrong_part(parts)
+    hosts = parts.netloc.rpartition("@")[2]
     try:
         pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-        port = parts.port
+        port = None if "," in hosts else parts.port
     except ValueError as exc:
         wrong, pairs, port = wrong or str(exc), [], None
     if wrong:
@@ -103,7 +117,9 @@ def of_url(url: str, name: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if _SCHEMES[parts.scheme]:
         found["tls"] = True
-    if parts.hostname:
+    if "," in hosts:
+        found["hosts"] = check_hosts(name, tuple(hosts.split(",")))
+    elif parts.hostname:
         found["host"] = parts.hostname
     elif parts.path:
         found["socket"] = unquote(parts.path)

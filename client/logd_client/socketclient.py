@@ -13,6 +13,7 @@ from logd_client.errorhandlers import ErrorHandler, StderrErrorHandler, create_e
 from logd_client.link import SessionProblem
 from logd_client.log import Log
 from logd_client.natives import RLock
+from logd_client.places import split_host
 from logd_client.receipt import Receipt
 from logd_client.sender import Sender, SenderSettings
 from logd_client.session import Context, Items
@@ -42,6 +43,18 @@ class LogServerProxy:
             `logd://:TOKEN@HOST:PORT?SETTING=VALUE`, `logds://...` for TLS, `logd:///SOCKET`.
         ports: one port, or several: the first one with a logd server is used.
         port: the same.
+        hosts: servers that stand for each other, in place of `host`: `["a:9801", "b:9801"]`; one
+            without a port has `ports`, a name stands for all its addresses. They are tried in an
+            order that each process shuffles for itself; if one is gone or silent, the next is.
+        failover: whether records that a server was sent and did not acknowledge may go to another
+            one. It may have stored them, and so the other stores them again, unless the servers
+            share their marks (`shared_marks`). None: if the server says that they do; else these
+            records, and those after them, wait for the server to come back. False: they always
+            wait. True: they never do, and may be stored twice.
+        failback_s: about how long after it was left the first of `hosts` is tried again; 0: only
+            if the present one is gone.
+        silence_s: a server that owes an acknowledgement and says nothing for so long is left;
+            None: 10 s if there are several, else 60 s.
         errorHandler: told about what a person should look at (the server refuses the token, a
             certificate is wrong, records were lost at the end); None prints it on stderr. From
             any thread.
@@ -53,7 +66,7 @@ class LogServerProxy:
         tls_cert: file of this client's own certificate.
         tls_key: file of its key; None where `tls_cert` has both.
         tls_verify: False accepts any certificate: anyone in between can read and forge.
-        tls_server_name: the name in the server's certificate; None for `host`.
+        tls_server_name: the name in the server's certificate; None for the host's.
         buffer_bytes: bound of the memory for records that are not yet acknowledged.
         when_full: "block": a call waits up to `block_timeout_s` for room, then its record is
             dropped, and further calls don't wait till there was room again; "drop": dropped at
@@ -100,7 +113,10 @@ class LogServerProxy:
         self._lock = RLock()
         self.static_items = settled.static
         self.has_context_items = settled.context_items
-        self._address = ServerAddress(settled.host, settled.ports, settled.socket, settled.tls)
+        self._address = ServerAddress(
+            *(settled.host, settled.ports, settled.socket, settled.tls),
+            *(settled.hosts, settled.moving),
+        )
         self._sender = Sender(
             SenderSettings(
                 address=self._address,
@@ -115,10 +131,12 @@ class LogServerProxy:
             self._report,
         )
         is_private = settled.tls is not None or settled.socket is not None
-        if settled.token is not None and not is_private and not _is_this_machine(settled.host):
+        hosts = [split_host(host)[0] for host in settled.hosts] or [settled.host]
+        away = [host for host in hosts if not _is_this_machine(host)]
+        if settled.token is not None and not is_private and away:
             self._report(
                 SessionProblem(
-                    f"the token and all records cross the network to {settled.host} in plain "
+                    f"the token and all records cross the network to {away[0]} in plain "
                     "text, for everyone on the way to read: use tls"
                 )
             )

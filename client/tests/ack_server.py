@@ -70,6 +70,7 @@ class AckServer:
             `Drop`) happens to the connection.
         acknowledges: while cleared, batches are stored and not acknowledged.
         token: what openings must have.
+        greeting: sent before the first answer; a keep-alive there says that marks are shared.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class AckServer:
         self.batches = 0
         self.keep_records = True
         self.before_batch = before_batch
+        self.greeting = b""
         self.acknowledges = threading.Event()
         self.acknowledges.set()
         self.token = token
@@ -154,7 +156,7 @@ class AckServer:
                 self.changed.notify_all()
             if token != self.token:
                 raise Refuse(2)
-            _answer(connection, mark)
+            _answer(connection, mark, self.greeting)
             while True:
                 batch = _read(stream)
                 if self.before_batch is not None:
@@ -201,8 +203,10 @@ class AckServer:
                 connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Stop listening and cut all connections."""
+        """Stop listening and cut all connections; does nothing the second time."""
         with self.changed:
+            if self._is_closing:
+                return
             self._is_closing = True
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -225,9 +229,9 @@ class Drop(Exception):
     pass
 
 
-def _answer(connection: socket.socket, mark: int) -> None:
+def _answer(connection: socket.socket, mark: int, greeting: bytes = b"") -> None:
     try:
-        connection.sendall(encode_answer(mark))
+        connection.sendall(greeting + encode_answer(mark))
     except OSError:
         pass  # a client that is gone; what it sent before is still there to be read
 

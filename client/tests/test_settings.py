@@ -15,6 +15,7 @@ from ack_server import AckServer
 
 from logd_client import Log, LogdHandler, LogServerProxy, createClientLog
 from logd_client.connection import TlsSettings
+from logd_client.roaming import Moving
 from logd_client.settingchecks import DEFAULT_HOST, DEFAULT_PORTS
 from logd_client.settings import Settings, settle
 
@@ -34,6 +35,8 @@ def test_defaults() -> None:
     assert settled() == Settings(
         host="localhost",
         ports=(9801,),
+        hosts=(),
+        moving=Moving(failover=None, failback_s=300.0, silence_s=None),
         socket=None,
         token=None,
         tls=None,
@@ -79,6 +82,9 @@ def test_a_place_is_spelled_as_of_a_sockethandler(
         ("logd://:s%23cret@h", {"host": "h", "token": "s#cret"}),
         ("logds://h", {"host": "h", "tls": TlsSettings()}),
         ("logd:///run/my%20logd.sock", {"socket": "/run/my logd.sock"}),
+        ("logd://a:1,b:2", {"hosts": ("a:1", "b:2")}),
+        ("logd://:T@a:1,[::1]:2", {"hosts": ("a:1", "[::1]:2"), "token": "T"}),
+        ("logd://?hosts=a,b&failover=no", {"hosts": ("a", "b"), "moving": Moving(failover=False)}),
         ("logd://h?ports=1,2", {"host": "h", "ports": (1, 2)}),
         (
             "logd://h?spool=/var/spool/shop&spool_bytes=2048&block_timeout_s=0.5",
@@ -145,6 +151,10 @@ def test_what_is_nearer_goes_first() -> None:
         ({"port": "9801"}, TypeError, "port '9801': expected a number"),
         ({"port": 0}, ValueError, "port 0: expected at least one, from 1 to 65535"),
         ({"port": True}, TypeError, "port True: expected a number"),
+        ({"hosts": "a:1"}, TypeError, "hosts 'a:1': expected a sequence of texts"),
+        ({"hosts": ["a:x"]}, ValueError, "hosts: 'a:x': expected a port"),
+        ({"hosts": []}, ValueError, "at least one"),
+        ({"silence_s": 0}, ValueError, "silence_s 0: expected more than 0"),
         ({"port": 1, "ports": (1,)}, TypeError, r"port 1 and ports \(1,\): expected one"),
         ({"host": 5}, TypeError, "host 5: expected text"),
         ({"spol": "/x"}, TypeError, "argument 'spol': there is no such setting, did you mean 'sp"),

@@ -25,7 +25,6 @@ from logd_client import (
     SessionProblem,
     createClientLog,
 )
-from logd_client import link as link_module
 
 LOOPBACK = "127.0.0.1"
 
@@ -612,12 +611,11 @@ def test_odd_values_reach_the_server_plain(server: AckServer, connect: Callable[
 
 
 def test_a_silent_server_is_connected_to_anew(
-    server: AckServer, connect: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    server: AckServer, connect: Callable[..., Any]
 ) -> None:
     """Without acknowledgements for long the client tries another connection, and resends."""
-    monkeypatch.setattr(link_module, "STALL_FIRST_S", 0.05)
     server.acknowledges.clear()
-    log = connect(server)
+    log = connect(server, silence_s=0.05)
     log("m")
     server.wait(lambda: len(server.openings) >= 2)
     server.acknowledges.set()

@@ -7,6 +7,7 @@ from types import TracebackType
 
 from logd.cli.target import Target
 from logd.errors import LogdError
+from logd_client.settingchecks import DEFAULT_HOST
 from logd_client.socketclient import LogServerProxy
 
 
@@ -28,9 +29,10 @@ class Delivery(AbstractContextManager["Delivery"]):
         self._problem = ""
         tls = target.tls
         self.proxy = LogServerProxy(
-            target.host,
+            DEFAULT_HOST if target.hosts else target.host,
             target.ports,
             errorHandler=self,
+            hosts=target.hosts or None,
             socket=target.unix_path,
             token=target.token,
             tls=tls is not None,

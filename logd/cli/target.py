@@ -25,8 +25,9 @@ class Target:
     """A daemon as the user described it.
 
     Attributes:
-        host: name or address; unused with `unix_path`.
+        host: name or address; unused with `unix_path` and `hosts`.
         ports: tried in turn.
+        hosts: daemons that stand for each other, "HOST:PORT" each; empty for one.
         unix_path: path of a Unix socket, None for TCP.
         tls: what TLS needs, None without it.
         token: the shared token, None for none.
@@ -34,6 +35,7 @@ class Target:
 
     host: str
     ports: tuple[int, ...]
+    hosts: tuple[str, ...]
     unix_path: str | None
     tls: TlsSettings | None
     token: str | None
@@ -45,7 +47,7 @@ class Target:
             LogdError: a certificate or key can't be used.
         """
         try:
-            return ServerAddress(self.host, self.ports, self.unix_path, self.tls)
+            return ServerAddress(self.host, self.ports, self.unix_path, self.tls, self.hosts)
         except ValueError as exc:
             raise LogdError(str(exc)) from exc
 
@@ -58,6 +60,7 @@ def target_options(command: Callable[..., None]) -> Callable[..., None]:
         config: str | None,
         host: str | None,
         port: tuple[int, ...],
+        hosts: str | None,
         socket: str | None,
         token_file: Path | None,
         tls: bool,
@@ -71,12 +74,15 @@ def target_options(command: Callable[..., None]) -> Callable[..., None]:
             raise click.UsageError("--socket has no TLS: a Unix socket never leaves the machine")
         if tls_key is not None and tls_cert is None:
             raise click.UsageError("--tls-key needs --tls-cert")
-        found = _found(config) if config or not (host or port or socket) else _NOWHERE
+        if hosts is not None and (host is not None or socket is not None):
+            raise click.UsageError("--hosts goes without --host and --socket")
+        is_named = bool(host or port or hosts)
+        found = _found(config) if config or not (is_named or socket) else _NOWHERE
         # What is named on the command line goes before what the settings name.
-        is_named = bool(host or port)
         target = Target(
             host=host or found.host,
             ports=port or (found.tls_ports if wants_tls and found.tls_ports else found.ports),
+            hosts=() if hosts is None else tuple(one.strip() for one in hosts.split(",")),
             unix_path=socket or (None if is_named or wants_tls else found.unix_path),
             tls=TlsSettings(ca=tls_ca, cert=tls_cert, key=tls_key) if wants_tls else None,
             token=_token(token_file) or found.token,
@@ -142,6 +148,11 @@ _OPTIONS = (
         type=_PORT,
         multiple=True,
         help="Its port; given again, the first with a daemon is used.  [9801]",
+    ),
+    click.option(
+        "--hosts",
+        metavar="HOST:PORT,...",
+        help="Daemons that stand for each other, with commas between; one that answers is used.",
     ),
     click.option(
         "--socket",

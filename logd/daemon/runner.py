@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HOUSEKEEPING_S = 1.0
+KEEP_ALIVE_S = 3.0
+"""Clients with several servers leave one that says nothing for 10 s."""
+
 TICK_S = 5.0
 STATUS_S = 10.0
 PRUNE_S = 10.0
@@ -309,6 +312,7 @@ class Daemon:
     def _chores(self) -> list[Coroutine[None, None, None]]:
         chores = [
             self._every(HOUSEKEEPING_S, self.hub.close_late),
+            self._every(KEEP_ALIVE_S, self.hub.keep_alive),
             self._every(REPORT_FAULTS_EVERY_S, self.hub.report_faults),
             self._every(PRUNE_S, self._prune),
             self._every(TICK_S, self._tick),

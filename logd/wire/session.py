@@ -40,7 +40,11 @@ from logd_client.session import (
 )
 from logd_client.session import encode_answer as encode_ack
 
+KEEP_ALIVE: Final = bytes(4)
+"""A frame of no bytes. Clients know it from the first version on, and pass over it."""
+
 __all__ = [
+    "KEEP_ALIVE",
     "MAX_OPENING_BYTES",
     "PROTOCOL_VERSION",
     "Opening",

@@ -36,6 +36,7 @@ from logd.daemon.peers.reading import Reading
 from logd.daemon.peers.sockets import MAX_NAGLED_BYTES, acknowledge_at_once, watch_for_death
 from logd.wire.frames import FrameError, Frames, FrameSplitter
 from logd.wire.session import (
+    KEEP_ALIVE,
     MAX_OPENING_BYTES,
     Opening,
     Refusal,
@@ -282,12 +283,20 @@ class Connection(asyncio.BufferedProtocol):
 
     def send_ack(self, number: int) -> None:
         """Tell the client that all up to `number` is durable."""
+        self._tell(encode_ack(number))
+        if self._lockstep is not None:
+            self._lockstep.acked(self._hub.loop.time())
+
+    def keep_alive(self) -> None:
+        """Tell a client that waits for an ack that the daemon lives."""
+        if self.kind is Kind.SESSION and (self.queued_bytes or self.is_paused):
+            self._tell(KEEP_ALIVE)
+
+    def _tell(self, answer: bytes) -> None:
         transport = self._writable()
         if transport is None:
             return
-        transport.write(encode_ack(number))
-        if self._lockstep is not None:
-            self._lockstep.acked(self._hub.loop.time())
+        transport.write(answer)
         if transport.get_write_buffer_size() > MAX_UNREAD_ACKS_BYTES:
             self._hub.fault(self.peer, "does not read its acks")
             transport.abort()

@@ -74,6 +74,9 @@ class Member(Source, Protocol):
     def resume(self, reason: Pause = ...) -> None:
         """Go on reading if no other reason to pause is left."""
 
+    def keep_alive(self) -> None:
+        """Say that the daemon lives, if the peer waits."""
+
     def limit_frames(self, max_frame_bytes: int) -> None:
         """Put another limit of a frame in force."""
 
@@ -208,6 +211,11 @@ class Hub(Generic[C]):
             connection.has_place = False
             self.places.add(connection.account, -1)
             self.newcomers.settled(connection)
+
+    def keep_alive(self) -> None:
+        """Tell all clients that wait for an ack that the daemon lives: it is slow, not dead."""
+        for connection in list(self.connections):
+            connection.keep_alive()
 
     async def wait_all_closed(self, at_most_s: float) -> None:
         """Return when no connection is left, or after `at_most_s` seconds."""
