@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -47,6 +48,16 @@ def in_turn(log: Log, pair: tuple[AckServer, AckServer]) -> tuple[AckServer, Ack
     return (one, other) if one.texts else (other, one)
 
 
+def close_noticed(server: AckServer, log: Log) -> None:
+    """End a server, and wait until the client is elsewhere: what it sends meanwhile waits."""
+    place = log.server.connected_to
+    server.close()
+    deadline = time.monotonic() + 60
+    while log.server.connected_to in (place, None):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
 def test_what_a_server_may_have_stored_waits_for_it(
     pair: tuple[AckServer, AckServer], connect: Callable[..., Log]
 ) -> None:
@@ -73,7 +84,7 @@ def test_what_is_acknowledged_holds_no_session(
     """If the server has acknowledged everything, the next one gets what follows."""
     log = connect(*pair)
     first, other = in_turn(log, pair)
-    first.close()
+    close_noticed(first, log)
     assert log("m", sync=60)
     assert other.texts == ["m"]
     assert [opening[1] for opening in other.openings] == [2]
@@ -146,7 +157,7 @@ def test_the_first_server_is_gone_back_to(
     """After `failback_s` the session goes on at the first of the hosts, under load too."""
     log = connect(*pair, failback_s=0.05)
     first, other = in_turn(log, pair)
-    first.close()
+    close_noticed(first, log)
     assert log("m", sync=60)
     assert other.texts == ["m"]
     with AckServer(first.port) as again:
