@@ -21,8 +21,7 @@ from socket import socket as Socket
 from typing import NamedTuple
 
 from logd_client.natives import READABLE, WRITABLE, monotonic, wait_ready
-from logd_client.places import Place, Places, SockAddress
-from logd_client.roaming import Moving
+from logd_client.places import Moving, Place, Places, SockAddress
 
 __all__ = [
     "ConnectionFailed",

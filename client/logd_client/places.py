@@ -14,7 +14,9 @@ from pathlib import Path
 from socket import AF_INET, AF_UNIX, SOCK_STREAM, getaddrinfo, inet_pton
 from typing import NamedTuple, Union
 
-__all__ = ["Place", "Places", "SockAddress", "split_host"]
+__all__ = ["FAILBACK_S", "Moving", "Place", "Places", "SockAddress", "split_host"]
+
+FAILBACK_S = 300.0
 
 SockAddress = Union[str, tuple[str, int], tuple[str, int, int, int], tuple[int, bytes]]
 FoundAddress = tuple[int, SockAddress]
@@ -37,6 +39,14 @@ class Place(NamedTuple):
             return self.address
         host, port = self.address
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class Moving(NamedTuple):
+    """When a session moves from server to server; see `LogServerProxy` for the meaning."""
+
+    failover: bool | None = None
+    failback_s: float = FAILBACK_S
+    silence_s: float | None = None
 
 
 def split_host(text: str) -> tuple[str, int | None]:

@@ -9,31 +9,19 @@ a session whose records are all acknowledged.
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, NamedTuple
 
+from logd_client.connection import ServerAddress
 from logd_client.places import Place
+from logd_client.session import Session
 
-if TYPE_CHECKING:
-    from logd_client.connection import ServerAddress
-    from logd_client.session import Session
+__all__ = ["Roaming"]
 
-__all__ = ["FAILBACK_S", "Moving", "Roaming"]
-
-FAILBACK_S = 300.0
 SILENCE_S = 60.0
 SILENCE_OF_SEVERAL_S = 10.0
 _NEVER = float("inf")
 
 _random = random.SystemRandom()
 """The app's own random numbers (`random.seed`) are none of our business."""
-
-
-class Moving(NamedTuple):
-    """When a session moves from server to server; see `LogServerProxy` for the meaning."""
-
-    failover: bool | None = None
-    failback_s: float = FAILBACK_S
-    silence_s: float | None = None
 
 
 class Roaming:

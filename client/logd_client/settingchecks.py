@@ -14,8 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logd_client.places import split_host
-from logd_client.roaming import FAILBACK_S
+from logd_client.places import FAILBACK_S, split_host
 
 if TYPE_CHECKING:
     from typing import Literal, TypedDict

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from logd_client.connection import TlsSettings
 from logd_client.fallback import Fallback
-from logd_client.roaming import Moving
+from logd_client.places import Moving
 from logd_client.session import Items
 from logd_client.settingchecks import (
     CHECKS,

@@ -15,7 +15,7 @@ from ack_server import AckServer
 
 from logd_client import Log, LogdHandler, LogServerProxy, createClientLog
 from logd_client.connection import TlsSettings
-from logd_client.roaming import Moving
+from logd_client.places import Moving
 from logd_client.settingchecks import DEFAULT_HOST, DEFAULT_PORTS
 from logd_client.settings import Settings, settle
 
