@@ -26,6 +26,7 @@ from logd.daemon.gathering import ENOUGH_BYTES, GATHER_S, QUIET_S
 from logd.daemon.peers.connection import Connection
 from logd.daemon.peers.hub import Hub
 from logd.daemon.sinks import Sink
+from logd.daemon.together import MAX_DELIVERIES, decode_together, is_lone, like
 from logd.daemon.turns import Turns
 from logd.outputs.failpoints import failpoint
 from logd.outputs.work import Work
@@ -368,12 +369,26 @@ class Pipeline:
         """
         deadline = time.monotonic() + SLICE_S
         now = time.time()
+        alone = 0
+
+        def is_late() -> bool:
+            return time.monotonic() > deadline
+
         while (turn := self._turns.take()) is not None:
             started = time.monotonic()
             connection, delivery = turn
-            decoded = decode_delivery(
-                self._decoder, connection, delivery.frames, now, lambda: time.monotonic() > deadline
-            )
+            alone -= 1
+            if alone < 0 and is_lone(*turn):
+                others = self._turns.take_while(like(connection), MAX_DELIVERIES)
+                if others:
+                    lone = [turn, *others]
+                    batches = decode_together(self._decoder, lone, now, is_late)
+                    if batches is not None:
+                        yield from self._decoded_together(lone, batches, portion, done, started)
+                        continue
+                    self._turns.return_unseen(others)
+                    alone = len(others)
+            decoded = decode_delivery(self._decoder, connection, delivery.frames, now, is_late)
             done.note(connection, decoded)
             if decoded.left is not None:
                 delivery, rest = divided(delivery, decoded.left)
@@ -387,6 +402,28 @@ class Pipeline:
             done.turns.append((connection, delivery.size, ended - started + to_write_s))
             if ended > deadline:
                 return
+
+    def _decoded_together(
+        self,
+        turns: _DecodedPortion,
+        batches: Sequence[Batch],
+        portion: _DecodedPortion,
+        done: Done,
+        started: float,
+    ) -> Iterator[Batch]:
+        """Account for lone deliveries; all count for one peer, so that one stands for them."""
+        size = 0
+        for connection, delivery in turns:
+            connection.records += delivery.frames.count
+            self._hub.counts.records += delivery.frames.count
+            size += delivery.size
+        for batch in batches:
+            self._hub.losses.look_at(batch)
+        done.deliveries += len(turns)
+        portion += turns
+        to_write_s = done.weigh(turns[0][0], size, batches)
+        done.turns.append((turns[0][0], size, time.monotonic() - started + to_write_s))
+        yield from batches
 
     def _unknown(
         self, connection: Connection, batches: Sequence[Batch], done: Done

@@ -8,7 +8,7 @@ until nothing of it is left. The order within a connection never changes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 C = TypeVar("C")
@@ -45,6 +45,17 @@ class Turns(Generic[C, D]):
                 del self._slow[connection]
             return connection, delivery
         return None
+
+    def take_while(self, is_like: Callable[[C, D], bool], at_most: int) -> list[tuple[C, D]]:
+        """The quick deliveries that are next, as long as they are like `is_like` wants them."""
+        taken: list[tuple[C, D]] = []
+        while self._quick and len(taken) < at_most and is_like(*self._quick[0]):
+            taken.append(self._quick.popleft())
+        return taken
+
+    def return_unseen(self, turns: Sequence[tuple[C, D]]) -> None:
+        """Quick deliveries that were taken and not looked at are next again, in their order."""
+        self._quick.extendleft(reversed(turns))
 
     def put_back(self, connection: C, rest: D) -> None:
         """What is left of a delivery goes before the others of its connection, behind all else."""

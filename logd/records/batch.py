@@ -213,6 +213,24 @@ class Batch:
             last=last if client is not None else None,
         )
 
+    @classmethod
+    def of_lone(cls, batches: Sequence[Batch]) -> Batch:
+        """Batches of one record each as one; of no session, for their marks differ.
+
+        They have their peer and their formatter in common, and all have texts of their times.
+        """
+        return cls(
+            [batch.contexts[batch.index[0]] for batch in batches],
+            range(len(batches)),
+            [batch.msgid[0] for batch in batches],
+            [batch.time[0] for batch in batches],
+            [batch.msg[0] for batch in batches],
+            {row: batch.special[0] for row, batch in enumerate(batches) if batch.special},
+            peer=batches[0].peer,
+            ts=[batch.ts[0] if batch.ts else "" for batch in batches],
+            formatter=batches[0].formatter,
+        )
+
     def jobs(self) -> list[MsgJob]:
         """Each record as an object of its own."""
         count = len(self)

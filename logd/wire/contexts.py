@@ -49,6 +49,7 @@ _MAX_LEVELS: Final = 64
 _FIELD_TYPES: Final = (int, int, str, str, tuple, int, str)
 # Of thread name, category, path, calling function.
 _MOST: Final = (MAX_NAME_CHARS, MAX_CAT_CHARS, _MAX_LEVELS, MAX_NAME_CHARS)
+_PLAIN_LEVEL: Final = (str, int)
 _LEVEL_TYPES: Final = frozenset({str, int, type(None)})
 
 # What the constructor of a named tuple does, without its call of a Python function.
@@ -65,11 +66,12 @@ class KnownContexts:
         has_full_names: whether file names are written with their folders.
     """
 
-    __slots__ = ("_paths", "path_chars")
+    __slots__ = ("_lones", "_paths", "path_chars")
 
     def __init__(self, *, has_full_names: bool = False) -> None:
         self.path_chars = fields.full_path_chars if has_full_names else fields.path_chars
         self._paths: dict[Path, tuple[Path, int]] = {}
+        self._lones: dict[tuple[Any, ...], _Checked] = {}
 
     def checked(self, value: object) -> tuple[list[Context], list[int]]:
         """The contexts that a batch has, and how many characters each takes when it is written.
@@ -79,11 +81,42 @@ class KnownContexts:
         """
         if type(value) is not tuple or not 1 <= len(value) <= CONTEXTS_MAX:
             raise WireError(f"batch: a tuple of 1 to {CONTEXTS_MAX} contexts expected")
+        if len(value) == 1:
+            known = self._lone(value[0])
+            if known is not None:
+                return [known[0]], [known[1]]
         columns = _plain_columns(value)
         if columns is not None:
             return self._checked_columns(*columns)
         both = _checked_singly(value, self.path_chars)
         return [context for context, _ in both], [chars for _, chars in both]
+
+    def _lone(self, value: object) -> _Checked | None:
+        """The context of a lone record, if it was checked before or is plain enough to be kept.
+
+        Equal is not enough, as 1 is equal to True: the types of all parts are looked at, which is
+        also what makes it quick to hash.
+        """
+        if type(value) is not tuple or tuple(map(type, value)) != _FIELD_TYPES:
+            return None
+        path = value[4]
+        if len(path) > _MAX_LEVELS:
+            return None
+        for level in path:
+            if type(level) is not tuple or tuple(map(type, level)) != _PLAIN_LEVEL:
+                return None
+        checked = self._lones.get(value)
+        if checked is None:
+            columns = _plain_columns((value,))
+            if columns is None:
+                return None
+            (context,), (chars,) = self._checked_columns(*columns)
+            checked = context, chars
+            if chars <= MAX_KNOWN_CHARS:
+                if len(self._lones) >= MAX_KNOWN:
+                    self._lones.clear()
+                self._lones[value] = checked
+        return checked
 
     def chars(self, context: Context) -> int:
         """How many characters a context takes when it is written."""

@@ -7,7 +7,7 @@ are sliced later, in the thread that decodes them. It knows nothing of what fram
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from struct import Struct
 from types import MappingProxyType
 
@@ -95,6 +95,18 @@ class Frames:
             at += len(payload)
             stops.append(at)
         return cls(b"".join(payloads), starts, stops)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Frames]) -> Frames:
+        """The frames of several reads as if they had come in one; none of them may be cut."""
+        starts: list[int] = []
+        stops: list[int] = []
+        at = 0
+        for part in parts:
+            starts += [at + start for start in part.starts]
+            stops += [at + stop for stop in part.stops]
+            at += len(part.data)
+        return cls(b"".join([part.data for part in parts]), starts, stops)
 
     def payload(self, number: int) -> bytes:
         """The bytes of one frame, counted from 0."""

@@ -117,3 +117,12 @@ def test_what_is_known_changes_nothing(batches: list[tuple[object, ...]]) -> Non
     known = KnownContexts()
     for value in batches:
         assert outcome(known, value) == outcome(KnownContexts(), value)
+
+
+def test_a_lone_context_is_known_by_its_types_too() -> None:
+    """True is not taken for a 1 that was there before, in a level's line or as a process id."""
+    known = KnownContexts()
+    place = again(pid=1, path=(("a.py", 1),))
+    assert outcome(known, (place,)) == outcome(known, (again(pid=1, path=(("a.py", 1),)),))
+    for hostile in (again(pid=True, path=(("a.py", 1),)), again(pid=1, path=(("a.py", True),))):
+        assert outcome(known, (hostile,)) == outcome(KnownContexts(), (hostile,))

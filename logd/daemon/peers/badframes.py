@@ -17,6 +17,11 @@ class BadFrames:
     def __init__(self) -> None:
         self._debt = 0.0
 
+    @property
+    def is_clean(self) -> bool:
+        """Whether there are none that good ones have not made up for."""
+        return not self._debt
+
     def good(self, frames: int) -> None:
         """Count frames that were decoded."""
         if self._debt:

@@ -6,12 +6,19 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
+from logd.records.batch import Batch
+
 if TYPE_CHECKING:
-    from logd.records.batch import Batch
+    from collections.abc import Sequence
+
     from logd.text.lines import LineFormat
 
 FULL_BYTES = 1 << 20
 """A block takes no further batch from this size on: larger ones are no faster."""
+
+MAX_LONE = 64
+MAX_LONE_CHARS = 4096
+"""So many records of as many sessions are written as one piece; longer ones each by itself."""
 
 
 class Room(NamedTuple):
@@ -92,12 +99,50 @@ class Block:
             self.marks[batch.client] = _sequence_of(batch, stop - 1)
         return stop
 
+    def add_lone(
+        self, line_format: LineFormat, position: int, batches: Sequence[Batch], room: Room
+    ) -> bool:
+        """Take batches as `lone_from` returned them; False if there is no room for all of them.
+
+        Making their text together takes a fifth of the time.
+        """
+        count = len(batches)
+        if room.lines is not None and self.entries + count > room.lines:
+            return False
+        data = line_format.encode_batch(Batch.of_lone(batches))
+        if room.size is not None and self.size + len(data) > room.size:
+            return False
+        self._pieces.append(data)
+        self.size += len(data)
+        self.entries += count
+        self.batches_done, self.rows_done = position + count, 0
+        for batch in batches:
+            if batch.client is not None:
+                self.marks[batch.client] = batch.last
+        return True
+
     def _fitting(self, line_format: LineFormat, part: Batch, room: Room) -> int:
         """How many records of `part` do not go over the size; at least one into an empty file."""
         lines = line_format.format_batch(part)
         ends = list(accumulate(len(line.encode("utf-8", "backslashreplace")) + 1 for line in lines))
         fitting = bisect_right(ends, (room.size or 0) - self.size)
         return fitting or int(room.is_empty and self.entries == 0)
+
+
+def lone_from(batches: Sequence[Batch], position: int) -> Sequence[Batch]:
+    """The batches of one record each that follow each other there and can be written together."""
+    first = batches[position]
+    stop = position
+    while (
+        stop < len(batches)
+        and stop < position + MAX_LONE
+        and len(batches[stop]) == 1
+        and len(batches[stop].msg[0]) <= MAX_LONE_CHARS
+        and batches[stop].peer == first.peer
+        and batches[stop].formatter is first.formatter
+    ):
+        stop += 1
+    return batches[position:stop]
 
 
 def _sequence_of(batch: Batch, row: int) -> int:

@@ -28,7 +28,7 @@ from logd.outputs.base import (
     OutputUnavailable,
     OutputUnusable,
 )
-from logd.outputs.files.blocks import FULL_BYTES, Block
+from logd.outputs.files.blocks import FULL_BYTES, Block, lone_from
 from logd.outputs.files.names import FixedName, parse_pattern
 from logd.outputs.files.openlog import OpenLog
 
@@ -151,17 +151,23 @@ class FileOutput(Output):
         block = Block()
         line_format = self._settings.line_format
         room = log.room()
-        for position, batch in enumerate(batches):
-            row = 0
-            while True:
-                row = block.add(line_format, position, batch, row, room)
-                if row == len(batch):
-                    break
-                if block.entries:
-                    yield block
-                    block = Block()
-                log.rotate()
-                room = log.room()
+        position = 0
+        while position < len(batches):
+            lone = lone_from(batches, position)
+            if len(lone) > 1 and block.add_lone(line_format, position, lone, room):
+                position += len(lone)
+            else:
+                batch, row = batches[position], 0
+                while True:
+                    row = block.add(line_format, position, batch, row, room)
+                    if row == len(batch):
+                        break
+                    if block.entries:
+                        yield block
+                        block = Block()
+                    log.rotate()
+                    room = log.room()
+                position += 1
             if block.size >= FULL_BYTES:
                 yield block
                 block = Block()
