@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from logd.daemon import assembly, control
 from logd.daemon.allocator import keep_freed_memory
 from logd.daemon.feed import Feed
+from logd.daemon.indexkeeper import IndexKeeper
 from logd.daemon.notify import ServiceManager
 from logd.daemon.peers.listeners import Listener, inherited, listen_tcp, listen_unix
 from logd.daemon.reload import Reloader
@@ -146,6 +147,7 @@ async def _serve(config: Config) -> int:
             daemon.companions.append(
                 _metrics_server(daemon, metrics_listeners, reloader, feed, config)
             )
+        daemon.companions.append(IndexKeeper(lambda: assembled.config))
         # From here on the daemon closes what it was given.
         undo.pop_all()
     _watch_signals(daemon, reloader)

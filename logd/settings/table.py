@@ -216,6 +216,13 @@ class Config:
         ROTATION,
         "How full files are compressed, in the background.",
     )
+    index: bool = _setting(
+        True,
+        Flag(),
+        ROTATION,
+        "Full files get an index beside them, made by a process of low priority, so that times "
+        "are found and entries counted without reading the log.",
+    )
     keep_age_s: float | None = _setting(
         None,
         Optional(Duration(), "off"),

@@ -1,0 +1,104 @@
+"""Has the indexes of closed files made, by a process beside the daemon.
+
+Making one takes seconds of a processor. A thread would take them from the interpreter that serves
+the senders; a process of the lowest priority takes what is left over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import Callable
+
+from logd.query.files.indexkeeping import closed_files
+from logd.query.files.listing import RingFiles
+from logd.query.positions import CannotRead
+from logd.settings.table import Config
+from logd.text.reading import LineReader
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 10.0
+"""How often is looked whether a file was closed."""
+
+Closed = frozenset[tuple[str, int]]
+
+
+class IndexKeeper:
+    """Looks after the indexes of all logs of text files; a companion of the daemon.
+
+    Args:
+        config: the settings as they are now.
+        look_every_s: see `LOOK_EVERY_S`.
+    """
+
+    def __init__(self, config: Callable[[], Config], look_every_s: float = LOOK_EVERY_S) -> None:
+        self._config = config
+        self._look_every_s = look_every_s
+        self._task: asyncio.Task[None] | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        # Of each pattern what was closed when its indexes were looked after last.
+        self._known: dict[str, Closed] = {}
+        self._warned: set[str] = set()
+
+    async def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """End, and give up what is under way."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        process = self._process
+        if process is not None and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    async def _run(self) -> None:
+        while True:
+            config = self._config()
+            reader = LineReader(config.timestamp, is_own_format=config.line_format is None)
+            if config.index and reader.is_own_format and reader.times.is_default:
+                for pattern in config.file:
+                    try:
+                        await self._look_after(pattern)
+                    except Exception:
+                        # A convenience for readers must not end the daemon.
+                        logger.exception("file %s: its indexes are looked after later", pattern)
+            await asyncio.sleep(self._look_every_s)
+
+    async def _look_after(self, pattern: str) -> None:
+        closed = await asyncio.to_thread(_closed, pattern)
+        if closed is None or closed == self._known.get(pattern, Closed()):
+            return
+        self._process = process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # the folder that the daemon works in is no place for modules
+            "-m",
+            "logd.query.files.indexkeeping",
+            pattern,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        made, problem = await process.communicate()
+        for path in made.decode(errors="replace").splitlines():
+            logger.debug("made the index of %s", path)
+        if process.returncode and pattern not in self._warned:
+            self._warned.add(pattern)
+            text = problem.decode(errors="replace").strip().rpartition("\n")[2]
+            logger.warning("file %s: no index is made: %s", pattern, text)
+        # Not what is closed by now: that is seen at the next look.
+        self._known[pattern] = closed
+
+
+def _closed(pattern: str) -> Closed | None:
+    """The closed files; None if they can't be told now."""
+    with contextlib.suppress(CannotRead):
+        return Closed((ref.plain_path, ref.mtime_ns) for ref in closed_files(RingFiles(pattern)))
+    return None
