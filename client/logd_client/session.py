@@ -1,84 +1,162 @@
 """The session protocol, version 1: bytes and numbers, no I/O.
 
-This is the one description of the protocol; the daemon's decoder and every other client follow
-it. Nothing here knows sockets, threads, files or clocks: `sender.py` moves the bytes.
+This is the only description of the protocol. The daemon's decoder and every other client follow
+it. Nothing here uses sockets, threads, files or clocks: `sender.py` moves the bytes.
 
 What it promises
-    Every record has a sequence number, 1 for the first of a session, without gaps. The client
-    keeps a batch until the server has acknowledged it, and after a reconnect sends again, under
-    the same numbers, whatever is not acknowledged. The server stores, together with the records,
-    how far each session has come and skips what it already has. Both together: exactly once.
+    Each record of a session has a sequence number. The first has 1, and no number is left out.
+    The client keeps a batch until the server has acknowledged it. After a reconnect it sends
+    every batch again that is not acknowledged, under the same numbers. The server stores the
+    highest number of each session together with the records, and skips what it already has.
+    So each record is stored exactly once.
 
 Frames
-    A 4-byte big-endian length and that many bytes of payload, at most 1 MiB. Length 0 is a
-    keep-alive: its sender lives, and nothing else is meant. The server sends one every 3 s while
-    it holds records that it can't store yet. The client's payloads are pickles of protocol 4, made
-    of tuples, str, bytes, int, float, bool and None only.
+    A frame is a 4-byte big-endian length and a payload of that many bytes. A frame of length 0
+    is a keep-alive: its sender lives. The server sends one every 3 s while it holds records that
+    it can't store yet. The client's payloads are pickles of protocol 4. They hold tuples, str,
+    bytes, int, float, bool and None only.
 
-Opening, once per connection, before anything else
-    `("logd", 1, client_id, first, token)`: the protocol's version; 16 random bytes that name the
-    session, for life; the lowest sequence number that the client still holds or will send next
-    (numbers below it will never come again); the shared token or None.
+Opening
+    The client sends one opening per connection, before anything else:
+    `("logd", 1, client_id, first, token)`.
+
+    - 1 is the version of the protocol.
+    - client_id: 16 random bytes. They name the session for life.
+    - first: the lowest sequence number that the client still holds or will send next. No lower
+      number will come again.
+    - token: the shared token, or None.
+
+    Wait for the server's answer before you send a batch. There is one exception: a client that
+    has never sent a batch of this session may send batches at once.
 
 Batch
-    `("batch", first, count, contexts, index, msgids, times, msgs, specials)` has the records
-    `first` to `first + count - 1`, at most 8,192, in columns:
+    `("batch", first, count, contexts, index, msgids, times, msgs, specials)` holds the records
+    `first` to `first + count - 1`, in columns:
 
-    - contexts: tuple of `(pid, tid, threadname, cat, path, tblen, cfunc)`, what records of one
-      place in a program have in common; `path` is a tuple of `(filename, lineno)`, the log call
-      first, `(None, None)` for a hidden file.
-    - index: bytes, the position of each record's context: empty where there is one context only;
-      else 1 byte a record for up to 256 contexts; else 2 bytes, big-endian, a record.
-    - msgids: the first message id where the ids rise by one; else bytes, 8-byte big-endian
-      signed integers.
-    - times: bytes, 8-byte big-endian IEEE doubles, seconds since the epoch.
-    - msgs: one str, the texts joined by NUL; a tuple of str where a text has a NUL itself.
-    - specials: tuple of `(rows, key, value, key, value, ...)`. Rows are counted from 0; `rows` is
-      one of them, an int, or bytes, 2 big-endian bytes a row, rising, for all that have these
-      items. No row comes twice, and each first row is higher than the one before. Rows without
-      items are left out. Keys are str; values str, int, float, bool or None.
+    - contexts: a tuple of `(pid, tid, threadname, cat, path, tblen, cfunc)`. A context is what
+      the records of one place in a program have in common. `path` is a tuple of
+      `(filename, lineno)`, the log call first. A hidden file is `(None, None)`. `tblen` is the
+      depth of the whole stack, 0 if unknown. `cfunc` is the function that called the logger.
+      Each context is used by at least one record.
+    - index: bytes, the position of each record's context in `contexts`. It is empty if there is
+      one context. It has 1 byte per record for up to 256 contexts, and 2 big-endian bytes per
+      record for more.
+    - msgids: the first message id, if the ids rise by one. If not: bytes, a big-endian signed
+      integer of 8 bytes per record.
+    - times: bytes, a big-endian IEEE double per record: seconds since the epoch.
+    - msgs: one str, the messages joined by NUL. If a message contains a NUL: a tuple of str.
+    - specials: a tuple of `(rows, key, value, key, value, ...)`. Rows are counted from 0. `rows`
+      is an int if one record has these items. If several have them, it is bytes, 2 big-endian
+      bytes per row, rising. Each row occurs once, and the first row of each tuple is higher than
+      the first row of the tuple before. A record without items occurs nowhere. Keys are str;
+      values are str, int, float, bool or None.
 
-    Contexts and specials together count for at most 50,000, unless it is one record's: a
-    context for 6 and one for each level of its path; a tuple of specials for each of its parts.
-    What all records share is written with each of them: contexts beyond 4 Mi characters, a name 8
-    more than it has, and specials beyond 2 Mi, a number 8, are cut where a frame may have 1 MiB.
+Simple batch
+    A simple sender may send `("batch", first, [record, ...])`. Each record is a tuple or list of
+    11 items: `(msgid, pid, tid, threadname, time, msg, cat, path, tblen, cfunc, special)`, and
+    `special` is a dict or None.
 
-Simple senders may instead send `("batch", first, [record, ...])` with at most 4,096 11-tuples
-`(msgid, pid, tid, threadname, time, msg, cat, path, tblen, cfunc, special)`, and all of this as
-MessagePack arrays in place of pickled tuples: `["logd", 1, bin16, first, token|nil]`, `["batch",
-first, [[...], ...]]`.
+    Openings and simple batches may also be MessagePack arrays: `["logd", 1, bin, first, token]`
+    and `["batch", first, [[...], ...]]`.
 
 Answers
-    The server sends 12-byte structs only, never a pickle: length 8 and an unsigned 8-byte
-    big-endian number. After the opening: the highest sequence number of this session that is
-    stored durably, 0 if it knows none. Later: the same again as it grows; an answer covers
-    everything up to its number. A keep-alive before the first answer says that the server shares
-    its marks with others: the session may go on at any of them. 2**63 and above is a refusal,
-    2**63 + code, after which the server closes: see `REFUSALS`.
+    The server sends structs of 12 bytes only, never a pickle: the length 8, and an unsigned
+    big-endian number of 8 bytes.
 
-Byte for byte: a session of client id 16 times "c" opens without a token and sends one record,
-"hi" of category "E" from pid 7 with an empty path, taken at 1.0 s:
+    - The answer to the opening is the highest sequence number of the session that is stored
+      durably. It is 0 if the server does not know the session.
+    - A keep-alive before this first answer says that the server shares its marks with other
+      servers. The session may go on at any of them.
+    - Later answers are the same number, whenever it has grown. An answer acknowledges every
+      record up to its number.
+    - A number of 2**63 or more is a refusal: 2**63 + code. The server then closes the
+      connection. `REFUSALS` has the codes.
+
+Limits
+    If a frame is beyond one of the first nine limits, the server refuses it and closes the
+    connection. An opening beyond its limits is not taken for an opening. The setting
+    max_frame_bytes of the server changes the first limit; all others are fixed.
+
+    ========================================  =====================
+    payload of a frame                              1,048,576 bytes
+    payload of an opening                               2,176 bytes
+    token                                                 512 characters
+    records in a batch                                  8,192
+    records in a simple batch                           4,096
+    objects in a batch of several records              50,000
+    pickle opcodes in a batch                         300,000
+    ids, tblen, line numbers                    -2**63 to 2**63 - 1
+    time                             0 to below 253,402,300,800 seconds
+    thread name, calling function                         256 characters
+    category                                               64 characters
+    file name in a path                                 1,024 characters
+    path, 8 more counted per level                     16,384 characters
+    items of a record                                     256
+    key of an item                                        128 characters
+    value of an item                                   32,768 characters
+    ========================================  =====================
+
+    From the thread name on, the server does not refuse. It cuts what is longer, and the text
+    says how much is missing.
+
+    Two limits need counting:
+
+    - Objects: 6 + one per path level for each context, plus the length of each tuple in
+      specials. A batch of one record may have more.
+    - Text as it is written: a context counts once for every record that uses it, and so do
+      items. A path level counts 8 more than its file name, a number 8. If a name or a value is
+      not all printable ASCII, each of its characters counts 6. The records of a payload of N
+      bytes may have 16 * N + 4,096 characters. Of these, messages may have 2 * N + 4,096. The
+      server cuts the longest texts of a batch that has more.
+
+Three examples, byte for byte. Text in quotes is ASCII, everything else hexadecimal.
+
+1.  A client opens a session without a token. Its id is 16 times "c". The server knows nothing of
+    the session:
 
     client  0000002e                                # 46 bytes follow
-            80 04 95 23 00 00 00 00 00 00 00        # pickle protocol 4, a stretch of 35 bytes
-            28 8c 04 "logd" 94 4b 01                # ( "logd", 1,
-            43 10 "cccccccccccccccc" 94             #   client id,
-            4b 01 4e 74 94 2e                       #   first 1, no token ) end
-    server  00000008 0000000000000000               # nothing is known of this session
-    client  00000048                                # 72 bytes follow
-            80 04 95 3d 00 00 00 00 00 00 00        # a stretch of 61 bytes
-            28 8c 05 "batch" 94 4b 01 4b 01         # ( "batch", first 1, count 1,
+            80 04 95 23 00 00 00 00 00 00 00        # pickle protocol 4, 35 bytes follow
+            28 8c 04 "logd" 94 4b 01                # ( "logd", version 1,
+            43 10 "cccccccccccccccc" 94             #   client_id,
+            4b 01 4e 74 94 2e                       #   first 1, no token )
+    server  00000008 0000000000000000               # nothing is stored
+
+2.  It sends two records of category "E" from line 3 of a.py, in process 7 and thread 9: "hi" at
+    1.0 s, and "yo" at 1.5 s with the item n = 5. The server stores both:
+
+    client  0000006a                                # 106 bytes follow
+            80 04 95 5f 00 00 00 00 00 00 00        # pickle protocol 4, 95 bytes follow
+            28 8c 05 "batch" 94 4b 01 4b 02         # ( "batch", first 1, count 2,
             28 4b 07 4b 09 8c 01 "t" 94 8c 01 "E" 94  # ( ( pid 7, tid 9, thread "t", "E",
-            29 4b 00 8c 00 94 74 94 85 94           #     path (), tblen 0, cfunc "" ) ),
-            43 00 94                                #   index: there is one context only,
-            4b 01                                   #   msgids from 1,
-            43 08 3ff0000000000000 94               #   times: 1.0,
-            8c 02 "hi" 94 29 74 94 2e               #   msgs "hi", no specials ) end
-    server  00000008 0000000000000001               # record 1 is on disk
+            8c 04 "a.py" 94 4b 03 86 94 85 94       #     path ( ("a.py", 3) ),
+            4b 00 8c 00 94 74 94 85 94              #     tblen 0, cfunc "" ) ),
+            43 00 94                                #   index: empty, there is one context
+            4b 01                                   #   msgids: 1, 2
+            43 10 3ff0000000000000 3ff8000000000000 94  # times: 1.0, 1.5
+            8c 05 "hi" 00 "yo" 94                   #   msgs, joined by NUL
+            4b 01 8c 01 "n" 94 4b 05 87 94 85 94    #   specials: ( (row 1, "n", 5) )
+            74 94 2e                                # )
+    server  00000008 0000000000000002               # records 1 and 2 are stored
 
-`client/tests/wire_examples.py` has these and more as a table that both sides are tested with.
+3.  A simple sender does the same as 1 and the first half of 2 with MessagePack, on a connection
+    of its own. Then the server is told to stop:
 
-The client's side of it is `Session`: made once per client id, it outlives connections.
+    client  0000001b                                # 27 bytes follow
+            95 a4 "logd" 01                         # [ "logd", version 1,
+            c4 10 "cccccccccccccccc" 01 c0          #   client_id, first 1, no token ]
+    server  00000008 0000000000000000               # nothing is stored
+    client  00000028                                # 40 bytes follow
+            93 a5 "batch" 01 91                     # [ "batch", first 1, [
+            9b 01 07 09 a1 "t"                      #   [ msgid 1, pid 7, tid 9, thread "t",
+            cb 3ff0000000000000 a2 "hi" a1 "E"      #     time 1.0, "hi", "E",
+            91 92 a4 "a.py" 03                      #     path [ ["a.py", 3] ],
+            00 a0 c0                                #     tblen 0, cfunc "", no items ] ] ]
+    server  00000008 0000000000000001               # record 1 is stored
+    server  00000008 8000000000000006               # refusal 6: the server is stopping
+
+`client/tests/wire_examples.py` has more examples as a table. Both sides are tested with it.
+
+`Session` is the client's side. It is made once per client id and outlives connections:
 
     opening() -> CONNECTING -- answer --> OPEN -- lost() --> CLOSED -- opening() --> ...
                      |                     |

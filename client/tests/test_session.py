@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import pickle
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -103,24 +104,41 @@ def test_answers_of_the_table(number: int, data: bytes) -> None:
     assert numbers == [number, number]
 
 
-def test_the_documented_example_is_what_is_sent() -> None:
-    """The hexadecimal bytes in the module's docstring are those that the encoder makes."""
+def documented(number: int) -> dict[str, bytes]:
+    """What "client" and "server" say in an example of the module's docstring."""
     text = session.__doc__ or ""
-    opening = encode_opening(CLIENT, 1)
-    batch = encode_batch(1, [(Context((7, 9, "t", "E", (), 0, "")), 1, 1.0, "hi", ())])
-    example = text[text.index("Byte for byte") :].partition("`client/tests")[0]
+    example = text[text.index(f"\n{number}.  ") :]
+    example = re.split(r"\n(?=[`\d])", example[1:])[0]
     spoken = {"client": b"", "server": b""}
     speaker = ""
     for line in example.splitlines():
-        for word in line.partition("#")[0].split() if line.startswith("    ") else ():
+        is_said = line.startswith(("    client", "    server")) or (speaker and line[:12].isspace())
+        for word in line.partition("#")[0].split() if is_said else ():
             if word in spoken:
                 speaker = word
             else:
                 spoken[speaker] += (
                     word.strip('"').encode() if word[0] == '"' else bytes.fromhex(word)
                 )
-    assert spoken["client"] == opening + batch
-    assert spoken["server"] == encode_answer(0) + encode_answer(1)
+    return spoken
+
+
+def test_the_documented_opening_is_what_is_sent() -> None:
+    """The bytes of the first example are those that both encoders make."""
+    assert documented(1) == {"client": encode_opening(CLIENT, 1), "server": encode_answer(0)}
+
+
+def test_the_documented_batch_is_what_is_sent() -> None:
+    """The bytes of the second example are those that both encoders make of two records."""
+    context = Context((7, 9, "t", "E", (("a.py", 3),), 0, ""))
+    rows = [(context, 1, 1.0, "hi", ()), (context, 2, 1.5, "yo", ("n", 5))]
+    assert documented(2) == {"client": encode_batch(1, rows), "server": encode_answer(2)}
+
+
+def test_the_documented_answers_of_the_third_example_are_what_is_sent() -> None:
+    """Nothing known, one record stored, and a refusal; `tests/wire` checks the client's part."""
+    stopping = encode_refusal(session.REFUSED_STOPPING)
+    assert documented(3)["server"] == encode_answer(0) + encode_answer(1) + stopping
 
 
 def row(msg: str, msgid: int = 1) -> Any:
