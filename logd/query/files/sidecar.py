@@ -26,8 +26,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-import zstandard
-
+from logd.outputs.files import zstd
 from logd.query.files.listing import FileRef
 
 MAGIC = b"logd index 1\n"
@@ -42,9 +41,12 @@ MAX_PART_BYTES = 256 << 20
 """A part that would unpack to more is damaged, or nobody's friend."""
 
 _LENGTHS = struct.Struct("<3I")
-_LEVEL = 9
+_OPTIONS: dict[int, int] = {
+    zstd.CompressionParameter.compression_level: 9,
+    zstd.CompressionParameter.checksum_flag: 1,
+}
 
-BROKEN = (OSError, ValueError, KeyError, TypeError, IndexError, struct.error, zstandard.ZstdError)
+BROKEN = (OSError, ValueError, KeyError, TypeError, IndexError, struct.error, zstd.ZstdError)
 """What reading an index may raise, whatever is in the file."""
 
 
@@ -233,13 +235,15 @@ def _numbers(data: bytes) -> array[int]:
 
 
 def _packed(data: bytes) -> bytes:
-    return zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(data)
+    return zstd.compress(data, options=_OPTIONS)
 
 
 def _unpacked(data: bytes) -> bytes:
-    if not data or zstandard.frame_content_size(data) > MAX_PART_BYTES:
-        raise ValueError("a part of the index is too large")
-    return zstandard.ZstdDecompressor().decompress(data)
+    reader = zstd.ZstdDecompressor()
+    unpacked = reader.decompress(data, MAX_PART_BYTES)
+    if not reader.eof:
+        raise ValueError("a part of the index is too large, or not whole")
+    return unpacked
 
 
 # -- files -------------------------------------------------------------------------------------

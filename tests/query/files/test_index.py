@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from logd.outputs.files import zstd
 from logd.query.files import indexing, raw, sidecar
 from logd.query.files.source import FileSource
 from logd.query.grammar import parse
@@ -85,7 +85,7 @@ def _without_index(
 def _write(folder: Path, log: bytes, suffix: str = "") -> Path:
     packed = {
         "": lambda: log,
-        ".zst": lambda: zstandard.ZstdCompressor().compress(log),
+        ".zst": lambda: zstd.compress(log),
         ".gz": lambda: zlib.compress(log, wbits=31),
     }[suffix]()
     for path in folder.iterdir():
@@ -206,7 +206,7 @@ def test_compression_leaves_it(tmp_path: Path) -> None:
     FileSource(str(tmp_path / "app_%d.log"), Notes()).summarise()
     state = closed.stat()
     packed = closed.with_name("app_1.log.zst")
-    packed.write_bytes(zstandard.ZstdCompressor().compress(LOG))
+    packed.write_bytes(zstd.compress(LOG))
     os.utime(packed, ns=(state.st_atime_ns, state.st_mtime_ns))
     closed.unlink()
     told: list[float] = []
