@@ -8,7 +8,6 @@ the new one is added behind what it holds: both formats allow that.
 from __future__ import annotations
 
 import contextlib
-import gzip
 import io
 import os
 import zlib
@@ -17,14 +16,12 @@ from typing import BinaryIO, Literal, Protocol
 
 from logd.outputs.failpoints import failpoint
 from logd.outputs.files import zstd
+from logd.outputs.files.unpacking import DAMAGED, unpacked_file
 
 Kind = Literal["gzip", "zstd"]
 
 SUFFIXES: dict[Kind, str] = {"gzip": ".gz", "zstd": ".zst"}
 TEMPORARY_SUFFIX = ".tmp"
-
-DAMAGED = (EOFError, zlib.error, zstd.ZstdError, gzip.BadGzipFile)
-"""What reading a compressed file may raise if it is not whole."""
 
 # Both libraries let other threads run while they work on a piece of this size.
 _PIECE_BYTES = 1 << 20
@@ -184,11 +181,7 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
 
 def _unpacked(file: BinaryIO, name: str) -> Iterator[bytes]:
     file.seek(0)
-    reader: gzip.GzipFile | zstd.ZstdFile
-    if name.endswith(SUFFIXES["gzip"]):
-        reader = gzip.GzipFile(fileobj=file)
-    else:
-        reader = zstd.ZstdFile(file)
+    reader = unpacked_file(file, name[name.rfind(".") :])
     while piece := reader.read(_PIECE_BYTES):
         yield piece
 

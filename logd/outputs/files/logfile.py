@@ -13,9 +13,10 @@ from collections.abc import Iterator
 
 from logd.outputs.disk import FILE_MODE, must_be_regular, write_all
 from logd.outputs.failpoints import failpoint
-from logd.outputs.files.compression import DAMAGED, read_compressed
+from logd.outputs.files.compression import read_compressed
 from logd.outputs.files.journal import Append, Opened
 from logd.outputs.files.names import COMPRESSED_SUFFIXES
+from logd.outputs.files.unpacking import DAMAGED
 
 # What a line begins with that continues the entry before it.
 _CONTINUED = b"\n  | "

@@ -4,7 +4,8 @@ A pattern has one `%d` (or `%s`, `%03d`) in its last part. With naming "ring" it
 the file: 0, 1, ... up to the ring's size and then 0 again. With naming "date" it is when the file
 was begun, `20261122-111000`; there the pattern may spell a date itself (`app-%Y%m%d.log`) or have
 no place for one at all. A second file of the same date gets `.1` before its suffix, and so on.
-A compressed file has the name of the original with `.gz` or `.zst` behind it.
+A compressed file has the name of the original with `.gz` or `.zst` behind it;
+one that somebody compressed by hand may have `.xz` or `.bz2`.
 
 Names tell which files are the log's, not which of them is older: that stands in `age.py`.
 """
@@ -22,7 +23,8 @@ from typing import Literal
 
 from logd.outputs.base import OutputUnusable
 
-COMPRESSED_SUFFIXES = (".gz", ".zst")
+COMPRESSED_SUFFIXES = (".gz", ".zst", ".xz", ".bz2")
+"""Of the daemon's own formats, and of those that people compress by hand with."""
 
 _PLACE = re.compile(r"%(0?\d{0,2})d|%s")
 _DATE_CODES = {"%Y": r"(\d{4})", **dict.fromkeys(("%m", "%d", "%H", "%M", "%S"), r"(\d{2})")}

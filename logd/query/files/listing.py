@@ -53,7 +53,7 @@ class FileRef:
 
     @property
     def suffix(self) -> str:
-        """What compression has added to its name: ".gz", ".zst" or nothing."""
+        """What compression has added to its name: ".gz", ".zst", ... or nothing."""
         return self.path.suffix if self.path.suffix in COMPRESSED_SUFFIXES else ""
 
 

@@ -9,12 +9,14 @@ is divided.
 
 from __future__ import annotations
 
+import lzma
 import os
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from logd.outputs.files import zstd
+from logd.outputs.files.unpacking import inflater
 from logd.query.files.listing import FileRef
 from logd.text.reading import BREAK, MARK
 
@@ -24,23 +26,10 @@ _COMPRESSED_BYTES = 1 << 11
 """So little of a compressed file is taken at once: what comes out may be a thousand times as much,
 or, of a hostile .zst, thirty thousand times."""
 
-_GZIP_WINDOW = 31  # with gzip's header and checksum
 _CONTINUATION = BREAK[1:]
 
 DAMAGED = (OSError, EOFError, ValueError, zlib.error)
 """What reading a file may raise: the disk refused, or what is compressed is damaged."""
-
-
-class _Inflater(Protocol):
-    """Decompresses one stream."""
-
-    @property
-    def eof(self) -> bool: ...
-
-    @property
-    def unused_data(self) -> bytes: ...
-
-    def decompress(self, data: bytes, /) -> bytes: ...
 
 
 def split(block: bytes) -> list[bytes]:
@@ -95,7 +84,7 @@ def _decompressed(file: BinaryIO, suffix: str) -> Iterator[bytes]:
             if size >= BLOCK_BYTES:
                 yield b"".join(waiting)
                 waiting, size = [], 0
-    except zstd.ZstdError as exc:
+    except (zstd.ZstdError, lzma.LZMAError) as exc:
         problem = ValueError(str(exc))
     except DAMAGED as exc:
         problem = exc
@@ -107,21 +96,19 @@ def _decompressed(file: BinaryIO, suffix: str) -> Iterator[bytes]:
 
 def _inflated(file: BinaryIO, suffix: str) -> Iterator[bytes]:
     """What comes out of each small piece of a file of one or more compressed streams."""
-
-    def begun() -> _Inflater:
-        if suffix == ".gz":
-            return zlib.decompressobj(_GZIP_WINDOW)
-        return zstd.ZstdDecompressor()
-
-    inflater, is_within = begun(), False
+    stream, is_within = inflater(suffix), False
     while data := file.read(_COMPRESSED_BYTES):
         while data:
-            yield inflater.decompress(data)
+            yield stream.decompress(data)
             is_within = True
-            if not inflater.eof:
+            if not stream.eof:
                 break
             # Another stream may follow, or zeros that fill up a block of a tape.
-            data, inflater, is_within = inflater.unused_data.lstrip(b"\0"), begun(), False
+            data, stream, is_within = (
+                stream.unused_data.lstrip(b"\0"),
+                inflater(suffix),
+                False,
+            )
     if is_within:
         raise EOFError("it was cut off")
 

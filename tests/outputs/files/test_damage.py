@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -141,15 +143,42 @@ def test_a_journal_without_its_end(tenths: int, tmp_path: Path) -> None:
     assert messages(tmp_path) == list(range(1, RECORDS + 6))
 
 
-def test_gzip_by_hand_on_the_current_file(tmp_path: Path) -> None:
+BY_HAND: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".xz": lzma.compress,
+    ".bz2": bz2.compress,
+}
+
+
+@pytest.mark.parametrize("suffix", BY_HAND)
+def test_compressed_by_hand(suffix: str, tmp_path: Path) -> None:
+    """A closed file that somebody compressed is found, and is the next that makes room."""
+    write(tmp_path, 1, 25)
+    path = tmp_path / "app_0.log"
+    path.with_name(path.name + suffix).write_bytes(BY_HAND[suffix](path.read_bytes()))
+    path.unlink()
+    output = made(tmp_path, retention=Retention(count=3))
+    output.open()
+    output.write([numbered(26, 1)])
+    assert output.wait_idle()
+    assert messages(tmp_path) == list(range(1, 27))
+    for number in range(27, 37):
+        output.write([numbered(number, 1)])
+    assert output.wait_idle()
+    output.close()
+    assert messages(tmp_path) == list(range(11, 37))
+
+
+@pytest.mark.parametrize("suffix", BY_HAND)
+def test_current_file_compressed_by_hand(suffix: str, tmp_path: Path) -> None:
     """What `gzip` made of the current file is kept, and so is the file that is begun then."""
     output = made(tmp_path, compress="gzip", retention=Retention(count=5))
     output.open()
     output.write([numbered(1, 5)])
     path = tmp_path / "app_0.log"
     before = path.stat()
-    compressed = tmp_path / "app_0.log.gz"
-    compressed.write_bytes(gzip.compress(path.read_bytes()))
+    compressed = path.with_name(path.name + suffix)
+    compressed.write_bytes(BY_HAND[suffix](path.read_bytes()))
     os.utime(compressed, ns=(before.st_atime_ns, before.st_mtime_ns))
     path.unlink()
     output.write([numbered(6, 13)])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -89,15 +91,21 @@ def test_backwards_is_forwards_turned_round(
     assert [entry for block in whole_blocks([whole]) for entry in split(block)] == expected(text)
 
 
-@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".zst": zstd.compress,
+    ".xz": lzma.compress,
+    ".bz2": bz2.compress,
+}
+
+
+@pytest.mark.parametrize("suffix", ["", *COMPRESS])
 def test_compressed_or_not(tmp_path: Path, suffix: str) -> None:
     """Any part of a file is read, counted in bytes of its original."""
     text = b"".join(b"line %d\n" % number for number in range(300_000))
     data = text
-    if suffix == ".gz":
-        data = gzip.compress(text[:1000]) + gzip.compress(text[1000:])
-    elif suffix == ".zst":
-        data = zstd.compress(text[:1000]) + zstd.compress(text[1000:])
+    if suffix:
+        data = COMPRESS[suffix](text[:1000]) + COMPRESS[suffix](text[1000:])
     path = tmp_path / f"log{suffix}"
     path.write_bytes(data)
     with opened(path) as (descriptor, ref):
@@ -105,10 +113,10 @@ def test_compressed_or_not(tmp_path: Path, suffix: str) -> None:
             assert b"".join(chunks(descriptor, ref, start, end)) == text[start:end]
 
 
-@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+@pytest.mark.parametrize("suffix", COMPRESS)
 def test_damaged_files(tmp_path: Path, suffix: str) -> None:
     """What is no compressed file, or only its beginning, raises a documented error."""
-    compress = gzip.compress if suffix == ".gz" else zstd.compress
+    compress = COMPRESS[suffix]
     path = tmp_path / f"log{suffix}"
     for data in (b"not compressed at all", compress(os.urandom(3 << 20))[:2_000_000]):
         path.write_bytes(data)

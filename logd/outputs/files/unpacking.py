@@ -1,0 +1,62 @@
+"""Reads what is compressed: by the daemon (gzip, zstd), or by hand (xz, bzip2, too).
+
+An operator's script may have compressed a file of the log with whatever was at hand. Such a file
+belongs to the log all the same: it is found, counted and removed in its turn.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import zlib
+from typing import BinaryIO, Protocol
+
+from logd.outputs.files import zstd
+
+DAMAGED = (EOFError, ValueError, zlib.error, zstd.ZstdError, lzma.LZMAError, gzip.BadGzipFile)
+"""What reading a compressed file may raise, beside OSError, if it is not whole."""
+
+_GZIP_WINDOW = 31  # with gzip's header and checksum
+_MAX_XZ_BYTES = 256 << 20
+"""Memory for one .xz: its best compression takes 65 MiB, a hostile header asks for gigabytes."""
+
+
+class Inflater(Protocol):
+    """Decompresses one stream."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+class Unpacked(Protocol):
+    """The content of a compressed file."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def inflater(suffix: str) -> Inflater:
+    """What decompresses a stream of a file with this suffix."""
+    if suffix == ".gz":
+        return zlib.decompressobj(_GZIP_WINDOW)
+    if suffix == ".xz":
+        return lzma.LZMADecompressor(memlimit=_MAX_XZ_BYTES)
+    if suffix == ".bz2":
+        return bz2.BZ2Decompressor()
+    return zstd.ZstdDecompressor()
+
+
+def unpacked_file(file: BinaryIO, suffix: str) -> Unpacked:
+    """A compressed file as what it holds, read from its begin."""
+    if suffix == ".gz":
+        return gzip.GzipFile(fileobj=file)
+    if suffix == ".xz":
+        return lzma.LZMAFile(file)
+    if suffix == ".bz2":
+        return bz2.BZ2File(file)
+    return zstd.ZstdFile(file)
