@@ -132,6 +132,8 @@ endif
 	    systemd/logd-web.service > '$(units)/logd-web.service'
 	install -m 644 systemd/sysusers.conf '$(sysusers)/logd.conf'
 	sed 's|/etc/logd |$(SYSCONFDIR)/logd |' systemd/tmpfiles.conf > '$(tmpfiles)/logd.conf'
+	install -d '$(DESTDIR)$(SYSCONFDIR)/lnav/formats/logd'
+	install -m 644 systemd/lnav.json '$(DESTDIR)$(SYSCONFDIR)/lnav/formats/logd/logd.json'
 	install -d -m 750 '$(settings)'
 	test -e '$(settings)/logd.toml' || install -m 640 systemd/logd.toml '$(settings)/logd.toml'
 ifeq ($(DESTDIR),)
@@ -148,7 +150,8 @@ uninstall: ## remove what install put in place; logs, state, settings and the us
 	rm -rf '$(DESTDIR)$(home)'
 	rm -f '$(DESTDIR)$(PREFIX)/bin/logd' '$(units)/logd.service' '$(units)/logd.socket' \
 	    '$(units)/logd-web.service' \
-	    '$(sysusers)/logd.conf' '$(tmpfiles)/logd.conf'
+	    '$(sysusers)/logd.conf' '$(tmpfiles)/logd.conf' \
+	    '$(DESTDIR)$(SYSCONFDIR)/lnav/formats/logd/logd.json'
 	! test -d /run/systemd/system || test -n '$(DESTDIR)' || systemctl daemon-reload
 
 clean: ## remove the environment and all that was built; logs stay

@@ -223,6 +223,7 @@ def test_make_install_stages_a_working_service(index: None, checkout: Path, tmp_
         "tmpfiles.d/logd.conf",
     ):
         assert (prefix / "lib" / name).is_file()
+    assert (stage / "etc/lnav/formats/logd/logd.json").is_file()
     assert not list(staged.rglob("stale.py"))
     command = prefix / "bin/logd"
     with daemon(command, "serve", "--port", "0", cwd=tmp_path) as address:

@@ -53,6 +53,16 @@ COMMANDS = {
         "Find or count entries in all of the log.",
         BEHIND_THE_DAEMON,
     ),
+    "disk": Entry(
+        "Reading", "logd.cli.disk", "disk", "Show where the log lies, how old and large it is."
+    ),
+    "verify": Entry(
+        "Reading",
+        "logd.cli.verify",
+        "verify",
+        "Check that files and tables are whole.",
+        BEHIND_THE_DAEMON,
+    ),
     "web": Entry("Reading", "logd.cli.web", "web", "Show the log in the browser."),
 }
 

@@ -101,7 +101,27 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
         reading = Reading(sources, control_path(settings), selection, display, kind, pager)
         command(reading=reading, **others)
 
-    for option in reversed((*SELECTING_OPTIONS, *_OPTIONS)):
+    for option in reversed((*SELECTING_OPTIONS, *_OPTIONS, *_SOURCE_OPTIONS)):
+        called = option(called)
+    return called
+
+
+def source_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say where the log is; it gets `sources` and `settings`."""
+
+    @wraps(command)
+    def called(
+        config: str | None,
+        file: tuple[str, ...],
+        db: tuple[str, ...],
+        table_pattern: str | None,
+        control: str | None,
+        **others: Any,
+    ) -> None:
+        settings, unset = _settings(config, file, db, table_pattern, control)
+        command(sources=sources_of(settings, note, unset=unset), settings=settings, **others)
+
+    for option in reversed(_SOURCE_OPTIONS):
         called = option(called)
     return called
 
@@ -131,6 +151,9 @@ _OPTIONS = (
         default=True,
         help="On a terminal, show in $LOGD_PAGER, $PAGER or less.",
     ),
+)
+
+_SOURCE_OPTIONS = (
     click.option(
         "--config",
         metavar="FILE",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
+from logd.query.inventory import Piece
 from logd.query.positions import (
     CannotRead,
     FilePosition,
@@ -19,6 +20,7 @@ from logd.query.positions import (
 )
 from logd.query.selection import EVERYTHING, Selection
 from logd.query.summaries import Key, Step, Summary, Tally
+from logd.query.verifying import Checked
 from logd.records.entry import Entry
 
 __all__ = [
@@ -221,6 +223,25 @@ class Source(ABC):
 
     def close(self) -> None:
         """Close what is kept open between calls; the next call opens it again."""
+
+    def inventory(self) -> Sequence[Piece]:
+        """What it consists of on disk, oldest first, then what else lies there because of it.
+
+        Raises:
+            CannotRead: see there.
+        """
+        return ()
+
+    def verify(self, watch: Watch = unwatched) -> Iterator[Checked]:
+        """Look at each file or table, whether it is what journal, catalogue and indexes say.
+
+        Args:
+            watch: see `Watch`.
+
+        Raises:
+            CannotRead: see there.
+        """
+        yield from ()
 
     @abstractmethod
     def follow(

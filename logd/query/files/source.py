@@ -14,6 +14,7 @@ from pathlib import Path
 from logd.query.fields import TEXT
 from logd.query.files.follow import FileFollower
 from logd.query.files.indexing import can_index
+from logd.query.files.inventory import pieces
 from logd.query.files.listing import FileRef, RingFiles, open_file
 from logd.query.files.prefilter import Prefilter
 from logd.query.files.raw import DAMAGED, split, whole_size
@@ -28,11 +29,14 @@ from logd.query.files.shortcut import CellCounter, can_count
 from logd.query.files.snapshot import Snapshot
 from logd.query.files.tally import RawTally
 from logd.query.files.timebounds import TimeBounds
+from logd.query.files.verify import checks
 from logd.query.files.ways import Scan, spans
+from logd.query.inventory import Piece
 from logd.query.positions import CannotRead, FilePosition, Gone, Placed, Position
 from logd.query.selection import EVERYTHING, Selection
 from logd.query.source import Follower, Note, Source, Watch, unwatched
 from logd.query.summaries import Key, Step, Summary
+from logd.query.verifying import Checked
 from logd.records.entry import Entry
 from logd.text.reading import BREAK, MARK, LineReader
 from logd.text.timestamps import DEFAULT_FORMAT
@@ -181,6 +185,12 @@ class FileSource(Source):
         for found in self._found(selection, start, end, watch):
             tally.add_raw(found.raws, is_fast=found.is_fast)
         return tally.summary()
+
+    def inventory(self) -> Sequence[Piece]:
+        return list(pieces(self._files, self._reader))
+
+    def verify(self, watch: Watch = unwatched) -> Iterator[Checked]:
+        return checks(self._files, self._reader, watch)
 
     def follow(
         self, selection: Selection, start: Position | None, on_note: Note | None = None

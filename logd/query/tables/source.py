@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Integer, cast, func, select
 
 from logd.outputs.tables.ring import TableEntry
+from logd.query.inventory import Piece
 from logd.query.positions import Gone, Placed, Position, TablePosition
 from logd.query.selection import EVERYTHING, Selection
 from logd.query.source import Follower, Note, Source, Watch, unwatched
@@ -23,8 +24,10 @@ from logd.query.summaries import Key, Step, Summary, Tally
 from logd.query.tables.conditions import conditions_of
 from logd.query.tables.database import LogDatabase, gone_text
 from logd.query.tables.follow import TableFollower
+from logd.query.tables.inventory import checks, pieces
 from logd.query.tables.pages import LogTable, Order, Values, pages
 from logd.query.tables.values import QUARTER_S, entry_of, label_of, site_columns
+from logd.query.verifying import Checked
 from logd.records.entry import Entry
 
 _MAX_ID = (1 << 63) - 2
@@ -130,6 +133,12 @@ class TableSource(Source):
                     self._note_gone(table)
                 watch((done + 1) / len(tables))
         return tally.summary()
+
+    def inventory(self) -> Sequence[Piece]:
+        return list(pieces(self._database))
+
+    def verify(self, watch: Watch = unwatched) -> Iterator[Checked]:
+        return checks(self._database)
 
     def follow(
         self, selection: Selection, start: Position | None, on_note: Note | None = None
