@@ -80,11 +80,15 @@ def recognise(templates: Templates, frames: Frames) -> Recognised | None:
     heads = [data[start:at] for start, at in zip(starts, lengths_at, strict=True)]
     middles = [data[end:at] for end, at in zip(ends, times_at, strict=True)]
     tails = [data[at + TIMES.size : stop] for at, stop in zip(times_at, stops, strict=True)]
-    keys = zip(heads, middles, milliseconds, relative, tails, strict=True)
+    keys = list(zip(heads, middles, milliseconds, relative, tails, strict=True))
     found = list(map(templates.whole.get, keys))
     unknown: list[int] = []
     if None in found:
-        unknown = [row for row, template in enumerate(found) if template is None]
+        for row, (template, key) in enumerate(zip(found, keys, strict=True)):
+            if template is None:
+                template = found[row] = templates.composed(*key)
+                if template is None:
+                    unknown.append(row)
     if 2 * len(unknown) > len(found):
         return None
     try:

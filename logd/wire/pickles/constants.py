@@ -57,6 +57,11 @@ class Constants:
         return True
 
     @property
+    def numbers(self) -> frozenset[int]:
+        """All numbers of the memo that are in use, but for the dict's."""
+        return frozenset(self._numbers - {0})
+
+    @property
     def program(self) -> bytes:
         """Opcodes that put the texts into the memo, and leave nothing on the stack."""
         puts = [b"%bq%c" % (text, number) for number, text in self.texts.items()]
@@ -74,6 +79,14 @@ def constants(
         float_keys: the keys of the two floats behind that, with their numbers and FLOAT.
         tail: further items after these floats.
     """
+    known = constants_of_site(head, middle, float_keys)
+    return known.program if known is not None and known.read(tail) else None
+
+
+def constants_of_site(
+    head: bytes, middle: bytes, float_keys: tuple[bytes, bytes]
+) -> Constants | None:
+    """The same for the parts before the tail."""
     known = Constants()
     # The keys before the text and the three floats stand without their values.
     text_key, created_key = (
@@ -93,9 +106,8 @@ def constants(
         and created_key is not None
         and known.read(middle[2:created_key])
         and all(known.read(key[:-1] + b"N") for key in (middle[created_key:], *float_keys))
-        and known.read(tail)
     )
-    return known.program if is_flat else None
+    return known if is_flat else None
 
 
 def _last_key(part: bytes, key: bytes) -> int | None:
