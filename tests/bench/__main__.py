@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.bench import (
+    apps,
     databases,
     hostile,
     latency,
@@ -25,6 +26,8 @@ from tests.bench.peers import REPOSITORY
 from tests.bench.results import Row, Settings, as_json, progress, table
 
 BENCHMARKS: dict[str, Callable[[Settings], Iterator[Row]]] = {
+    "apps": apps.apps,
+    "steady": apps.steady,
     "batches": text_files.batches,
     "frames": text_files.frames,
     "databases": databases.databases,
