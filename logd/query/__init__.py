@@ -23,7 +23,11 @@ there in both directions, and a cursor is a position as a short text:
     summary.bars, summary.top("logger", 10)
 
 A scan is ended by an exception that its `watch` raises, which is called for each block of a
-mebibyte, or by not asking for more. The keyword `budget` is kept for bounds in bytes and seconds.
+mebibyte, by not asking for more, or by a `Budget`, which says where to go on:
+
+    budget = Budget(bytes=64 << 20, seconds=0.5, cancelled=request.is_gone)
+    newest = source.summarise(errors, step=60, budget=budget)
+    rest = budget.next and source.summarise(errors, step=60, end=budget.next)
 
 - `fields.py` what can be asked for and counted by; `terms.py` one condition; `grammar.py` a line of
   them as people write it; `views.py` those with a name; `selection.py` all of them; `when.py` times
@@ -31,8 +35,11 @@ mebibyte, or by not asking for more. The keyword `budget` is kept for bounds in 
 - `source.py` the interface; `positions.py` places and cursors; `merged.py` several logs as one;
   `contexts.py` what is around an entry; `places.py` settings -> sources;
 - `summaries.py` histograms and facets; `tracebacks.py` what two exceptions have in common;
+- `budget.py` what a question may cost;
 - `files/`: which files there are (`listing.py`), one file as raw entries (`raw.py`), its blocks in
-  both directions (`scan.py`), what is appended (`follow.py`), and the source made of them;
+  both directions (`scan.py`), what is appended (`follow.py`), the index of a closed file
+  (`sidecar.py`), how it is made (`indexing.py`) and what it spares (`shortcut.py`), and the source
+  made of them all;
 - `tables/`: pages of rows (`pages.py`), and the source made of them;
 - `live.py` the daemon's live feed; `following.py` history and news without a seam;
   `controlclient.py` asks a running daemon.
@@ -44,6 +51,7 @@ The daemon is never needed for reading, and nothing here writes, locks, or holds
 
 from __future__ import annotations
 
+from logd.query.budget import Budget
 from logd.query.grammar import format_terms, parse
 from logd.query.places import open_source
 from logd.query.positions import CannotRead, Gone, Placed, Position, WrongCursor
@@ -55,6 +63,7 @@ from logd.records.entry import Entry
 
 __all__ = [
     "EVERYTHING",
+    "Budget",
     "CannotRead",
     "Entry",
     "Gone",

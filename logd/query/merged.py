@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from logd.query.budget import Budget
 from logd.query.positions import Gone, MergedPosition, Placed, Position
 from logd.query.selection import EVERYTHING, Selection
 from logd.query.source import Follower, Note, Source, Watch, unwatched
@@ -50,6 +51,7 @@ class MergedSource(Source):
         end: Position | None = None,
         newest_first: bool = False,
         watch: Watch = unwatched,
+        budget: Budget | None = None,
     ) -> Iterator[Placed]:
         starts, ends = self._each(start), self._each(end)
         # What was passed in each log by now.
@@ -86,6 +88,8 @@ class MergedSource(Source):
             before, at[number] = _merged(at), passed
             after = _merged(at)
             yield Placed(*((after, before) if newest_first else (before, after)), one.entry)
+            if budget is not None and budget.take(one.entry, after):
+                return
 
     def _each(self, position: Position | None) -> Sequence[Any]:
         if position is None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
+from logd.query.budget import Budget
 from logd.query.inventory import Piece
 from logd.query.positions import (
     CannotRead,
@@ -110,6 +111,7 @@ class Source(ABC):
         end: Position | None = None,
         newest_first: bool = False,
         watch: Watch = unwatched,
+        budget: Budget | None = None,
     ) -> Iterator[Placed]:
         """The entries that pass, each with its place, in the order in which they were written.
 
@@ -121,6 +123,7 @@ class Source(ABC):
             end: nothing behind this position; None: all there is now.
             newest_first: in the opposite order, from the end to the start.
             watch: see `Watch`.
+            budget: what it may cost; afterwards it says whether there is more, and where.
 
         Raises:
             CannotRead: see there.
@@ -165,6 +168,7 @@ class Source(ABC):
         start: Position | None = None,
         end: Position | None = None,
         watch: Watch = unwatched,
+        budget: Budget | None = None,
     ) -> Summary:
         """Counts of the entries that pass: a histogram and any number of facets, in one pass.
 
@@ -175,13 +179,21 @@ class Source(ABC):
             start: as for `placed`.
             end: as for `placed`.
             watch: see `Watch`.
+            budget: what it may cost. With one it goes from the newest backwards: what follows
+                `budget.next` is counted, and the rest has it for its `end`.
 
         Raises:
             CannotRead: see there.
         """
         tally = Tally(step, keys)
-        for entry in self.entries(selection, start=start, end=end, watch=watch):
-            tally.add(entry)
+        if budget is None:
+            for entry in self.entries(selection, start=start, end=end, watch=watch):
+                tally.add(entry)
+            return tally.summary()
+        for placed in self.placed(
+            selection, start=start, end=end, newest_first=True, watch=watch, budget=budget
+        ):
+            tally.add(placed.entry)
         return tally.summary()
 
     @abstractmethod

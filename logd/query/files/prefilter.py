@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from operator import itemgetter
 
@@ -29,6 +30,7 @@ _TS_END = 28
 _SEPARATORS = itemgetter(10, 19, 28)
 _OFFSET = re.compile(rb"([+-])([0-9]{2})([0-5][0-9])")
 _NEVER = (b"\xff", b"")
+_CHECKED_AT_ONCE = 128
 
 
 class Prefilter:
@@ -37,10 +39,17 @@ class Prefilter:
     Args:
         selection: what is wanted.
         reader: reads the entries.
+        check: called for each `_CHECKED_AT_ONCE` entries that are read; what it raises ends that.
     """
 
-    def __init__(self, selection: Selection, reader: LineReader) -> None:
+    def __init__(
+        self,
+        selection: Selection,
+        reader: LineReader,
+        check: Callable[[], object] | None = None,
+    ) -> None:
         self._selection = selection
+        self._check = check
         self._reader = reader
         self._needles = _needles(selection)
         self._has_fast_lines = reader.is_own_format and reader.times.is_default
@@ -92,7 +101,14 @@ class Prefilter:
             if self._decides_all:
                 return entries
         read, matches = self._reader.read, self._selection.matches
-        return [entry for entry in entries if matches(read(entry))]
+        if self._check is None:
+            return [entry for entry in entries if matches(read(entry))]
+        found: list[bytes] = []
+        for place in range(0, len(entries), _CHECKED_AT_ONCE):
+            self._check()
+            some = entries[place : place + _CHECKED_AT_ONCE]
+            found += [entry for entry in some if matches(read(entry))]
+        return found
 
     def _by_head(self, entries: list[bytes]) -> list[bytes]:
         heads, bounds = self._heads, self._bounds

@@ -109,9 +109,13 @@ class CellCounter:
     Args:
         tally: takes what is counted.
         selection: what is wanted; `can_count` has said yes.
+
+    Attributes:
+        files: how many files have added to it.
     """
 
     def __init__(self, tally: Tally, selection: Selection) -> None:
+        self.files = 0
         self._tally = tally
         self._selection = selection
         self._entries: dict[Combination, Entry | None] = {}
@@ -132,6 +136,7 @@ class CellCounter:
         cells = self._tally.cells
         if is_whole and not self._by_minute and (cells is None or not self._selection.groups):
             # What is known of the whole file is enough.
+            self.files += 1
             self._add_totals(wanted, index.totals)
             if cells is not None:
                 for cat, minutes in index.minutes.items():
@@ -144,6 +149,7 @@ class CellCounter:
                 found[minute, which] = found.get((minute, which), 0) + number
         if self._selection.has_times:
             found = {cell: number for cell, number in found.items() if cell[0] != NEVER}
+        self.files += 1
         self._add_cells(wanted, found)
 
     def _wanted(self, combination: Combination) -> Entry | None:

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
+from logd.query.budget import Budget, Cancelled
 from logd.query.fields import TEXT
 from logd.query.files.follow import FileFollower
 from logd.query.files.indexing import can_index
@@ -119,9 +121,12 @@ class FileSource(Source):
         end: Position | None = None,
         newest_first: bool = False,
         watch: Watch = unwatched,
+        budget: Budget | None = None,
     ) -> Iterator[Placed]:
         read = self._reader.read
-        for found in self._found(selection, start, end, watch, newest_first=newest_first):
+        for found in self._found(
+            selection, start, end, watch, newest_first=newest_first, budget=budget
+        ):
             placed = zip(found.positions(), found.raws, strict=True)
             for (position, behind), raw in reversed(list(placed)) if newest_first else placed:
                 yield Placed(position, behind, read(raw))
@@ -169,20 +174,32 @@ class FileSource(Source):
         start: Position | None = None,
         end: Position | None = None,
         watch: Watch = unwatched,
+        budget: Budget | None = None,
     ) -> Summary:
         self._check(selection, needs_fields=bool(keys), needs_times=step is not None)
+        tally = RawTally(step, keys, self._reader)
+        counter = None
+        # Cells don't tell the seconds that a short answer of the step "auto" is made of.
         if can_index(self._reader) and can_count(selection, step, keys):
-            tally = RawTally(step, keys, self._reader)
+            counter = CellCounter(tally, selection)
             if tally.cells is not None:
                 tally.cells.go_by_minute()
-            counter = CellCounter(tally, selection)
-            for found in self._found(selection, start, end, watch, counter=counter):
-                tally.add_raw(found.raws, is_fast=found.is_fast)
-            if step != "auto" or tally.cells is None or tally.cells.is_wide:
-                return tally.summary()
-            # Seconds are asked for, which cells don't tell.
+        for found in self._found(
+            selection,
+            start,
+            end,
+            watch,
+            newest_first=budget is not None,
+            counter=counter,
+            budget=budget,
+        ):
+            tally.add_raw(found.raws, is_fast=found.is_fast)
+        is_short = step == "auto" and tally.cells is not None and not tally.cells.is_wide
+        if counter is None or not is_short:
+            return tally.summary()
         tally = RawTally(step, keys, self._reader)
-        for found in self._found(selection, start, end, watch):
+        again = start if budget is None or budget.next is None else budget.next
+        for found in self._found(selection, again, end, watch):
             tally.add_raw(found.raws, is_fast=found.is_fast)
         return tally.summary()
 
@@ -234,14 +251,19 @@ class FileSource(Source):
         *,
         newest_first: bool = False,
         counter: CellCounter | None = None,
+        budget: Budget | None = None,
     ) -> Iterator[Found]:
         """The entries that pass, block by block; those of a block are in the file's order.
 
         What `counter` counts by an index is not among them.
         """
         self._check(selection)
-        prefilter = Prefilter(selection, self._reader)
-        bounds = TimeBounds(self._reader, selection.since, selection.until)
+        # What an index has counted of a file is not taken back if the rest of it is given up.
+        check = budget.check if budget is not None and counter is None else None
+        sieve = _Sieve(
+            Prefilter(selection, self._reader, check),
+            TimeBounds(self._reader, selection.since, selection.until),
+        )
         refs = self._files.listing()
         current = refs[-1] if refs else None
         refs, first_place, last_place = self._between(refs, start, end)
@@ -254,20 +276,55 @@ class FileSource(Source):
                     first_place if ref is refs[0] else 0,
                     last_place if ref is refs[-1] else None,
                 )
-                if not bounds.is_too_old(ref):
+                if not sieve.bounds.is_too_old(ref):
                     on_block = _telling(watch, done, total)
                     is_closed = ref is not current
                     scan = Scan(selection, *span, newest_first, counter, is_closed, on_block)
-                    for block, generation in self._blocks(snapshot, ref, scan):
-                        on_block(block)
-                        if not bounds.may_have(block.data) or not prefilter.may_match(block.data):
-                            continue
-                        raws = split(block.data)
-                        wanted = prefilter.wanted(raws)
-                        if wanted:
-                            is_fast = prefilter.is_fast(wanted)
-                            yield Found(ref, generation, block.place, raws, wanted, is_fast)
+                    yield from self._found_in(snapshot, ref, scan, sieve, budget)
+                    if budget is not None and budget.next is not None:
+                        rest = budget.next
+                        is_end = isinstance(rest, FilePosition) and rest.size == span[0]
+                        if newest_first and ref is refs[0] and is_end:
+                            budget.next = None
+                        return
                 done += ref.size
+
+    def _found_in(
+        self, snapshot: Snapshot, ref: FileRef, scan: Scan, sieve: _Sieve, budget: Budget | None
+    ) -> Iterator[Found]:
+        """The same of one file, until the budget is spent."""
+        prefilter, counter = sieve.prefilter, scan.counter
+        counted_before = 0 if counter is None else counter.files
+        edge = None
+        for block, generation in self._blocks(snapshot, ref, scan):
+            scan.on_block(block)
+            edges = (block.place, block.place + len(block.data))
+            before, behind = (
+                FilePosition(ref.plain_path, place, generation)
+                for place in (reversed(edges) if scan.newest_first else edges)
+            )
+            if sieve.may_have(block.data):
+                raws = split(block.data)
+                try:
+                    wanted = prefilter.wanted(raws)
+                except Cancelled:
+                    edge = before
+                    break
+                if wanted:
+                    is_fast = prefilter.is_fast(wanted)
+                    yield Found(ref, generation, block.place, raws, wanted, is_fast)
+            if budget is None:
+                continue
+            budget.looked_at += len(block.data)
+            edge = behind
+            if budget.is_spent and (counter is None or counter.files == counted_before):
+                break
+        else:
+            # All of it was read; where that ends is only known of a file read backwards.
+            if edge is not None and scan.newest_first:
+                edge = replace(edge, size=scan.start)
+        if budget is not None and edge is not None and budget.is_spent:
+            budget.next = edge
 
     def _between(
         self, refs: list[FileRef], start: Position | None, end: Position | None
@@ -342,6 +399,17 @@ class FileSource(Source):
         self.on_note(
             f"{ref.path} can't be read to its end ({exc}): {what or 'nothing of it can be read'}"
         )
+
+
+class _Sieve(NamedTuple):
+    """What sifts entries, and what passes over blocks."""
+
+    prefilter: Prefilter
+    bounds: TimeBounds
+
+    def may_have(self, data: bytes) -> bool:
+        """False if surely no entry of a block is wanted."""
+        return self.bounds.may_have(data) and self.prefilter.may_match(data)
 
 
 def _telling(watch: Watch, done: int, total: int) -> Callable[[Block], None]:

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Integer, cast, func, select
 
 from logd.outputs.tables.ring import TableEntry
+from logd.query.budget import Budget
 from logd.query.inventory import Piece
 from logd.query.positions import Gone, Placed, Position, TablePosition
 from logd.query.selection import EVERYTHING, Selection
@@ -83,11 +84,15 @@ class TableSource(Source):
         end: Position | None = None,
         newest_first: bool = False,
         watch: Watch = unwatched,
+        budget: Budget | None = None,
     ) -> Iterator[Placed]:
         span = self._span(start, end)
         order = Order(by_time=False, newest_first=newest_first)
         for table, row_id, entry in self._rows(selection, order, span, watch):
-            yield Placed(TablePosition(table, row_id - 1), TablePosition(table, row_id), entry)
+            before, behind = TablePosition(table, row_id - 1), TablePosition(table, row_id)
+            yield Placed(before, behind, entry)
+            if budget is not None and budget.take(entry, before if newest_first else behind):
+                return
 
     def entries(
         self,
@@ -112,11 +117,12 @@ class TableSource(Source):
         start: Position | None = None,
         end: Position | None = None,
         watch: Watch = unwatched,
+        budget: Budget | None = None,
     ) -> Summary:
         is_simple = start is None and end is None and step is None and len(keys) <= 1
         if not is_simple or not set(keys) <= _GROUPED or not self._is_exact(selection):
             return super().summarise(
-                selection, step=step, keys=keys, start=start, end=end, watch=watch
+                selection, step=step, keys=keys, start=start, end=end, watch=watch, budget=budget
             )
         tally = Tally(None, keys)
         with self._database.reading() as connection:
