@@ -34,11 +34,25 @@ units = $(DESTDIR)$(PREFIX)/lib/systemd/system
 sysusers = $(DESTDIR)$(PREFIX)/lib/sysusers.d
 tmpfiles = $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 settings = $(DESTDIR)$(SYSCONFDIR)/logd
+share = $(DESTDIR)$(PREFIX)/share
+ZSH_COMPLETIONS ?= zsh/site-functions
+completions = bash-completion/completions/logd $(ZSH_COMPLETIONS)/_logd \
+    fish/vendor_completions.d/logd.fish
+UNITS = logd.service logd@.service logd.socket logd-web.service
+extras = $(subst $(comma), ,$(EXTRAS))
+known_extras = $(filter-out logd,$(basename $(notdir $(wildcard systemd/locked/*.txt))))
+staged = $(DESTDIR)$(home).new
+pip = '$(staged)/bin/python' -B -m pip --disable-pip-version-check
+installed = '$(DESTDIR)$(home)/bin/python' -B
+
+# Builds of one commit are the same, byte for byte: files are as old as the commit.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date -r CHANGELOG.md +%s)
+export SOURCE_DATE_EPOCH
 
 .DEFAULT_GOAL := help
 .PHONY: help serve demo browser test test-pythons test-servers lint format types bench bench-quick \
     chaos fuzz lock readme check dist \
-    install uninstall clean check-python
+    install install-environment install-service install-texts deb uninstall clean check-python
 
 help: ## list the targets
 	@echo 'make TARGET, where TARGET is one of:'
@@ -100,59 +114,106 @@ lock: $(VENV)/dev.stamp ## write the lock files of the service's environment ane
 readme: $(VENV)/dev.stamp ## write the table of settings into its README
 	UPDATE_README=1 $(RUN)python -m pytest --quiet tests/settings/test_printing.py
 
-dist: $(VENV)/dev.stamp ## build the wheels of both packages into the folder dist
+dist: $(VENV)/dev.stamp ## build wheels and source distributions of both packages into the folder dist
 	$(RUN)python -m build --outdir dist client
 	$(RUN)python -m build --outdir dist .
 
-install: check-python ## install the service: PREFIX=/usr/local, DESTDIR, EXTRAS=postgresql,mysql
-	$(PYTHON) -m venv '$(DESTDIR)$(home)'
-	'$(DESTDIR)$(home)/bin/python' -m pip --disable-pip-version-check install --quiet \
-	    --require-hashes $(patsubst %,-r systemd/locked/%.txt,logd $(subst $(comma), ,$(EXTRAS)))
-	# Built in a fresh folder: what an earlier build left in this one would be packaged, too.
-	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
-	    tar -cf - --exclude=build --exclude='*.egg-info' --exclude=__pycache__ \
-	        pyproject.toml README.md LICENSE logd client | tar -xf - -C "$$fresh" && \
-	    '$(DESTDIR)$(home)/bin/python' -m pip --disable-pip-version-check install --quiet \
-	        --no-deps "$$fresh/client" "$$fresh"
-ifneq ($(DESTDIR),)
-	# Scripts name their interpreter by its whole path, which is another one once it is in place.
-	grep -rlI '$(DESTDIR)$(home)' '$(DESTDIR)$(home)/bin' '$(DESTDIR)$(home)/pyvenv.cfg' | \
-	    xargs sed -i 's|$(DESTDIR)$(home)|$(home)|g'
-endif
-	# The service runs as a user of its own and sees no home folders.
-	@case "$$('$(DESTDIR)$(home)/bin/python' -c 'import sys; print(sys.base_prefix)')" in \
-	    /root/*|/home/*) echo 'Warning: $(PYTHON) is in a home folder, where the service can not' \
-	        'use it; better: make install PYTHON=/usr/bin/python3' >&2 ;; esac
-	install -d '$(DESTDIR)$(PREFIX)/bin' '$(units)' '$(sysusers)' '$(tmpfiles)'
-	ln -sfn ../lib/logd/bin/logd '$(DESTDIR)$(PREFIX)/bin/logd'
-	sed 's|/usr/local/bin/logd|$(PREFIX)/bin/logd|; s|/etc/logd/|$(SYSCONFDIR)/logd/|' \
-	    systemd/logd.service > '$(units)/logd.service'
-	install -m 644 systemd/logd.socket '$(units)/logd.socket'
-	sed 's|/usr/local/bin/logd|$(PREFIX)/bin/logd|; s|/etc/logd/|$(SYSCONFDIR)/logd/|' \
-	    systemd/logd-web.service > '$(units)/logd-web.service'
-	install -m 644 systemd/sysusers.conf '$(sysusers)/logd.conf'
-	sed 's|/etc/logd |$(SYSCONFDIR)/logd |' systemd/tmpfiles.conf > '$(tmpfiles)/logd.conf'
-	install -d '$(DESTDIR)$(SYSCONFDIR)/lnav/formats/logd'
-	install -m 644 systemd/lnav.json '$(DESTDIR)$(SYSCONFDIR)/lnav/formats/logd/logd.json'
-	install -d -m 750 '$(settings)'
-	test -e '$(settings)/logd.toml' || install -m 640 systemd/logd.toml '$(settings)/logd.toml'
+install: check-python install-environment install-service install-texts ## install the service: PREFIX=/usr/local, DESTDIR, EXTRAS=postgresql,mysql
 ifeq ($(DESTDIR),)
 	# User and folders at once, where systemd is; a package does this when it is installed.
 	! command -v systemd-sysusers >/dev/null || systemd-sysusers '$(sysusers)/logd.conf'
 	! command -v systemd-tmpfiles >/dev/null || systemd-tmpfiles --create '$(tmpfiles)/logd.conf'
 	! getent group logd >/dev/null || chgrp logd '$(settings)' '$(settings)/logd.toml'
 	! test -d /run/systemd/system || systemctl daemon-reload
+	@echo 'logd is installed. What to do next:'
+	@echo '  settings        $(settings)/logd.toml'
+	@echo '  start it        systemctl enable --now logd.socket logd.service'
+	@echo '  try it          $(PREFIX)/bin/logd send hello && $(PREFIX)/bin/logd tail'
+	@echo '  the page        systemctl enable --now logd-web'
+	@echo '  another daemon  $(settings)/NAME.toml, then systemctl enable --now logd@NAME'
+	@echo '  after an upgrade: systemctl restart logd; the manual: man logd, man logd.toml'
 endif
+
+# Made beside the one in force, which serves on until the new one is whole and takes its place.
+install-environment: check-python
+	@for extra in $(extras); do test -e systemd/locked/$$extra.txt || { \
+	    echo "no extra $$extra; there are: $(known_extras) (the page needs nothing more)" >&2; exit 2; }; done
+	rm -rf '$(staged)'
+	$(PYTHON) -m venv '$(staged)'
+	$(pip) install --quiet --no-compile \
+	    --require-hashes $(patsubst %,-r systemd/locked/%.txt,logd $(extras))
+	# Built in a fresh folder: what an earlier build left in this one would be packaged, too.
+	# Installed by their names: pip notes the folder of what it is given by path.
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
+	    tar -cf - --exclude=build --exclude='*.egg-info' --exclude=__pycache__ \
+	        pyproject.toml README.md LICENSE CHANGELOG.md logd client | tar -xf - -C "$$fresh" && \
+	    $(pip) wheel --quiet --no-deps --wheel-dir "$$fresh/wheels" "$$fresh/client" "$$fresh" && \
+	    $(pip) install --quiet --no-compile --no-deps --no-index --no-cache-dir \
+	        --find-links "$$fresh/wheels" logd logd-client
+	# Who installs is not needed to run, nor are commands of other packages.
+	$(pip) uninstall --quiet --yes pip \
+	    $$(test ! -d '$(staged)'/lib/python*/site-packages/setuptools || echo setuptools)
+	find '$(staged)/bin' -type f ! -name logd -delete
+	rm -rf '$(staged)/include' '$(staged)'/lib/python*/site-packages/_distutils_hack \
+	    '$(staged)'/lib/python*/site-packages/distutils-precedence.pth
+	sed -i '/^\.\.\/\.\.\/\.\.\/bin\//d' '$(staged)'/lib/python*/site-packages/*.dist-info/RECORD
+	# Scripts name their interpreter by its whole path, which is another one once it is in place.
+	sed -i 's|$(staged)|$(home)|g' '$(staged)/bin/logd' '$(staged)/pyvenv.cfg'
+	# The service runs as a user of its own and sees no home folders.
+	@case "$$('$(staged)/bin/python' -c 'import sys; print(sys.base_prefix)')" in \
+	    /root/*|/home/*) echo 'Warning: $(PYTHON) is in a home folder, where the service can not' \
+	        'use it; better: make install PYTHON=/usr/bin/python3' >&2 ;; esac
+	# uvloop alone has 12 MB of names that only debuggers read.
+	! command -v strip >/dev/null || \
+	    find '$(staged)/lib' -name '*.so*' -type f -exec strip --strip-unneeded {} +
+	find '$(staged)' -exec touch -h -d @$(SOURCE_DATE_EPOCH) {} +
+	rm -rf '$(DESTDIR)$(home)'
+	mv '$(staged)' '$(DESTDIR)$(home)'
+	# Bytecode names the files as they will be, and is the same in each build.
+	'$(DESTDIR)$(home)/bin/python' -B -m compileall -q --invalidation-mode timestamp \
+	    $(if $(DESTDIR),-s '$(DESTDIR)' -p /) '$(DESTDIR)$(home)/lib'
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	ln -sfn ../lib/logd/bin/logd '$(DESTDIR)$(PREFIX)/bin/logd'
+
+install-service:
+	install -d '$(units)' '$(sysusers)' '$(tmpfiles)'
+	for unit in $(UNITS); do \
+	    sed 's|/usr/local/bin/logd|$(PREFIX)/bin/logd|; s|/etc/logd/|$(SYSCONFDIR)/logd/|' \
+	        "systemd/$$unit" > '$(units)'/"$$unit" || exit; done
+	install -m 644 systemd/sysusers.conf '$(sysusers)/logd.conf'
+	sed 's|/etc/logd |$(SYSCONFDIR)/logd |' systemd/tmpfiles.conf > '$(tmpfiles)/logd.conf'
+	install -d '$(DESTDIR)$(SYSCONFDIR)/lnav/formats/logd'
+	install -m 644 systemd/lnav.json '$(DESTDIR)$(SYSCONFDIR)/lnav/formats/logd/logd.json'
+	install -d -m 750 '$(settings)'
+	test -e '$(settings)/logd.toml' || install -m 640 systemd/logd.toml '$(settings)/logd.toml'
+
+# The manual and completions are made by the program that was just installed.
+install-texts: install-environment
+	$(installed) packages/manpages.py '$(share)/man'
+	install -d $(foreach file,$(completions),'$(dir $(share)/$(file))') '$(share)/doc/logd/examples'
+	$(installed) packages/completions.py bash > '$(share)/$(word 1,$(completions))'
+	$(installed) packages/completions.py zsh > '$(share)/$(word 2,$(completions))'
+	$(installed) packages/completions.py fish > '$(share)/$(word 3,$(completions))'
+	install -m 644 LICENSE CHANGELOG.md '$(share)/doc/logd'
+	install -m 644 packages/logrotate '$(share)/doc/logd/examples/logrotate'
 
 uninstall: ## remove what install put in place; logs, state, settings and the user stay
 	! test -d /run/systemd/system || test -n '$(DESTDIR)' || \
-	    systemctl disable --now logd-web.service logd.service logd.socket
-	rm -rf '$(DESTDIR)$(home)'
-	rm -f '$(DESTDIR)$(PREFIX)/bin/logd' '$(units)/logd.service' '$(units)/logd.socket' \
-	    '$(units)/logd-web.service' \
-	    '$(sysusers)/logd.conf' '$(tmpfiles)/logd.conf' \
+	    systemctl disable --now $(filter-out logd@%,$(UNITS))
+	rm -rf '$(DESTDIR)$(home)' '$(share)/doc/logd'
+	rm -f '$(DESTDIR)$(PREFIX)/bin/logd' $(UNITS:%='$(units)/%') \
+	    '$(sysusers)/logd.conf' '$(tmpfiles)/logd.conf' $(completions:%='$(share)/%') \
+	    '$(share)'/man/man1/logd.1 '$(share)'/man/man1/logd-*.1 '$(share)/man/man5/logd.toml.5' \
 	    '$(DESTDIR)$(SYSCONFDIR)/lnav/formats/logd/logd.json'
 	! test -d /run/systemd/system || test -n '$(DESTDIR)' || systemctl daemon-reload
+
+deb: ## build a Debian package into the folder dist: EXTRAS=postgresql,mysql, PYTHON=/usr/bin/python3
+	@command -v dpkg-deb >/dev/null || { echo 'dpkg-deb is needed: a Debian or Ubuntu' >&2; exit 1; }
+	rm -rf build/deb
+	$(MAKE) --no-print-directory install DESTDIR='$(CURDIR)/build/deb' PREFIX=/usr SYSCONFDIR=/etc \
+	    PYTHON='$(if $(filter command,$(origin PYTHON)),$(PYTHON),/usr/bin/python3)' \
+	    ZSH_COMPLETIONS=zsh/vendor-completions
+	packages/deb/make-deb build/deb dist
 
 clean: ## remove the environment and all that was built; logs stay
 	rm -rf $(VENV) .venv-pythons build dist client/build *.egg-info client/*.egg-info \

@@ -57,10 +57,11 @@ def units(tmp_path: Path) -> Path:
     for path in folder.glob("*.service"):
         text = path.read_text(encoding="utf-8").replace("/usr/local/bin/logd", "/bin/true")
         path.write_text(text, encoding="utf-8")
+    (folder / "logd@.service").rename(folder / "logd@shop.service")
     return folder
 
 
-@pytest.mark.parametrize("unit", ["logd.service", "logd-web.service"])
+@pytest.mark.parametrize("unit", ["logd.service", "logd-web.service", "logd@shop.service"])
 def test_exposure_is_low(units: Path, unit: str) -> None:
     """systemd's own measure of what a service could do finds next to nothing."""
     done = subprocess.run(
@@ -83,6 +84,24 @@ def test_units_are_valid(units: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_instances_are_services_like_the_one() -> None:
+    """logd@.service has what logd.service has, with settings and folders of its own."""
+    one, many = (
+        (UNITS / name).read_text(encoding="utf-8").partition("[Service]\n")[2]
+        for name in ("logd.service", "logd@.service")
+    )
+    for text, its in (
+        ("/etc/logd/logd.toml", "/etc/logd/%i.toml"),
+        ("Directory=logd\n", "Directory=logd/%i\n"),
+        ("Directory=/var/log/logd\n", "Directory=/var/log/logd/%i\n"),
+        ("ConfigurationDirectory=logd/%i\n", "ConfigurationDirectory=logd\n"),
+        ("credentials/logd.service/", "credentials/logd@NAME.service/"),
+        ("\nAlso=logd.socket\n", "\n"),
+    ):
+        one = one.replace(text, its)
+    assert many == one
 
 
 def test_user_and_folders_can_be_made(tmp_path: Path) -> None:
