@@ -38,6 +38,14 @@ class ColumnConfigurationMismatch(LogdError):
     """A configured column is impossible, e.g. because its name is reserved; the text says why."""
 
 
+def _asks_by_rows(one: object) -> bool:
+    """Whether a filter tells for a whole batch what it keeps: `wanted_rows(batch)`.
+
+    A class that is derived from such a one may have another `__call__`: it is called.
+    """
+    return {"wanted_rows", "__call__"} <= vars(type(one)).keys()
+
+
 class Prepared(NamedTuple):
     """What the filters left of a batch.
 
@@ -193,6 +201,8 @@ class LogServer:
         with self._lock:
             if self._is_calling:
                 return Prepared(batch, None)
+            if not self.observers and all(map(_asks_by_rows, self.filters)):
+                return Prepared(self._left_by_rows(batch), None)
             jobs = batch.jobs()
             if self.filters:
                 kept = [job for job in jobs if self._apply_filters(job)]
@@ -201,6 +211,15 @@ class LogServer:
                     return Prepared(None, None)
                 batch, jobs = Batch.from_jobs(kept, batch), kept
             return Prepared(batch, jobs if self.observers else None)
+
+    def _left_by_rows(self, batch: Batch) -> Batch | None:
+        """What filters leave that look at whole batches; nobody sees single records."""
+        for one in self.filters:
+            rows = one.wanted_rows(batch)  # type: ignore[attr-defined]
+            if not rows:
+                return None
+            batch = batch.of_rows(rows)
+        return batch
 
     def write_prepared(self, batch: Batch) -> None:
         """Write what `prepare` returned."""

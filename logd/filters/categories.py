@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from logd.records.batch import Batch
     from logd.records.job import MsgJob
 
 __all__ = ["Categories"]
@@ -37,7 +38,15 @@ class Categories:
     def __call__(self, jobhist: Sequence[MsgJob], writer: object) -> None:
         """Drop the current record if its category is not wanted."""
         job = jobhist[-1]
-        if job.cat in self._disabled or (
-            self._enabled is not None and job.cat not in self._enabled
-        ):
+        if not self._is_wanted(job.cat):
             job.drop()
+
+    def wanted_rows(self, batch: Batch) -> Sequence[int]:
+        """The records that are kept, for the server, which asks once for a whole batch."""
+        wanted = [self._is_wanted(context.cat) for context in batch.contexts]
+        if all(wanted):
+            return range(len(batch))
+        return [row for row, position in enumerate(batch.index) if wanted[position]]
+
+    def _is_wanted(self, cat: str) -> bool:
+        return cat not in self._disabled and (self._enabled is None or cat in self._enabled)

@@ -303,6 +303,36 @@ class Batch:
             last=last,
         )
 
+    def of_rows(self, rows: Sequence[int]) -> Batch:
+        """Some records, at least one, in ascending order; it covers all sequence numbers of this.
+
+        As `from_jobs` with what filters left, by columns.
+        """
+        if len(rows) == len(self):
+            return self
+        used: dict[int, int] = {}
+        index = [used.setdefault(self.index[row], len(used)) for row in rows]
+        special, client = self.special, self.client
+        sequence: Sequence[int] | None = None
+        if client is not None:
+            numbers = self.sequence or range(self.first, self.first + len(self))
+            sequence = [numbers[row] for row in rows]
+        return Batch(
+            [self.contexts[position] for position in used],
+            index,
+            [self.msgid[row] for row in rows],
+            [self.time[row] for row in rows],
+            [self.msg[row] for row in rows],
+            {new: special[row] for new, row in enumerate(rows) if row in special},
+            peer=self.peer,
+            client=client,
+            first=self.first,
+            ts=None if self.ts is None else [self.ts[row] for row in rows],
+            formatter=self.formatter,
+            sequence=sequence,
+            last=self.last if client is not None else None,
+        )
+
     def in_session(self, client: bytes | None, first: int = 0) -> Batch:
         """The same records as those of another session, numbered from `first` on, or of none."""
         return Batch(
