@@ -91,7 +91,20 @@ def reload(config: Config) -> InForce:
     Raises:
         ConfigError: the new ones can't be used; the old ones stay in force.
     """
-    return load(config.sources if config.sources is not None else Sources())
+    sources = config.sources if config.sources is not None else Sources()
+    force = load(sources)
+    if sources.file is not None and _is_blank(sources.file):
+        # An editor or a shell's ">" empties a file before writing to it. Defaults taken up in
+        # that moment may be a smaller ring, and its oldest files would be gone.
+        lost = [name for name in SETTINGS if getattr(config, name) != getattr(force.config, name)]
+        if lost:
+            raise ConfigError([f"{sources.file}: is empty, and had {', '.join(lost)} before"])
+    return force
+
+
+def _is_blank(path: Path) -> bool:
+    """Whether a file holds nothing at all."""
+    return not path.read_text(encoding="utf-8").strip()
 
 
 def changes(old: Config, new: Config) -> Changes:

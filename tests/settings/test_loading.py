@@ -407,6 +407,17 @@ def test_reload_reads_the_same_places_again(tmp_path: Path) -> None:
     assert changes(old, new) == (("rotate_count",), ("host",))
 
 
+def test_a_reload_of_an_emptied_file(tmp_path: Path) -> None:
+    """A file that is being written, and is empty just now, does not bring the defaults back."""
+    sources = of_file(tmp_path, "rotate_count = 100\n")
+    old = load(sources).config
+    of_file(tmp_path, "\n")
+    with pytest.raises(ConfigError, match="is empty, and had rotate_count before"):
+        reload(old)
+    # At a start it is right, and so is a reload of what was always empty.
+    assert reload(load(sources).config).config.rotate_count == 10
+
+
 def test_a_new_token_is_a_change(tmp_path: Path) -> None:
     """A token file with a new token counts as changed though its name is the same."""
     path = tmp_path / "token"
