@@ -66,6 +66,7 @@ def listen_tcp(
     """
     addresses = _addresses(hosts)
     refusals: list[str] = []
+    is_taken = False
     for port in ports:
         listeners: list[Listener] = []
         for family, host in addresses:
@@ -73,6 +74,7 @@ def listen_tcp(
                 sock = _bound(family, host, port)
             except OSError as exc:
                 refusals.append(f"{host}:{port}: {_reason(exc)}")
+                is_taken = is_taken or exc.errno == errno.EADDRINUSE
                 for listener in listeners:
                     listener.close()
                 break
@@ -81,10 +83,8 @@ def listen_tcp(
             listeners.append(Listener(sock, is_tls=is_tls))
         else:
             return listeners
-    raise StartupError(
-        f"can't listen on {'; '.join(refusals)} (is another logd running? "
-        "choose another port with --port)"
-    )
+    advice = " (is another logd running? choose another port)" if is_taken else ""
+    raise StartupError(f"can't listen on {'; '.join(refusals)}{advice}")
 
 
 def listen_unix(path: str, *, owner: str | None, group: str | None, mode: int) -> Listener:

@@ -42,8 +42,15 @@ def test_the_first_port_that_is_free_is_used() -> None:
         (listener,) = listen_tcp(["127.0.0.1"], [port, 0])
         assert listener.sock.getsockname()[1] != port
         listener.close()
-        with pytest.raises(StartupError, match=f"127.0.0.1:{port}: already in use"):
+        with pytest.raises(StartupError, match=f"127.0.0.1:{port}: already in use .*another port"):
             listen_tcp(["127.0.0.1"], [port])
+
+
+def test_an_address_of_another_machine() -> None:
+    """An address that is not this machine's is named, without advice about ports."""
+    with pytest.raises(StartupError) as caught:
+        listen_tcp(["192.0.2.1"], [0])
+    assert str(caught.value) == "can't listen on 192.0.2.1:0: Cannot assign requested address"
 
 
 def test_several_hosts_share_a_port() -> None:
