@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from logd.cli.query import query
 from tests.daemon_process import DaemonProcess, running
 
 ROOT = Path(__file__).parent.parent
@@ -85,6 +88,19 @@ def test_twenty_workers_share_a_log(daemon: DaemonProcess) -> None:
     last = logd(daemon, "tail", "-n", "1").splitlines()
     assert re.search(r"checkout failed\t[0-9]{3} [0-9]+\tMainThread\twork\tshop.py\(", last[0])
     assert last[-1] == "  | ZeroDivisionError: division by zero"
+
+
+def test_searches_are_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every search that a README shows is one that `logd query` takes."""
+    monkeypatch.chdir(tmp_path)
+    log = tmp_path / "logs" / "logd_0.log"
+    log.parent.mkdir()
+    log.write_text("2026-11-22T12:53:53.148+0000 I 1#1 deploy\tMainThread\t\t\tversion=2.14.0\n")
+    searches = [shlex.split(line) for line in commands() if line.startswith("logd query ")]
+    assert len(searches) > 4
+    for _, _, *arguments in searches:
+        result = CliRunner().invoke(query, arguments)
+        assert result.exit_code == 0, (arguments, result.output)
 
 
 def test_an_old_app_works_unchanged(daemon: DaemonProcess) -> None:

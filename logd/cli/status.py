@@ -37,7 +37,7 @@ REQUEST = {"do": "status"}
     type=click.Path(),
     help="The daemon's settings, which tell where its control socket is.",
 )
-@click.option("--watch", is_flag=True, help="Show it anew each second, till Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Show it anew each second, until Ctrl-C.")
 @click.option("--json", "is_json", is_flag=True, help="Print all of it as JSON.")
 def status(control: str | None, config_file: str | None, watch: bool, is_json: bool) -> None:
     """Show what a running daemon is doing.
