@@ -11,11 +11,13 @@ from contextlib import closing
 
 import click
 
+from logd.cli import EXIT_FAILED
 from logd.cli.bars import table
 from logd.cli.printing import put, quiet_end
 from logd.cli.reading import note, source_options
 from logd.cli.statusscreen import size as size_text
 from logd.query.inventory import Piece, by_day
+from logd.query.places import nothing_there
 from logd.query.positions import CannotRead
 from logd.query.source import Source
 from logd.query.summaries import Count
@@ -30,13 +32,19 @@ _SHOWN_DAYS = 14
 @source_options
 def disk(sources: Sequence[Source], settings: Config, is_json: bool) -> None:
     """Show what of the log lies where, how old it is, how large, and how much comes each day."""
+    is_all_there = bool(sources)
+    if not sources:
+        note(nothing_there(""))
     with quiet_end():
         is_first = True
         for source in sources:
             with closing(source):
                 try:
                     pieces = source.inventory()
+                    if not pieces:
+                        raise CannotRead(nothing_there(source.name))
                 except CannotRead as exc:
+                    is_all_there = False
                     note(str(exc))
                     continue
             if is_json:
@@ -49,6 +57,8 @@ def disk(sources: Sequence[Source], settings: Config, is_json: bool) -> None:
             _put(_described(source.name, pieces))
         if not is_json:
             _put(_state(settings))
+    if not is_all_there:
+        sys.exit(EXIT_FAILED)
 
 
 def _put(lines: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from logd.cli import EXIT_FAILED
 from logd.cli.printing import put, quiet_end
 from logd.cli.progress import Progress
 from logd.cli.reading import note, source_options
+from logd.query.places import nothing_there
 from logd.query.positions import CannotRead
 from logd.query.source import Source
 from logd.query.verifying import Checked
@@ -29,16 +30,22 @@ def verify(sources: Sequence[Source], settings: Config, is_json: bool) -> None:
     What is torn, missing, foreign, damaged or unreadable is named, and the exit status is 1.
     Nothing is changed, and the daemon may go on meanwhile.
     """
-    is_right = True
+    is_right = bool(sources)
+    if not sources:
+        note(nothing_there(""))
     with quiet_end():
         for source in sources:
-            progress = Progress()
+            progress, is_there = Progress(), False
             with closing(source):
                 try:
                     for checked in source.verify(progress):
                         progress.clear()
+                        is_there = True
                         is_right = is_right and not checked.faults
                         put(_text(source.name, checked, is_json=is_json).encode())
+                    if not is_there:
+                        # A name that was misspelt must not look like a log that is whole.
+                        raise CannotRead(nothing_there(source.name))
                 except CannotRead as exc:
                     is_right = False
                     note(str(exc))

@@ -68,10 +68,11 @@ def first_there(sources: Sequence[Source]) -> Source:
     if problem is not None:
         raise problem
     names = ", ".join(source.name for source in sources)
-    raise CannotRead(_nothing(names))
+    raise CannotRead(nothing_there(names))
 
 
-def _nothing(names: str) -> str:
+def nothing_there(names: str) -> str:
+    """What to say if none of these sources has anything to read."""
     if not names:
         return "nothing to read: the settings have no file and no database"
     return f"nothing to read: there is no {names}"

@@ -39,6 +39,15 @@ def test_a_whole_log_is_right(pattern: Path) -> None:
     assert "wrong" not in result.output
 
 
+@pytest.mark.parametrize("command", ["disk", "verify"])
+def test_no_log_at_all(command: str, tmp_path: Path) -> None:
+    """A name that was misspelt does not pass for a log that is whole."""
+    pattern = tmp_path / "nothing_%d.log"
+    result = _run(command, pattern)
+    assert result.exit_code == 1
+    assert f"nothing to read: there is no file {pattern}" in result.stderr
+
+
 def test_a_compressed_log_is_right(tmp_path: Path) -> None:
     """What compression made counts as what it was made of."""
     pattern = tmp_path / "app_%d.log"
