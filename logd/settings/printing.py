@@ -66,4 +66,7 @@ def default_text(setting: Setting) -> str:
         return "not set"
     if setting.kind.has_many:
         text = text[1:-1]
+        if isinstance(setting.default, tuple) and len(setting.default) > 1:
+            # The quotes show where one ends and the next begins.
+            return text
     return str(setting.default) if text == toml_string(str(setting.default)) else text.strip('"')
