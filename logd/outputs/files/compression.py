@@ -12,11 +12,12 @@ import io
 import os
 import zlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, Literal, Protocol
+from typing import BinaryIO, Literal
 
 from logd.outputs.failpoints import failpoint
 from logd.outputs.files import zstd
 from logd.outputs.files.unpacking import DAMAGED, unpacked_file
+from logd.text.reading import BREAK
 
 Kind = Literal["gzip", "zstd"]
 
@@ -25,20 +26,16 @@ TEMPORARY_SUFFIX = ".tmp"
 
 # Both libraries let other threads run while they work on a piece of this size.
 _PIECE_BYTES = 1 << 20
+FRAME_BYTES = 4 << 20
+"""A frame of zstd, or a member of gzip, holds so much, to the end of an entry: each of them can be
+unpacked by itself, so a reader reaches the end of a file without what is before."""
+
 _GZIP_LEVEL = 6
 _GZIP_WINDOW = 31
 _ZSTD_OPTIONS: dict[int, int] = {
     zstd.CompressionParameter.compression_level: 3,
     zstd.CompressionParameter.checksum_flag: 1,
 }
-
-
-class _Compressor(Protocol):
-    def compress(self, data: bytes, /) -> bytes:
-        """Take more of the input."""
-
-    def flush(self) -> bytes:
-        """The end of the output."""
 
 
 class Interrupted(Exception):
@@ -80,7 +77,7 @@ def compress_file(folder: int, name: str, kind: Kind, is_wanted: Callable[[], bo
             with os.fdopen(target_fd, "w+b") as target:
                 if before is not None:
                     _copy_whole(before, target, is_wanted)
-                _copy(source, target, _compressor(kind), is_wanted)
+                _copy(source, target, kind, is_wanted)
                 _take_over_attributes(source.fileno(), target_fd)
                 failpoint("compression.before_sync")
                 os.fsync(target_fd)
@@ -200,22 +197,40 @@ def _copy_whole(source: BinaryIO, target: BinaryIO, is_wanted: Callable[[], bool
         target.write(piece)
 
 
-def _compressor(kind: Kind) -> _Compressor:
-    if kind == "gzip":
-        return zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
-    return zstd.ZstdCompressor(options=_ZSTD_OPTIONS)
-
-
-def _copy(
-    source: BinaryIO, target: BinaryIO, compressor: _Compressor, is_wanted: Callable[[], bool]
-) -> None:
+def _copy(source: BinaryIO, target: BinaryIO, kind: Kind, is_wanted: Callable[[], bool]) -> None:
+    rest = b""
+    is_empty = True
     while piece := source.read(_PIECE_BYTES):
         if not is_wanted():
             raise Interrupted
-        target.write(compressor.compress(piece))
+        rest += piece
+        if len(rest) >= FRAME_BYTES:
+            cut = _last_entry_end(rest)
+            target.write(_compressed(rest[:cut], kind))
+            rest, is_empty = rest[cut:], False
         failpoint("compression.after_piece")
-    target.write(compressor.flush())
+    # What is empty is a frame, too, or it would be no file of the format.
+    if rest or is_empty:
+        target.write(_compressed(rest, kind))
     target.flush()
+
+
+def _compressed(data: bytes, kind: Kind) -> bytes:
+    """One frame or member, which tells (zstd) how much it holds."""
+    if kind == "zstd":
+        return zstd.compress(data, options=_ZSTD_OPTIONS)
+    compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+    return compressor.compress(data) + compressor.flush()
+
+
+def _last_entry_end(data: bytes) -> int:
+    """Where the last entry ends that surely is whole; all of the data if none is."""
+    place = len(data)
+    while (place := data.rfind(b"\n", 0, place)) >= 0:
+        behind = data[place : place + len(BREAK)]
+        if not BREAK.startswith(behind):
+            return place + 1
+    return len(data)
 
 
 def _take_over_attributes(source: int, target: int) -> None:

@@ -11,6 +11,8 @@ if sys.version_info >= (3, 14):
         ZstdFile,
         compress,
         decompress,
+        get_frame_info,
+        get_frame_size,
     )
 else:
     from backports.zstd import (
@@ -21,6 +23,8 @@ else:
         ZstdFile,
         compress,
         decompress,
+        get_frame_info,
+        get_frame_size,
     )
 
 __all__ = [
@@ -31,4 +35,6 @@ __all__ = [
     "ZstdFile",
     "compress",
     "decompress",
+    "get_frame_info",
+    "get_frame_size",
 ]

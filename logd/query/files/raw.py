@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from logd.outputs.files import zstd
 from logd.outputs.files.unpacking import inflater
+from logd.query.files.frames import frame_before
 from logd.query.files.listing import FileRef
 from logd.text.reading import BREAK, MARK
 
@@ -60,8 +61,8 @@ def chunks(descriptor: int, ref: FileRef, start: int, end: int | None) -> Iterat
             start += len(data)
             yield data
         return
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    place = 0
+    on_disk, place = frame_before(descriptor, ref.suffix, start)
+    os.lseek(descriptor, on_disk, os.SEEK_SET)
     with open(descriptor, "rb", closefd=False) as file:
         for data in _decompressed(file, ref.suffix):
             piece = data[max(0, start - place) : None if end is None else max(0, end - place)]

@@ -109,8 +109,12 @@ def blocks_forwards(descriptor: int, ref: FileRef, start: int, end: int | None) 
 
 def blocks_backwards(descriptor: int, ref: FileRef, start: int, end: int | None) -> Iterator[Block]:
     """The same, the last block first."""
-    found = _compressed_backwards if ref.suffix else _plain_backwards
-    for block in found(descriptor, ref, end):
+    found = (
+        _compressed_backwards(descriptor, ref, start, end)
+        if ref.suffix
+        else _plain_backwards(descriptor, ref, end)
+    )
+    for block in found:
         if block.place < start:
             if block.place + len(block.data) > start:
                 data = block.data[start - block.place :]
@@ -126,13 +130,15 @@ def _plain_backwards(descriptor: int, ref: FileRef, end: int | None) -> Iterator
         yield Block(behind, ref.size - behind, data)
 
 
-def _compressed_backwards(descriptor: int, ref: FileRef, end: int | None) -> Iterator[Block]:
+def _compressed_backwards(
+    descriptor: int, ref: FileRef, start: int, end: int | None
+) -> Iterator[Block]:
     problem: Exception | None = None
-    while end is None or end > 0:
+    while end is None or end > start:
         window: deque[Block] = deque()
         held = 0
         try:
-            for block in blocks_forwards(descriptor, ref, 0, end):
+            for block in blocks_forwards(descriptor, ref, start, end):
                 window.append(block)
                 held += len(block.data)
                 while held - len(window[0].data) >= WINDOW_BYTES:

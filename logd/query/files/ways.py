@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from logd.query.files import sidecar
+from logd.query.files.frames import frames_of
 from logd.query.files.indexing import NotIndexed, built, can_index, is_unchanged, is_worth_it
 from logd.query.files.listing import FileRef
 from logd.query.files.raw import DAMAGED
@@ -63,7 +64,7 @@ def spans(
         scan.start,
         scan.end,
         is_counting=scan.counter is not None,
-        can_jump=not ref.suffix,
+        can_jump=not ref.suffix or len(frames_of(descriptor, ref.suffix)) > 2,
     )
     if scan.counter is not None and found.counted:
         try:
