@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from logd.cli.display import is_colored
-from logd.cli.statusscreen import colored, plain, screen
+from logd.cli.statusscreen import colored, fitted, plain, screen
 from logd.errors import LogdError
 from logd.query.controlclient import ControlClient
 from logd.settings.controlpath import candidates
@@ -92,8 +92,11 @@ def _show(answer: dict[str, Any], *, is_json: bool, in_place: bool = False) -> N
         return
     is_terminal = sys.stdout.isatty()
     paint = colored if is_colored("auto", os.environ) else plain
-    rows = shutil.get_terminal_size().lines - 1 if is_terminal else None
+    room = shutil.get_terminal_size()
+    rows = room.lines - 1 if is_terminal else None
     lines = screen(answer, paint, rows)
+    if is_terminal:
+        lines = fitted(lines, room.columns)[: rows if in_place else None]
     if in_place and is_terminal:
         _show_lines(lines)
     else:

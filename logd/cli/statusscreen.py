@@ -5,6 +5,8 @@ The snapshot is that of `logd.daemon.status`, as the control socket sends it.
 
 from __future__ import annotations
 
+import re
+import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,6 +20,9 @@ Paint = Callable[[str, str], str]
 SPANS = ("1", "10", "60")
 _RIGHT = ">"
 _LEFT = "<"
+_INDENT = "  "
+_GAP = re.compile(" {2,}")
+_STYLE = re.compile(r"\x1b\[[0-9]*m")
 _STYLES = {"bold": "\x1b[1m", "dim": "\x1b[2m", "red": "\x1b[31m", "yellow": "\x1b[33m"}
 
 
@@ -53,6 +58,30 @@ def screen(status: Snapshot, paint: Paint = plain, rows: int | None = None) -> l
         left = max(0, rows - len(lines) - len(faults))
         connections = connections[:left] if left >= 3 else []
     return [*lines, *connections, *faults]
+
+
+def fitted(lines: Sequence[str], columns: int) -> list[str]:
+    """Lines for a terminal of so many columns: what is longer goes on in the next, indented.
+
+    Columns of a table come closer together before that; its heading does the same.
+    """
+    found: list[str] = []
+    for line in lines:
+        text = _STYLE.sub("", line)
+        if len(text) <= columns:
+            found.append(line)
+            continue
+        indent = _INDENT if text.startswith(" ") else ""
+        parts = textwrap.wrap(
+            _GAP.sub("  ", text.strip()),
+            columns,
+            initial_indent=indent,
+            subsequent_indent=_INDENT * 2,
+            break_on_hyphens=False,
+        )
+        style = _STYLE.match(line)
+        found += [f"{style[0]}{part}\x1b[0m" for part in parts] if style else parts
+    return found
 
 
 def _title(status: Snapshot, paint: Paint) -> str:

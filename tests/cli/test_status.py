@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from logd.cli.statusscreen import clock, colored, duration, screen, size
+from logd.cli.statusscreen import clock, colored, duration, fitted, screen, size
 from logd.settings.controlpath import candidates
 from tests.cli.conftest import ENVIRONMENT, PATIENCE_S, Command, Daemon
 from tests.clients import Connect
@@ -300,3 +300,14 @@ def documented_keys() -> set[str]:
     table = text.partition("## The JSON of `logd status --json`")[2].partition("\n## ")[0]
     first_cells = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| `")]
     return {key for cell in first_cells for key in re.findall(r"`([^`]+)`", cell)}
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_it_fits_the_terminal(columns: int) -> None:
+    """No line is wider than the terminal, and no word is lost; colours stay."""
+    lines = screen(SNAPSHOT)
+    narrow = fitted(lines, columns)
+    assert max(map(len, narrow)) <= columns
+    assert "".join(narrow).replace(" ", "") == "".join(lines).replace(" ", "")
+    painted = fitted(screen(SNAPSHOT, colored), columns)
+    assert [re.sub(r"\x1b\[[0-9]*m", "", line) for line in painted] == narrow
