@@ -16,10 +16,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from logd.daemon.peers.limits import Limits
 from logd.daemon.peers.tls import server_context
 from logd.daemon.plugins import close_callables, load_callables
-from logd.daemon.sessionkeys import SessionKeys, session_keys
+from logd.daemon.sessionkeys import CLIENT_PREFIX, SessionKeys, session_keys
 from logd.errors import StartupError
 from logd.outputs import registry
-from logd.outputs.base import Output, OutputSettings, OutputUnavailable, OutputUnusable
+from logd.outputs.base import (
+    Output,
+    OutputSettings,
+    OutputUnavailable,
+    OutputUnusable,
+    SharedMarks,
+)
 from logd.outputs.deadletters import DeadLetterFile
 from logd.outputs.disk import make_folder
 from logd.outputs.diskqueue import DiskQueue, QueueFull
@@ -124,6 +130,7 @@ class Workshop:
         dead_letters: takes the records that outputs refuse for their content.
         on_problem, on_fatal: see `OutputWorker`.
         session_keys: what sessions are called in marks.
+        shared: marks that other daemons have in common with this one; None without such.
     """
 
     state: Path
@@ -131,6 +138,7 @@ class Workshop:
     on_problem: Note
     on_fatal: Fatal
     session_keys: SessionKeys = field(default_factory=SessionKeys)
+    shared: SharedMarks | None = None
 
     def opened(self, spec: str, output: Output) -> Mapping[bytes, int]:
         """Open an output; returns its marks.
@@ -154,7 +162,8 @@ class Workshop:
         try:
             return self.opened(spec, output)
         except StartupError as exc:
-            if not (isinstance(exc.__cause__, OutputUnavailable) and config.queue_disk_bytes):
+            is_away = isinstance(exc.__cause__, OutputUnavailable)
+            if not is_away or not config.queue_disk_bytes or config.shared_marks:
                 raise
             logger.warning("%s; what comes waits on disk until it is there", exc)
             return None
@@ -180,7 +189,8 @@ class Workshop:
         queue = DiskQueue(
             self.state / folder_name(name),
             name,
-            limit_bytes=config.queue_disk_bytes,
+            # What waits here is acknowledged, and the other daemons would not know.
+            limit_bytes=0 if config.shared_marks else config.queue_disk_bytes,
             min_free_bytes=config.min_free_bytes,
             durable=config.sync == "batch",
             formatter=formatter,
@@ -209,9 +219,24 @@ class Workshop:
             queue,
             durable=config.sync == "batch",
             read_marks=self.session_keys.marks,
+            keeps_sessions=not config.shared_marks,
             on_problem=self.on_problem,
             on_fatal=self.on_fatal,
         )
+
+    def share(self, spec: str) -> None:
+        """Name sessions as all daemons do that share marks with the output `spec`, now open.
+
+        Raises:
+            StartupError: it is away.
+        """
+        from logd.outputs.tables.sharedmarks import TableMarks
+
+        try:
+            self.shared = TableMarks(spec.partition(":")[2])
+            self.session_keys = SessionKeys(self.shared.key(self.session_keys.key))
+        except (OutputUnusable, OutputUnavailable) as exc:
+            raise StartupError(f"output {registry.shown(spec)}: {exc}") from exc
 
 
 def assemble(config: Config, on_problem: Note, on_fatal: Fatal) -> Assembled:
@@ -240,10 +265,22 @@ def assemble(config: Config, on_problem: Note, on_fatal: Fatal) -> Assembled:
             marks = workshop.opened_or_away(spec, output, config)
             undo.callback(output.close)
             found.append(_together(marks or {}, opened.marks))
+            if config.shared_marks:
+                _check_nothing_waits(opened, spec)
+                workshop.share(spec)
             workers[spec] = workshop.worker(output, marks, opened.queue, config)
         undo.pop_all()
     outputs.workers = list(workers.values())
     return Assembled(config, workshop, server, outputs, workers, _common(found), filters, observers)
+
+
+def _check_nothing_waits(opened: OpenedQueue, spec: str) -> None:
+    """See that no client was told that what waits on disk is stored: the others don't know it."""
+    if any(client.startswith(CLIENT_PREFIX) for client in opened.marks):
+        raise StartupError(
+            f"output {registry.shown(spec)}: records of clients wait in {opened.queue.path}: "
+            "start once without shared_marks, so that they are written"
+        )
 
 
 def load(specs: Sequence[str], kind: str, kept: Mapping[str, Callable[..., Any]] = {}) -> Callables:
@@ -358,6 +395,7 @@ def _settings(config: Config, state: Path, dead_letters: DeadLetterFile) -> Outp
         naming=config.naming,
         min_free_bytes=config.min_free_bytes,
         table_pattern=config.table_pattern,
+        shared_marks=config.shared_marks,
         columns=config.columns,
     )
 

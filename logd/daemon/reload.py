@@ -242,6 +242,9 @@ class Reloader:
             outgoing = {
                 spec: worker for spec, worker in workers.items() if are_remade or spec not in specs
             }
+            if (old.shared_marks or new.shared_marks) and (incoming or outgoing):
+                # What an output that goes has not written could not wait on disk meanwhile.
+                raise StartupError("shared_marks: outputs and their settings change at a restart")
             plan = _Plan(
                 config=new,
                 changes=changes(old, new),

@@ -23,6 +23,7 @@ from logd.daemon.peers.acceptor import Acceptor
 from logd.daemon.peers.hub import REPORT_FAULTS_EVERY_S, Hub
 from logd.daemon.peers.intake import Intake
 from logd.daemon.peers.limits import Limits
+from logd.daemon.peers.markreader import MarkReader
 from logd.daemon.peers.sessions import Sessions
 from logd.daemon.pipeline import Pipeline
 from logd.daemon.rates import EVERY_S, Pace, Rates
@@ -32,6 +33,7 @@ from logd.daemon.sinks import WriterSink
 if TYPE_CHECKING:
     from logd.daemon.peers.connection import Connection
     from logd.daemon.peers.listeners import Listener
+    from logd.outputs.base import SharedMarks
     from logd.outputs.fanout import Outputs
     from logd.outputs.leftbehind import LeftBehind
     from logd.outputs.worker import OutputWorker
@@ -42,6 +44,9 @@ logger = logging.getLogger(__name__)
 HOUSEKEEPING_S = 1.0
 KEEP_ALIVE_S = 3.0
 """Clients with several servers leave one that says nothing for 10 s."""
+
+STUCK_S = 5.0
+"""If marks are shared and a write takes longer, clients may go to another daemon."""
 
 TICK_S = 5.0
 STATUS_S = 10.0
@@ -68,6 +73,7 @@ class Parts:
         tls: context for listeners with TLS.
         queue_bytes, connection_queue_bytes: see `Intake`.
         drain_s: longest time to write what was received when told to stop.
+        shared: marks that other daemons have in common with this one.
         close_plugins: ends what filters and observers have running, in at most the seconds given.
     """
 
@@ -83,6 +89,7 @@ class Parts:
     connection_queue_bytes: int = 4 << 20
     drain_s: float = 30.0
     close_plugins: Callable[[float], None] | None = None
+    shared: SharedMarks | None = None
 
 
 class Companion(Protocol):
@@ -131,6 +138,8 @@ class Daemon:
         intake: Intake[Connection] = Intake(parts.queue_bytes, parts.connection_queue_bytes)
         self.sessions = Sessions(parts.marks, keys=parts.session_keys)
         self.hub = Hub(self._loop, intake, self.sessions, parts.limits, parts.token)
+        if parts.shared is not None:
+            self.hub.marks = MarkReader(self._loop, parts.shared)
         self.pipeline = Pipeline(
             self.hub,
             parts.server,
@@ -203,6 +212,8 @@ class Daemon:
         await asyncio.gather(consumer, *chores, return_exceptions=True)
         for companion in self.companions:
             await companion.stop()
+        if self.hub.marks is not None:
+            self.hub.marks.close()
         self._last_resort.ended()
         counts = self.hub.counts
         logger.info(
@@ -312,7 +323,7 @@ class Daemon:
     def _chores(self) -> list[Coroutine[None, None, None]]:
         chores = [
             self._every(HOUSEKEEPING_S, self.hub.close_late),
-            self._every(KEEP_ALIVE_S, self.hub.keep_alive),
+            self._every(KEEP_ALIVE_S, self._keep_alive),
             self._every(REPORT_FAULTS_EVERY_S, self.hub.report_faults),
             self._every(PRUNE_S, self._prune),
             self._every(TICK_S, self._tick),
@@ -330,6 +341,12 @@ class Daemon:
                 chore()
             except Exception:
                 logger.exception("%s failed", chore.__name__)
+
+    def _keep_alive(self) -> None:
+        """Tell clients that wait that the daemon lives, unless another one may do better."""
+        workers = () if self.outputs is None or self.hub.marks is None else self.outputs.workers
+        if not any(worker.is_failing or worker.stuck_s() > STUCK_S for worker in workers):
+            self.hub.keep_alive()
 
     def _prune(self) -> None:
         gone = self.sessions.prune()

@@ -117,6 +117,7 @@ async def _serve(config: Config) -> int:
             connection_queue_bytes=config.connection_queue_bytes,
             drain_s=config.drain_s,
             close_plugins=assembled.close_plugins,
+            shared=assembled.workshop.shared,
         )
         daemon = Daemon(parts, manager)
         feed = Feed()
@@ -151,6 +152,8 @@ async def _serve(config: Config) -> int:
         # From here on the daemon closes what it was given.
         undo.pop_all()
     _watch_signals(daemon, reloader)
+    if config.shared_marks:
+        logger.info("marks are shared with other daemons: nothing is kept on disk for clients")
     for warning in warnings(config, plain_hosts):
         logger.warning("%s", warning)
     daemon.tell_left_behind(assembled.left_behind())

@@ -16,14 +16,16 @@ from pathlib import Path
 
 from logd.errors import StartupError
 from logd.outputs.disk import must_be_regular, sync_folder, write_all
-from logd.outputs.fanout import SESSION_NAME
+from logd.outputs.work import SESSION_NAME
 
 KEY_BYTES = 32
 FILE = "session.key"
 FILE_MODE = 0o600
 
-_PREFIX = b"h1:"
-_HASH_BYTES = 16 - len(_PREFIX)
+CLIENT_PREFIX = b"h1:"
+"""How the names of clients' sessions begin."""
+
+_HASH_BYTES = 16 - len(CLIENT_PREFIX)
 # Sessions of the daemon's own making.
 _OWN = (SESSION_NAME, b"spool:")
 
@@ -32,20 +34,24 @@ class SessionKeys:
     """Makes keys of client ids.
 
     Args:
-        key: `KEY_BYTES` that nobody else knows; new ones without.
+        key: `KEY_BYTES` that nobody else knows; new ones without. Daemons that share their marks
+            keep a common one beside these.
+
+    Attributes:
+        key: the same.
     """
 
     def __init__(self, key: bytes | None = None) -> None:
-        self._key = key or os.urandom(KEY_BYTES)
+        self.key = key or os.urandom(KEY_BYTES)
 
     def of(self, client: bytes) -> bytes:
         """What a client's session is called, in 16 bytes."""
-        digest = hashlib.blake2b(client, key=self._key, digest_size=_HASH_BYTES).digest()
-        return _PREFIX + digest
+        digest = hashlib.blake2b(client, key=self.key, digest_size=_HASH_BYTES).digest()
+        return CLIENT_PREFIX + digest
 
     def named(self, name: bytes) -> bytes:
         """What the session is called now that an earlier version may have called by its id."""
-        return name if name.startswith((_PREFIX, *_OWN)) else self.of(name)
+        return name if name.startswith((CLIENT_PREFIX, *_OWN)) else self.of(name)
 
     def marks(self, marks: Mapping[bytes, int]) -> dict[bytes, int]:
         """Marks as an output has them, under keys of sessions."""

@@ -29,6 +29,27 @@ class OutputUnusable(Exception):
     """The output can never work as configured; the text says what, where and what to do."""
 
 
+class SharedMarks(Protocol):
+    """Marks that several daemons have in common; calls may take long, from one thread at a time."""
+
+    def key(self, proposed: bytes) -> bytes:
+        """The key for names of sessions that all these daemons use: the first one's proposal.
+
+        Raises:
+            OutputUnavailable: the store is away.
+        """
+
+    def read(self, clients: Sequence[bytes]) -> Mapping[bytes, int]:
+        """How far each of these sessions has been written by any of the daemons.
+
+        Raises:
+            OutputUnavailable: the store is away.
+        """
+
+    def close(self) -> None:
+        """Let go of the store; the next call connects anew."""
+
+
 class OutputUnavailable(Exception):
     """The output can't take records now (database away, disk full); the same call may work later.
 
@@ -66,6 +87,7 @@ class OutputSettings:
         naming: names of files and tables by ring number or by date.
         min_free_bytes: below this much free space the oldest files are removed; 0 switches it off.
         table_pattern: names of database tables; %d is their number.
+        shared_marks: other daemons write to the same database, and clients go to any of them.
         columns: further database columns, "name:Integer" or "name:String(64)".
     """
 
@@ -79,6 +101,7 @@ class OutputSettings:
     naming: Literal["ring", "date"] = "ring"
     min_free_bytes: int = 0
     table_pattern: str = "log_%d"
+    shared_marks: bool = False
     columns: Sequence[str] = ()
 
 
@@ -129,12 +152,15 @@ class Output(ABC):
         """
 
     @abstractmethod
-    def write(self, batches: Sequence[Batch]) -> None:
+    def write(self, batches: Sequence[Batch]) -> Sequence[Batch] | None:
         """Append batches, in order, with the marks they carry (`batch.client`, `batch.last`).
 
         The caller has cut off what the marks already hold. When it returns the records survive
         the death of this process, whole and exactly once. Records refused for their content went
         to the dead letters and count as written.
+
+        Returns:
+            What was written, if that is less than what was given: others have stored the rest.
 
         Raises:
             OutputUnavailable: part or nothing was written, as its attributes say; the rest is to

@@ -12,16 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from logd.outputs.work import Work
+from logd.outputs.work import SESSION_NAME, Work
 from logd.outputs.worker import OutputWorker
 
 if TYPE_CHECKING:
     from logd.records.batch import Batch
     from logd.records.job import MsgJob
-
-
-SESSION_NAME = b"logd:"
-"""How the ids of the daemon's own sessions begin."""
 
 
 class Outputs:

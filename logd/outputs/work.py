@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from logd.records.batch import Batch
 
 
+SESSION_NAME = b"logd:"
+"""How the ids of the daemon's own sessions begin."""
+
+
 class Work:
     """Batches that go to every output together, and what is to be told when all have them.
 

@@ -29,11 +29,12 @@ from typing import TYPE_CHECKING
 
 from logd.outputs.backoff import Backoff
 from logd.outputs.base import Output, OutputUnavailable
+from logd.outputs.diskqueue import QueueFull
 from logd.outputs.health import Health, Trouble
 from logd.outputs.keeper import Keeper
 from logd.outputs.line import Item, Line
 from logd.outputs.syncer import Syncer
-from logd.outputs.work import Work
+from logd.outputs.work import SESSION_NAME, Work
 
 if TYPE_CHECKING:
     from logd.outputs.diskqueue import DiskQueue, Portion, QueueStatus
@@ -63,6 +64,7 @@ class OutputWorker:
         marks: client id -> highest sequence number that the output holds from earlier runs; None
             for an output that is still closed: the worker opens it, however long that takes.
         queue: opened; where records wait on disk.
+        keeps_sessions: whether records of clients may be kept on disk, which acknowledges them.
         durable: whether work counts as done only after `output.sync`.
         read_marks: what `marks` went through, too, for what `open` returns later.
         on_problem: called from the worker's threads with one line when something begins to fail
@@ -78,6 +80,7 @@ class OutputWorker:
         *,
         durable: bool,
         read_marks: Callable[[Mapping[bytes, int]], Mapping[bytes, int]] = dict,
+        keeps_sessions: bool = True,
         on_problem: Callable[[str], None],
         on_fatal: Callable[[BaseException], None],
         clock: Callable[[], float] = time.time,
@@ -87,6 +90,7 @@ class OutputWorker:
         self._marks = dict(marks or {})
         self._read_marks = read_marks
         self._queue = queue
+        self._keeps_sessions = keeps_sessions
         self._on_fatal = on_fatal
         self._clock = clock
         self._backoff = Backoff()
@@ -292,6 +296,9 @@ class OutputWorker:
     def _keep_rest(self) -> None:
         with self._lock:
             rest = self._line.unfinished()
+        if not self._keeps_sessions:
+            self._keep_own(rest)
+            return
         if rest and not self._keeper.keep(rest, beyond_limit=True):
             with self._lock:
                 records = sum(item.records for item in self._line.unfinished())
@@ -302,6 +309,19 @@ class OutputWorker:
             )
             logger.error("%s", error)
             self._on_fatal(error)
+
+    def _keep_own(self, rest: Sequence[Item]) -> None:
+        """Keep what came by no client's session; clients have the rest, and send it elsewhere."""
+        batches = [batch for item in rest for batch in item.batches]
+        own = [batch for batch in batches if _is_own(batch)]
+        try:
+            self._queue.append(own, beyond_limit=True)
+        except (QueueFull, OSError) as exc:
+            self._on_fatal(exc)
+            logger.error(
+                "output %s: records of senders without acknowledgements are lost: %s",
+                *(self.output.name, exc),
+            )
 
     # -- any thread ------------------------------------------------------------------------
 
@@ -329,6 +349,8 @@ class OutputWorker:
         )
 
     def _must_keep(self) -> bool:
+        if not self._keeps_sessions:
+            return False
         if self._backoff.is_over:
             return bool(self._line.unfinished())
         if not (self._queue.limit_bytes or self._backoff.is_ending):
@@ -433,12 +455,12 @@ class OutputWorker:
             nonlocal batches
             try:
                 with self._busy():
-                    self.output.write(batches)
+                    written = self.output.write(batches)
             except OutputUnavailable as exc:
                 self._note_written(_done(batches, exc))
                 batches = _rest(batches, exc)
                 raise
-            self._note_written(batches)
+            self._note_written(batches, written)
 
         if batches and not self._backoff.persist(write, self._failed):
             return False
@@ -470,12 +492,13 @@ class OutputWorker:
                 unknown.append(rest)
         return unknown
 
-    def _note_written(self, batches: Sequence[Batch]) -> None:
+    def _note_written(self, batches: Sequence[Batch], new: Sequence[Batch] | None = None) -> None:
+        """Batches are in the output; by this one only those that are `new`, if that is not all."""
         for batch in batches:
             if batch.client is not None:
                 self._marks[batch.client] = batch.last
         for watcher in self._watchers:
-            watcher(batches, self.output)
+            watcher(batches if new is None else new, self.output)
 
     @contextmanager
     def _busy(self) -> Iterator[None]:
@@ -502,6 +525,10 @@ class OutputWorker:
     def _sync(self) -> None:
         if self._is_open:
             self.output.sync()
+
+
+def _is_own(batch: Batch) -> bool:
+    return batch.client is None or batch.client.startswith(SESSION_NAME)
 
 
 def _nothing() -> None:

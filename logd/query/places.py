@@ -43,12 +43,10 @@ def sources_of(
     ]
     if config.db:
         # Late, as it brings SQLAlchemy.
-        from logd.query.tables.source import TableSource
+        from logd.query.tables.rings import open_tables
 
-        pattern = None if "table_pattern" in unset else config.table_pattern
-        sources += [
-            TableSource(address, on_note, pattern=pattern) for address in map(reveal, config.db)
-        ]
+        pattern = None if "table_pattern" in unset or config.shared_marks else config.table_pattern
+        sources += [open_tables(address, on_note, pattern) for address in map(reveal, config.db)]
     return sources
 
 

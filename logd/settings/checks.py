@@ -10,11 +10,12 @@ import ipaddress
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from logd.settings.secrets import MASK, Secret, is_masked
+from logd.settings.secrets import MASK, Secret, is_masked, reveal
 from logd.settings.table import Config
 from logd_client.session import FRAME_BYTES_MAX
 
 MIN_TOKEN_LENGTH = 16
+_SHARING = ("postgresql", "postgres", "mysql", "mariadb")
 
 
 class Problem(NamedTuple):
@@ -35,6 +36,7 @@ def problems(config: Config) -> list[Problem]:
         *_listening(config),
         *_tls(config),
         *_outputs(config),
+        *_shared_marks(config),
         *_limits(config),
     ]
 
@@ -163,6 +165,19 @@ def _outputs(config: Config) -> Iterator[Problem]:
         for value in getattr(config, name):
             if is_masked(value):
                 yield Problem(name, f"has {MASK} for a hidden secret: put it in again")
+
+
+def _shared_marks(config: Config) -> Iterator[Problem]:
+    if not config.shared_marks:
+        return
+    others = [name for name in ("file", "output") if getattr(config, name)]
+    others += ["stdout"] if config.stdout else []
+    if others:
+        # What the other daemons store is not there, and would be lost for that output.
+        yield Problem("shared_marks", f"goes without {', '.join(others)}: only db knows the marks")
+    databases = [str(reveal(url)).partition("://")[0].partition("+")[0] for url in config.db]
+    if len(databases) != 1 or databases[0] not in _SHARING:
+        yield Problem("shared_marks", "needs one db, a PostgreSQL, MariaDB or MySQL")
 
 
 def _limits(config: Config) -> Iterator[Problem]:

@@ -161,6 +161,15 @@ class Config:
         OUTPUTS,
         "Further database columns, filled from the special item of the same name.",
     )
+    shared_marks: bool = _setting(
+        False,
+        Flag(),
+        OUTPUTS,
+        "Several daemons, each with a table_pattern of its own, write to one PostgreSQL or MariaDB "
+        "and know of each other what is stored: clients may go to any of them. Such a daemon has "
+        "no other output and keeps nothing on disk.",
+        reloads=False,
+    )
     state_dir: str | None = _setting(
         None,
         _PATH,

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.chaos import scenarios
+from tests.chaos import scenarios, shared
 from tests.chaos.oracle import Verdict
 from tests.chaos.powerloss.checking import PowerLoss, Tally
 from tests.chaos.powerloss.disk import Order
@@ -69,6 +69,22 @@ def _power_loss(name: str, order: Order) -> Scenario:
     return run
 
 
+def _shared(kind: str, kills: int) -> dict[str, Scenario]:
+    """Two daemons with shared marks on one database."""
+
+    def fail_point(name: str) -> Scenario:
+        return lambda folder, seed: shared.fail_point(folder, name, seed, kind=kind)
+
+    found: dict[str, Scenario] = {
+        "kills": lambda folder, seed: shared.kills(folder, seed, kills // 2, kind=kind),
+        "stopped": lambda folder, seed: shared.stops(folder, seed, kind=kind),
+        "network": lambda folder, seed: shared.network(folder, seed, 10, kind=kind),
+        "upgrade": lambda folder, seed: shared.rolling_upgrade(folder, seed, 3, kind=kind),
+        **{name: fail_point(name) for name in shared.FAIL_POINTS},
+    }
+    return {f"shared marks, {kind}: {name}": scenario for name, scenario in found.items()}
+
+
 def plan(kills: int) -> dict[str, Scenario]:
     """All scenarios by name, in the order they are run."""
     found: dict[str, Scenario] = {
@@ -82,6 +98,8 @@ def plan(kills: int) -> dict[str, Scenario]:
         "stop without database": scenarios.stop_without_database,
         "dead apps": lambda folder, seed: scenarios.dead_apps(folder, seed, 20),
     }
+    for kind in shared.SERVERS:
+        found |= _shared(kind, kills)
     for kind, names in scenarios.FAIL_POINTS.items():
         found |= {f"{kind}: {name}": _fail_point(kind, name) for name in names}
     orders: tuple[Order, ...] = ("ext4", "posix")

@@ -100,10 +100,12 @@ class Gate(CuttingProxy):
 
     Attributes:
         bytes_per_s: what it lets through a second, in each direction; None for all.
+        is_held: whether nothing goes through and nobody is told, as of a cable that is cut.
     """
 
     def __init__(self, port: int) -> None:
         self.bytes_per_s: float | None = None
+        self.is_held = False
         self._is_shut = False
         self._writers: set[asyncio.StreamWriter] = set()
         super().__init__(port, 0)
@@ -138,6 +140,8 @@ class Gate(CuttingProxy):
         """Pass everything on; the end of it ends the other direction, too."""
         try:
             while data := await reader.read(65_536):
+                while self.is_held:  # noqa: ASYNC110 - set by another thread
+                    await asyncio.sleep(0.02)
                 if self.bytes_per_s is not None:
                     await asyncio.sleep(len(data) / self.bytes_per_s)
                 writer.write(data)

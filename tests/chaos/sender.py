@@ -49,6 +49,7 @@ def send(
     first: int,
     flush_every: int | None,
     rate: float | None,
+    max_call_s: float = float("inf"),
 ) -> int:
     """Send till told to stop, or `records` of them; returns the number after the last one."""
     for number in itertools.count(first):
@@ -61,8 +62,12 @@ def send(
                 time.sleep(LOOK_EVERY / rate)
         if flush_every is not None and number % flush_every == 0:
             log.flush(60.0)
+        started = time.perf_counter()
         if log(text_of(sender, number), "EWID"[number % 4]) is None:
             raise SystemExit(f"record {number} of sender {sender} was not taken")
+        took_s = time.perf_counter() - started
+        if took_s > max_call_s:
+            raise SystemExit(f"record {number} of sender {sender} took {took_s * 1e3:.0f} ms")
     raise AssertionError("count() never ends")
 
 
@@ -88,11 +93,16 @@ def main() -> None:
     parser.add_argument("--die", action="store_true")
     parser.add_argument("--adopt", action="store_true")
     parser.add_argument("--flush-s", type=float, default=90.0)
+    parser.add_argument("--hosts")
+    parser.add_argument("--failback-s", type=float, default=300.0)
+    parser.add_argument("--max-call-ms", type=float)
     parser.add_argument("--buffer-bytes", type=int, default=8 << 20)
     options = parser.parse_args()
+    place = {"port": options.port} if options.hosts is None else {}
     log = createClientLog(
-        "127.0.0.1",
-        (options.port,),
+        hosts=(options.hosts or "127.0.0.1").split(","),
+        **place,
+        failback_s=options.failback_s,
         stackMax=2,
         spool=options.spool,
         buffer_bytes=options.buffer_bytes,
@@ -105,6 +115,7 @@ def main() -> None:
         options.first,
         options.flush_every,
         options.rate,
+        float("inf") if options.max_call_ms is None else options.max_call_ms / 1e3,
     )
     if options.die:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos import scenarios
+from tests.chaos import scenarios, shared
 from tests.chaos.__main__ import small_disk
 from tests.chaos.cluster import binaries
 
@@ -71,6 +71,26 @@ def test_a_database_restarted_under_load(tmp_path: Path) -> None:
 def test_a_stop_while_the_database_is_away(tmp_path: Path) -> None:
     """What can't be written within the drain time is written at the next start, in order."""
     verdict = scenarios.stop_without_database(tmp_path, SEED)
+    assert verdict.is_good, str(verdict)
+
+
+needs_postgresql = pytest.mark.skipif(
+    not postgresql_answers(), reason="no postgresql at 127.0.0.1:5432"
+)
+
+
+@needs_postgresql
+def test_two_daemons_with_shared_marks(tmp_path: Path) -> None:
+    """Clients of two daemons, one of which is killed again and again: 0 lost, 0 twice."""
+    verdict = shared.kills(tmp_path, SEED, 3, clients=4)
+    assert verdict.is_good, str(verdict)
+
+
+@needs_postgresql
+@pytest.mark.parametrize("name", ["tables.after_lock", "tables.after_commit"])
+def test_kill_9_of_one_of_two_daemons(name: str, tmp_path: Path) -> None:
+    """Wherever in a write one daemon dies, the other one goes on with its clients."""
+    verdict = shared.fail_point(tmp_path, name, SEED)
     assert verdict.is_good, str(verdict)
 
 

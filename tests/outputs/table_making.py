@@ -62,6 +62,7 @@ class Outputs:
         url: str | None = None,
         pattern: str | None = None,
         durable: bool = True,
+        shared: bool = False,
     ) -> TableOutput:
         """An output that is not open yet."""
         settings = OutputSettings(
@@ -73,6 +74,7 @@ class Outputs:
             dead_letters=self.dead_letters,
             naming=naming,
             table_pattern=pattern or self.database.pattern,
+            shared_marks=shared,
         )
         output = TableOutput(
             url or self.database.url,

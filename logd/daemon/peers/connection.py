@@ -31,6 +31,7 @@ from logd.daemon.peers.admission import rejection
 from logd.daemon.peers.badframes import BadFrames
 from logd.daemon.peers.hub import Hub
 from logd.daemon.peers.intake import Pause
+from logd.daemon.peers.markreader import MarkReader
 from logd.daemon.peers.origin import Origin
 from logd.daemon.peers.reading import Reading
 from logd.daemon.peers.sockets import MAX_NAGLED_BYTES, acknowledge_at_once, watch_for_death
@@ -89,6 +90,7 @@ class Connection(asyncio.BufferedProtocol):
     """
 
     __slots__ = (
+        "_early",
         "_hub",
         "_lockstep",
         "_nagling",
@@ -129,6 +131,8 @@ class Connection(asyncio.BufferedProtocol):
         self._nagling: socket.socket | None = None
         self._offered = 0
         self._lockstep: Lockstep | None = None
+        # What came before the session's mark was known.
+        self._early: list[Frames] | None = None
         self.reading = Reading(hub.loop, self._reads_on)
         self.host, self.account, self.peer, self.is_trusted = origin
         self.origin = origin.recorded
@@ -244,7 +248,10 @@ class Connection(asyncio.BufferedProtocol):
         self._hub.counts.frames += frames.count
         if self._lockstep is not None:
             self._lockstep.received(self.last_read)
-        self._hub.intake.put(self, frames)
+        if self._early is None:
+            self._hub.intake.put(self, frames)
+        else:
+            self._early.append(frames)
 
     def _is_admitted(self, opening: Opening | None) -> bool:
         """Whether a first frame may begin this connection; refuses it otherwise."""
@@ -276,10 +283,35 @@ class Connection(asyncio.BufferedProtocol):
         sock = self.raw_socket() if self.host else None
         if sock is not None:
             watch_for_death(sock)
-        self.send_ack(sessions.opened(client, self))
+        mark = sessions.opened(client, self)
+        if self._hub.marks is None:
+            self.send_ack(mark)
+        else:
+            self._ask_for_mark(self._hub.marks, client)
         if self._hub.is_draining:
             self.pause(Pause.DRAIN)
         return True
+
+    def _ask_for_mark(self, marks: MarkReader, client: bytes) -> None:
+        """Other daemons may have written of this session: its answer waits for what they know."""
+        self._tell(KEEP_ALIVE)  # says that the session may go on at any of them
+        self._early = []
+        self.pause(Pause.MARK)
+        marks.ask(client, self._mark_is_known)
+
+    def _mark_is_known(self, mark: int | None, problem: str) -> None:
+        if self.client is None or self.is_closed or self.is_failed:
+            return
+        if mark is None:
+            self.give_up(f"its mark is not known: {problem}")
+            return
+        # What others have of it never comes again.
+        self.first = max(self.first, mark + 1)
+        self.send_ack(max(mark, self._hub.sessions.acknowledged(self.client)))
+        early, self._early = self._early or (), None
+        for frames in early:
+            self._hub.intake.put(self, frames)
+        self.resume(Pause.MARK)
 
     def send_ack(self, number: int) -> None:
         """Tell the client that all up to `number` is durable."""

@@ -12,6 +12,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from logd.daemon.peers.intake import Intake, Pause, Source
 from logd.daemon.peers.limits import FaultCounts, Limits, PeerRates
 from logd.daemon.peers.losses import Losses
+from logd.daemon.peers.markreader import MarkReader
 from logd.daemon.peers.newcomers import Newcomers
 from logd.daemon.peers.partials import Partials
 from logd.daemon.peers.patience import SIP_BYTES, Patience
@@ -121,6 +122,7 @@ class Hub(Generic[C]):
         partials: incomplete frames.
         last_faults: what peers did wrong of late.
         losses: what clients say they lost.
+        marks: asks for marks that other daemons share; None if there are no others.
         is_draining: the daemon stops; sessions that open now are not read any more.
     """
 
@@ -143,6 +145,7 @@ class Hub(Generic[C]):
         self.last_faults: deque[Fault] = deque(maxlen=FAULTS_KEPT)
         self.losses = Losses()
         self.is_draining = False
+        self.marks: MarkReader | None = None
         self.started_at = time.time()
         self.connections: set[C] = set()
         self.places = Shares()

@@ -52,6 +52,7 @@ class Pause(enum.Flag):
     INTAKE = enum.auto()
     RATE = enum.auto()
     DRAIN = enum.auto()
+    MARK = enum.auto()
 
 
 class Source(Protocol):

@@ -25,6 +25,12 @@ CONNECT_TIMEOUT_S = 10
 LOCK_TIMEOUT_S = 5
 """How long a statement waits for others' locks (a reader in a table that is to be dropped)."""
 
+SHARED_TIMEOUT_S = 5
+"""How long a daemon with shared marks may do nothing in a transaction, for others wait for it."""
+
+SHARED_STATEMENT_TIMEOUT_S = 10
+"""How long one of its statements may take."""
+
 STATEMENT_TIMEOUT_S = 60
 """How long one statement may take, or the server stay silent, before the connection is given up."""
 
@@ -137,6 +143,13 @@ class Backend(ABC):
         """A statement that inserts rows of `table`, or updates the columns `values` of those that
         are there under the same primary key.
         """
+
+    def insert_missing(self, table: Table) -> Executable:
+        """A statement that inserts those rows of `table` whose primary key is not there."""
+        raise AssertionError("nothing is shared in this kind of database")
+
+    def prepare_to_share(self, connection: Connection) -> None:
+        """Set up a connection whose locks others wait for: it loses them if it stands still."""
 
     @abstractmethod
     def judge(self, error: BaseException) -> Verdict:

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateTable
 
+from logd.outputs.base import OutputUnavailable
 from logd.outputs.marks import LIMIT, MAX_AGE_S
 from logd.outputs.tables.backend import Backend
 from logd.outputs.tables.ring import Ring, TableEntry
@@ -70,6 +71,20 @@ MARKS = Table(
     **_OPTIONS,
 )
 
+KEYS = Table(
+    "logd_keys",
+    _METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("value", String(128), nullable=False),
+    **_OPTIONS,
+)
+"""What daemons with shared marks have in common besides."""
+
+SHARED = "*"
+"""In the place of the ring: marks of all daemons that share them. No pattern is called so."""
+
+_SESSION_KEY = "session"
+
 _ENTRY_COLUMNS = [column.name for column in TABLES.columns if column.name != "ring"]
 _ENTRY_VALUES = [name for name in _ENTRY_COLUMNS if name != "serial"]
 
@@ -90,19 +105,23 @@ class Catalogue:
     Args:
         backend: the kind of database.
         ring: the ring's pattern of table names; rings of other patterns are left alone.
+        is_shared: whether its marks are those of all daemons that share them.
     """
 
-    def __init__(self, backend: Backend, ring: str) -> None:
+    def __init__(self, backend: Backend, ring: str, *, is_shared: bool = False) -> None:
         self._backend = backend
         self._ring = ring
+        self._is_shared = is_shared
+        self._marks_of = SHARED if is_shared else ring
 
     def create(self, connection: Connection) -> None:
-        """Make the two tables where they don't exist."""
-        if {TABLES.name, MARKS.name} <= set(inspect(connection).get_table_names()):
+        """Make the tables where they don't exist."""
+        wanted = (TABLES, MARKS, KEYS) if self._is_shared else (TABLES, MARKS)
+        if {table.name for table in wanted} <= set(inspect(connection).get_table_names()):
             return
         # Other daemons with tables of their own may start at the same moment.
         self._backend.lock_catalogue(connection)
-        for table in (TABLES, MARKS):
+        for table in wanted:
             connection.execute(CreateTable(table, if_not_exists=True))
 
     def load(self, connection: Connection, ring: Ring) -> Ring:
@@ -144,8 +163,11 @@ class Catalogue:
         """The marks, after those are dropped that nobody can ask for any more.
 
         A day is counted back from when the ring last saw any session, not from now: after a
-        weekend of the daemon's, its senders still hold what they had on Friday.
+        weekend of the daemon's, its senders still hold what they had on Friday. Shared marks are
+        asked for one by one, when their sessions are opened.
         """
+        if self._is_shared:
+            return {}
         latest = connection.execute(
             select(func.max(MARKS.c.seen)).where(MARKS.c.ring == self._ring)
         ).scalar()
@@ -162,7 +184,7 @@ class Catalogue:
     def note_marks(self, connection: Connection, marks: Mapping[bytes, int], now: float) -> None:
         """Write how far sessions have come."""
         values: list[dict[str, Any]] = [
-            {"ring": self._ring, "client": client.hex(), "last": last, "seen": now}
+            {"ring": self._marks_of, "client": client.hex(), "last": last, "seen": now}
             # In one order, so that two transactions can never wait for each other.
             for client, last in sorted(marks.items())
         ]
@@ -170,17 +192,90 @@ class Catalogue:
             connection.execute(self._backend.upsert(MARKS, ["last", "seen"]), values)
 
     def forget_marks(self, connection: Connection, clients: Iterable[bytes]) -> None:
-        """Drop the marks of sessions."""
+        """Drop the marks of sessions that this daemon alone knows."""
+        if self._is_shared:
+            return
         names: Sequence[str] = [client.hex() for client in clients]
         for start in range(0, len(names), 500):
             connection.execute(
                 delete(MARKS).where(
-                    MARKS.c.ring == self._ring, MARKS.c.client.in_(names[start : start + 500])
+                    MARKS.c.ring == self._marks_of, MARKS.c.client.in_(names[start : start + 500])
                 )
             )
 
     def prune_marks(self, connection: Connection, now: float) -> None:
         """Drop the marks of sessions unseen for a day."""
         connection.execute(
-            delete(MARKS).where(MARKS.c.ring == self._ring, MARKS.c.seen < now - MAX_AGE_S)
+            delete(MARKS).where(MARKS.c.ring == self._marks_of, MARKS.c.seen < now - MAX_AGE_S)
         )
+
+    # -- marks that are shared ---------------------------------------------------------------
+
+    def share_marks(self, connection: Connection) -> None:
+        """Give what the ring knew alone to all; for the first time that it shares."""
+        own = MARKS.c.ring == self._ring
+        rows = connection.execute(select(MARKS.c.client, MARKS.c.last).where(own)).all()
+        if not rows:
+            return
+        latest = float(connection.execute(select(func.max(MARKS.c.seen)).where(own)).scalar_one())
+        own_marks = {bytes.fromhex(row.client): row.last for row in rows}
+        self.make_marks(connection, own_marks, latest)
+        known = self.lock_marks(connection, own_marks)
+        marks = {client: last for client, last in own_marks.items() if last > known[client]}
+        self.note_marks(connection, marks, latest)
+        connection.execute(delete(MARKS).where(own))
+
+    def make_marks(self, connection: Connection, clients: Iterable[bytes], now: float) -> None:
+        """See that there is a mark of each session, to be locked by the next transaction."""
+        names = sorted(client.hex() for client in clients)
+        there = set(
+            connection.execute(
+                select(MARKS.c.client).where(MARKS.c.ring == SHARED, MARKS.c.client.in_(names))
+            ).scalars()
+        )
+        missing = [
+            {"ring": SHARED, "client": name, "last": 0, "seen": now}
+            for name in names
+            if name not in there
+        ]
+        if missing:
+            connection.execute(self._backend.insert_missing(MARKS), missing)
+
+    def lock_marks(self, connection: Connection, clients: Iterable[bytes]) -> dict[bytes, int]:
+        """The marks of sessions, held until the transaction ends: nobody else moves them on.
+
+        They are locked in one order, and none is made in the same transaction: so two of these
+        never wait for each other.
+
+        Raises:
+            OutputUnavailable: one was dropped just now, after a day.
+        """
+        names = [client.hex() for client in clients]
+        rows = connection.execute(
+            select(MARKS.c.client, MARKS.c.last)
+            .where(MARKS.c.ring == SHARED, MARKS.c.client.in_(names))
+            .order_by(MARKS.c.client)
+            .with_for_update()
+        )
+        found = {bytes.fromhex(row.client): row.last for row in rows}
+        if len(found) < len(names):
+            raise OutputUnavailable("a mark was dropped before it was locked")
+        return found
+
+    def read_marks(self, connection: Connection, clients: Iterable[bytes]) -> dict[bytes, int]:
+        """The marks of sessions as they are now."""
+        names = [client.hex() for client in clients]
+        rows = connection.execute(
+            select(MARKS.c.client, MARKS.c.last).where(
+                MARKS.c.ring == SHARED, MARKS.c.client.in_(names)
+            )
+        )
+        return {bytes.fromhex(row.client): row.last for row in rows}
+
+    def session_key(self, connection: Connection, proposed: bytes) -> bytes:
+        """The key that all daemons use; the one proposed if there is none yet."""
+        connection.execute(
+            self._backend.insert_missing(KEYS), [{"name": _SESSION_KEY, "value": proposed.hex()}]
+        )
+        found = connection.execute(select(KEYS.c.value).where(KEYS.c.name == _SESSION_KEY))
+        return bytes.fromhex(found.scalar_one())

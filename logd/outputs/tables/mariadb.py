@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import chain, islice
 from typing import Any
 
@@ -15,6 +16,7 @@ from sqlalchemy.sql import Executable
 from logd.outputs.tables.backend import (
     CONNECT_TIMEOUT_S,
     LOCK_TIMEOUT_S,
+    SHARED_TIMEOUT_S,
     STATEMENT_TIMEOUT_S,
     Backend,
     InsertTarget,
@@ -149,6 +151,18 @@ class MariaDB(Backend):
         return statement.on_duplicate_key_update(
             {name: statement.inserted[name] for name in values}
         )
+
+    def insert_missing(self, table: Table) -> Executable:
+        return insert(table).prefix_with("IGNORE")
+
+    def prepare_to_share(self, connection: Connection) -> None:
+        with connection.begin():
+            # Else a row that is not there yet is locked with all that are near it.
+            connection.exec_driver_sql("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            with suppress(DBAPIError):  # MySQL has no such limit
+                connection.exec_driver_sql(
+                    f"SET SESSION idle_transaction_timeout = {SHARED_TIMEOUT_S}"
+                )
 
     def judge(self, error: BaseException) -> Verdict:
         code = error.args[0] if error.args else None

@@ -92,7 +92,9 @@ class TableOutput(Output):
         ring = Ring(names, settings.rotation, settings.retention)
         # "log_%s" of the reference and "log_%d" are one ring.
         pattern = f"{before}%d{after}"
-        self._store = TableStore(backend, specs, ring, pattern, clock)
+        self._store = TableStore(
+            backend, specs, ring, pattern, clock, is_shared=settings.shared_marks
+        )
         self._dead_letters = settings.dead_letters
         self._state_dir = settings.state_dir
         self._clock = clock
@@ -114,17 +116,20 @@ class TableOutput(Output):
         self._note_current()
         return self._store.marks()
 
-    def write(self, batches: Sequence[Batch]) -> None:
+    def write(self, batches: Sequence[Batch]) -> Sequence[Batch]:
         """Write batches with their marks, a transaction for some thousand records."""
         done = 0
+        written: list[Batch] = []
         try:
             with self._available():
                 done = self._settle_unknown(batches)
+                written += batches[:done]
                 for group in _groups(batches[done:]):
-                    self._write_group(group)
+                    written += self._write_group(group)
                     done += len(group)
         except OutputUnavailable as exc:
             raise OutputUnavailable(str(exc), batches_done=done) from exc
+        return written
 
     def forget(self, clients: Sequence[bytes]) -> None:
         """Drop the marks of sessions that are known to be gone."""
@@ -205,29 +210,32 @@ class TableOutput(Output):
         self._note_written(unknown)
         return len(done)
 
-    def _write_group(self, group: Sequence[Batch]) -> None:
+    def _write_group(self, group: Sequence[Batch]) -> Sequence[Batch]:
         marks: dict[bytes, int] = {}
         for batch in group:
             if batch.client is not None:
                 marks[batch.client] = max(batch.last, marks.get(batch.client, 0))
-        pieces = list(group)
+        pieces: Sequence[Batch] = group
+        written: Sequence[Batch] | None = None
         try:
-            while not self._is_written(pieces, marks):
+            while (written := self._written(pieces, marks)) is None:
                 pieces = self._without_refused(pieces)
         except OutputUnavailable:
             if self._store.unknown is not None:
                 self._unknown = group
             raise
-        self._note_written(pieces)
+        self._note_written(written)
+        return group if written is pieces else written
 
-    def _is_written(self, pieces: Sequence[Batch], marks: Mapping[bytes, int]) -> bool:
-        """Write; False where the database refused some of the records."""
+    def _written(
+        self, pieces: Sequence[Batch], marks: Mapping[bytes, int]
+    ) -> Sequence[Batch] | None:
+        """Write; None where the database refused some of the records."""
         try:
-            self._store.write(pieces, marks)
+            return self._store.write(pieces, marks)
         except RecordsRefused as exc:
             self._note_error(exc)
-            return False
-        return True
+            return None
 
     def _without_refused(self, pieces: Sequence[Batch]) -> list[Batch]:
         """Give the refused records to the dead letters; returns the others.

@@ -17,6 +17,8 @@ from logd.outputs.tables import heritage
 from logd.outputs.tables.backend import (
     CONNECT_TIMEOUT_S,
     LOCK_TIMEOUT_S,
+    SHARED_STATEMENT_TIMEOUT_S,
+    SHARED_TIMEOUT_S,
     STATEMENT_TIMEOUT_S,
     Backend,
     InsertTarget,
@@ -189,6 +191,16 @@ class PostgreSQL(Backend):
             index_elements=list(table.primary_key),
             set_={name: statement.excluded[name] for name in values},
         )
+
+    def insert_missing(self, table: Table) -> Executable:
+        return insert(table).on_conflict_do_nothing()
+
+    def prepare_to_share(self, connection: Connection) -> None:
+        with connection.begin():
+            connection.exec_driver_sql(
+                f"SET idle_in_transaction_session_timeout = '{SHARED_TIMEOUT_S}s'"
+            )
+            connection.exec_driver_sql(f"SET statement_timeout = '{SHARED_STATEMENT_TIMEOUT_S}s'")
 
     def judge(self, error: BaseException) -> Verdict:
         state = getattr(error, "sqlstate", None)

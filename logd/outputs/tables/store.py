@@ -57,6 +57,14 @@ class RefusedRecord(NamedTuple):
     reason: str
 
 
+class _KnownElsewhere(Exception):
+    """Another daemon has stored some of the records; `rest` are the others."""
+
+    def __init__(self, rest: Sequence[Batch]) -> None:
+        super().__init__()
+        self.rest = rest
+
+
 class TableStore:
     """One ring of tables in one database. Used by one thread at a time.
 
@@ -65,6 +73,7 @@ class TableStore:
         columns: what the tables' columns are.
         ring: an empty ring with names and limits.
         pattern: of the tables' names; also the ring's name in the catalogue.
+        is_shared: whether other daemons' marks are looked at, and moved on, with each write.
         clock: seconds since the epoch.
 
     Attributes:
@@ -83,6 +92,8 @@ class TableStore:
         ring: Ring,
         pattern: str,
         clock: Callable[[], float],
+        *,
+        is_shared: bool = False,
     ) -> None:
         self.backend = backend
         self.unknown: int | None = None
@@ -92,7 +103,8 @@ class TableStore:
         self._clock = clock
         self._engine = backend.engine()
         self.ring = replace(ring, layout=self._layout())
-        self._catalogue = Catalogue(backend, pattern)
+        self._is_shared = is_shared
+        self._catalogue = Catalogue(backend, pattern, is_shared=is_shared)
         self._rows = RowMaker(columns, backend.dialect_name)
         self._connection: Connection | None = None
 
@@ -123,6 +135,8 @@ class TableStore:
             with self._translated():
                 self._connection = self._engine.connect()
                 self.backend.prepare(self._connection)
+                if self._is_shared:
+                    self.backend.prepare_to_share(self._connection)
                 self.backend.acquire(self._connection, self.pattern, LOCK_WAIT_S)
                 self._rows = RowMaker(
                     self._columns,
@@ -184,6 +198,10 @@ class TableStore:
             raise OutputUnavailable(text) from exc
         except (RecordsRefused, OutputUnusable):
             raise
+        except _KnownElsewhere:
+            if not self._roll_back():
+                self.disconnect()
+            raise
         except BaseException:
             self.disconnect()
             raise
@@ -206,6 +224,8 @@ class TableStore:
             self._catalogue.create(connection)
             if predecessor is not None:
                 self._take_along(connection, predecessor)
+            if self._is_shared:
+                self._catalogue.share_marks(connection)
             known = self._catalogue.load(connection, self.ring)
             existing = set(inspect(connection).get_table_names())
             base = adopted(connection, known, existing, now)
@@ -324,21 +344,55 @@ class TableStore:
 
     # -- transactions ----------------------------------------------------------------------------
 
-    def write(self, batches: Sequence[Batch], marks: Mapping[bytes, int]) -> None:
+    def write(self, batches: Sequence[Batch], marks: Mapping[bytes, int]) -> Sequence[Batch]:
         """Write records and marks in one transaction; connected.
+
+        With shared marks only what no other daemon has stored: a session's mark is held from the
+        look at it to the commit. An output writes each session's batches in order and leaves none
+        out, so there is never a hole before a batch.
+
+        Returns:
+            What was written.
 
         Raises:
             RecordsRefused: some record can't be stored; nothing was written.
             OutputUnavailable: nothing was written, or, where `unknown` says so, perhaps all.
         """
+        while True:
+            try:
+                self._write(batches, marks)
+            except _KnownElsewhere as exc:
+                batches = exc.rest
+                marks = {b.client: marks[b.client] for b in batches if b.client is not None}
+            else:
+                return batches
+
+    def _write(self, batches: Sequence[Batch], marks: Mapping[bytes, int]) -> None:
+        if not batches:
+            return
         now = self._clock()
         after, places = self.ring.placed(batches, now)
         after = after.counted()
+        if self._is_shared:
+            with self._translated(), self._connected().begin():
+                self._catalogue.make_marks(self._connected(), marks, now)
         with self._transaction(after, counts=True) as connection:
+            if self._is_shared:
+                self._hold_marks(connection, batches, marks)
             failpoint("tables.before_insert")
             self._insert(connection, after, places)
             failpoint("tables.after_insert")
             self._catalogue.note_marks(connection, marks, now)
+
+    def _hold_marks(
+        self, connection: Connection, batches: Sequence[Batch], marks: Mapping[bytes, int]
+    ) -> None:
+        failpoint("tables.before_lock")
+        known = self._catalogue.lock_marks(connection, marks)
+        failpoint("tables.after_lock")
+        rest = [_after(batch, known) for batch in batches]
+        if any(new is not old for new, old in zip(rest, batches, strict=True)):
+            raise _KnownElsewhere([batch for batch in rest if batch is not None])
 
     def update(
         self, ring: Ring, act: Callable[[Catalogue, Connection], None] | None = None
@@ -448,3 +502,7 @@ class TableStore:
         if self._connection is None:
             raise AssertionError("not connected")
         return self._connection
+
+
+def _after(batch: Batch, known: Mapping[bytes, int]) -> Batch | None:
+    return batch if batch.client is None else batch.after(known[batch.client])

@@ -110,12 +110,15 @@ class LogDatabase:
                 return ()
             return read_entries(connection, self._pattern)
 
+    def rings(self, connection: Connection) -> list[str]:
+        """What the logs in this database are called."""
+        with connection.begin():
+            return _rings(connection)
+
     def _only_ring(self, connection: Connection) -> str:
-        rings: list[str] = []
-        if inspect(connection).has_table(TABLES_NAME):
-            rings = list(connection.execute(select(TABLES.c.ring).distinct()).scalars())
+        rings = _rings(connection)
         if len(rings) != 1:
-            found = f"tables of several logs: {', '.join(sorted(rings))}" if rings else "no logs"
+            found = f"tables of several logs: {', '.join(rings)}" if rings else "no logs"
             choose = ": choose one with --table-pattern" if rings else ""
             raise CannotRead(f"{self.name}: has {found}{choose}")
         return rings[0]
@@ -144,6 +147,12 @@ class LogDatabase:
         if connection is not None:
             with contextlib.suppress(*self._backend.errors):
                 connection.close()
+
+
+def _rings(connection: Connection) -> list[str]:
+    if not inspect(connection).has_table(TABLES_NAME):
+        return []
+    return sorted(connection.execute(select(TABLES.c.ring).distinct()).scalars())
 
 
 def gone_text(entry: TableEntry) -> str:

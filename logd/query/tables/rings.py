@@ -1,0 +1,34 @@
+"""All logs of one database as one: those of daemons that share it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from logd.query.merged import MergedSource
+from logd.query.positions import CannotRead
+from logd.query.source import Note, Source
+from logd.query.tables.database import LogDatabase
+from logd.query.tables.source import TableSource
+
+
+def open_tables(address: str, on_note: Note, pattern: str | None) -> Source:
+    """The log of tables with the names of `pattern`; without one, of all tables together.
+
+    Raises:
+        CannotRead: the address or pattern is none, or a driver is missing.
+    """
+    patterns = [pattern] if pattern is not None else _patterns(address)
+    if len(patterns) < 2:
+        return TableSource(address, on_note, pattern=pattern)
+    return MergedSource([TableSource(address, on_note, pattern=one) for one in patterns], on_note)
+
+
+def _patterns(address: str) -> list[str]:
+    """What the rings of a database are called; none if it is away, as whoever reads it will see."""
+    database = LogDatabase(address, None)
+    try:
+        with suppress(CannotRead), database.reading() as connection:
+            return database.rings(connection)
+    finally:
+        database.close()
+    return []
