@@ -70,6 +70,13 @@ test: $(VENV)/dev.stamp ## run all tests
 demo: $(VENV)/dev.stamp ## a shop that logs, a deploy that breaks it, and the page that shows it
 	@exec $(RUN)python -m tests.demo $(ARGS)
 
+coverage: $(VENV)/dev.stamp ## run all tests and measure which branches they take, child processes included
+	@$(compile)
+	rm -f .coverage .coverage.*
+	$(RUN)python -m coverage run -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+	$(RUN)python -m coverage combine --quiet
+	$(RUN)python -m coverage report --skip-covered --show-missing
+
 test-pythons: $(VENV)/dev.stamp ## run the tests on each Python that is here: ARGS=--part for what differs
 	$(RUN)python -m tests.pythons $(ARGS)
 
@@ -91,7 +98,9 @@ format: $(VENV)/dev.stamp ## mend formatting and what of style can be mended by 
 types: $(VENV)/dev.stamp ## check types of both packages
 	$(RUN)mypy
 
-check: lint types test ## all of lint, types and test
+check: lint types test ## what CI runs: lint, types, tests, and a part on the other Pythons that are here
+	$(RUN)python -m tests.pythons --part --but "$$($(RUN)python -c \
+	    'import sys; print("%d.%d" % sys.version_info[:2])')"
 
 bench: $(VENV)/dev.stamp ## measure against other daemons, under 10 minutes
 	$(RUN)python -m tests.bench $(ARGS)
@@ -217,7 +226,7 @@ deb: ## build a Debian package into the folder dist: EXTRAS=postgresql,mysql, PY
 
 clean: ## remove the environment and all that was built; logs stay
 	rm -rf $(VENV) .venv-pythons build dist client/build *.egg-info client/*.egg-info \
-	    .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	    .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
 
 check-python:
 	@$(or $(PYTHON),python3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
