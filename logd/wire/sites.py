@@ -28,7 +28,7 @@ from logd.wire.pickles.loading import load
 SiteKey = tuple[bytes, bytes, bytes, bytes]
 """The parts of a frame around its text and before the thread's."""
 
-MAX_KNOWN_BYTES: Final = 8 << 20
+MAX_KNOWN_BYTES: Final = 12 << 20
 """Parts that are known, in two generations of so many bytes each."""
 
 # What the constructor of a named tuple does, without its call of a Python function.
@@ -67,18 +67,21 @@ class Thread(NamedTuple):
     numbers: frozenset[int]
 
 
-def site_of(key: SiteKey, record: LogRecordParts) -> Site | None:
-    """What a call's parts mean by themselves, shown by a record of it; None if they need others.
-
-    The record's thread must stand by itself, too: then nothing of it is in the record's items.
-    """
+def site_numbers(key: SiteKey) -> frozenset[int] | None:
+    """The numbers of the memo that a call's parts use; None if they need others than themselves."""
     head, middle, milliseconds, relative = key
     known = constants_of_site(head, middle, (milliseconds, relative))
-    if known is None:
-        return None
+    return None if known is None else known.numbers
+
+
+def site_of(record: LogRecordParts, numbers: frozenset[int]) -> Site:
+    """What a call's parts mean, shown by a record of it whose thread's part stands by itself.
+
+    Then nothing of the thread is in the record's items.
+    """
     context = record.context
     place = context.cat, context.path, context.tblen, context.cfunc
-    return Site(place, record.msgid, record.appendix, record.special, known.numbers)
+    return Site(place, record.msgid, record.appendix, record.special, numbers)
 
 
 def thread_of(tail: bytes) -> Thread | None:

@@ -37,6 +37,7 @@ from logd.wire.sites import (
     Site,
     SiteKey,
     Thread,
+    site_numbers,
     site_of,
     thread_of,
 )
@@ -189,7 +190,14 @@ class Templates:
         # Both are asked, so that each is noted.
         if not all([self._is_seen(key[:4]), self._is_seen(key[4])]):
             return
-        if _constants(key) is None:
+        tail = key[4]
+        thread = self._threads.get(tail, len(tail)) or thread_of(tail)
+        numbers = site_numbers(key[:4])
+        # Then they make a flat dict together, too.
+        stand_alone = (
+            thread is not None and numbers is not None and numbers.isdisjoint(thread.numbers)
+        )
+        if not stand_alone and _constants(key) is None:
             return
         # A name may come twice, and the last one counts: so it is tried out that another text and
         # another time in the places found here really make another record.
@@ -211,11 +219,9 @@ class Templates:
             return
         if probe_time != record.time or probe_text != record.msg.encode("utf-8", "surrogatepass"):
             return
-        thread = thread_of(key[4])
-        site = None if thread is None else site_of(key[:4], record)
-        if thread is not None and site is not None and site.numbers.isdisjoint(thread.numbers):
-            self._sites.put(key[:4], site, sum(map(len, key)))
-            self._threads.put(key[4], thread, len(key[4]))
+        if thread is not None and numbers is not None and stand_alone:
+            self._sites.put(key[:4], site_of(record, numbers), sum(map(len, key)))
+            self._threads.put(tail, thread, len(tail))
         self._add(key, record.context, record.msgid, record.appendix, record.special)
 
     def _is_seen(self, part: tuple[bytes, ...] | bytes) -> bool:
