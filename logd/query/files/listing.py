@@ -77,7 +77,8 @@ class RingFiles:
     """
 
     def __init__(self, pattern: str, *, count: int | None = None) -> None:
-        self.pattern = pattern
+        # A copied archive is named as it lies there: app_3.log.zst is what became of app_3.log.
+        self.pattern = pattern if "%" in pattern else plain_name(pattern)
         self._count = count
         try:
             self._folder, self._names = self._parse("ring")

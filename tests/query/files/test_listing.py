@@ -40,6 +40,13 @@ def test_without_a_journal(tmp_path: Path) -> None:
     assert names(files) == ["app_2.log.gz", "app_3.log", "app_0.log", "app_1.log"]
 
 
+def test_a_compressed_file_by_its_name(tmp_path: Path) -> None:
+    """One file of an archive is read when its own name is given, with the suffix or without."""
+    make(tmp_path, "app_3.log.zst", "app_4.log.zst")
+    for name in ("app_3.log.zst", "app_3.log"):
+        assert names(RingFiles(str(tmp_path / name))) == ["app_3.log.zst"]
+
+
 def test_files_of_one_instant(tmp_path: Path) -> None:
     """Files written within one tick of the clock are in the order of the ring."""
     make(tmp_path, "app_0.log", "app_1.log", "app_2.log")
