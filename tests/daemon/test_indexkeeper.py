@@ -7,7 +7,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from logd.daemon.indexkeeper import IndexKeeper
+from logd.query.files.indexkeeping import main
 from logd.query.files.source import FileSource
 from logd.settings.table import Config
 from logd.text.lines import LineFormat
@@ -92,6 +95,20 @@ def test_it_can_be_left_out(tmp_path: Path) -> None:
         assert keeper._process is None
 
     asyncio.run(scenario())
+
+
+def test_a_sandbox_may_refuse_the_low_priority(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system refuses to change the priority, as in the unit, indexes are made."""
+
+    def refused(_increment: int) -> None:
+        raise PermissionError
+
+    _write_ring(tmp_path / "logs", "app")
+    monkeypatch.setattr(os, "nice", refused)
+    assert main(str(tmp_path / "logs" / "app_%d.log")) == 0
+    assert (tmp_path / "logs" / ".app_1.log.idx").exists()
 
 
 def test_the_daemon_has_them_made(tmp_path: Path) -> None:
