@@ -17,7 +17,7 @@ from logd.settings.table import Config
     [
         ({"db": (Secret("oracle://x"),)}, "database URL not understood"),
         ({"file": ("a/%d/x_%d.log",)}, "must be in the last part"),
-        ({"file": ("app.log",)}, "expected one %d for the number"),
+        ({"file": ("app_%d_%d.log",)}, "expected one %d for the number"),
         ({"output": (Secret("kafak:x"),)}, "is not installed"),
         ({"filter": (Secret("logd.filters:Categorys"),)}, 'there is no "Categorys"'),
         ({"filter": (Secret("nowhere:f"),)}, 'there is no module "nowhere"'),

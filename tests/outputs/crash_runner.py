@@ -2,8 +2,8 @@
 
 A job is a JSON object: folder, failpoints (as in LOGD_FAILPOINTS), torn (the block that is to be
 written half before the process dies, 0 for none), total (records of each client), and the
-settings lines, count, compress, durable. The child goes on from the marks, writes until both
-clients have all their records, syncs now and then, and notes what may be acknowledged.
+settings pattern, lines, count, compress, durable. The child goes on from the marks, writes until
+both clients have all their records, syncs now and then, and notes what may be acknowledged.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def run(job: dict[str, Any]) -> int:
         compress=job["compress"],
         durable=job["durable"],
     )
-    output = FileOutput(str(folder / "app_%d.log"), settings)
+    output = FileOutput(str(folder / job["pattern"]), settings)
     marks = output.open()
     acks = folder / "acks"
     for line in acks.read_text().splitlines() if acks.exists() else ():

@@ -89,7 +89,7 @@ def read_file(path: Path) -> bytes:
 def log_files(folder: Path, pattern: str = "app_%d.log") -> list[Path]:
     """The files of a ring, oldest first, the current one last; of a file's two forms the plain."""
     _, names = parse_pattern(
-        str(folder / pattern), naming="ring", count=None, rotates="%" in pattern, utc=True
+        str(folder / pattern), naming="ring", count=None, rotates=True, utc=True
     )
     found = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     known = KnownFiles.of_journal(read_entries(folder, pattern)).names

@@ -40,17 +40,24 @@ class KnownFiles:
                     if entry.current is not None:
                         known.current, lines = entry.current.name, entry.current.lines
                 case Opened():
-                    known.go_on(entry.name, lines)
+                    known.go_on(entry.name, lines, entry.before)
                     lines = entry.lines
                 case Append():
                     lines += entry.entries
         return known
 
-    def go_on(self, name: str, lines: int) -> None:
-        """A file was begun or taken up; the one before it was left with so many records."""
-        if self.current and self.current != name:
+    def go_on(self, name: str, lines: int, before: str = "") -> None:
+        """A file was begun or taken up; the one before it was left with so many records.
+
+        Args:
+            name: the file.
+            lines: records in the one before.
+            before: what that one is called by now, if it was renamed.
+        """
+        if self.current and (before or self.current != name):
             self.closed.pop(self.current, None)
-            self.closed[self.current] = lines
+            self.closed.pop(before, None)
+            self.closed[before or self.current] = lines
         self.closed.pop(name, None)
         self.current = name
 
@@ -69,17 +76,22 @@ def oldest_first(found: Mapping[str, int], known: Sequence[str], names: Names) -
         names: how the log's files are called.
     """
     rank = {name: place for place, name in enumerate(known)}
-    current = known[-1] if known else ""
+    current = known[-1] if known else names.current_name
     # Someone may have compressed the file that is written to: what is in there was before it.
     strange = {
         name: written
         for name, written in found.items()
         if names.matches(name)
-        and (plain_name(name) not in rank or (plain_name(name) == current != name))
+        and name != current
+        and (plain_name(name) not in rank or plain_name(name) == current)
     }
-    ours = [name for name in found if plain_name(name) in rank and name not in strange]
+    ours = [
+        name
+        for name in found
+        if name == current or (plain_name(name) in rank and name not in strange)
+    ]
     # Beside a compressed file that is not its own, one has what came later.
-    ours.sort(key=lambda name: (rank[plain_name(name)], name == plain_name(name)))
+    ours.sort(key=lambda name: (rank.get(plain_name(name), len(rank)), name == plain_name(name)))
     if not strange:
         return ours
     # The form of the current file that may be in use comes last, whatever the clock says.

@@ -49,6 +49,7 @@ class Opened(msgspec.Struct, tag="open", array_like=True, frozen=True):
         next_name: the file that a rotation would overwrite; "" where that depends on the time.
         next_inode: what is there now, 0 for nothing: if something else is there after the machine
             died, a rotation had begun of which the journal does not know.
+        before: what the file before this one is called by now; "": as when it was opened.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Opened(msgspec.Struct, tag="open", array_like=True, frozen=True):
     started: float
     next_name: str = ""
     next_inode: int = 0
+    before: str = ""
 
 
 class Snapshot(msgspec.Struct, tag="snap", array_like=True, frozen=True):

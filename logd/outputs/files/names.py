@@ -2,10 +2,15 @@
 
 A pattern has one `%d` (or `%s`, `%03d`) in its last part. With naming "ring" it is the number of
 the file: 0, 1, ... up to the ring's size and then 0 again. With naming "date" it is when the file
-was begun, `20261122-111000`; there the pattern may spell a date itself (`app-%Y%m%d.log`) or have
-no place for one at all. A second file of the same date gets `.1` before its suffix, and so on.
-A compressed file has the name of the original with `.gz` or `.zst` behind it;
-one that somebody compressed by hand may have `.xz` or `.bz2`.
+was begun, `20261122-111000`; there the pattern may spell a date itself (`app-%Y%m%d.log`). A
+second file of the same date gets `.1` before its suffix, and so on.
+
+A pattern without a place is a plain name: the current file always has it, and is renamed when it
+is closed: to `app.log.1`, `app.log.2` and so on, or, by date, to `app-2026-11-22.log`. The new
+name is a fresh one and stays. Shifting all closed files by one, as logrotate does, is a rename for
+each file at each rotation; a crash between two of them leaves files that nobody can tell apart.
+A compressed file has the name of the original with `.gz` or `.zst` behind it; one
+that somebody compressed by hand may have `.xz` or `.bz2`.
 
 Names tell which files are the log's, not which of them is older: that stands in `age.py`.
 """
@@ -49,10 +54,12 @@ class Names(ABC):
     Attributes:
         kin: how they were called under other settings of the same pattern: those are the log's too.
         are_dated: whether the next name depends on the time.
+        current_name: the name that the current file always has; "" if it is one of many.
     """
 
     kin: tuple[Names, ...] = ()
     are_dated = False
+    current_name = ""
 
     @abstractmethod
     def key(self, name: str) -> Key | None:
@@ -83,8 +90,10 @@ class Names(ABC):
 class FixedName(Names):
     """One file under one name, never rotated by us; `app.log.1` is someone else's."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, kin: Sequence[Names] = ()) -> None:
         self._name = name
+        self.current_name = name
+        self.kin = tuple(kin)
 
     def key(self, name: str) -> Key | None:
         """The only one."""
@@ -128,6 +137,39 @@ class RingNames(Names):
         places = [self._form % ((start + step) % self._count) for step in range(self._count)]
         free = next((name for name in places if name not in used), None)
         return free or next(name for name in files if name in places)
+
+
+class PlainNames(FixedName):
+    """One name for the current file; a closed one is renamed to a fresh number or to its date.
+
+    Args:
+        name: the name of the current file.
+        closed: how closed files are called.
+        kin: how else they may be called.
+    """
+
+    # After those of all closed files.
+    _KEY = (1 << 62,)
+
+    def __init__(self, name: str, closed: Names, kin: Sequence[Names]) -> None:
+        super().__init__(name, (closed, *kin))
+        self._closed = closed
+
+    def key(self, name: str) -> Key | None:
+        """The only one."""
+        return self._KEY if name == self.current_name else None
+
+    def closed_name(self, files: Sequence[str], started: float) -> str:
+        """What to call the current file once it is closed: a name that no file has.
+
+        Args:
+            files: the plain names of the log's files, whatever their order.
+            started: when its first record came.
+        """
+        if isinstance(self._closed, DateNames):
+            return self._closed.following(files, started)
+        numbers = [key[0] for name in files if (key := self._closed.key(name)) is not None]
+        return f"{self.current_name}.{max(numbers, default=0) + 1}"
 
 
 class DateNames(Names):
@@ -209,7 +251,7 @@ def parse_pattern(
         pattern: path with the place for number or date in its last part.
         naming: by ring number or by date.
         count: size of the ring, None for numbers that never return.
-        rotates: False where one file goes on for ever; then the pattern needs no place.
+        rotates: False if one file goes on for ever, or someone else renames it.
         utc: dates by the clock of UTC, else by the local one.
 
     Raises:
@@ -225,22 +267,36 @@ def parse_pattern(
         raise OutputUnusable(
             f"file {pattern}: the place for the number (%d) must be in the last part"
         )
-    names = _dated(name, utc) if naming == "date" else _numbered(pattern, name, count, rotates)
+    if "%" not in name:
+        return path.parent.absolute(), _plain(name, naming, rotates, utc)
+    names = _dated(name, utc) if naming == "date" else _numbered(pattern, name, count)
     with contextlib.suppress(OutputUnusable):
         # Most patterns can be used with either naming, and then the log may have files of both.
-        other = _numbered(pattern, name, None, False) if naming == "date" else _dated(name, utc)
+        other = _numbered(pattern, name, None) if naming == "date" else _dated(name, utc)
         names.kin = (other,)
     return path.parent.absolute(), names
+
+
+def _plain(name: str, naming: Literal["ring", "date"], rotates: bool, utc: bool) -> Names:
+    numbered = RingNames(f"{name}.", "", "", None)
+    stem, dot, suffix = name.rpartition(".")
+    if not stem:
+        stem, dot, suffix = name, "", ""
+    dated = DateNames(f"{stem}-%Y-%m-%d{dot}{suffix}", utc=utc)
+    # Before there were plain names, the current file of such a pattern had a date, too.
+    older = DateNames(f"{stem}-{_WHOLE_DATE}{dot}{suffix}", utc=utc)
+    if not rotates:
+        return FixedName(name, (dated, older))
+    closed, other = (dated, numbered) if naming == "date" else (numbered, dated)
+    return PlainNames(name, closed, (other, older))
 
 
 def _dated(name: str, utc: bool) -> Names:
     return DateNames(_date_form(name), utc=utc)
 
 
-def _numbered(pattern: str, name: str, count: int | None, rotates: bool) -> Names:
+def _numbered(pattern: str, name: str, count: int | None) -> Names:
     places = list(_PLACE.finditer(name))
-    if not places and not rotates and "%" not in name:
-        return FixedName(name)
     if len(places) != 1 or name.count("%") != 1:
         raise OutputUnusable(
             f"file {pattern}: expected one %d for the number of the file, such as app_%d.log"
@@ -259,7 +315,4 @@ def _date_form(name: str) -> str:
     places = list(_PLACE.finditer(name))
     if len(places) > 1 or name.count("%") != len(places):
         raise OutputUnusable(f"file {name}: expected one %d for the date, such as app_%d.log")
-    if places:
-        return name[: places[0].start()] + _WHOLE_DATE + name[places[0].end() :]
-    stem, dot, suffix = name.rpartition(".")
-    return f"{stem}-{_WHOLE_DATE}{dot}{suffix}" if stem else f"{name}-{_WHOLE_DATE}"
+    return name[: places[0].start()] + _WHOLE_DATE + name[places[0].end() :]

@@ -42,6 +42,7 @@ from logd.outputs.files.resume import (
     described,
     inode_of,
     make_way,
+    moved_name,
     resume,
     states_of,
 )
@@ -347,6 +348,17 @@ class OpenLog:
                 self._syncing.distrust()
                 raise
             self._syncing.rotations = self.rotations
+        if self._names.current_name:
+            self._begin_plain()
+        else:
+            self._begin_next()
+        self.rotations += 1
+        self._due = float("inf")
+        failpoint("rotation.after")
+        self.janitor.wake()
+
+    def _begin_next(self) -> None:
+        """Begin the next file under its own name."""
         target = self._succession.next_name(self._clock())
         failpoint("rotation.before_note")
         self._journal.append(
@@ -357,15 +369,46 @@ class OpenLog:
         failpoint("rotation.before_create")
         fresh = LogFile(self._folder, target, is_new=True)
         try:
-            self._go_on_with(fresh)
+            self._go_on_with(fresh, "")
         except OSError:
             with contextlib.suppress(OSError):
                 os.unlink(target, dir_fd=self._folder)
             raise
-        self.rotations += 1
-        self._due = float("inf")
-        failpoint("rotation.after")
-        self.janitor.wake()
+
+    def _begin_plain(self) -> None:
+        """Rename the current file, and begin another under the name that it had.
+
+        The journal is told when both are done. Until then it has the file's inode: by that the
+        next start finds it, whatever it is called, and nothing is in the new one yet.
+        """
+        old, name = self.file, self._names.current_name
+        if inode_of(self._folder, old.name) != old.inode:
+            # Someone else has renamed it.
+            self.reopen()
+            return
+        target = self._succession.closed_name(old.started or self._clock())
+        failpoint("rotation.before_rename")
+        self._rename(old.name, target)
+        failpoint("rotation.before_plain")
+        try:
+            if self._durable:
+                # POSIX has no order of names on disk: with the new file's there and the rename
+                # not, a power loss would leave what was acknowledged without a name.
+                os.fsync(self._folder)
+            fresh = LogFile(self._folder, name, is_new=True)
+            try:
+                self._go_on_with(fresh, target)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.unlink(name, dir_fd=self._folder)
+                raise
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._rename(target, old.name)
+            raise
+
+    def _rename(self, name: str, target: str) -> None:
+        os.rename(name, target, src_dir_fd=self._folder, dst_dir_fd=self._folder)
 
     def reopen(self) -> None:
         """Open the current file under its name, where that is another file by now."""
@@ -376,17 +419,20 @@ class OpenLog:
             fresh = LogFile(self._folder, self.file.name)
             if fresh.size:
                 fresh.lines, fresh.started = count_entries(fresh.descriptor), self._clock()
-            self._go_on_with(fresh)
+            moved = moved_name(self._folder, self._names, self._described(self.file))
+            self._go_on_with(fresh, moved)
             self._due = self._policy.due_after(fresh.started) if fresh.lines else float("inf")
 
-    def _go_on_with(self, fresh: LogFile) -> None:
+    def _go_on_with(self, fresh: LogFile, name_of_old: str) -> None:
         failpoint("rotation.before_opened")
-        before = self._succession
+        succession = self._succession
         try:
-            self._succession = before.with_file(fresh.name, self.file.lines)
-            self._journal.append(self._described(fresh))
+            self._succession = succession.with_file(fresh.name, self.file.lines, name_of_old)
+            self._journal.append(
+                described(fresh, self._folder, self._succession.foreseen, name_of_old)
+            )
         except OSError:
-            self._succession = before
+            self._succession = succession
             fresh.close()
             raise
         self._syncing.is_folder_changed = True

@@ -29,7 +29,7 @@ from logd.outputs.base import (
     OutputUnusable,
 )
 from logd.outputs.files.blocks import FULL_BYTES, Block, lone_from
-from logd.outputs.files.names import FixedName, parse_pattern
+from logd.outputs.files.names import PlainNames, parse_pattern
 from logd.outputs.files.openlog import OpenLog
 
 if TYPE_CHECKING:
@@ -193,8 +193,8 @@ class FileOutput(Output):
 
     def rotate(self) -> None:
         """See `Output.rotate`. An empty file stays the current one, and so does a single one."""
-        if isinstance(self._names, FixedName):
-            logger.warning("%s: has no next file: its name has no %%d", self.name)
+        if self._names.current_name and not isinstance(self._names, PlainNames):
+            logger.warning("%s: rotation is off: there is no next file", self.name)
             return
         with self._as_unavailable():
             self._opened().rotate()

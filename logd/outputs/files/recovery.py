@@ -165,6 +165,8 @@ class _Story:
             case Gap():
                 self._is_doubtful = True
             case Opened():
+                if entry.before:
+                    self._rename(entry.before)
                 self.current, self.rotating, self._is_doubtful = entry, None, False
             case Rotating():
                 self.rotating = entry
@@ -172,6 +174,16 @@ class _Story:
             case Append():
                 self.rotating = None
                 self._append(entry)
+
+    def _rename(self, name: str) -> None:
+        """The current file has another name by now; its blocks are the last."""
+        if self.current is None:
+            return
+        old, new = self.current, msgspec.structs.replace(self.current, name=name)
+        at = len(self.steps)
+        while at and self.steps[at - 1][0] is old:
+            at -= 1
+            self.steps[at] = (new, self.steps[at][1])
 
     def _append(self, block: Append) -> None:
         if self._is_doubtful:

@@ -66,6 +66,13 @@ def inode_of(folder: int, name: str) -> int:
         return 0
 
 
+def moved_name(folder: int, names: Names, file: Opened) -> str:
+    """The name of this log that a file has by now; "" if it has the one of before, or none."""
+    with os.scandir(folder) as entries:
+        found = [e.name for e in entries if e.inode() == file.inode and names.matches(e.name)]
+    return "" if file.name in found else next(iter(found), "")
+
+
 def is_there(folder: int, name: str) -> bool:
     """Whether there is a file of this plain name, compressed or not."""
     return any(inode_of(folder, form) for form in forms(name))
@@ -136,6 +143,9 @@ def _newest(
     plain = list(dict.fromkeys(map(plain_name, order)))
     if not order:
         return LogFile(folder, names.first(now)), ()
+    if names.current_name:
+        file = _opened_and_counted(folder, names.current_name, now)
+        return file, [name for name in plain if name != file.name]
     if plain_name(order[-1]) == order[-1]:
         return _opened_and_counted(folder, order[-1], now), plain[:-1]
     following = names.following(plain, now)
@@ -181,7 +191,9 @@ def resume(
     known = KnownFiles.of_journal(entries)
     lines = found.current.lines if found.current is not None else 0
     file = _current(folder, names, found, known, now)
-    known.go_on(file.name, lines)
+    is_other = found.current is not None and file.inode != found.current.inode
+    before = moved_name(folder, names, found.current) if is_other and found.current else ""
+    known.go_on(file.name, lines, before)
     if durable:
         # Before the next journal is in force: it takes for granted what was renamed here.
         os.fsync(folder)
@@ -230,6 +242,9 @@ def _current(folder: int, names: Names, found: Recovered, files: KnownFiles, now
         return _newest(folder, names, files, now)[0]
     if not (found.is_clean or found.is_same_boot):
         _set_aside_unknown(folder, names, known)
+    if names.current_name not in ("", known.name):
+        # The log has a plain name now.
+        return _opened_and_counted(folder, names.current_name, now)
     if inode_of(folder, known.name) != known.inode:
         # Exchanged by someone, removed, or lost with the machine.
         return _opened_and_counted(folder, known.name, now)
@@ -264,7 +279,11 @@ def _set_aside_unknown(folder: int, names: Names, known: Opened) -> None:
     What is in them was written after everything that the journal knows, and will be sent again.
     """
     unknown = []
-    if known.next_name and known.next_name != known.name:
+    if names.current_name == known.name and moved_name(folder, names, known):
+        # The last of what is in the one that was renamed may be unknown, too.
+        _cut(folder, known, known.size)
+        unknown.append(known.name)
+    elif known.next_name and known.next_name != known.name:
         inode = inode_of(folder, known.next_name)
         if inode not in (0, known.next_inode):
             unknown.append(known.next_name)
@@ -336,13 +355,14 @@ def _sync_files(folder: int, files: Sequence[Unsynced]) -> None:
                 os.close(descriptor)
 
 
-def described(file: LogFile, folder: int, next_name: str) -> Opened:
+def described(file: LogFile, folder: int, next_name: str, before: str = "") -> Opened:
     """The current file as the journal notes it.
 
     Args:
         file: the file.
         folder: descriptor of the folder.
         next_name: what a rotation will call the next one; "" if that depends on the time.
+        before: what the file before it is called by now; "": as it was.
     """
     return Opened(
         name=file.name,
@@ -352,4 +372,5 @@ def described(file: LogFile, folder: int, next_name: str) -> Opened:
         started=file.started,
         next_name=next_name,
         next_inode=inode_of(folder, next_name) if next_name else 0,
+        before=before,
     )

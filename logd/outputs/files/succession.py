@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from logd.outputs.files.age import KnownFiles
-from logd.outputs.files.names import Names, plain_name
+from logd.outputs.files.names import Names, PlainNames, plain_name
 from logd.outputs.files.resume import UNCOUNTED, files_of, is_there, plain_order
 from logd.rotation.policy import Closed
 
@@ -52,13 +53,32 @@ class Succession:
         # By date, or someone has put a file in the free place.
         return self._names.following(self._order(self._known), now)
 
-    def with_file(self, name: str, lines: int) -> Succession:
+    def closed_name(self, started: float) -> str:
+        """What a current file of plain name is to be renamed to when it is closed.
+
+        Args:
+            started: when its first record came.
+        """
+        names = self._names
+        if not isinstance(names, PlainNames):
+            raise AssertionError(f"files with names of their own are not renamed: {names!r}")
+        # Whatever has the name of one of the log's files, be it a folder, keeps it.
+        with os.scandir(self._folder) as entries:
+            there = {plain_name(entry.name) for entry in entries}
+        return names.closed_name([*there, *self._known.closed], started)
+
+    def with_file(self, name: str, lines: int, before: str) -> Succession:
         """The succession once `name` is the current file, with `lines` records in the one before.
 
         This one stays as it is: a file may fail to be begun.
+
+        Args:
+            name: the file.
+            lines: records in the one before it.
+            before: what that one is called by now; "": as it was.
         """
         known = KnownFiles(self._known.closed, self._known.current)
-        known.go_on(name, lines)
+        known.go_on(name, lines, before)
         return Succession(self._folder, self._names, known)
 
     def surplus_text(self, gone: Sequence[tuple[str, Closed]]) -> str:
@@ -74,7 +94,7 @@ class Succession:
         )
 
     def _foresee(self, known: KnownFiles) -> tuple[str, bool]:
-        if self._names.are_dated:
+        if self._names.are_dated or self._names.current_name:
             return "", True
         order = self._order(known)
         name = self._names.following(order, 0.0)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from logd.query.files.listing import FileRef, RingFiles, open_file
 from logd.query.files.prefilter import Prefilter
@@ -67,6 +69,8 @@ class FileFollower(Follower[bytes]):
         self._looked_at = (0, 0)
         self._next: FileRef | None = None
         self._generation = ""
+        # A file of plain name: where it was when it was opened, and where it will go.
+        self._opened_as = self._closed_as = Path()
         # At once, while the file is sure to be the one that is meant.
         self._begin()
 
@@ -177,33 +181,47 @@ class FileFollower(Follower[bytes]):
         """Open the file of the start; False while there is none."""
         refs = self._files.listing()
         start = self._start
-        for place, ref in enumerate(refs):
-            if start is None or ref.plain_path == start.path:
-                is_last = place == len(refs) - 1
-                if not self._open(ref, start.size if start else 0, is_last=is_last):
-                    return False
-                if start is not None and not self._is_of(start.generation):
-                    break
-                self._start = None
-                return True
+        for number in self._candidates(refs, start):
+            if not self._open(refs, number, start.size if start else 0):
+                return False
+            if start is not None and not self._is_of(start.generation):
+                if self._files.are_renamed:
+                    continue
+                break
+            self._start = None
+            return True
         if refs and start is not None:
             self._note_lost()
             self._start = None
-            return self._open(refs[0], 0, is_last=len(refs) == 1)
+            return self._open(refs, 0, 0)
         return False
+
+    def _candidates(self, refs: Sequence[FileRef], start: FilePosition | None) -> list[int]:
+        """Numbers of the files that the start may be in, the one of its name first."""
+        if start is None:
+            return [0] if refs else []
+        of_name = [number for number, ref in enumerate(refs) if ref.plain_path == start.path]
+        if not (self._files.are_renamed and start.generation):
+            return of_name
+        return of_name + [n for n in reversed(range(len(refs))) if n not in of_name]
 
     def _is_of(self, generation: str) -> bool:
         """Whether the open file is the one that a position is of."""
         return not generation or generation == self._read_generation()
 
-    def _open(self, ref: FileRef, place: int, *, is_last: bool) -> bool:
+    def _open(self, refs: Sequence[FileRef], number: int, place: int) -> bool:
+        """Open one of the files at a place in it; False if it is gone."""
+        ref, is_last = refs[number], number == len(refs) - 1
         opened = open_file(ref)
         if opened is None:
             return False
         self.close()
         self._descriptor, self._ref = opened
+        if ref.is_renamed:
+            self._opened_as, self._closed_as = self._ref.path, self._files.closed_path(refs)
         if not self._ref.suffix and self._ref.size < place:
-            self._note_lost()
+            if not (self._files.are_renamed and self._start and self._start.generation):
+                self._note_lost()
             place = 0
         self._place, self._before, self._held_size = place, b"", -1
         self._generation = ""
@@ -241,11 +259,21 @@ class FileFollower(Follower[bytes]):
         refs = self._files.listing()
         state = os.fstat(self._descriptor)
         assert self._ref is not None  # noqa: S101 - set by `_begin`
-        for place, ref in enumerate(refs):
-            if ref.plain_path == self._ref.plain_path:
-                is_same = ref.inode == state.st_ino
-                is_compressed = bool(ref.suffix) and ref.mtime_ns == state.st_mtime_ns
-                return refs, place if is_same or is_compressed else -1
+        mine = self._ref
+        found = [
+            (place, ref)
+            for place, ref in enumerate(refs)
+            if (ref.plain_path == mine.plain_path or mine.is_renamed)
+            and (
+                ref.inode == state.st_ino
+                or (ref.suffix != "" and ref.mtime_ns == state.st_mtime_ns)
+            )
+        ]
+        for place, ref in sorted(found, key=lambda item: item[1].inode != state.st_ino):
+            if mine.is_renamed:
+                # By the name that it has now another is known to be the next one, or to be missing.
+                self._ref = replace(mine, path=Path(ref.plain_path))
+            return refs, place
         return refs, -1
 
     def _go_on(self) -> bool:
@@ -260,9 +288,12 @@ class FileFollower(Follower[bytes]):
         if place < 0:
             assert self._ref is not None  # noqa: S101 - set by `_begin`
             overwritten_ns = os.fstat(self._descriptor).st_ctime_ns
-            if not self._files.is_next(self._ref, overwritten_ns, following):
+            last = self._ref
+            if last.is_renamed and last.path == self._opened_as:
+                last = replace(last, path=self._closed_as)
+            if not self._files.is_next(last, overwritten_ns, following):
                 self._note_lost()
-        return self._open(following, 0, is_last=place + 1 == len(refs) - 1)
+        return self._open(refs, place + 1, 0)
 
     def _note_lost(self) -> None:
         self._on_note(

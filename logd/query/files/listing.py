@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,7 @@ from logd.outputs.files.journal import Opened, Snapshot, read_journal
 from logd.outputs.files.names import (
     COMPRESSED_SUFFIXES,
     Names,
+    PlainNames,
     RingNames,
     parse_pattern,
     plain_name,
@@ -39,12 +41,14 @@ class FileRef:
         inode: of the file that was there.
         size: its bytes on disk.
         mtime_ns: when it was last written to; compression leaves that.
+        is_renamed: whether it gets another name when it is closed.
     """
 
     path: Path
     inode: int
     size: int
     mtime_ns: int
+    is_renamed: bool = False
 
     @property
     def plain_path(self) -> str:
@@ -89,11 +93,15 @@ class RingFiles:
             self._folder, self._names = self._parse("date")
 
     def _parse(self, naming: Literal["ring", "date"]) -> tuple[Path, Names]:
-        rotates = "%" in Path(self.pattern).name
         folder, names = parse_pattern(
-            self.pattern, naming=naming, count=self._count, rotates=rotates, utc=False
+            self.pattern, naming=naming, count=self._count, rotates=True, utc=False
         )
         return real_path(folder), names
+
+    @property
+    def are_renamed(self) -> bool:
+        """Whether a file gets another name when it is closed."""
+        return bool(self._names.current_name)
 
     @property
     def folder(self) -> Path:
@@ -105,6 +113,17 @@ class RingFiles:
         file = Path(path)
         return file.parent == self._folder and self._names.matches(file.name)
 
+    def closed_path(self, refs: Sequence[FileRef]) -> Path:
+        """Where the current file of a plain name will be once it is closed, if by number.
+
+        Args:
+            refs: the files there are.
+        """
+        if not isinstance(self._names, PlainNames):
+            raise AssertionError("files with names of their own are not renamed")
+        name = self._names.closed_name([Path(ref.plain_path).name for ref in refs], 0.0)
+        return self._folder / name
+
     def is_next(self, last: FileRef, overwritten_ns: int, first: FileRef) -> bool:
         """Whether a file may be the one that was begun after another, which was overwritten.
 
@@ -114,8 +133,13 @@ class RingFiles:
             first: the oldest file that there is.
         """
         name = Path(last.plain_path).name
-        if not isinstance(self._names.kind_of(name), RingNames):
+        kind = self._names.kind_of(name)
+        if not isinstance(kind, RingNames):
             return True
+        if self.are_renamed:
+            found = Path(first.plain_path).name
+            # Others may be called by dates, which tell nothing.
+            return found == kind.following([name], 0.0) or kind.key(found) is None
         if self._count is not None:
             following = self._names.following([name], 0.0)
             if first.plain_path != str(self._folder / following):
@@ -155,6 +179,7 @@ class RingFiles:
                             state.st_ino,
                             state.st_size,
                             state.st_mtime_ns,
+                            entry.name == self._names.current_name,
                         )
         # For a moment a compressed file and its original are both there: the same records.
         return {
@@ -225,6 +250,23 @@ def open_file(ref: FileRef) -> tuple[int, FileRef] | None:
     """
     plain = ref.plain_path
     paths = [ref.path, *(Path(plain + suffix) for suffix in ("", *COMPRESSED_SUFFIXES))]
+    return _opened(ref, paths) or (_opened(ref, _renamed(ref)) if ref.is_renamed else None)
+
+
+def _renamed(ref: FileRef) -> list[Path]:
+    """What a file may be called that was closed and perhaps compressed since it was listed."""
+    found = []
+    stem = ref.path.stem or ref.path.name
+    with os.scandir(ref.path.parent) as entries:
+        for entry in entries:
+            if entry.name.startswith(stem) and entry.name != ref.path.name:
+                is_compressed = entry.name.endswith(COMPRESSED_SUFFIXES)
+                if is_compressed or entry.inode() == ref.inode:
+                    found.append(Path(entry.path))
+    return found
+
+
+def _opened(ref: FileRef, paths: Sequence[Path]) -> tuple[int, FileRef] | None:
     for path in dict.fromkeys(paths):
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -233,10 +275,11 @@ def open_file(ref: FileRef) -> tuple[int, FileRef] | None:
         except OSError as exc:
             raise CannotRead(f"can't read {path}: {exc.strerror}{_hint(exc)}") from exc
         state = os.fstat(descriptor)
-        is_same = path == ref.path and state.st_ino == ref.inode and state.st_size >= ref.size
+        is_same = state.st_ino == ref.inode and state.st_size >= ref.size
+        is_same = is_same and (path == ref.path or ref.is_renamed)
         is_compressed = path != ref.path and state.st_mtime_ns == ref.mtime_ns
         if is_same or is_compressed:
-            now = FileRef(path, state.st_ino, state.st_size, state.st_mtime_ns)
+            now = FileRef(path, state.st_ino, state.st_size, state.st_mtime_ns, ref.is_renamed)
             return descriptor, now
         os.close(descriptor)
     return None

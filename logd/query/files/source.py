@@ -349,6 +349,11 @@ class FileSource(Source):
         for number, ref in enumerate(refs):
             if ref.plain_path == position.path and self._is_same(ref, position):
                 return number
+        if self._files.are_renamed and position.generation:
+            # Closed since; the newest are the likely ones.
+            for number, ref in reversed(list(enumerate(refs))):
+                if self._is_same(ref, position):
+                    return number
         raise Gone(f"{position.path}: what was at the position was overwritten since")
 
     @staticmethod

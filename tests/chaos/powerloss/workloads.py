@@ -349,6 +349,13 @@ WORKLOADS: dict[str, dict[str, Any]] = {
     "files by date, gzip": {"kind": "files", "naming": "date", "compress": "gzip"},
     "files, zstd": {"kind": "files", "compress": "zstd"},
     "one file": {"kind": "files", "pattern": "logs/app.log", "lines": None},
+    "plain name": {"kind": "files", "pattern": "logs/app.log", "compress": "gzip"},
+    "plain name, few files": {
+        "kind": "files",
+        "pattern": "logs/app.log",
+        "naming": "date",
+        "count": 6,
+    },
     "ring": {"kind": "files", "count": 4, "compact_bytes": 1 << 20},
     "ring, gzip": {"kind": "files", "count": 4, "compress": "gzip"},
     "sqlite": {"kind": "tables"},

@@ -25,6 +25,7 @@ FAILPOINTS = sorted(
         for name in re.findall(r'failpoint\("([\w.]+)"\)', (SOURCES / f"{module}.py").read_text())
     }
 )
+OF_PLAIN_NAMES = {"rotation.before_rename", "rotation.before_plain"}
 KILLED = -9
 
 
@@ -45,6 +46,7 @@ class Runner:
         job = {
             "folder": str(folder),
             "failpoints": "",
+            "pattern": "app_%d.log",
             "torn": 0,
             "total": TOTAL,
             "lines": 10,
@@ -70,16 +72,16 @@ def runner() -> Iterator[Runner]:
     runner.close()
 
 
-def check_log(folder: Path) -> None:
+def check_log(folder: Path, pattern: str = "app_%d.log") -> None:
     """Each client's records are there once, in order, and every full file is full."""
-    paths = log_files(folder)
+    paths = log_files(folder, pattern)
     found = entries_of(paths)
     for client in ("aaaa", "bbbb"):
         own = [text for text in found if text.startswith(client)]
         assert own == [f"{client} record {number}" for number in range(1, TOTAL + 1)]
     assert len(found) == 2 * TOTAL
     hidden = {path.name for path in folder.iterdir() if path.name.startswith(".")}
-    allowed = {".app_%d.log.journal", ".app_%d.log.lock"}
+    allowed = {f".{pattern}.journal", f".{pattern}.lock"}
     assert hidden == allowed
 
 
@@ -92,12 +94,22 @@ def test_all_steps_have_failpoints() -> None:
 @pytest.mark.parametrize("hit", [1, 3])
 def test_kill_at_each_step(name: str, hit: int, runner: Runner, tmp_path: Path) -> None:
     """Killed at any step, the next start neither loses nor repeats a record nor leaves half one."""
-    status = runner.run(tmp_path, failpoints=f"{name}=kill@{hit}")
+    pattern = "app.log" if name in OF_PLAIN_NAMES else "app_%d.log"
+    status = runner.run(tmp_path, pattern=pattern, failpoints=f"{name}=kill@{hit}")
     if hit == 1 and name != "files.within_write":  # which only a nearly full disk reaches
         assert status == KILLED
     assert status in (KILLED, 0)
-    assert runner.run(tmp_path) == 0
-    check_log(tmp_path)
+    assert runner.run(tmp_path, pattern=pattern) == 0
+    check_log(tmp_path, pattern)
+
+
+@pytest.mark.parametrize("name", [n for n in FAILPOINTS if n.startswith(("rotation.", "comp"))])
+def test_kill_while_a_plain_name_moves_on(name: str, runner: Runner, tmp_path: Path) -> None:
+    """Killed at any step of a rotation that renames, the log is whole and ends in `app.log`."""
+    runner.run(tmp_path, pattern="app.log", failpoints=f"{name}=kill@2")
+    assert runner.run(tmp_path, pattern="app.log") == 0
+    check_log(tmp_path, "app.log")
+    assert log_files(tmp_path, "app.log")[-1].name == "app.log"
 
 
 @pytest.mark.parametrize("durable", [True, False])

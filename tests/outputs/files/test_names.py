@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logd.outputs.base import OutputUnusable
-from logd.outputs.files.names import Names, parse_pattern
+from logd.outputs.files.names import Names, PlainNames, parse_pattern
 
 NOON = 1_790_000_000.0  # 2026-09-21 14:13:20 UTC
 
@@ -67,7 +67,12 @@ def test_both_namings_belong_to_the_log() -> None:
         for name in ("a_7.log", "a_20260921-141320.log", "a_20260921-141320.2.log.zst"):
             assert names.matches(name)
         assert not names.matches("a_20260921.log.1")
-    assert named("app.log", naming="date").matches("app.log")
+    for naming in ("ring", "date"):
+        names = named("app.log", naming=naming)
+        for name in ("app.log", "app.log.7.gz", "app-2026-09-21.1.log", "app-20260921-141320.log"):
+            assert names.matches(name)
+        for name in ("app.log.07", "app.log.1.bak", "app.log-20260921", ".app.log.torn"):
+            assert not names.matches(name)
     assert named("app.log", rotates=False).matches("app-20260921-141320.log.gz")
     assert not named("app-%Y.log", naming="date").matches("app-7.log")
 
@@ -76,8 +81,6 @@ def test_both_namings_belong_to_the_log() -> None:
     ("pattern", "first", "second"),
     [
         ("app_%d.log", "app_20260921-141320.log", "app_20260921-141320.1.log"),
-        ("app.log", "app-20260921-141320.log", "app-20260921-141320.1.log"),
-        ("app", "app-20260921-141320", "app-20260921-141320.1"),
         ("app-%Y%m%d.log", "app-20260921.log", "app-20260921.1.log"),
         ("%d.%m.%Y", "21.09.2026", "21.09.2026.1"),
         ("app.%Y", "app.2026", "app.2026.1"),
@@ -106,6 +109,28 @@ def test_dates_always_rise(times: list[int]) -> None:
     assert len(set(files)) == len(files)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "naming", "files", "closed"),
+    [
+        ("app.log", "ring", ["app.log"], "app.log.1"),
+        ("app.log", "ring", ["app.log.9", "app.log", "app.log.10"], "app.log.11"),
+        ("app.log", "date", ["app.log"], "app-2026-09-21.log"),
+        ("app.log", "date", ["app-2026-09-21.log", "app.log"], "app-2026-09-21.1.log"),
+        ("app", "date", ["app"], "app-2026-09-21"),
+        (".app", "date", [".app"], ".app-2026-09-21"),
+    ],
+)
+def test_closed_files_of_a_plain_name(
+    pattern: str, naming: str, files: list[str], closed: str
+) -> None:
+    """The current file keeps its name, and a closed one gets a name that no file has."""
+    names = named(pattern, naming=naming)
+    assert isinstance(names, PlainNames)
+    assert names.first(NOON) == names.following(files, NOON) == pattern
+    assert names.closed_name(files, NOON) == closed
+    assert names.matches(closed)
+
+
 def test_one_file_for_ever() -> None:
     """Without rotation a plain name stands for itself; what others made of it is theirs."""
     names = named("app.log", rotates=False)
@@ -116,7 +141,6 @@ def test_one_file_for_ever() -> None:
 @pytest.mark.parametrize(
     ("pattern", "changes"),
     [
-        ("app.log", {}),
         ("app_%d_%d", {}),
         ("app_%d%%", {}),
         ("app_%q", {}),

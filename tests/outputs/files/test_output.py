@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from logd.outputs.base import OutputUnavailable, OutputUnusable
+from logd.outputs.files import openlog
 from logd.outputs.files.output import FileOutput
 from logd.rotation.policy import Retention, RotationPolicy, Schedule
 from tests.descriptors import open_below
@@ -335,6 +337,69 @@ def test_rotate_now(made: list[FileOutput], tmp_path: Path) -> None:
     assert names(tmp_path) == ["app_0.log", "app_1.log"]
 
 
+def test_plain_name(made: list[FileOutput], tmp_path: Path) -> None:
+    """The newest records are in `app.log`; closed files keep the name that they got."""
+    output = opened(made, tmp_path, "app.log", rotation=RotationPolicy(lines=2))
+    output.write([numbered(1, 5)])
+    assert entries_of([tmp_path / "app.log"]) == ["0123 record 5"]
+    closed = [tmp_path / "app.log.1", tmp_path / "app.log.2"]
+    assert entries_of(closed) == [f"0123 record {n}" for n in range(1, 5)]
+    inode = closed[0].stat().st_ino
+    output.write([numbered(6, 3)])
+    assert closed[0].stat().st_ino == inode
+    assert entries_of([tmp_path / "app.log.3"]) == ["0123 record 5", "0123 record 6"]
+    assert output.status().rotations == 3
+
+
+def test_plain_name_with_dates(made: list[FileOutput], tmp_path: Path) -> None:
+    """A closed file is called by the day of its first record."""
+    clock = Clock()
+    output = opened(
+        made, tmp_path, "app.log", clock=clock, naming="date", rotation=RotationPolicy(lines=9)
+    )
+    for number in (1, 2, 3):
+        output.write([numbered(number, 1)])
+        output.rotate()
+        clock.now += 40_000 if number == 1 else 86_400
+    day = "app-" + time.strftime("%Y-%m-%d", time.localtime(Clock().now))
+    names = sorted(path.name for path in tmp_path.iterdir() if path.name[0] != ".")
+    assert len(names) == 4
+    assert names[-1] == "app.log"
+    assert f"{day}.log" in names
+
+
+def test_plain_name_goes_on_where_no_other_can_begin(
+    made: list[FileOutput], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If no new file can be made, the current one gets its name back and nothing is lost."""
+    output = opened(made, tmp_path, "app.log", rotation=RotationPolicy(lines=2))
+    output.write([numbered(1, 2)])
+    with monkeypatch.context() as patch:
+
+        def refuse(*_: Any, **__: Any) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        patch.setattr(openlog, "LogFile", refuse)
+        with pytest.raises(OutputUnavailable):
+            output.write([numbered(3, 2)])
+        assert entries_of([tmp_path / "app.log"]) == ["0123 record 1", "0123 record 2"]
+    output.write([numbered(3, 2)])
+    assert entries_of([tmp_path / "app.log.1"]) == ["0123 record 1", "0123 record 2"]
+    assert entries_of([tmp_path / "app.log"]) == ["0123 record 3", "0123 record 4"]
+
+
+def test_plain_name_that_someone_moved(made: list[FileOutput], tmp_path: Path) -> None:
+    """A rotation after `mv` begins another file and touches no name that it finds."""
+    output = opened(made, tmp_path, "app.log", rotation=RotationPolicy(lines=2))
+    output.write([numbered(1, 1)])
+    (tmp_path / "app.log").rename(tmp_path / "app.log.5")
+    output.write([numbered(2, 3)])
+    assert entries_of([tmp_path / "app.log.5"]) == ["0123 record 1", "0123 record 2"]
+    assert entries_of([tmp_path / "app.log"]) == ["0123 record 3", "0123 record 4"]
+    output.write([numbered(5, 1)])
+    assert entries_of([tmp_path / "app.log.6"]) == ["0123 record 3", "0123 record 4"]
+
+
 def test_logrotate_create(made: list[FileOutput], tmp_path: Path) -> None:
     """After `mv` the old file is written until `reopen`, then a new one under the old name."""
     output = opened(made, tmp_path, "app.log", rotation=RotationPolicy())
@@ -401,7 +466,7 @@ def test_log_without_a_journal_is_taken_up(made: list[FileOutput], tmp_path: Pat
 
 @pytest.mark.parametrize(
     "pattern",
-    ["", "app.log", "logs_%d/app_%d.log", "app_%d_%d.log", "app_%x.log", "app_%d/", "a/..", "%d%"],
+    ["", "logs_%d/app_%d.log", "app_%d_%d.log", "app_%x.log", "app_%d/", "a/..", "%d%"],
 )
 def test_bad_patterns(pattern: str, tmp_path: Path) -> None:
     """A pattern that can't name the files of a ring is refused, by name."""

@@ -59,13 +59,14 @@ def log(tmp_path: Path) -> Iterator[Log]:
 
 
 @pytest.mark.parametrize("compress", ["none", "gzip", "zstd"])
-@pytest.mark.parametrize("naming", ["ring", "date"])
-def test_rotation(tmp_path: Path, compress: str, naming: Any) -> None:
+@pytest.mark.parametrize(
+    ("name", "naming"),
+    [("app_%d.log", "ring"), ("app_%d.log", "date"), ("app.log", "ring"), ("app.log", "date")],
+)
+def test_rotation(tmp_path: Path, compress: str, name: str, naming: Any) -> None:
     """Across any number of rotations between two looks nothing is lost or repeated."""
-    log = Log(tmp_path, count=50)
-    with log_files(
-        tmp_path / "app_%d.log", lines=3, count=50, compress=compress, naming=naming
-    ) as output:
+    log = Log(tmp_path, name, count=50)
+    with log_files(tmp_path / name, lines=3, count=50, compress=compress, naming=naming) as output:
         for batch in records(1, 4):
             output.write([batch])
         follower = log.follow()
@@ -100,6 +101,39 @@ def test_the_ring_comes_round(tmp_path: Path, log: Log, last: int) -> None:
         assert ["overwritten" in note for note in log.notes] == [True]
         output.write([record(last + 1)])
         assert news(follower) == [last + 1]
+
+
+@pytest.mark.parametrize("compress", ["none", "gzip"])
+def test_positions_in_a_file_that_was_renamed(tmp_path: Path, compress: str) -> None:
+    """A position in `app.log` is good after the file became `app.log.1`, or `app.log.1.gz`."""
+    log = Log(tmp_path, "app.log")
+    with log_files(tmp_path / "app.log", lines=4, compress=compress) as output:
+        output.write(records(1, 2))
+        position = log.source.end()
+        output.write(records(3, 11))
+        assert output.wait_idle(30)
+        found = [placed.entry for placed in log.source.placed(start=position)]
+        assert numbers(found) == [*range(3, 12)]
+        follower = log.source.follow(EVERYTHING, position)
+        assert news(follower) == [*range(3, 12)]
+        follower.close()
+    assert not log.notes
+
+
+def test_a_renamed_file_that_is_gone(tmp_path: Path) -> None:
+    """If the file after the last one that was read is gone, it is said, and nothing repeated."""
+    log = Log(tmp_path, "app.log")
+    with log_files(tmp_path / "app.log", lines=2, count=3) as output:
+        output.write(records(1, 1))
+        follower = log.follow()
+        output.write(records(2, 3))
+        assert news(follower) == [2, 3]
+        for batch in records(4, 19):
+            output.write([batch])
+        assert output.wait_idle(30)
+        assert news(follower) == [4, *range(15, 20)]
+        follower.close()
+    assert ["overwritten" in note for note in log.notes] == [True]
 
 
 def test_filters(tmp_path: Path, log: Log) -> None:

@@ -90,9 +90,10 @@ def test_both_namings(tmp_path: Path) -> None:
 
 
 def test_one_file(tmp_path: Path) -> None:
-    """A name without a place for a number is one file."""
-    make(tmp_path, "app.log", "app.log.1")
-    assert names(RingFiles(str(tmp_path / "app.log"))) == ["app.log"]
+    """A plain name is the current file, after all that were closed, whoever renamed them."""
+    make(tmp_path, "app.log.1", "app.log", "app.log.2", "app-2026-11-22.log", "app.logs")
+    found = names(RingFiles(str(tmp_path / "app.log")))
+    assert found == ["app.log.1", "app.log.2", "app-2026-11-22.log", "app.log"]
 
 
 def test_nothing_there(tmp_path: Path) -> None:
@@ -135,6 +136,21 @@ def test_opening_what_was_listed(tmp_path: Path) -> None:
     replaced.unlink()
     (tmp_path / "app_0.log").write_text("another\n")
     assert open_file(before[0]) is None
+
+
+@pytest.mark.parametrize("compress", ["none", "gzip", "zstd"])
+def test_opening_what_was_renamed_since(tmp_path: Path, compress: str) -> None:
+    """The current file of a plain name is opened under the name that it got since."""
+    write_log(tmp_path / "app.log", records(1, 7), lines=2)
+    before = RingFiles(str(tmp_path / "app.log")).listing()
+    with log_files(tmp_path / "app.log", lines=2, compress=compress) as output:
+        output.rotate()
+        assert output.wait_idle(30)
+        opened = open_file(before[-1])
+        assert opened is not None
+        os.close(opened[0])
+        suffix = {"none": "", "gzip": ".gz", "zstd": ".zst"}[compress]
+        assert opened[1].path.name == f"app.log.4{suffix}"
 
 
 def test_other_ways_to_the_same_folder(tmp_path: Path) -> None:
