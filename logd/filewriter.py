@@ -92,6 +92,8 @@ class FileLogWriter(TextlineLogWriter):
     ) -> None:
         super().__init__(format_line)
         self.config = config
+        # Programs that subclass this class read the file by this name.
+        self._config = config
         self._file_closed = fileClosed
         self._file: int | None = None
         self._close_file: weakref.finalize[[int], Any] | None = None

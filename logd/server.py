@@ -125,6 +125,15 @@ class LogServer:
 
     # -- what clients call -------------------------------------------------------------------
 
+    @property
+    def _writer(self) -> Any:
+        """The writer in force, by the name that subclasses of the reference's class know."""
+        return self.writer
+
+    @_writer.setter
+    def _writer(self, writer: Any) -> None:
+        self.writer = writer
+
     def addClient(self) -> int:
         """A client id that no other client of this server has."""
         return next(self._client_ids)

@@ -474,3 +474,11 @@ def test_local_log_hides_files(tmp_path: Path) -> None:
     )
     log("text")
     assert read(tmp_path)["log0.txt"][0].startswith("...<-")
+
+
+def test_the_file_by_its_older_name(tmp_path: Path) -> None:
+    """Subclasses of the reference's class read the file of a writer as `_config`."""
+    config = FileConfig(tmp_path / "log")
+    writer = FileLogWriter(config)
+    assert writer._config is config
+    writer.close()

@@ -507,3 +507,12 @@ def test_fork_while_a_thread_logs() -> None:
     may_go_on.set()
     thread.join()
     assert status == 0
+
+
+def test_the_writer_in_force_by_its_older_name() -> None:
+    """Subclasses of the reference's class read and replace the writer as `_writer`."""
+    first, second = Writer(), Writer()
+    server = LogServer(first)
+    assert server._writer is first
+    server._writer = second
+    assert server.writer is second

@@ -53,6 +53,7 @@ def warnings(config: Config, hosts: Sequence[str] | None = None) -> list[str]:
         token_warning(config, hosts),
         short_token_warning(config),
         frame_warning(config),
+        own_format_warning(config),
     )
     return [warning for warning in found if warning is not None]
 
@@ -110,6 +111,16 @@ def frame_warning(config: Config) -> str | None:
     return (
         f"max_frame_bytes {config.max_frame_bytes} is less than {FRAME_BYTES_MAX}: batches of "
         "logd_client that are longer, or longer when written, will be refused or cut"
+    )
+
+
+def own_format_warning(config: Config) -> str | None:
+    """What to tell whoever will search lines that do not say what is what."""
+    if config.line_format in (None, "json") or not config.file:
+        return None
+    return (
+        "line_format is a format of your own: only texts can be searched in the files, not "
+        'categories, times or items; the default and "json" lose nothing'
     )
 
 

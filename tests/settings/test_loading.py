@@ -461,3 +461,12 @@ def test_files_that_others_may_write_are_told(tmp_path: Path) -> None:
     notes = load(Sources(file=settings)).notes
     assert [str(path) in note for path, note in zip((settings, token), notes, strict=True)]
     assert all("can be changed by everyone" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("line_format", "count"), [(None, 0), ("json", 0), ("%(asctime)s %(message)s", 1)]
+)
+def test_a_format_of_ones_own_is_warned_of(line_format: str | None, count: int) -> None:
+    """What search loses by a format of one's own is said at start."""
+    found = warnings(Config(file=("app.log",), line_format=line_format))
+    assert sum("only texts can be searched" in text for text in found) == count
