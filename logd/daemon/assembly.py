@@ -39,6 +39,7 @@ from logd.server import LogServer, ObserverAlreadyAdded
 from logd.settings.secrets import reveal
 from logd.settings.table import Config
 from logd.text.formatter import Formatter
+from logd.text.jsonlines import JsonFormat
 from logd.text.lines import LineFormat
 
 if TYPE_CHECKING:
@@ -403,6 +404,8 @@ def _settings(config: Config, state: Path, dead_letters: DeadLetterFile) -> Outp
 def _line_format(config: Config) -> LineFormat:
     if config.line_format is None:
         return LineFormat(config.timestamp)
+    if config.line_format == "json":
+        return JsonFormat()
     try:
         return Formatter(config.line_format, config.timestamp)
     except ValueError as exc:

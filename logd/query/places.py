@@ -37,7 +37,7 @@ def sources_of(
             on_note,
             count=None if "rotate_count" in unset else config.rotate_count,
             timestamp=config.timestamp,
-            is_own_format=config.line_format is None,
+            is_own_format=config.line_format in (None, "json"),
         )
         for pattern in config.file
     ]

@@ -120,7 +120,8 @@ class Config:
         (),
         Many(Text("PATTERN")),
         OUTPUTS,
-        f"Write to rotating text files; %d is their number. {DEFAULT_FILE} where no output is set.",
+        "Write to rotating text files: app.log always has the newest, in app_%d.log %d is the "
+        f"number of the file. {DEFAULT_FILE} if no output is set.",
     )
     db: tuple[str, ...] = _setting(
         (),
@@ -217,7 +218,8 @@ class Config:
         "ring",
         Choice("ring", "date"),
         ROTATION,
-        "What %d stands for: a number in the ring, or the date and time a file was begun.",
+        "What %d stands for: a number in the ring, or the date and time a file was begun. What "
+        "app.log is called once it is closed: app.log.1, or app-2026-11-22.log.",
     )
     compress: Literal["none", "gzip", "zstd"] = _setting(
         "none",
@@ -260,7 +262,8 @@ class Config:
         None,
         Optional(Text("FORMAT")),
         TEXT,
-        "Text of a line, as logging.Formatter has it: %(asctime)s %(message)s. The own format, "
+        'Text of a line: "json" for one object a line, or a format as logging.Formatter has it: '
+        "%(asctime)s %(message)s. The own format, "
         "in the README, where not set; it is faster.",
     )
     timestamp: str | None = _setting(

@@ -19,6 +19,8 @@ from logd.text.escaping import (
     unescape,
 )
 from logd.text.items import parse_items
+from logd.text.jsonlines import START as JSON_START
+from logd.text.jsonlines import read as read_json
 from logd.text.timereading import DEFAULT_SHAPE, TimeReader
 from logd.text.timestamps import DEFAULT_FORMAT
 
@@ -65,6 +67,11 @@ class LineReader:
         text = raw.decode("utf-8", "backslashreplace")
         first, mark, further = text.partition(_MARK_TEXT)
         original = text.replace(_MARK_TEXT, _BREAK_TEXT) if mark else text
+        if raw.startswith(JSON_START) and self.is_own_format and not mark:
+            found = read_json(text)
+            if found is not None:
+                found.raw = original
+                return found
         entry = self._read_line(first) if self.is_own_format else None
         if entry is None:
             msg = text.replace(_MARK_TEXT, "\n") if mark else text

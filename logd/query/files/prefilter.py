@@ -20,6 +20,7 @@ from logd.query.selection import Selection
 from logd.query.terms import COMPARISONS, WILDCARD, Term
 from logd.query.tracebacks import HEADING
 from logd.text.escaping import category_text, key_text, plain_parts, quoted
+from logd.text.jsonlines import START as JSON_START
 from logd.text.reading import LineReader
 from logd.text.timereading import DEFAULT_SHAPE
 
@@ -68,6 +69,8 @@ class Prefilter:
 
     def may_match(self, block: bytes) -> bool:
         """False where surely no entry of the block is wanted."""
+        if JSON_START in block:
+            return True
         return all(any(text in block for text in texts) for texts in self._needles)
 
     def is_fast(self, entries: list[bytes]) -> bool:
@@ -87,6 +90,10 @@ class Prefilter:
         """The entries that are wanted, in their order."""
         if self._is_everything:
             return entries
+        if any(entry.startswith(JSON_START) for entry in entries):
+            # The texts below are those of the default layout.
+            read, matches = self._reader.read, self._selection.matches
+            return [entry for entry in entries if matches(read(entry))]
         for ways in self._needles:
             if len(ways) == 1:
                 one = ways[0]
