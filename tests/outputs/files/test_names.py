@@ -33,7 +33,7 @@ def test_ring_of_numbers() -> None:
     assert names.first(NOON) == "app_000.log"
     assert names.following(["app_000.log", "app_001.log"], NOON) == "app_002.log"
     assert names.matches("app_002.log.gz")
-    for other in ("app_2.log", "app_0002.log", "app_002.log.bz2", ".app_002.log", "xapp_002.log"):
+    for other in ("app_2.log", "app_0002.log", "app_002.log.bak", ".app_002.log", "xapp_002.log"):
         assert not names.matches(other)
     assert named("a%s.b").following(["a41.b"], NOON) == "a42.b"
 
