@@ -181,6 +181,9 @@ def _addresses(hosts: Sequence[str]) -> list[tuple[int, str]]:
         for family, *_, address in infos:
             if family == socket.AF_INET or _has_ipv6(str(address[0])):
                 found[family, str(address[0])] = None
+        if host == "localhost" and _has_ipv6("::1"):
+            # Both, whatever the system's file of hosts says (RFC 6761): apps may try either.
+            found[socket.AF_INET6, "::1"] = None
     if not found:
         raise StartupError(f"host {', '.join(hosts)}: no usable address")
     has_ipv4 = any(family == socket.AF_INET for family, _ in found)
