@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _BODY = re.compile(r"(?P<body>sender (?P<sender>\d+) record (?P<number>\d+) .*)crc (?P<crc>\w{8})")
-_LINE = re.compile(r"\S+ (?P<cat>\S) \d+#\d+ (?P<msg>[^\t]*)\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*")
+_LINE = re.compile(r"\S+ (?P<cat>\S) \d+#\d+ (?P<msg>[^\t]*)(?:\t[^\t]*){5}")
 _OWN = "I"
 """Category of the daemon's own records: an output was away, and works again."""
 
