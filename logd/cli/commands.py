@@ -39,12 +39,12 @@ COMMANDS = {
     "send": Entry(
         "Records", "logd.cli.send", "send", "Send a message, or lines from standard input."
     ),
-    "replay": Entry("Records", "logd.cli.replay", "replay", "Send dead letters once more."),
+    "replay": Entry("Records", "logd.cli.replay", "replay", "Send dead letters again."),
     "queue": Entry(
         "Records", "logd.cli.queue", "queue", "Show, export or send what waits on disk."
     ),
     "tail": Entry(
-        "Reading", "logd.cli.tail", "tail", "Show the last entries, and those that come."
+        "Reading", "logd.cli.tail", "tail", "Show the last entries, and new ones as they come."
     ),
     "query": Entry(
         "Reading",
@@ -111,7 +111,7 @@ def _print_version(ctx: click.Context, _option: click.Parameter, is_given: bool)
     is_eager=True,
     expose_value=False,
     callback=_print_version,
-    help="Show the version and end.",
+    help="Show the version and exit.",
 )
 def logd() -> None:
     """A log daemon: many senders, one log, every record exactly once.
@@ -119,5 +119,5 @@ def logd() -> None:
     \b
     logd serve                  run a daemon on port 9801, writing to logs
     logd send "hello" --cat I   write a line into its log
-    logd COMMAND --help         tells more
+    logd COMMAND --help         explain a command
     """

@@ -21,14 +21,14 @@ from logd.settings.sources import Sources
     "--check",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Only say whether this settings file is right; all else is left aside. Filters, observers "
-    "and outputs are made as at a start, but nothing is opened.",
+    help="Only check this settings file. Other options are ignored. Filters, observers and outputs "
+    "are created as at a start, but nothing is opened.",
 )
 def config(check: Path | None, in_force: InForce | None = None) -> None:
-    """Show the settings in force as a settings file, each with where it came from.
+    """Show the settings in force as a settings file. A comment says where each came from.
 
-    It takes the options of "logd serve" and shows what that would use. Passwords and other
-    secrets are left out.
+    It takes the options of "logd serve" and shows the settings that "logd serve" would use. It
+    shows no passwords and no other secrets.
 
     \b
     Examples:
@@ -37,7 +37,7 @@ def config(check: Path | None, in_force: InForce | None = None) -> None:
       logd config --config /etc/logd/logd.toml
           What is in force, and why.
       logd config --check /etc/logd/logd.toml
-          Exit status 0 where the file is right, else 2 and a line for each fault.
+          Exit status 0 if the file is right; if not, 2 and a line for each fault.
     """
     if check is not None:
         in_force = load(Sources(file=check.absolute()))

@@ -52,7 +52,7 @@ def check_by(by: Sequence[str]) -> None:
             _key(text)
     steps = [text for text in by if text in _STEPS]
     if len(steps) > 1:
-        raise click.UsageError(f"--by {' --by '.join(steps)}: only one of them can be had")
+        raise click.UsageError(f"--by {' --by '.join(steps)} can not be given together")
 
 
 def show_counts(reading: Reading, source: Source, counting: Counting, progress: Progress) -> None:

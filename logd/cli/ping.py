@@ -28,13 +28,14 @@ from logd_client.session import (
     type=click.FloatRange(0, min_open=True),
     default=5.0,
     show_default=True,
-    help="Longest time to wait for the answer.",
+    help="Give up if the answer takes longer.",
 )
 def ping(target: Target, timeout: float) -> None:
-    """Ask a daemon for a sign of life.
+    """Ask whether a daemon answers.
 
-    Opens a session as a sender would, token and certificate included, and sends no record. Exit
-    status 0 and the round trip where it is answered, else 1 and the reason.
+    The command opens a session as a sender does, with token and certificate, and sends no record.
+    If the daemon answers, it prints the time that took, and the exit status is 0. If not, it
+    prints the reason, and the exit status is 1.
     """
     address = target.address()
     failures = []

@@ -32,39 +32,58 @@ _GAP = b"--\n"
     "--by",
     metavar="FIELD[,FIELD] ...",
     multiple=True,
-    help="How many there are of each: cat, site, host, pid, logger, exc, ..., any special item; "
-    "traceback (what has the same cause); minute, hour, day, or auto for what fits.",
+    help="Count by a field: cat, site, host, pid, logger, exc, ... or any special item; by "
+    "traceback (the same cause); by minute, hour, day, or auto (a time step that fits).",
 )
 @click.option("--top", metavar="N", type=click.IntRange(1), help="At most N lines of --by.  [all]")
 @click.option(
     "--new-since",
     metavar="TIME|MARK",
-    help="Of --by only what was not there before: since a time, or a deployment that a record "
-    'marks (logger deploy, or an item version and "deploy" or "rollback" to begin with).',
+    help="Show only what --by finds for the first time since then: a time, or a deployment. A "
+    "record marks a deployment if its logger is deploy, or if it has an item version and begins "
+    'with "deploy" or "rollback".',
 )
 @click.option(
-    "--limit", "-n", metavar="N", type=click.IntRange(0), help="At most N entries; -5 is short."
+    "--limit",
+    "-n",
+    metavar="N",
+    type=click.IntRange(0),
+    help="At most N entries; -5 is short for -n 5.",
 )
-@click.option("--reverse", "-r", is_flag=True, help="The newest first.")
-@click.option("-A", "--after", metavar="N", type=click.IntRange(0), default=0, help="And N behind.")
+@click.option("--reverse", "-r", is_flag=True, help="Show the newest first.")
 @click.option(
-    "-B", "--before", metavar="N", type=click.IntRange(0), default=0, help="And N before each."
+    "-A",
+    "--after",
+    metavar="N",
+    type=click.IntRange(0),
+    default=0,
+    help="Also N entries after each.",
 )
-@click.option("-C", "around", metavar="N", type=click.IntRange(0), help="And N around each.")
+@click.option(
+    "-B",
+    "--before",
+    metavar="N",
+    type=click.IntRange(0),
+    default=0,
+    help="Also N entries before each.",
+)
+@click.option(
+    "-C", "around", metavar="N", type=click.IntRange(0), help="Also N before and N after each."
+)
 @click.option(
     "--context",
     "scope",
     type=click.Choice(SCOPES),
-    help="What -A, -B and -C count: entries of the same request, thread or process.  [all]",
+    help="Let -A, -B and -C show only entries of the same request, thread or process.  [all]",
 )
-@click.option("--after-cursor", metavar="CURSOR", help="Only what comes after a cursor.")
+@click.option("--after-cursor", metavar="CURSOR", help="Show only entries after this cursor.")
 @click.option(
     "--cursor-file",
     metavar="PATH",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Go on after the cursor in this file, and leave there the one of the last entry.",
+    help="Begin after the cursor in this file. At the end, write the last entry's cursor to it.",
 )
-@click.option("--show-cursor", is_flag=True, help="Say the last entry's cursor at the end.")
+@click.option("--show-cursor", is_flag=True, help="At the end, print the last entry's cursor.")
 @reading_options
 def query(
     reading: Reading,
@@ -82,11 +101,12 @@ def query(
     cursor_file: Path | None,
     show_cursor: bool,
 ) -> None:
-    """Find entries in all that is kept: every file of the ring, compressed ones too; every table.
+    """Find entries in the whole log: all files, also compressed ones, or all tables.
 
-    They come in the order in which they were written. SELECTION is words such as cat:E,
-    -host:10.0.0.7, user:ann, 'ms:>500', '"card declined"' or '/time(d )?out/'; the options say the
-    same. The same field twice: one or the other; different fields: all of them.
+    Entries appear in the order in which they were written. SELECTION is words such as cat:E,
+    -host:10.0.0.7, user:ann, 'ms:>500', '"card declined"' or '/time(d )?out/'. The options say the
+    same. If a field is given twice, an entry needs one of the values. Different fields must all
+    match.
 
     \b
     Examples:
@@ -102,7 +122,7 @@ def query(
           Causes of exceptions that were not there before that deployment.
     """
     if count and by:
-        raise click.UsageError("--count and --by: only one of them can be had")
+        raise click.UsageError("--count and --by can not be given together")
     if new_since is not None and count:
         raise click.UsageError("--new-since needs --by")
     check_by(by)
@@ -112,7 +132,7 @@ def query(
         after = before = 10
         has_context = True
     if reverse and has_context:
-        raise click.UsageError("--reverse has no context: leave -A, -B, -C and --context out")
+        raise click.UsageError("--reverse can not be given together with -A, -B, -C or --context")
     context = Context(max(before, width), max(after, width), scope or "all")
     with (
         quiet_end(),
@@ -244,6 +264,6 @@ class Shown:
         self._progress.clear()
         when = f", the next of {following.entry.ts}" if following.entry.ts else ""
         note(
-            f"--limit has left entries out{when}; go on with --after-cursor "
+            f"--limit: there are more entries{when}; to go on: --after-cursor "
             f"{self._source.cursor(last)}"
         )

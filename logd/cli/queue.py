@@ -30,10 +30,10 @@ _queue = click.argument("queue", type=click.Path(exists=True, path_type=Path))
 
 @click.group()
 def queue() -> None:
-    """Show, export or send what waits on disk for outputs.
+    """Show, export or send records that wait on disk for an output.
 
-    A running daemon writes what waits for its outputs by itself. These commands are for a queue
-    whose output the settings no longer name, or for a machine whose daemon is gone.
+    A running daemon writes them to its outputs by itself. These commands are for a queue whose
+    output is no longer in the settings, or for a machine that no longer runs a daemon.
 
     \b
     Examples:
@@ -46,7 +46,7 @@ def queue() -> None:
 @queue.command("list")
 @click.argument("state_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def list_queues(state_dir: Path) -> None:
-    """List the queues in a daemon's STATE_DIR, with records, size and output."""
+    """List the queues in a daemon's STATE_DIR with their records, size and output."""
     for one in queues(state_dir):
         records = "an old spool" if one.records is None else f"{one.records:,} records"
         click.echo(f"{one.path}  {records}  {size(one.size)}  output {escape(one.output)}")
@@ -57,9 +57,9 @@ def list_queues(state_dir: Path) -> None:
 @queue.command()
 @_queue
 def export(queue: Path) -> None:
-    """Print the records of QUEUE as lines of JSON, which stay where they are.
+    """Print the records of QUEUE as lines of JSON. They stay in the queue.
 
-    The lines are those of dead letters, so that "logd replay FILE" sends them.
+    The lines have the format of dead letters: "logd replay FILE" sends them.
     """
     logs.configure("warning")
     with _opened(queue) as opened:
@@ -78,7 +78,7 @@ def export(queue: Path) -> None:
 
 @queue.command()
 @_queue
-@click.option("--remove", is_flag=True, help="Remove the records from QUEUE once all are stored.")
+@click.option("--remove", is_flag=True, help="Remove the records from QUEUE when all are stored.")
 @target_options
 @click.option(
     "--timeout",
@@ -86,7 +86,7 @@ def export(queue: Path) -> None:
     type=click.FloatRange(0, min_open=True),
     default=60.0,
     show_default=True,
-    help="Longest time for the delivery, after the queue was read.",
+    help="Give up if the delivery takes longer, counted after the queue was read.",
 )
 def send(target: Target, queue: Path, remove: bool, timeout: float) -> None:
     """Send the records of QUEUE to a daemon, which writes them to its outputs."""
@@ -121,7 +121,7 @@ def _opened(path: Path) -> Iterator[DiskQueue]:
         move_spool(spool, opened, bytes, _tell)
         yield opened
     except OutputUnusable as exc:
-        raise LogdError(f"{exc}: stop the daemon, or leave it to it") from exc
+        raise LogdError(f"{exc}: stop the daemon first, or let it write the queue") from exc
     finally:
         opened.close()
 

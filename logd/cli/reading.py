@@ -87,7 +87,7 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
         given = {"--json": json, "--format": format is not None, "--output": output is not None}
         if sum(given.values()) > 1:
             names = " and ".join(name for name, is_given in given.items() if is_given)
-            raise click.UsageError(f"{names}: only one of them can be had")
+            raise click.UsageError(f"{names} can not be given together")
         options = {name: others.pop(name) for name in SELECTING_NAMES}
         settings, unset = _settings(config, file, db, table_pattern, control)
         selection = selection_of(options, [settings.state_folder / "web" / "views"])
@@ -131,8 +131,8 @@ _OPTIONS = (
         "--output",
         "-o",
         type=click.Choice(OUTPUTS),
-        help="How to show entries: as lines of the log, JSON (a list, or an object a line), CSV, "
-        "logfmt.  [text]",
+        help="How to show entries: as lines of the log (text), one JSON list (json), one JSON "
+        "object per line (jsonl), CSV or logfmt.  [text]",
     ),
     click.option("--json", is_flag=True, help="The same as --output jsonl."),
     click.option(
@@ -144,12 +144,12 @@ _OPTIONS = (
         "--color",
         type=click.Choice(("auto", "always", "never")),
         default="auto",
-        help="Colours by category; auto: on a terminal, unless NO_COLOR is set.",
+        help="Colour lines by category. auto: on a terminal, unless NO_COLOR is set.",
     ),
     click.option(
         "--pager/--no-pager",
         default=True,
-        help="On a terminal, show in $LOGD_PAGER, $PAGER or less.",
+        help="On a terminal, show entries in $LOGD_PAGER, $PAGER or less.",
     ),
 )
 
@@ -158,23 +158,23 @@ _SOURCE_OPTIONS = (
         "--config",
         metavar="FILE",
         type=click.Path(),
-        help=f"The daemon's settings: they tell where the log is. LOGD_CONFIG names the file, too; "
-        f"else {SYSTEM_CONFIG} is read, if it is there.",
+        help=f"The daemon's settings, which say where the log is. Not given: the file that "
+        f"LOGD_CONFIG names, or {SYSTEM_CONFIG} if it exists.",
     ),
     click.option(
         "--file",
         metavar="PATTERN ...",
         type=click.Path(),
         multiple=True,
-        help="Read these text files instead; several are read as one log, in the order of time.",
+        help="Read these text files instead. Several are read as one log, in the order of time.",
     ),
     click.option(
         "--db",
         metavar="URL ...",
         multiple=True,
-        help="Read the tables of this database instead, or too.",
+        help="Read the tables of this database instead. With --file: read both.",
     ),
-    click.option("--table-pattern", metavar="PATTERN", help="Names of the tables, as log_%d."),
+    click.option("--table-pattern", metavar="PATTERN", help="Names of the tables, such as log_%d."),
     click.option(
         "--control", metavar="PATH", type=click.Path(), help="The daemon's control socket."
     ),

@@ -23,8 +23,8 @@ _SUFFIX = ".replaying"
 @click.option(
     "--remove",
     is_flag=True,
-    help="Remove FILE once all is stored. It is renamed to FILE.replaying first, so that letters "
-    "that come meanwhile stay. Lines that are no dead letters are kept in FILE.not-sent.",
+    help="Remove FILE when everything is stored. It is first renamed to FILE.replaying, so that "
+    "new dead letters are kept. Lines that are no dead letters go to FILE.not-sent.",
 )
 @target_options
 @click.option(
@@ -33,14 +33,15 @@ _SUFFIX = ".replaying"
     type=click.FloatRange(0, min_open=True),
     default=60.0,
     show_default=True,
-    help="Longest time for the delivery, after the file was read.",
+    help="Give up if the delivery takes longer, counted after the file was read.",
 )
 def replay(target: Target, file: Path, remove: bool, timeout: float) -> None:
-    """Send the records of a file of dead letters once more, as they were.
+    """Send the records in a file of dead letters again.
 
-    A record that an output refuses for its content goes to dead-letters.jsonl in the daemon's
-    state_dir, with the reason. Records go to all outputs of the daemon, also to those that did
-    not refuse them: point it at a daemon with the one output that lacks them.
+    If an output refuses a record for its content, the daemon writes the record and the reason to
+    dead-letters.jsonl in its state_dir. This command sends such records to a daemon, which writes
+    them to all its outputs, also to those that have them already. To avoid this, send them to a
+    daemon that has only the output that lacks them.
 
     \b
     Example:
@@ -73,7 +74,7 @@ def _taken_away(file: Path) -> Path:
         return file
     renamed = file.with_name(file.name + _SUFFIX)
     if renamed.exists():
-        raise LogdError(f"{renamed} is left of an earlier replay: replay that one first")
+        raise LogdError(f"{renamed} is left from an earlier replay: replay that file first")
     return file.rename(renamed)
 
 

@@ -18,10 +18,10 @@ VIEWS_FOLDER = Path("/etc/logd/views")
 """Views for all users of the machine; those of `logd web` in the state folder come first."""
 
 _HELPS = {
-    "cat": ("E,W ...", 'Categories; "-" is none.'),
-    "site": ("FILE(LINE) ...", "Places in programs that logged, with or without the line."),
-    "host": ("ADDRESS ...", 'Addresses that entries came from; "-" is this machine.'),
-    "logger": ("NAME ...", "Names of loggers; shop.* is all below shop."),
+    "cat": ("E,W ...", 'Categories; "-" for entries without one.'),
+    "site": ("FILE(LINE) ...", "Source files that logged, with or without the line."),
+    "host": ("ADDRESS ...", 'Addresses that entries came from; "-" for this machine.'),
+    "logger": ("NAME ...", "Names of loggers; shop.* for all below shop."),
     "thread": ("NAME ...", "Names of threads."),
     "func": ("NAME ...", "Names of functions that logged."),
     "exc": ("TYPE ...", "Types of exceptions in tracebacks."),
@@ -35,15 +35,17 @@ SELECTING_OPTIONS = (
         for name in FIELD_OPTIONS
     ),
     click.option(
-        "--since", metavar="TIME", help='The earliest time, such as "10 min ago" or "yesterday".'
+        "--since",
+        metavar="TIME",
+        help='Only entries from this time on: "10 min ago", "yesterday", ...',
     ),
-    click.option("--until", metavar="TIME", help="The time before which entries were logged."),
+    click.option("--until", metavar="TIME", help="Only entries logged before this time."),
     click.option(
         "--grep",
         "-g",
         metavar="REGEX ...",
         multiple=True,
-        help="A regular expression, found in the message.",
+        help="A regular expression that the message contains.",
     ),
     click.option(
         "--where",
@@ -52,14 +54,18 @@ SELECTING_OPTIONS = (
         help="A special item's value; also !=, <, <=, >, >=, ~REGEX.",
     ),
     click.option(
-        "--not", "excluded", metavar="FIELD=VALUE ...", multiple=True, help="What is left out."
+        "--not",
+        "excluded",
+        metavar="FIELD=VALUE ...",
+        multiple=True,
+        help="Leave these entries out.",
     ),
-    click.option("--ignore-case", "-i", is_flag=True, help='Take "a" and "A" for the same.'),
+    click.option("--ignore-case", "-i", is_flag=True, help='Treat "a" and "A" as the same.'),
     click.option(
         "--view",
         metavar="NAME",
-        help=f"What the view NAME selects, and all else that is asked for: NAME.toml in "
-        f"{VIEWS_FOLDER}, or a path.",
+        help=f"Only entries that the view NAME selects, and that match all other options. A view "
+        f"is NAME.toml in {VIEWS_FOLDER}, or a path.",
     ),
 )
 
@@ -107,7 +113,7 @@ def _range(since: str | None, until: str | None) -> tuple[float | None, float | 
             try:
                 parse_when(text, now)
             except ValueError:
-                message = f"{text!r} is no time that is understood: expected one of {UNDERSTOOD}"
+                message = f"{text!r} is not a time: expected one of {UNDERSTOOD}"
                 raise click.BadParameter(message, param_hint=option) from None
     try:
         return parse_range(since, until, now)

@@ -28,7 +28,7 @@ _INTERRUPTED = 130
     "--special",
     metavar="KEY=VALUE ...",
     multiple=True,
-    help="An item of its own, to filter by and for database columns; may be given again.",
+    help="An item of the record, to search by and for database columns. May be given again.",
 )
 @target_options
 @click.option(
@@ -37,15 +37,15 @@ _INTERRUPTED = 130
     type=click.FloatRange(0, min_open=True),
     default=10.0,
     show_default=True,
-    help="Longest time for the delivery.",
+    help="Give up if the delivery takes longer.",
 )
 def send(
     target: Target, message: tuple[str, ...], cat: str, special: tuple[str, ...], timeout: float
 ) -> None:
     """Send MESSAGE, or lines from standard input, and wait until the daemon has stored it.
 
-    Without a message, or with "-", each line of standard input is a record, sent as it comes.
-    Exit status 0 once all is stored, else 1 and the reason.
+    Without a message, or with "-", each line of standard input is sent as a record at once. The
+    exit status is 0 when everything is stored. If not, it is 1, and a line gives the reason.
 
     \b
     Examples:

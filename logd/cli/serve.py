@@ -19,9 +19,9 @@ logger = logging.getLogger(__name__)
 def serve(in_force: InForce) -> None:
     """Receive log records over the network and write them to files and databases.
 
-    Runs in the foreground till Ctrl-C or SIGTERM, then writes all it has received. Senders are
-    the package logd-client, Python's own logging.handlers.SocketHandler, and anything else that
-    speaks MessagePack; one port serves them all.
+    It runs in the foreground until Ctrl-C or SIGTERM. Then it writes what it has received, and
+    ends. Senders are the package logd-client, Python's own logging.handlers.SocketHandler, and
+    any program that sends MessagePack. One port serves them all.
 
     \b
     Examples:
@@ -30,18 +30,18 @@ def serve(in_force: InForce) -> None:
       logd serve --file 'app_%d.log' --rotate-count 5 --rotate-size '100 MiB'
           Keep five files of a hundred megabytes.
       logd serve --db sqlite:///log.db --stdout
-          Write to tables of an SQLite database and show everything here, too.
+          Write to tables of an SQLite database, and show everything here.
       logd serve --host 0.0.0.0 --token-file token.txt --allow 10.0.0.0/8
-          Listen on the network, for those who know the token.
+          Listen on the network. Senders must know the token.
       logd serve --web 127.0.0.1:9803
-          Show the log in the browser, too (needs logd[web]).
+          Also show the log in the browser (needs logd[web]).
       logd serve --config logd.toml
-          Take settings from a file; "logd config" prints one to begin with.
+          Read settings from a file. "logd config" prints one to start with.
 
-    Every option can be set by an environment variable too (--rotate-count: LOGD_ROTATE_COUNT)
-    and in the file (rotate_count = 5). The command line goes before the environment, that before
-    the file. An option with "..." or given again takes several values. [Values in brackets] are
-    the defaults.
+    Every option can also be set by an environment variable (--rotate-count: LOGD_ROTATE_COUNT) or
+    in the settings file (rotate_count = 5). The command line overrides the environment, and the
+    environment overrides the file. An option marked "..." takes several values if it is given
+    several times. [Values in brackets] are the defaults.
     """
     logs.configure(in_force.config.log_level)
     for note in in_force.notes:

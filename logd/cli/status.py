@@ -35,20 +35,20 @@ REQUEST = {"do": "status"}
     "config_file",
     metavar="FILE",
     type=click.Path(),
-    help="The daemon's settings, which tell where its control socket is.",
+    help="The daemon's settings, which say where its control socket is.",
 )
-@click.option("--watch", is_flag=True, help="Show it anew each second, until Ctrl-C.")
-@click.option("--json", "is_json", is_flag=True, help="Print all of it as JSON.")
+@click.option("--watch", is_flag=True, help="Show it again every second, until Ctrl-C.")
+@click.option("--json", "is_json", is_flag=True, help="Print everything as JSON.")
 def status(control: str | None, config_file: str | None, watch: bool, is_json: bool) -> None:
     """Show what a running daemon is doing.
 
-    Rates, queue, outputs and how far behind they are, the busiest connections, what clients say
-    they lost, and what senders did wrong.
+    It shows rates, the queue, each output and how far it is behind, the busiest connections,
+    records that clients lost, and faults of senders.
 
-    The daemon is found by its control socket: that of --control, or of the settings (--config,
-    variables LOGD_...), which is control.sock in the folder .logd-state beside the log where they
-    name none. Without either, a daemon started in this folder or that of /etc/logd/logd.toml. Only
-    the user it runs as, and root, may ask it.
+    The command finds the daemon by its control socket. --control names the socket, or the settings
+    do (--config, variables LOGD_...). If they do not, it is control.sock in the folder .logd-state
+    beside the log. Without any of these, the command asks a daemon that was started in this folder,
+    or the one of /etc/logd/logd.toml. Only root and the daemon's own user may use the socket.
 
     \b
     Examples:

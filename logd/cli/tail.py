@@ -25,7 +25,7 @@ _MOST_ENTRIES = 1_000_000
 
 @click.command(cls=ShortCount, short_option="--lines")
 @click.option(
-    "--follow", "-f", is_flag=True, help="Go on with the entries that come, until Ctrl-C."
+    "--follow", "-f", is_flag=True, help="Then show new entries as they come, until Ctrl-C."
 )
 @click.option(
     "-n",
@@ -35,31 +35,31 @@ _MOST_ENTRIES = 1_000_000
     type=click.IntRange(0, _MOST_ENTRIES),
     default=10,
     show_default=True,
-    help="N of the last entries, -5 is short for 5; for all of them there is logd query.",
+    help="Show the last N entries; -5 is short for -n 5. To read the whole log: logd query.",
 )
 @click.option(
     "--cursor-file",
     metavar="PATH",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Begin after the cursor in this file, and leave there the one of the last entry.",
+    help="Begin after the cursor in this file. At the end, write the last entry's cursor to it.",
 )
 @reading_options
 def tail(reading: Reading, follow: bool, count: int, cursor_file: Path | None) -> None:
-    """Show the last entries of the log and, with -f, those that come.
+    """Show the last entries of the log. With -f, also show new ones as they come.
 
-    New entries come from the running daemon itself; without one, the files or tables are watched.
-    Rotation and restarts lose nothing.
+    New entries come from the running daemon. If none runs, the command watches the files or
+    tables. It misses nothing at a rotation or a restart.
 
     \b
     Examples:
       logd tail -f
-          The last ten entries and all that come.
+          The last ten entries, then new ones.
       logd tail -n 100 --cat E,W --since "2 hours ago"
           The last hundred errors and warnings of two hours.
       logd tail -f --grep 'timeout|refused' --where user=ann
-          What matches, of one user.
+          Entries of one user that match.
       logd tail --file '/srv/app/logs/app_%d.log' --json
-          Of these files, as JSON.
+          Entries of these files, as JSON.
     """
     with quiet_end():
         if follow:
@@ -88,7 +88,9 @@ def _last(reading: Reading, source: Source, count: int, cursor_file: Path | None
 
 def _follow(reading: Reading, count: int, cursor_file: Path | None) -> None:
     if reading.output == "json":
-        raise click.UsageError("--output json is a list that has an end: with -f use jsonl")
+        raise click.UsageError(
+            "--output json can not be used with -f, as a list has an end: use jsonl"
+        )
     following = Following(reading.sources, reading.selection, reading.control, note)
     try:
         put(reading.display.head().encode())

@@ -75,7 +75,7 @@ def target_options(command: Callable[..., None]) -> Callable[..., None]:
         if tls_key is not None and tls_cert is None:
             raise click.UsageError("--tls-key needs --tls-cert")
         if hosts is not None and (host is not None or socket is not None):
-            raise click.UsageError("--hosts goes without --host and --socket")
+            raise click.UsageError("--hosts can not be given together with --host or --socket")
         is_named = bool(host or port or hosts)
         found = _found(config) if config or not (is_named or socket) else _NOWHERE
         # What is named on the command line goes before what the settings name.
@@ -138,8 +138,8 @@ _OPTIONS = (
         "--config",
         metavar="FILE",
         type=click.Path(),
-        help="The daemon's settings: they tell where it listens. LOGD_CONFIG names the file, too; "
-        f"else {SYSTEM_CONFIG} is read, if it is there.",
+        help="The daemon's settings, which say where it listens. Not given: the file that "
+        f"LOGD_CONFIG names, or {SYSTEM_CONFIG} if it exists.",
     ),
     click.option("--host", metavar="HOST", help="The daemon's host.  [localhost]"),
     click.option(
@@ -147,7 +147,7 @@ _OPTIONS = (
         metavar="PORT ...",
         type=_PORT,
         multiple=True,
-        help="Its port; given again, the first with a daemon is used.  [9801]",
+        help="Its port. If it is given again, the first one that answers is used.  [9801]",
     ),
     click.option(
         "--hosts",
@@ -165,14 +165,14 @@ _OPTIONS = (
         metavar="PATH",
         envvar="LOGD_TOKEN_FILE",
         type=click.Path(path_type=Path),
-        help="File with the shared token; the variable LOGD_TOKEN may hold the token itself.",
+        help="File with the shared token. The variable LOGD_TOKEN may hold the token itself.",
     ),
-    click.option("--tls", is_flag=True, help="Speak TLS; implied by the next ones."),
+    click.option("--tls", is_flag=True, help="Use TLS. The next three options imply it."),
     click.option(
         "--tls-ca",
         metavar="PATH",
         type=_FILE,
-        help="Authorities the daemon's certificate may come from; the system's where not given.",
+        help="Authorities that may sign the daemon's certificate. Not given: those of the system.",
     ),
     click.option("--tls-cert", metavar="PATH", type=_FILE, help="Certificate to show."),
     click.option("--tls-key", metavar="PATH", type=_FILE, help="Key of that certificate."),

@@ -23,13 +23,13 @@ _USAGE = "expected nothing, `user add NAME` or `user remove NAME`"
     type=click.Choice(["viewer", "editor"]),
     default="viewer",
     show_default=True,
-    help="Of the user that is added: an editor may save views.",
+    help="Role of the new user. An editor may save views.",
 )
 @click.option(
     "--only",
     multiple=True,
     metavar="SELECTION ...",
-    help="What the user that is added may see: logger:shop.*",
+    help="Entries that the new user may see: logger:shop.*",
 )
 def web(
     words: tuple[str, ...],
@@ -40,18 +40,18 @@ def web(
 ) -> None:
     """Show the log in the browser: live, searchable, with tracebacks grouped.
 
-    It reads what a daemon with the same settings writes, files or tables, and runs beside it. The
-    page is for this machine alone unless it has TLS and a login; the link that is shown signs in
-    once. Needs the packages of `pip install 'logd[web]'`.
+    The page reads the files or tables that a daemon with the same settings writes. Only this
+    machine can use it, unless it has TLS and a login. The command prints a link that signs in
+    once. It needs the packages of `pip install 'logd[web]'`.
 
     \b
     Examples:
       logd web --open
-          Look at the log in logs.
+          Show the log in the folder logs.
       logd web --config /etc/logd/logd.toml
-          Look at the log of the service.
+          Show the log of the service.
       logd web user add ann --web-users-file users.toml --role editor
-          Let somebody in; asks for a password.
+          Add a user. The command asks for a password.
     """
     if words:
         _user(words, in_force, role, only)
@@ -72,12 +72,12 @@ def _user(words: tuple[str, ...], in_force: InForce, role: str, only: tuple[str,
     if len(words) != 3 or words[0] != "user" or words[1] not in ("add", "remove"):
         raise click.UsageError(f"{' '.join(words)!r}: {_USAGE}")
     if in_force.config.web_users_file is None:
-        raise LogdError("web_users_file is not set: --web-users-file FILE says where users stand")
+        raise LogdError("web_users_file is not set: give --web-users-file FILE")
     name = words[2]
     password = None
     if words[1] == "add":
         password = click.prompt(f"Password for {name}", hide_input=True, confirmation_prompt=True)
         if len(password) < 8:
-            raise LogdError("a password has at least 8 characters")
+            raise LogdError("the password needs at least 8 characters")
     write_user(Path(in_force.config.web_users_file), name, password, role, only)
     click.echo(f"{name} {'may look now' if password is not None else 'was removed'}")

@@ -70,9 +70,9 @@ def exposure_warning(config: Config, hosts: Sequence[str] | None = None) -> str 
     if not exposed or config.token is not None or config.allow:
         return None
     return (
-        f"everyone who reaches {', '.join(exposed)} can write to this log "
-        "and read what others send on the way: set tls_port with tls_client_certs, a token "
-        "(token_file) or an allow-list (allow)"
+        f"anyone who can reach {', '.join(exposed)} can write to this log, and anyone on the way "
+        "can read what others send: set tls_port with tls_client_certs, a token (token_file) or "
+        "a list of networks (allow)"
     )
 
 
@@ -82,8 +82,8 @@ def token_warning(config: Config, hosts: Sequence[str] | None = None) -> str | N
     if not exposed or config.token is None:
         return None
     return (
-        f"the token crosses the network in plain text on the way to {', '.join(exposed)}, and who "
-        "reads it can write to this log: use tls_port, and let port listen on localhost only"
+        f"senders send the token to {', '.join(exposed)} in plain text, and anyone who reads it on "
+        "the way can write to this log: use tls_port, and let port listen on localhost only"
     )
 
 

@@ -89,21 +89,21 @@ class Config:
         ("localhost",),
         Many(Text("HOST"), has_commas=True),
         LISTEN,
-        "Names or addresses to listen on; 0.0.0.0 and :: are all of this machine's.",
+        "Names or addresses to listen on. 0.0.0.0 and :: stand for all addresses of this machine.",
         reloads=False,
     )
     port: tuple[int, ...] = _setting(
         (9801,),
         Many(_PORT, has_commas=True),
         LISTEN,
-        "Ports to try; the first that is free on every host is used. 0 is any free one.",
+        "Ports to try. The daemon uses the first that is free on every host. 0: any free port.",
         reloads=False,
     )
     socket: str | None = _setting(
         None, _PATH, LISTEN, "Also listen on a Unix socket at this path.", reloads=False
     )
     socket_owner: str | None = _setting(
-        None, Optional(Text("USER")), LISTEN, "User who owns the Unix socket.", reloads=False
+        None, Optional(Text("USER")), LISTEN, "User that owns the Unix socket.", reloads=False
     )
     socket_group: str | None = _setting(
         None, Optional(Text("GROUP")), LISTEN, "Group of the Unix socket.", reloads=False
@@ -112,7 +112,7 @@ class Config:
         0o660,
         Mode(),
         LISTEN,
-        "Permissions of the Unix socket: who may write to it may log.",
+        "Permissions of the Unix socket. Users who may write to it may log.",
         reloads=False,
     )
 
@@ -120,8 +120,8 @@ class Config:
         (),
         Many(Text("PATTERN")),
         OUTPUTS,
-        "Write to rotating text files: app.log always has the newest, in app_%d.log %d is the "
-        f"number of the file. {DEFAULT_FILE} if no output is set.",
+        "Write to rotating text files. With app.log, app.log always has the newest records. With "
+        f"app_%d.log, %d is the number of the file. If no output is set: {DEFAULT_FILE}.",
     )
     db: tuple[str, ...] = _setting(
         (),
@@ -134,8 +134,8 @@ class Config:
             )
         ),
         OUTPUTS,
-        "Write to rotating tables of a database, given as an SQLAlchemy URL. Keep passwords off "
-        "the command line, where others see them: use the settings file or LOGD_DB.",
+        "Write to rotating tables of this database, an SQLAlchemy URL. Other users can read the "
+        "command line: put passwords into the settings file or LOGD_DB.",
         hides=True,
     )
     stdout: bool = _setting(False, Flag(), OUTPUTS, "Write to standard output.")
@@ -150,7 +150,7 @@ class Config:
             )
         ),
         OUTPUTS,
-        "Write to an output that another package brings, by its name and what it calls address.",
+        "Write to an output of another package: its name, and the address that it expects.",
         hides=True,
     )
     table_pattern: str = _setting(
@@ -160,7 +160,7 @@ class Config:
         (),
         Many(Text("NAME:TYPE", 'text such as "user:String(64)" or "amount:Integer"')),
         OUTPUTS,
-        "Further database columns, filled from the special item of the same name.",
+        "More database columns. Each holds the special item of its name.",
     )
     shared_marks: bool = _setting(
         False,
@@ -175,8 +175,8 @@ class Config:
         None,
         _PATH,
         OUTPUTS,
-        "Folder for dead letters and what waits for outputs; .logd-state beside the first log file "
-        "if not set.",
+        "Folder for dead letters and for records that wait for an output. Not set: .logd-state "
+        "beside the first log file.",
         reloads=False,
     )
 
@@ -184,20 +184,20 @@ class Config:
         10,
         Integer(1),
         ROTATION,
-        "Files or tables in the ring; the oldest is overwritten when all are full.",
+        "How many files or tables to keep. When all are full, the oldest is overwritten.",
     )
     rotate_lines: int | None = _setting(
         1_000_000,
         Optional(Integer(1), "off"),
         ROTATION,
-        "Records in one file or table before the next is begun.",
+        "After this many records the next file or table is begun.",
         unit="records",
     )
     rotate_size: int | None = _setting(
         256 * 1024**2,
         Optional(Size(1), "off"),
         ROTATION,
-        "Size of a file before the next is begun, whichever of this and rotate_lines comes first.",
+        "At this size the next file is begun, or after rotate_lines, whichever comes first.",
         unit="bytes",
     )
     rotate_at: str | None = _setting(
@@ -211,9 +211,9 @@ class Config:
             "off",
         ),
         ROTATION,
-        'When the next file or table is begun: "hourly", "daily 00:00", "weekly mon 03:00".',
+        'Begin the next file or table at these times: "hourly", "daily 00:00", "weekly mon 03:00".',
     )
-    rotate_utc: bool = _setting(False, Flag(), ROTATION, "rotate_at is in UTC, not local time.")
+    rotate_utc: bool = _setting(False, Flag(), ROTATION, "rotate_at means UTC, not local time.")
     naming: Literal["ring", "date"] = _setting(
         "ring",
         Choice("ring", "date"),
@@ -225,7 +225,7 @@ class Config:
         "none",
         Choice("none", "gzip", "zstd"),
         ROTATION,
-        "How full files are compressed, in the background.",
+        "How to compress full files. The daemon does it in the background.",
     )
     index: bool = _setting(
         True,
@@ -238,23 +238,21 @@ class Config:
         None,
         Optional(Duration(), "off"),
         ROTATION,
-        "Full files and tables whose last record is older are removed.",
+        "Remove full files and tables when their last record is older than this.",
         unit="seconds",
     )
     keep_total_bytes: int | None = _setting(
         4 * 1024**3,
         Optional(Size(1), "off"),
         ROTATION,
-        "The oldest files are removed when all of an output together are larger: a million long "
-        "records in each of ten files would fill most disks.",
+        "Remove the oldest files of an output when all its files together are larger than this.",
         unit="bytes",
     )
     min_free_bytes: int = _setting(
         0,
         Size(),
         ROTATION,
-        "The oldest files are removed, with a word in the log, when the disk has less space "
-        "free. 0 is off.",
+        "Remove the oldest files when the disk has less free space than this, and log it. 0: off.",
         unit="bytes",
     )
 
@@ -262,36 +260,35 @@ class Config:
         None,
         Optional(Text("FORMAT")),
         TEXT,
-        'Text of a line: "json" for one object a line, or a format as logging.Formatter has it: '
-        "%(asctime)s %(message)s. The own format, "
-        "in the README, where not set; it is faster.",
+        'Text of a line: "json" for one object a line, or a format as for logging.Formatter: '
+        "%(asctime)s %(message)s. Not set: logd's own format (see logd/README.md), which is faster.",
     )
     timestamp: str | None = _setting(
         "%Y-%m-%dT%H:%M:%S.%3N%z",
         Optional(Text("FORMAT"), "none"),
         TEXT,
-        "Times: strftime's format, %3N for milliseconds; std1, std2 or none.",
+        "How to write times: a strftime format, with %3N for milliseconds; or std1, std2, none.",
     )
     file_names: Literal["short", "full"] = _setting(
         "short",
         Choice("short", "full"),
         TEXT,
-        "Source files in call paths: the bare name, or with its folders.",
+        "How to write source files in call paths: the bare name, or with its folders.",
     )
 
     filter: tuple[str, ...] = _setting(
         (),
         Many(_OBJECT),
         PIPELINE,
-        "Callables that may change or drop each record before it is written, in this order. "
-        "A class is called first, with arguments as in MODULE:CLASS?cats=E,W&limit=5.",
+        "Callables that get each record before it is written, in this order. They may change or "
+        "drop it. A class is called with the arguments given: MODULE:CLASS?cats=E,W&limit=5.",
         hides=True,
     )
     observer: tuple[str, ...] = _setting(
         (),
         Many(_OBJECT),
         PIPELINE,
-        "Callables that see each record after it was written.",
+        "Callables that get each record after it was written.",
         hides=True,
     )
 
@@ -299,7 +296,7 @@ class Config:
         (),
         Many(_PORT, has_commas=True),
         SECURITY,
-        "Ports for TLS, beside the plain ones; the first free one is used.",
+        "Ports for TLS, in addition to the plain ones. The daemon uses the first that is free.",
         reloads=False,
     )
     tls_cert: str | None = _setting(
@@ -309,7 +306,7 @@ class Config:
         None, _PATH, SECURITY, "The certificate's private key, a PEM file."
     )
     tls_client_ca: str | None = _setting(
-        None, _PATH, SECURITY, "Authorities that clients' certificates must come from, a PEM file."
+        None, _PATH, SECURITY, "Authorities that may sign clients' certificates, a PEM file."
     )
     tls_client_certs: Literal["none", "optional", "required"] = _setting(
         "none",
@@ -321,11 +318,11 @@ class Config:
         None,
         _PATH,
         SECURITY,
-        "Lists of revoked certificates, a PEM file with one of each authority that signs clients' "
-        "certificates; read again at a reload. One that has expired lets nobody in.",
+        "Lists of revoked certificates, a PEM file with one list per authority in "
+        "tls_client_ca. A reload reads it again. If a list has expired, no client gets in.",
     )
     tls_min_version: Literal["1.2", "1.3"] = _setting(
-        "1.2", Choice("1.2", "1.3"), SECURITY, "The oldest TLS version spoken."
+        "1.2", Choice("1.2", "1.3"), SECURITY, "The oldest TLS version to accept."
     )
     allow: tuple[str, ...] = _setting(
         (),
@@ -334,38 +331,38 @@ class Config:
             has_commas=True,
         ),
         SECURITY,
-        "Networks that may connect, all others are refused; everyone may where not set.",
+        "Only these networks may connect. Not set: everyone.",
     )
     token_file: str | None = _setting(
         None,
         _PATH,
         SECURITY,
         "File with the token that senders must know. The variable LOGD_TOKEN may hold the token "
-        "itself; an option for it would show it to everyone on this machine.",
+        "itself. There is no option for it: other users can read the command line.",
     )
 
     sync: Literal["batch", "none"] = _setting(
         "batch",
         Choice("batch", "none"),
         DELIVERY,
-        "What an acknowledged record survives: batch, the death of the machine; none, only that "
-        "of the daemon.",
+        "When to acknowledge records. batch: they survive a crash of the machine. none: they "
+        "survive a crash of the daemon only.",
     )
     queue_disk_bytes: int = _setting(
         1024**3,
         Size(0),
         DELIVERY,
-        "Disk space for each output to keep records that it can't take now: senders go on, and "
-        "the output gets them later, in order. It never takes the disk below min_free_bytes. "
-        "When it is full, senders wait. 0 is off.",
+        "Disk space per output for records that it can't take now. Senders go on, and the output "
+        "gets the records later, in order. When this space is used up, or the disk has only "
+        "min_free_bytes left, senders wait. 0: off.",
         unit="bytes",
     )
     drain_s: float = _setting(
         30.0,
         Duration(is_zero_allowed=True),
         DELIVERY,
-        "Longest time to read what senders had sent when told to stop. What an output can't take "
-        "by then, or within 10 seconds, waits on disk for the next start.",
+        "When told to stop, read for at most this time what senders had already sent. Records "
+        "that an output can't take by then, or within 10 seconds, wait on disk for the next start.",
         unit="seconds",
     )
 
@@ -373,66 +370,67 @@ class Config:
         64 * 1024**2,
         Size(1),
         LIMITS,
-        "Received and not yet written, in all; at this size reading pauses, and senders wait. "
-        "Incomplete frames together may take as much again; if they are more, those of the peer "
-        "with most are given up.",
+        "Memory for records that are received and not yet written. When it is full, the daemon "
+        "reads no more and senders wait. Incomplete frames may take the same again. If they are "
+        "more, the daemon closes connections of the peer with most of them.",
         unit="bytes",
     )
     connection_queue_bytes: int = _setting(
         4 * 1024**2,
         Size(1),
         LIMITS,
-        "The same for one connection, so that a greedy sender leaves room to the others.",
+        "The same for one connection, so that a busy sender leaves room for others.",
         unit="bytes",
     )
     max_frame_bytes: int = _setting(
         1024**2,
         Size(1024),
         LIMITS,
-        "Of a longer record of `SocketHandler` the first 64 KiB are kept, with a word about it; "
-        "any other longer frame closes its connection.",
+        "Longest frame. A longer record of SocketHandler is cut to its first 64 KiB, visibly. "
+        "Any other longer frame closes its connection.",
         unit="bytes",
     )
     max_connections: int = _setting(
         20_000,
         Integer(1),
         LIMITS,
-        "Connections at a time. For further ones silent connections are closed; without any, the "
-        "further ones are. If the system allows fewer descriptors, they wait.",
+        "Connections at a time. To let a new one in, the daemon closes one that has sent nothing. "
+        "If there is none, it closes the new one. If the system has no descriptor left, new ones "
+        "wait.",
     )
     max_connections_per_peer: int = _setting(
         0,
         Integer(0),
         LIMITS,
-        "The same for one peer: an address, or a user of the Unix socket. 0 is off.",
+        "Connections of one peer: an address, or a user of the Unix socket. 0: off.",
     )
     first_frame_timeout_s: float = _setting(
         10.0,
         Duration(is_zero_allowed=True),
         LIMITS,
-        "Time in which a new connection must have sent a good first frame, with the token if one "
-        "is set, or it is closed. 0 is off.",
+        "Close a new connection that sends no good first frame within this time. If a token is "
+        "set, the frame must have it. 0: off.",
         unit="seconds",
     )
     frame_timeout_s: float = _setting(
         30.0,
         Duration(is_zero_allowed=True),
         LIMITS,
-        "Time in which a frame once begun must be complete, or its connection is closed. 0 is off.",
+        "Close a connection whose frame takes longer than this to arrive. 0: off.",
         unit="seconds",
     )
     idle_timeout_s: float = _setting(
         0.0,
         Duration(is_zero_allowed=True),
         LIMITS,
-        "A connection silent for longer is closed. 0 is off.",
+        "Close a connection that sends nothing for this time. 0: off.",
         unit="seconds",
     )
     peer_records_per_s: int = _setting(
         0,
         Integer(0),
         LIMITS,
-        "Records from one peer; over it reading from it pauses, nothing is dropped. 0 is off.",
+        "Records per second from one peer. A faster peer has to wait; nothing is dropped. 0: off.",
         unit="records/s",
     )
 
@@ -447,59 +445,59 @@ class Config:
         (),
         Many(Text("NAME"), has_commas=True),
         OPERATION,
-        "Further names by which the metrics may be asked for, as in a URL; addresses and this "
-        "machine's own name always may be.",
+        "More host names that a URL of the metrics may have. Addresses and the name of this "
+        "machine are always allowed.",
         reloads=False,
     )
     control: str | None = _setting(
         None,
         _PATH,
         OPERATION,
-        "Unix socket for logd status and tail -f; control.sock in the folder of state_dir where "
-        "not set.",
+        "Unix socket for logd status and tail -f. Not set: control.sock in state_dir.",
         reloads=False,
     )
     feed: str | None = _setting(
         None,
         _PATH,
         OPERATION,
-        "Unix socket for following and status only, open to a group; feed.sock in the folder of "
-        "state_dir if not set.",
+        "Unix socket that a group may use, for status and tail -f only. Not set: feed.sock in "
+        "state_dir.",
         reloads=False,
     )
     feed_group: str | None = _setting(
         None,
         Optional(Text("GROUP")),
         OPERATION,
-        "The group that may use the feed socket. Not set: the daemon's own.",
+        "Group that may use the feed socket. Not set: the daemon's own.",
         reloads=False,
     )
     loop: Literal["uvloop", "asyncio"] = _setting(
         "uvloop",
         Choice("uvloop", "asyncio"),
         OPERATION,
-        "The event loop; asyncio, the standard one, is used where uvloop is absent.",
+        "The event loop. If uvloop is not installed: asyncio.",
         reloads=False,
     )
     log_level: Literal["error", "warning", "info", "debug"] = _setting(
         "info",
         Choice("error", "warning", "info", "debug"),
         OPERATION,
-        "How much the daemon says of itself, on standard error.",
+        "How much the daemon logs about itself, to standard error.",
     )
 
     web: str = _setting(
         "127.0.0.1:9803",
         Text("HOST:PORT", 'an address such as "127.0.0.1:9803"', is_host_and_port),
         WEB,
-        "Where the page listens. logd serve starts it beside the daemon if this is given.",
+        "Address of the page. If it is given, logd serve starts the page together with the daemon.",
         reloads=False,
     )
     web_hosts: tuple[str, ...] = _setting(
         (),
         Many(Text("NAME"), has_commas=True),
         WEB,
-        "Names that browsers may reach the page by, besides those of this machine itself.",
+        "More host names that a URL of the page may have. The names of this machine are always "
+        "allowed.",
         reloads=False,
     )
     web_tls_cert: str | None = _setting(
@@ -512,28 +510,28 @@ class Config:
         None,
         _PATH,
         WEB,
-        "File with names and passwords, see logd web user. Not set: a link with a token.",
+        "File with users and passwords (see logd web user). Not set: a link with a token signs in.",
         reloads=False,
     )
     web_auth_header: str | None = _setting(
         None,
         Optional(Text("HEADER")),
         WEB,
-        "Header in which a trusted proxy says who the user is (oauth2-proxy, Authelia).",
+        "Header in which a trusted proxy sends the name of the user (oauth2-proxy, Authelia).",
         reloads=False,
     )
     web_trusted_proxies: tuple[str, ...] = _setting(
         (),
         Many(Text("NETWORK", 'a network such as "10.0.0.0/8"', is_network), has_commas=True),
         WEB,
-        "Proxies whose word on the user counts.",
+        "Proxies that may send the user's name.",
         reloads=False,
     )
     web_behind_proxy: bool = _setting(
         False,
         Flag(),
         WEB,
-        "A proxy does TLS: the page may listen beyond this machine without.",
+        "A proxy does TLS, so that the page may listen on a network without it.",
         reloads=False,
     )
     web_base_path: str = _setting(
@@ -547,7 +545,7 @@ class Config:
         None,
         _PATH,
         WEB,
-        "Folder of further saved views, read only: TOML files, for instance of a git checkout.",
+        "Folder with more saved views, TOML files, for instance a git checkout. Read only.",
         reloads=False,
     )
     web_marks: tuple[str, ...] = _setting(
@@ -578,7 +576,7 @@ class Config:
         2.0,
         Duration(),
         WEB,
-        "After this time a search answers with what it has, and goes on when asked.",
+        "After this time a search shows what it has found. It goes on if the user asks for more.",
         unit="s",
         reloads=False,
     )
@@ -586,17 +584,17 @@ class Config:
         2,
         Integer(1, 16),
         WEB,
-        "Processes that search at a time; further searches wait.",
+        "How many searches run at a time. Others wait.",
         reloads=False,
     )
     web_audit: bool = _setting(
-        False, Flag(), WEB, "Tell who looked for what, on standard error.", reloads=False
+        False, Flag(), WEB, "Log each search with its user, to standard error.", reloads=False
     )
     web_source_link: str | None = _setting(
         None,
         Optional(Text("URL")),
         WEB,
-        "Where the source of a frame can be seen: a URL with {file} and {line}.",
+        "Link to the source of a traceback's line: a URL with {file} and {line}.",
         reloads=False,
     )
 

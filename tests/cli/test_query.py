@@ -156,8 +156,8 @@ def test_other_displays(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--since", "soon"], "--since: 'soon' is no time .* \"10 min ago\""),
-        (["--until", "soon"], "--until: 'soon' is no time"),
+        (["--since", "soon"], "--since: 'soon' is not a time .* \"10 min ago\""),
+        (["--until", "soon"], "--until: 'soon' is not a time"),
         (["--since", "today", "--until", "yesterday"], "nothing is between"),
         (["--grep", "("], r"'\(' is no regular expression"),
         (["--where", "user"], "expected KEY=VALUE, .* got 'user'"),
@@ -168,7 +168,7 @@ def test_other_displays(run: Run) -> None:
         (["--pid", "ann"], "pid is a number, not 'ann'"),
         (["ms:>fast"], "expected a number, got 'fast'"),
         (["--view", "absent"], "no view 'absent'"),
-        (["-r", "-C", "3"], "--reverse has no context"),
+        (["-r", "-C", "3"], "--reverse can not be given together with -A"),
         (["--config", "absent.toml"], "absent.toml: can't read the settings"),
     ],
 )

@@ -122,7 +122,7 @@ def test_cursors(log: Path) -> None:
     assert found("--cursor-file", "here", "-n", "2", "cat:E") == [10, 30]
     assert found("--cursor-file", "here", "-n", "1") == [31]
     result = run("-n", "3")
-    assert "--limit has left entries out" in result.stderr
+    assert "--limit: there are more entries" in result.stderr
     cursor = result.stderr.split()[-1]
     assert found("--after-cursor", cursor, "-n", "2") == [3, 4]
     assert run("--after-cursor", "nonsense").exit_code != 0

@@ -81,7 +81,7 @@ def test_nothing_is_removed_unless_stored(logd: Command, serve: Serve, letters: 
     assert left.exists()
     letters.write_text("")
     again = logd("replay", letters.name, "--remove", "--socket", "nowhere")
-    assert "left of an earlier replay" in again.stderr
+    assert "left from an earlier replay" in again.stderr
     daemon = serve()
     assert logd("replay", left.name, "--remove", "--port", str(daemon.port)).returncode == 1
     assert not left.exists()
