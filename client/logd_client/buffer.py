@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from logd_client.natives import RLock
-from logd_client.session import BATCH_BYTES, BATCH_RECORDS, AnyRow, Context, Items
+from logd_client.session import BATCH_BYTES, MAX_BATCH_RECORDS, AnyRow, Context, Items
 
 __all__ = ["CAT_INTERNALERROR", "ITEM_BYTES", "ROW_BYTES", "Buffer", "lost_row", "row_cost"]
 
@@ -189,7 +189,7 @@ class Buffer:
     def has_full_batch(self) -> bool:
         """True when there is enough for a batch of good size."""
         waiting_bytes = self._max_bytes - self._room - self._held
-        return len(self._rows) >= BATCH_RECORDS or waiting_bytes >= _FULL_BATCH_BYTES
+        return len(self._rows) >= MAX_BATCH_RECORDS or waiting_bytes >= _FULL_BATCH_BYTES
 
     def take(self) -> tuple[list[AnyRow], int]:
         """All records that wait, in order, and the bytes they count for; for the sender.

@@ -23,7 +23,7 @@ __all__ = ["CallSites", "is_hidden"]
 _getframe = sys._getframe
 _get_ident = threading.get_ident
 
-_SITES_MAX = 4096
+_MAX_SITES = 4096
 """Places kept per thread and log; beyond that all are forgotten and read anew."""
 
 
@@ -216,7 +216,7 @@ class CallSites:
         return self._keep(here, key, site)
 
     def _keep(self, here: _ThreadSites, key: Any, site: _Site) -> _Site:
-        if len(here.sites) >= _SITES_MAX:
+        if len(here.sites) >= _MAX_SITES:
             here.sites.clear()
         here.sites[key] = site
         return site

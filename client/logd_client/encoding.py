@@ -18,11 +18,11 @@ from typing import Any, NamedTuple, Optional, Union
 
 __all__ = [
     "BATCH_BYTES",
-    "BATCH_OBJECTS",
-    "BATCH_RECORDS",
     "CLIENT_ID_BYTES",
-    "CONTEXTS_MAX",
-    "FRAME_BYTES_MAX",
+    "MAX_BATCH_OBJECTS",
+    "MAX_BATCH_RECORDS",
+    "MAX_CONTEXTS",
+    "MAX_FRAME_BYTES",
     "PROTOCOL_VERSION",
     "TIME_END",
     "AnyRow",
@@ -39,25 +39,25 @@ __all__ = [
 
 PROTOCOL_VERSION = 1
 CLIENT_ID_BYTES = 16
-FRAME_BYTES_MAX = 1 << 20
+MAX_FRAME_BYTES = 1 << 20
 """Largest payload sent; the server's default limit."""
 
 BATCH_BYTES = 256 * 1024
 """A batch aims at no more than this: small enough to be one read, large enough to be cheap."""
 
-BATCH_RECORDS = 8192
+MAX_BATCH_RECORDS = 8192
 """Most records in a batch: what one encoding step holds the interpreter for, some milliseconds."""
 
-BATCH_OBJECTS = 50_000
+MAX_BATCH_OBJECTS = 50_000
 """Most texts and tuples that the pickle of a batch remembers; readers take 65,536 at most."""
 
-CONTEXT_CHARS_MAX = 4 * FRAME_BYTES_MAX
-ITEM_CHARS_MAX = 2 * FRAME_BYTES_MAX
+MAX_CONTEXT_CHARS = 4 * MAX_FRAME_BYTES
+MAX_ITEM_CHARS = 2 * MAX_FRAME_BYTES
 """Characters that the contexts, and the special items, of a batch's records may be written as all
 together. Records share what they have in common, so that a short frame can be a long text; a
 server cuts what is longer than these are at its default limit of a frame."""
 
-CONTEXTS_MAX = 65536
+MAX_CONTEXTS = 65536
 
 TIME_END = 253_402_300_800.0
 """Seconds since the epoch of the year 10000, which many programs can't hold."""
@@ -221,8 +221,8 @@ def _has_good_size(columns: _Columns) -> bool:
     """Whether the columns fit a frame in all probability, and what a server takes whole of one."""
     return (
         sum(map(len, columns.msgs)) <= BATCH_BYTES
-        and _objects(columns) <= BATCH_OBJECTS
-        and _context_chars(columns) <= CONTEXT_CHARS_MAX
+        and _objects(columns) <= MAX_BATCH_OBJECTS
+        and _context_chars(columns) <= MAX_CONTEXT_CHARS
     )
 
 
@@ -248,7 +248,7 @@ def _context_chars(columns: _Columns) -> int:
             written = sum(map(len, texts)) + _LEVEL_CHARS * len(path) + cuts
             context.chars = chars[context] = written
     most = max(chars.values()) * len(columns.contexts)
-    return most if most <= CONTEXT_CHARS_MAX else sum(map(chars.__getitem__, columns.contexts))
+    return most if most <= MAX_CONTEXT_CHARS else sum(map(chars.__getitem__, columns.contexts))
 
 
 def _item_chars(items: Iterable[Items]) -> int:
@@ -323,15 +323,15 @@ def _big_endian(values: array[Any]) -> bytes:
 
 
 def encode_batches(first: int, rows: Sequence[AnyRow]) -> list[Entry]:
-    """The rows as entries of a good size each: see `BATCH_RECORDS`, `BATCH_BYTES`.
+    """The rows as entries of a good size each: see `MAX_BATCH_RECORDS`, `BATCH_BYTES`.
 
     Raises:
         ValueError: a row does not fit a frame or has an impossible time; `values.fit_row` makes
             rows fit.
     """
     entries: list[Entry] = []
-    for start in range(0, len(rows), BATCH_RECORDS):
-        _append_entries(entries, first + start, rows[start : start + BATCH_RECORDS])
+    for start in range(0, len(rows), MAX_BATCH_RECORDS):
+        _append_entries(entries, first + start, rows[start : start + MAX_BATCH_RECORDS])
     return entries
 
 
@@ -362,8 +362,8 @@ def encode_lone(first: int, row: AnyRow) -> Entry:
         4,
     )
     size = len(payload)
-    if size > FRAME_BYTES_MAX:
-        raise ValueError(f"a record of {size} bytes, at most {FRAME_BYTES_MAX} allowed")
+    if size > MAX_FRAME_BYTES:
+        raise ValueError(f"a record of {size} bytes, at most {MAX_FRAME_BYTES} allowed")
     return Entry(first, 1, size + _LENGTH.size, _LENGTH.pack(size) + payload)
 
 
@@ -371,17 +371,19 @@ def _append_entries(entries: list[Entry], first: int, rows: Sequence[AnyRow]) ->
     """Halve the rows until each part fits; that happens for long or rich records only."""
     count = len(rows)
     columns = _columns(rows)
-    if count == 1 and (objects := _objects(columns)) > BATCH_OBJECTS:
-        raise ValueError(f"a record of {objects} texts and tuples, at most {BATCH_OBJECTS} allowed")
+    if count == 1 and (objects := _objects(columns)) > MAX_BATCH_OBJECTS:
+        raise ValueError(
+            f"a record of {objects} texts and tuples, at most {MAX_BATCH_OBJECTS} allowed"
+        )
     if count == 1 or _has_good_size(columns):
         specials = _encode_specials(columns.items)
         frame = _encode_columns(first, columns, specials.encoded)
-        is_whole = count == 1 or specials.chars <= ITEM_CHARS_MAX
-        if is_whole and len(frame) - _LENGTH.size <= FRAME_BYTES_MAX:
+        is_whole = count == 1 or specials.chars <= MAX_ITEM_CHARS
+        if is_whole and len(frame) - _LENGTH.size <= MAX_FRAME_BYTES:
             entries.append(Entry(first, count, len(frame), frame))
             return
         if count == 1:
-            raise ValueError(f"a record of {len(frame)} bytes, at most {FRAME_BYTES_MAX} allowed")
+            raise ValueError(f"a record of {len(frame)} bytes, at most {MAX_FRAME_BYTES} allowed")
     middle = count // 2
     _append_entries(entries, first, rows[:middle])
     _append_entries(entries, first + middle, rows[middle:])

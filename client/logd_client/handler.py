@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LogdHandler"]
 
-_PLACES_MAX = 4096
-_ID_LIMIT = 1_000_000
+_MAX_PLACES = 4096
+_MAX_ID = 1_000_000
 
 _HURRY_S = 0.5
 """The longest that a record of the flush level holds up its caller."""
@@ -95,7 +95,7 @@ class LogdHandler(logging.Handler):
         if server is None:
             server = LogServerProxy(host, ports, errorHandler=errorHandler, **settings)
         self.server = server
-        self._ids = message_ids(_ID_LIMIT)
+        self._ids = message_ids(_MAX_ID)
         self._places: dict[Any, tuple[str | None, Context, Items]] = {}
         """By place: the category in `LEVELMAP`, the context, the item that names the logger."""
         self._static = server.static_items
@@ -207,9 +207,9 @@ class LogdHandler(logging.Handler):
         items = self._names.get(record.name)
         if items is None:
             items = merged(("logger", as_text(record.name)), self._static)
-            if len(self._names) < _PLACES_MAX:
+            if len(self._names) < _MAX_PLACES:
                 self._names[record.name] = items
-        if len(self._places) >= _PLACES_MAX:
+        if len(self._places) >= _MAX_PLACES:
             self._places.clear()
         found = self._places[place] = cat, context, items
         return found
@@ -245,7 +245,7 @@ class LogdHandler(logging.Handler):
 
     def after_fork(self) -> None:
         """In a child process: message ids from 1 again."""
-        self._ids = message_ids(_ID_LIMIT)
+        self._ids = message_ids(_MAX_ID)
 
 
 def _plain_fields(record: logging.LogRecord) -> dict[str, Any]:

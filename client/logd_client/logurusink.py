@@ -13,7 +13,7 @@ from logd_client.values import as_text, flat_items, make_context
 
 __all__ = ["LoguruSink"]
 
-_PLACES_MAX = 4096
+_MAX_PLACES = 4096
 
 
 class LoguruSink:
@@ -65,7 +65,7 @@ class LoguruSink:
         )
         found = self._contexts.get(place)
         if found is None:
-            if len(self._contexts) >= _PLACES_MAX:
+            if len(self._contexts) >= _MAX_PLACES:
                 self._contexts.clear()
             pid, tid, threadname, level, path, line, function = place
             found = self._contexts[place] = make_context(

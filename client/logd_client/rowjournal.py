@@ -39,7 +39,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from logd_client.encoding import FRAME_BYTES_MAX, AnyRow, Items
+from logd_client.encoding import MAX_FRAME_BYTES, AnyRow, Items
 from logd_client.rows import NumberedRows, fitted
 from logd_client.spoolreader import ROW_FIELDS, ROW_HEADER, ROWS_BEGIN, ROWS_MAGIC, SALT
 
@@ -47,7 +47,7 @@ __all__ = ["ROWS_SUFFIX", "RowJournal"]
 
 ROWS_SUFFIX = ".rows"
 
-_SEGMENT_BYTES_MAX = 1 << 20
+_MAX_SEGMENT_BYTES = 1 << 20
 _SEGMENT_BYTES_MIN = 16 << 10
 _SEGMENTS_OF_BOUND = 16
 """A file has at most this part of the bound of all, within the limits above."""
@@ -56,11 +56,11 @@ _GROWTH = 4
 _QUICK_S = 1.0
 """A file that was full in less time is followed by a larger one, for an app that logs much."""
 
-_FREE_MAX = 3
+_MAX_FREE = 3
 """Files kept for further use: as many as are full while the sender encodes, in a busy app."""
 
 _RETRY_S = 1.0
-_ITEMS_KEPT = 1024
+_MAX_ITEMS = 1024
 
 # Else closing the map closes a copy of the descriptor, by a number that may be the app's by then.
 _UNTRACKED: Any = {"trackfd": False} if sys.version_info >= (3, 13) else {}
@@ -151,7 +151,7 @@ class RowJournal:
         self._batch_bytes = batch_bytes
         self._report = report
         self._largest_bytes = min(
-            max(max_bytes // _SEGMENTS_OF_BOUND, _SEGMENT_BYTES_MIN), _SEGMENT_BYTES_MAX
+            max(max_bytes // _SEGMENTS_OF_BOUND, _SEGMENT_BYTES_MIN), _MAX_SEGMENT_BYTES
         )
         self._segment_bytes = _SEGMENT_BYTES_MIN
         self._begun_at = 0.0
@@ -198,7 +198,7 @@ class RowJournal:
     def _frame(self, sequence: int, row: AnyRow, salt: int) -> bytes:
         try:
             frame = self._plain_frame(sequence, row, salt)
-            if len(frame) <= FRAME_BYTES_MAX:
+            if len(frame) <= MAX_FRAME_BYTES:
                 return frame
         except (ValueError, TypeError, OverflowError, AttributeError, struct.error):
             pass
@@ -223,7 +223,7 @@ class RowJournal:
         text = self._item_texts.get(items)
         if text is None:
             text = _to_json(items).encode()
-            if len(self._item_texts) >= _ITEMS_KEPT:
+            if len(self._item_texts) >= _MAX_ITEMS:
                 self._item_texts.clear()
             self._item_texts[items] = text
         return text
@@ -281,7 +281,7 @@ class RowJournal:
         used = self._in_use
         while used and used[0] is not self._at[2] and used[0].last <= sequence:
             segment = used.popleft()
-            if segment.size == self._largest_bytes and len(self._free) < _FREE_MAX:
+            if segment.size == self._largest_bytes and len(self._free) < _MAX_FREE:
                 self._free.append(segment)
             else:
                 segment.remove()

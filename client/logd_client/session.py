@@ -172,11 +172,11 @@ from enum import Enum
 
 from logd_client.encoding import (
     BATCH_BYTES,
-    BATCH_OBJECTS,
-    BATCH_RECORDS,
     CLIENT_ID_BYTES,
-    CONTEXTS_MAX,
-    FRAME_BYTES_MAX,
+    MAX_BATCH_OBJECTS,
+    MAX_BATCH_RECORDS,
+    MAX_CONTEXTS,
+    MAX_FRAME_BYTES,
     PROTOCOL_VERSION,
     AnyRow,
     Context,
@@ -192,11 +192,11 @@ from logd_client.encoding import (
 
 __all__ = [
     "BATCH_BYTES",
-    "BATCH_OBJECTS",
-    "BATCH_RECORDS",
     "CLIENT_ID_BYTES",
-    "CONTEXTS_MAX",
-    "FRAME_BYTES_MAX",
+    "MAX_BATCH_OBJECTS",
+    "MAX_BATCH_RECORDS",
+    "MAX_CONTEXTS",
+    "MAX_FRAME_BYTES",
     "PROTOCOL_VERSION",
     "REFUSALS",
     "REFUSAL_BASE",

@@ -22,7 +22,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from logd_client.buffer import lost_row
-from logd_client.encoding import BATCH_RECORDS, FRAME_BYTES_MAX, AnyRow, Context, Entry
+from logd_client.encoding import MAX_BATCH_RECORDS, MAX_FRAME_BYTES, AnyRow, Context, Entry
 from logd_client.rows import encode_fitting
 from logd_client.values import make_context
 
@@ -126,7 +126,7 @@ def _batch_at(data: bytes, position: int, name: int) -> Entry | None:
     if start > len(data):
         return None
     size, checksum, first, records = BATCH_HEADER.unpack_from(data, position)
-    if not records or not 0 < size <= FRAME_BYTES_MAX + _FRAME_LENGTH_BYTES:
+    if not records or not 0 < size <= MAX_FRAME_BYTES + _FRAME_LENGTH_BYTES:
         return None
     frame = data[start : start + size]
     if len(frame) < size or zlib.crc32(frame, _crc(first, records)) != checksum:
@@ -159,7 +159,7 @@ def _tail(data: bytes, position: int, expected: int) -> tuple[int, bool]:
         return expected, False
     size, _, first, records = BATCH_HEADER.unpack_from(data, position)
     is_whole = position + BATCH_HEADER.size + size == len(data)
-    is_likely = first == expected and 0 < records <= BATCH_RECORDS
+    is_likely = first == expected and 0 < records <= MAX_BATCH_RECORDS
     return (expected + records - 1 if is_likely else expected), is_whole
 
 
@@ -248,7 +248,7 @@ def entries_of_rows(rows: Mapping[int, AnyRow]) -> Iterator[Entry]:
     waiting: list[AnyRow] = []
     first = 0
     for sequence in sorted(rows):
-        if waiting and (sequence != first + len(waiting) or len(waiting) == BATCH_RECORDS):
+        if waiting and (sequence != first + len(waiting) or len(waiting) == MAX_BATCH_RECORDS):
             yield from encode_fitting(first, waiting)
             waiting = []
         if not waiting:

@@ -17,7 +17,7 @@ from typing import Any
 from logd_client.encoding import TIME_END, AnyRow, Context, Items
 
 __all__ = [
-    "MESSAGE_BYTES_MAX",
+    "MAX_MESSAGE_BYTES",
     "as_text",
     "cut_text",
     "fit_row",
@@ -26,24 +26,24 @@ __all__ = [
     "make_context",
 ]
 
-MESSAGE_BYTES_MAX = 600_000
+MAX_MESSAGE_BYTES = 600_000
 """Longest message in UTF-8 where a record would not fit a frame: leaves room for the items."""
 
-_ITEM_TEXT_MAX = 2_000
+_MAX_ITEM_BYTES = 2_000
 """Longest text of one special item, in bytes, where a record would not fit a frame."""
 
-_ITEMS_MAX = 100
+_MAX_ITEMS = 100
 """Most special items where a record would not fit a frame."""
 
-_PATH_MAX = 100
+_MAX_PATH_LEVELS = 100
 """Most call path items where a record would not fit a frame."""
 
-_NAME_BYTES_MAX = 1_000
+_MAX_NAME_BYTES = 1_000
 """Longest name of a thread, function, category or file where a record would not fit a frame."""
 
-_INT_MAX = 2**63 - 1
+_MAX_INT = 2**63 - 1
 
-_OBJECT_TEXT_MAX = 8_192
+_MAX_OBJECT_BYTES = 8_192
 """Longest text, in bytes, of an item that is a container or an object; cut visibly beyond."""
 
 _CONTAINERS = (dict, list, tuple, set, frozenset, deque, Mapping)
@@ -91,21 +91,21 @@ def _value_of_other(value: Any) -> str | int | float:
     if isinstance(value, str):
         return as_text(value)
     if isinstance(value, _CONTAINERS) and not hasattr(value, "_fields"):
-        return cut_text(_json_text(value), _OBJECT_TEXT_MAX)
+        return cut_text(_json_text(value), _MAX_OBJECT_BYTES)
     number = _numpy_number(value)
     if number is None:
-        return cut_text(as_text(value), _OBJECT_TEXT_MAX)
+        return cut_text(as_text(value), _MAX_OBJECT_BYTES)
     return _integer(number) if type(number) is int else number
 
 
 def _integer(number: int) -> int | str:
     """The number, or text in place of one that no database column holds."""
-    if -_INT_MAX - 1 <= number <= _INT_MAX:
+    if -_MAX_INT - 1 <= number <= _MAX_INT:
         return number
     try:
         return str(number)
     except ValueError:  # Python refuses to write very long ones in decimal
-        return cut_text(hex(number), _OBJECT_TEXT_MAX)
+        return cut_text(hex(number), _MAX_OBJECT_BYTES)
 
 
 def _numpy_number(value: Any) -> int | float | None:
@@ -190,21 +190,21 @@ def fit_row(row: AnyRow) -> AnyRow:
     For records that the encoder refused: too long, or of types that a pickle can't carry plainly.
     """
     context, msgid, when, msg, items = row
-    pairs = zip(items[: 2 * _ITEMS_MAX : 2], items[1 : 2 * _ITEMS_MAX : 2])
+    pairs = zip(items[: 2 * _MAX_ITEMS : 2], items[1 : 2 * _MAX_ITEMS : 2])
     fitted: list[str | int | float | None] = []
     for key, value in pairs:
         plain = item_value(value)
-        fitted.append(cut_text(as_text(key), _NAME_BYTES_MAX))
-        fitted.append(cut_text(plain, _ITEM_TEXT_MAX) if isinstance(plain, str) else plain)
-    if len(items) > 2 * _ITEMS_MAX:
-        fitted += ["cut_items", len(items) // 2 - _ITEMS_MAX]
+        fitted.append(cut_text(as_text(key), _MAX_NAME_BYTES))
+        fitted.append(cut_text(plain, _MAX_ITEM_BYTES) if isinstance(plain, str) else plain)
+    if len(items) > 2 * _MAX_ITEMS:
+        fitted += ["cut_items", len(items) // 2 - _MAX_ITEMS]
     is_number = isinstance(when, (int, float))
     is_possible = is_number and math.isfinite(when) and 0.0 <= when < TIME_END
     return (
         Context(_fit_fields(context)),
         _fit_int(msgid),
         float(when) if is_possible else time.time(),
-        cut_text(as_text(msg), MESSAGE_BYTES_MAX),
+        cut_text(as_text(msg), MAX_MESSAGE_BYTES),
         tuple(fitted),
     )
 
@@ -212,7 +212,7 @@ def fit_row(row: AnyRow) -> AnyRow:
 def _fit_int(value: object) -> int:
     """The integer where it has 64 bit, else 0."""
     number = value if isinstance(value, int) else 0
-    return int(number) if -_INT_MAX <= number <= _INT_MAX else 0
+    return int(number) if -_MAX_INT <= number <= _MAX_INT else 0
 
 
 def make_context(
@@ -246,8 +246,8 @@ def make_context(
 def _fit_fields(context: Context) -> Any:
     pid, tid, threadname, cat, path, tblen, cfunc = context.fields
     short = [
-        (None if name is None else cut_text(as_text(name), _NAME_BYTES_MAX), line)
-        for name, line in path[:_PATH_MAX]
+        (None if name is None else cut_text(as_text(name), _MAX_NAME_BYTES), line)
+        for name, line in path[:_MAX_PATH_LEVELS]
     ]
-    names = [cut_text(as_text(text), _NAME_BYTES_MAX) for text in (threadname, cat, cfunc)]
+    names = [cut_text(as_text(text), _MAX_NAME_BYTES) for text in (threadname, cat, cfunc)]
     return make_context(pid, tid, names[0], names[1], short, tblen, names[2]).fields

@@ -213,9 +213,9 @@ def test_many_rows_become_batches_of_limited_size() -> None:
 def test_wide_characters_count_in_bytes() -> None:
     """Rows whose characters fit a batch but whose bytes do not fit a frame are divided."""
     entries = encode_batches(1, [row("\U0001f600" * 130_000, n) for n in (1, 2)])
-    assert [e.records for e in entries] == [1, 1] or entries[0].size <= session.FRAME_BYTES_MAX + 4
+    assert [e.records for e in entries] == [1, 1] or entries[0].size <= session.MAX_FRAME_BYTES + 4
     entries = encode_batches(1, [row("\U0001f600" * 65_000, n) for n in (1, 2, 3, 4)])
-    assert all(e.size <= session.FRAME_BYTES_MAX + 4 for e in entries)
+    assert all(e.size <= session.MAX_FRAME_BYTES + 4 for e in entries)
 
 
 def test_a_row_over_a_frame_is_an_error() -> None:
@@ -231,10 +231,10 @@ def test_rich_records_make_smaller_batches() -> None:
     ]
     entries = encode_batches(1, rows)
     assert sum(e.records for e in entries) == 1000
-    assert max(e.records for e in entries) * 201 <= session.BATCH_OBJECTS
+    assert max(e.records for e in entries) * 201 <= session.MAX_BATCH_OBJECTS
     path = tuple((f"f{n}", n) for n in range(100))
     rows = [(Context((1, 2, "t", "E", path, 0, str(n))), n, 1.0, "m", ()) for n in range(5000)]
-    assert max(e.records for e in encode_batches(1, rows)) * 106 <= session.BATCH_OBJECTS
+    assert max(e.records for e in encode_batches(1, rows)) * 106 <= session.MAX_BATCH_OBJECTS
 
 
 @pytest.mark.parametrize("when", [float("nan"), float("inf"), -1.0, 1e12])

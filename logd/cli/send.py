@@ -14,7 +14,7 @@ from logd.cli.delivery import Delivery
 from logd.cli.target import Target, target_options
 from logd_client.log import Log
 
-_LONGEST_LINE = 256 * 1024
+_MAX_LINE_CHARS = 256 * 1024
 """Characters; a line without an end must not fill the memory, so a longer one becomes several."""
 
 _INTERRUPTED = 130
@@ -72,7 +72,7 @@ def _lines() -> Iterator[str]:
         os.fdopen(os.dup(0), "rb"), encoding="utf-8", errors="surrogateescape", newline="\n"
     )
     with stdin:
-        while line := stdin.readline(_LONGEST_LINE):
+        while line := stdin.readline(_MAX_LINE_CHARS):
             yield line.removesuffix("\n").removesuffix("\r")
 
 

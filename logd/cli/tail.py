@@ -20,7 +20,7 @@ from logd.records.entry import Entry
 
 # While the daemon feeds us only the end of our reader is to be noticed otherwise.
 _FED_WAIT_S = 60.0
-_MOST_ENTRIES = 1_000_000
+_MAX_ENTRIES = 1_000_000
 
 
 @click.command(cls=ShortCount, short_option="--lines")
@@ -32,7 +32,7 @@ _MOST_ENTRIES = 1_000_000
     "--lines",
     "count",
     metavar="N",
-    type=click.IntRange(0, _MOST_ENTRIES),
+    type=click.IntRange(0, _MAX_ENTRIES),
     default=10,
     show_default=True,
     help="Show the last N entries; -5 is short for -n 5. To read the whole log: logd query.",

@@ -51,8 +51,8 @@ logger = logging.getLogger(__name__)
 
 MODE = 0o600
 FEED_MODE = 0o660
-MOST_CONNECTIONS = 64
-LONGEST_REQUEST = 65_536
+MAX_CONNECTIONS = 64
+MAX_REQUEST_BYTES = 65_536
 IDLE_S = 120.0
 """A connection that asks nothing for so long is closed: it takes the place of another."""
 
@@ -154,7 +154,7 @@ class Control:
     async def start(self) -> None:
         """Begin to answer."""
         self._server = await asyncio.start_unix_server(
-            self._connected, sock=self._listener.sock, limit=LONGEST_REQUEST
+            self._connected, sock=self._listener.sock, limit=MAX_REQUEST_BYTES
         )
 
     async def renew(self) -> None:
@@ -194,8 +194,8 @@ class Control:
     # -- connections ---------------------------------------------------------------------------
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._connections) >= MOST_CONNECTIONS:
-            writer.write(_line({"error": f"over {MOST_CONNECTIONS} connections"}))
+        if len(self._connections) >= MAX_CONNECTIONS:
+            writer.write(_line({"error": f"over {MAX_CONNECTIONS} connections"}))
             writer.close()
             return
         task = asyncio.create_task(self._guarded(reader, writer))
@@ -219,7 +219,7 @@ class Control:
             try:
                 line = await asyncio.wait_for(reader.readline(), IDLE_S)
             except ValueError:
-                await _send(writer, {"error": f"a request is over {LONGEST_REQUEST} bytes"})
+                await _send(writer, {"error": f"a request is over {MAX_REQUEST_BYTES} bytes"})
                 return
             if not line:
                 return
@@ -323,7 +323,7 @@ async def _feed(follower: Follower, writer: asyncio.StreamWriter) -> None:
 
 
 async def _wait_hung_up(reader: asyncio.StreamReader) -> None:
-    while await reader.read(LONGEST_REQUEST):
+    while await reader.read(MAX_REQUEST_BYTES):
         pass
 
 

@@ -7,7 +7,7 @@ often files rotate. Without followers it costs the output nothing.
 After the records of each write the follower is told where the log stands then, so that it can go on
 from there, whatever ends the feed.
 
-A follower that reads too slowly never holds anybody up: beyond `MOST_RECORDS` or `MOST_BYTES`
+A follower that reads too slowly never holds anybody up: beyond `MAX_RECORDS` or `MAX_BYTES`
 that wait for it, further batches are left out and their number is told in their place.
 
 Followers of an output whose settings a reload changes go on with the output that takes its place;
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from logd.records.batch import Batch, Context
     from logd.records.callpath import PathFormatter
 
-MOST_RECORDS = 50_000
-MOST_BYTES = 16 << 20
+MAX_RECORDS = 50_000
+MAX_BYTES = 16 << 20
 
 RECORDS_A_SLICE = 2000
 """So many records are made JSON at a time, in a thread: about 10 ms of work."""
@@ -165,7 +165,7 @@ class Follower:
         """Queue some records; False if they were left out."""
         size = sum(map(len, batch.msg))
         with self._lock:
-            if self._records >= MOST_RECORDS or self._bytes >= MOST_BYTES:
+            if self._records >= MAX_RECORDS or self._bytes >= MAX_BYTES:
                 self._skipped += len(rows)
                 return False
             self._slices.append(Slice(self._skipped, batch, rows))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from logd.outputs.worker import OutputWorker
 
 CONNECTIONS_SHOWN = 20
-MOST_CONNECTIONS_SHOWN = 1000
+MAX_CONNECTIONS_SHOWN = 1000
 
 
 def snapshot(daemon: Daemon, connections: int = CONNECTIONS_SHOWN) -> dict[str, Any]:
@@ -86,9 +86,7 @@ def snapshot(daemon: Daemon, connections: int = CONNECTIONS_SHOWN) -> dict[str, 
 
 
 def _busiest(connections: Iterable[Connection], count: int) -> list[Connection]:
-    return heapq.nlargest(
-        min(count, MOST_CONNECTIONS_SHOWN), connections, key=attrgetter("records")
-    )
+    return heapq.nlargest(min(count, MAX_CONNECTIONS_SHOWN), connections, key=attrgetter("records"))
 
 
 def _connection(daemon: Daemon, connection: Connection) -> dict[str, Any]:

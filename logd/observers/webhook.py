@@ -25,7 +25,7 @@ __all__ = ["Webhook"]
 _MAX_RETRY_AFTER_S = 300.0
 # Besides all 5xx: the receiver was too slow, or is asked too often.
 _RETRY_STATUS = frozenset({408, 425, 429})
-_LARGEST_ANSWER_READ = 65_536
+_MAX_ANSWER_BYTES = 65_536
 
 
 class Webhook:
@@ -155,7 +155,7 @@ class Webhook:
             answer = connection.getresponse()
             status, retry_after = answer.status, answer.getheader("Retry-After")
             # Read, not just closed: closing with unread bytes resets the connection.
-            answer.read(_LARGEST_ANSWER_READ)
+            answer.read(_MAX_ANSWER_BYTES)
         except (OSError, http.client.HTTPException) as exc:
             raise DeliveryFailed(f"{type(exc).__name__}: {exc}") from exc
         finally:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from logd.outputs.base import OutputUnavailable, OutputUnusable
 
 FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 10.0
+MAX_PAUSE_S = 10.0
 MOMENT_S = 2.0
 """Once there is a deadline, so long after a failure it is enough: what fails now may fail long."""
 
@@ -65,7 +65,7 @@ class Backoff:
                 return True
             if not self._pause(pause_s):
                 return False
-            pause_s = FIRST_PAUSE_S if self.is_ending else min(pause_s * 2, LONGEST_PAUSE_S)
+            pause_s = FIRST_PAUSE_S if self.is_ending else min(pause_s * 2, MAX_PAUSE_S)
 
     def _pause(self, pause_s: float) -> bool:
         """Wait, but not longer once there is a deadline; False if it is enough."""

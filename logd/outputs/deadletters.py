@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LIMIT_BYTES = 64 << 20
+MAX_BYTES = 64 << 20
 """A file of this size takes no more: by then somebody has to look at the cause."""
 
 _REPORT_EVERY_S = 60.0
@@ -71,7 +71,7 @@ class DeadLetterFile:
         self,
         path: FilePath,
         *,
-        limit_bytes: int = LIMIT_BYTES,
+        limit_bytes: int = MAX_BYTES,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = path

@@ -2,14 +2,14 @@
 
 Marks let an output recognise what a sender repeats after a lost connection or a crash. They would
 grow without end, for each process of each application has its own; a session unseen for a day
-has nothing left to repeat, and beyond `LIMIT` sessions those unseen for longest go first.
+has nothing left to repeat, and beyond `MAX_MARKS` sessions those unseen for longest go first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-LIMIT = 65_536
+MAX_MARKS = 65_536
 """Sessions kept at most; 16 bytes of id and two numbers each make about 2 MB on disk."""
 
 MAX_AGE_S = 86_400.0
@@ -26,7 +26,7 @@ class Marks:
     """
 
     def __init__(
-        self, items: Iterable[tuple[bytes, int, float]] = (), *, limit: int = LIMIT
+        self, items: Iterable[tuple[bytes, int, float]] = (), *, limit: int = MAX_MARKS
     ) -> None:
         self._limit = limit
         # Ordered by when a session was last seen: dictionaries keep the order of insertion.

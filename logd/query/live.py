@@ -23,7 +23,7 @@ from logd.settings.controlpath import short_address
 ANSWER_TIMEOUT_S = 5.0
 """How long a daemon may take for its first answer."""
 
-MOST_LINE_BYTES = 64 << 20
+MAX_LINE_BYTES = 64 << 20
 _RECEIVED_AT_ONCE = 1 << 18
 
 
@@ -118,7 +118,7 @@ class LiveFeed:
             return []
         except OSError:
             data = b""
-        if not data or len(self._rest) > MOST_LINE_BYTES:
+        if not data or len(self._rest) > MAX_LINE_BYTES:
             self.has_ended = True
         *lines, self._rest = (self._rest + data).split(b"\n")
         return lines
@@ -127,7 +127,7 @@ class LiveFeed:
         data = b""
         while b"\n" not in data:
             more = self._socket.recv(_RECEIVED_AT_ONCE)
-            if not more or len(data) > MOST_LINE_BYTES:
+            if not more or len(data) > MAX_LINE_BYTES:
                 raise ValueError("the daemon closed the connection")
             data += more
         line, _, self._rest = data.partition(b"\n")

@@ -19,7 +19,7 @@ from logd.records.callpath import Path
 PERIOD_S = 60.0
 """The same failure becomes at most one record in so many seconds."""
 
-_KINDS_KEPT = 256
+_MAX_KINDS = 256
 _TRACEBACK_LENGTH = 8192
 
 
@@ -69,7 +69,7 @@ class FailureReports:
         """
         now = self._clock()
         with self._lock:
-            if key not in self._failures and len(self._failures) >= _KINDS_KEPT:
+            if key not in self._failures and len(self._failures) >= _MAX_KINDS:
                 key, text, details = None, "further failures of other kinds", ""
             failure = self._failures.get(key)
             if failure is not None:

@@ -18,7 +18,7 @@ from logd.rotation.policy import RotationPolicy, Schedule
 if TYPE_CHECKING:
     from logd.records.job import MsgJob
 
-_FAILURES_KEPT = 16
+_MAX_FAILURES = 16
 
 
 def numbered_names(pattern: str, count: int) -> list[str]:
@@ -118,7 +118,7 @@ class RotateLogWriter:
         self._policy = RotationPolicy(lines=rotateLineMin, size=size, schedule=schedule)
         self._get_next_writer = getNextWriter
         self._clock = clock
-        self._failures: deque[tuple[str, Exception]] = deque(maxlen=_FAILURES_KEPT)
+        self._failures: deque[tuple[str, Exception]] = deque(maxlen=_MAX_FAILURES)
         self._is_closed = False
         self._due = float("inf")
         self.writers: list[Any] = []

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from logd.settings.secrets import MASK, Secret, is_masked, reveal
 from logd.settings.table import Config
-from logd_client.session import FRAME_BYTES_MAX
+from logd_client.session import MAX_FRAME_BYTES
 
 MIN_TOKEN_LENGTH = 16
 _SHARING = ("postgresql", "postgres", "mysql", "mariadb")
@@ -106,10 +106,10 @@ def _exposed(config: Config, hosts: Sequence[str] | None) -> list[str]:
 
 def frame_warning(config: Config) -> str | None:
     """What to tell whoever allows shorter frames than our own client may send."""
-    if config.max_frame_bytes >= FRAME_BYTES_MAX:
+    if config.max_frame_bytes >= MAX_FRAME_BYTES:
         return None
     return (
-        f"max_frame_bytes {config.max_frame_bytes} is less than {FRAME_BYTES_MAX}: batches of "
+        f"max_frame_bytes {config.max_frame_bytes} is less than {MAX_FRAME_BYTES}: batches of "
         "logd_client that are longer, or longer when written, will be refused or cut"
     )
 

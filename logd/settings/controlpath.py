@@ -16,7 +16,7 @@ FEED_NAME = "feed.sock"
 SYSTEM_CONFIG = Path("/etc/logd/logd.toml")
 """Settings of the system's daemon: its socket is tried where nothing else was named."""
 
-_LONGEST_ADDRESS = 107
+_MAX_ADDRESS_CHARS = 107
 """Bytes of a path in a Unix socket's address."""
 
 
@@ -68,7 +68,7 @@ def candidates(
 def short_address(path: Path | str) -> Iterator[str]:
     """An address for a Unix socket at `path`, however long that is; valid inside the block."""
     text = os.fspath(path)
-    if len(os.fsencode(text)) <= _LONGEST_ADDRESS:
+    if len(os.fsencode(text)) <= _MAX_ADDRESS_CHARS:
         yield text
         return
     folder = os.open(Path(text).parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

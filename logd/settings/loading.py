@@ -23,7 +23,7 @@ from logd.settings.table import SETTINGS, Config, Setting
 
 TOKEN_VARIABLE = "LOGD_TOKEN"  # noqa: S105 - the name of the variable, not a token
 _OTHER_VARIABLES = (FILE_VARIABLE, TOKEN_VARIABLE)
-_LONGEST_SHOWN = 80
+_MAX_SHOWN_CHARS = 80
 
 
 class ConfigError(StartupError):
@@ -242,8 +242,8 @@ def _expected(setting: Setting, value: object) -> str:
     if setting.hides and not isinstance(value, bool | int | float):
         return f"expected {setting.kind.expected}; got another, not shown as it may hold a secret"
     got = repr(value)
-    if len(got) > _LONGEST_SHOWN:
-        got = got[:_LONGEST_SHOWN] + "..."
+    if len(got) > _MAX_SHOWN_CHARS:
+        got = got[:_MAX_SHOWN_CHARS] + "..."
     return f"expected {setting.kind.expected}; got {got}"
 
 

@@ -261,7 +261,7 @@ class Config:
         Optional(Text("FORMAT")),
         TEXT,
         'Text of a line: "json" for one object a line, or a format as for logging.Formatter: '
-        "%(asctime)s %(message)s. Not set: logd's own format (see logd/README.md), which is faster.",
+        "%(asctime)s %(message)s. Not set: logd's own format (logd/README.md), which is faster.",
     )
     timestamp: str | None = _setting(
         "%Y-%m-%dT%H:%M:%S.%3N%z",

@@ -49,8 +49,8 @@ _DURATIONS = {
     "weeks": 604_800.0,
 }
 _QUANTITY = re.compile(r"\s*([0-9][0-9_]*(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*")
-_MOST_BYTES = 2**63 - 1
-_LONGEST_S = 100 * 366 * 86_400.0
+_MAX_BYTES = 2**63 - 1
+_MAX_S = 100 * 366 * 86_400.0
 
 
 def parse_size(text: str) -> int:
@@ -62,7 +62,7 @@ def parse_size(text: str) -> int:
     """
     number, unit = _split(text, _SIZES, "KB, MB, GB, KiB, MiB, GiB")
     size = int(number) * _SIZES[unit] if number.isdecimal() else float(number) * _SIZES[unit]
-    if size != int(size) or size > _MOST_BYTES:
+    if size != int(size) or size > _MAX_BYTES:
         raise ValueError(f"{text!r} is not a whole number of bytes below 2**63")
     return int(size)
 
@@ -75,7 +75,7 @@ def parse_duration(text: str) -> float:
     """
     number, unit = _split(text, _DURATIONS, "ms, s, min, h, d, w")
     seconds = float(number) * _DURATIONS[unit]
-    if seconds > _LONGEST_S:
+    if seconds > _MAX_S:
         raise ValueError(f"{text!r} is longer than 100 years")
     return seconds
 

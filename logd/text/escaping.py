@@ -39,8 +39,8 @@ _BARE_VALUE = re.compile(f"(?!(?:{NUMBER}|true|false|null)\\Z)[{BARE_CLASS}]+")
 # CPython refuses to print integers of over 4300 digits in decimal.
 _SHORT_INT = 1 << 64
 # Enough for the keys and repeated values of many programs, at most 3 MB.
-_TEXTS_KEPT = 4096
-_LENGTH_KEPT = 64
+_MAX_KNOWN_TEXTS = 4096
+_MAX_KNOWN_CHARS = 64
 _WHITE_SPACE = re.compile(r"\s")
 _NEXT_LINE = f"\n{CONTINUATION}"
 _AT_LINE_END = methodcaller("partition", "\n")
@@ -303,10 +303,10 @@ class _Known(dict[str, str]):
 
     def __missing__(self, text: str) -> str:
         made = self._make(text)
-        if len(self) >= _TEXTS_KEPT:
+        if len(self) >= _MAX_KNOWN_TEXTS:
             self.clear()
         self[text] = made
-        if len(text) > _LENGTH_KEPT:
+        if len(text) > _MAX_KNOWN_CHARS:
             self._long.append(text)
         return made
 

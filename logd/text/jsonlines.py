@@ -42,8 +42,8 @@ LEVELS = {"C": "CRITICAL", "E": "ERROR", "W": "WARNING", "I": "INFO", "D": "DEBU
 
 _HEADING = "Traceback (most recent call last):"
 _DIGITS = [f"{number:03}" for number in range(1000)]
-_SECONDS_KEPT = 1024
-_TEXTS_KEPT = 8192
+_MAX_SECONDS = 1024
+_MAX_KNOWN_TEXTS = 8192
 _TEXT_LENGTH_KEPT = 1024
 
 
@@ -107,7 +107,7 @@ class JsonFormat(LineFormat):
         local = time.localtime(second)
         minutes = (local.tm_gmtoff or 0) // 60
         sign, minutes = ("-", -minutes) if minutes < 0 else ("+", minutes)
-        if len(self._seconds) >= _SECONDS_KEPT:
+        if len(self._seconds) >= _MAX_SECONDS:
             self._seconds.clear()
         text = time.strftime("%Y-%m-%dT%H:%M:%S.", local)
         made = (f'{{"time":"{text}', f"{sign}{minutes // 60:02}:{minutes % 60:02}")
@@ -128,7 +128,7 @@ class JsonFormat(LineFormat):
             f'"msgid":'
         )
         if len(text) <= _TEXT_LENGTH_KEPT:
-            if len(self._context_texts_kept) >= _TEXTS_KEPT:
+            if len(self._context_texts_kept) >= _MAX_KNOWN_TEXTS:
                 self._context_texts_kept.clear()
             self._context_texts_kept[key] = text
         return text
@@ -185,7 +185,7 @@ class JsonFormat(LineFormat):
         if known is None:
             known = _string(text)
             if len(text) <= 64:
-                if len(self._strings) >= _TEXTS_KEPT:
+                if len(self._strings) >= _MAX_KNOWN_TEXTS:
                     self._strings.clear()
                 self._strings[text] = known
         return known

@@ -52,8 +52,8 @@ _THOUSAND = [f"{number:03} " for number in range(1000)]
 _FIRST_THOUSAND = [f"{number} " for number in range(1000)]
 _THREE_DIGITS = [f"{number:03}" for number in range(1000)]
 _TAB_THOUSAND = [f"\t{number:03}" for number in range(1000)]
-_TAILS_KEPT = 8192
-_TAIL_LENGTH_KEPT = 1024
+_MAX_TAILS = 8192
+_MAX_TAIL_CHARS = 1024
 
 _HEAD_OF = attrgetter("cat", "pid")
 _TAIL_OF = attrgetter("tid", "threadname", "cfunc", "path")
@@ -180,8 +180,8 @@ def _make_tail(key: tuple[int, str, str, Path], formatter: PathFormatter, kept: 
     tid, threadname, cfunc, path = key
     names = formatter.pathAsStr(path)
     tail = f" {tid}\t{exact(threadname)}\t{exact(cfunc)}\t{exact(names)}\t"
-    if len(tail) <= _TAIL_LENGTH_KEPT:
-        if len(kept) >= _TAILS_KEPT:
+    if len(tail) <= _MAX_TAIL_CHARS:
+        if len(kept) >= _MAX_TAILS:
             kept.clear()
         kept[key] = tail
     return tail

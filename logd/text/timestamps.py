@@ -24,7 +24,7 @@ _MILLISECONDS = [f"{number:03}" for number in range(1000)]
 # One of them is in no format.
 _SEPARATORS = "\x1f\x1e\x1d\x1c"
 # Records come in the order of time but for a few; what is older does not come again.
-_SECONDS_KEPT = 1024
+_MAX_SECONDS = 1024
 
 
 class _Seconds(dict[int, list[str]]):
@@ -39,7 +39,7 @@ class _Seconds(dict[int, list[str]]):
     def __missing__(self, second: int) -> list[str]:
         text = time.strftime(self._layout, time.localtime(second))
         parts = text.split(self._separator)
-        if len(self) >= _SECONDS_KEPT:
+        if len(self) >= _MAX_SECONDS:
             self.clear()
         self[second] = parts
         return parts

@@ -30,7 +30,7 @@ from logd.wire.limits import (
     MIN_INTEGER,
     written_chars,
 )
-from logd_client.session import CONTEXTS_MAX
+from logd_client.session import MAX_CONTEXTS
 
 _Checked = tuple[Context, int]
 """A context and how many characters it takes when it is written."""
@@ -41,14 +41,14 @@ MAX_KNOWN: Final = 8192
 MAX_KNOWN_CHARS: Final = 1024
 """Longer paths are not kept."""
 
-MOST_LOOKED_UP: Final = 1024
+MAX_LOOKED_UP: Final = 1024
 """In batches with more contexts than that these are hardly the same as before."""
 
 _MAX_LEVELS: Final = 64
 
 _FIELD_TYPES: Final = (int, int, str, str, tuple, int, str)
 # Of thread name, category, path, calling function.
-_MOST: Final = (MAX_NAME_CHARS, MAX_CAT_CHARS, _MAX_LEVELS, MAX_NAME_CHARS)
+_MAX_LENGTHS: Final = (MAX_NAME_CHARS, MAX_CAT_CHARS, _MAX_LEVELS, MAX_NAME_CHARS)
 _PLAIN_LEVEL: Final = (str, int)
 _LEVEL_TYPES: Final = frozenset({str, int, type(None)})
 
@@ -79,8 +79,8 @@ class KnownContexts:
         Raises:
             WireError: not a tuple of contexts.
         """
-        if type(value) is not tuple or not 1 <= len(value) <= CONTEXTS_MAX:
-            raise WireError(f"batch: a tuple of 1 to {CONTEXTS_MAX} contexts expected")
+        if type(value) is not tuple or not 1 <= len(value) <= MAX_CONTEXTS:
+            raise WireError(f"batch: a tuple of 1 to {MAX_CONTEXTS} contexts expected")
         if len(value) == 1:
             known = self._lone(value[0])
             if known is not None:
@@ -133,7 +133,7 @@ class KnownContexts:
         tblens: Sequence[int],
         cfuncs: Sequence[str],
     ) -> tuple[list[Context], list[int]]:
-        if len(paths) <= MOST_LOOKED_UP:
+        if len(paths) <= MAX_LOOKED_UP:
             known = self._paths
             both = [known.get(path) or self._learned(path) for path in paths]
         else:
@@ -177,7 +177,7 @@ def _plain_columns(value: tuple[object, ...]) -> tuple[Sequence[Any], ...] | Non
             return None
         if kind is int and not (min(column) >= MIN_INTEGER and max(column) <= MAX_INTEGER):
             return None
-    for column, most in zip(columns[2:5] + columns[6:], _MOST, strict=True):
+    for column, most in zip(columns[2:5] + columns[6:], _MAX_LENGTHS, strict=True):
         if max(map(len, column)) > most:
             return None
     # A pickle may share one path thousands of times.

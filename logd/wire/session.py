@@ -33,8 +33,8 @@ from logd.wire.pickles import grammar, unpickler
 from logd.wire.pickles.loading import load
 from logd.wire.rows import add_rows
 from logd_client.session import (
-    BATCH_OBJECTS,
     CLIENT_ID_BYTES,
+    MAX_BATCH_OBJECTS,
     PROTOCOL_VERSION,
     encode_refusal,
 )
@@ -224,8 +224,8 @@ def _count_objects(contexts: Sequence[Context], specials: object) -> None:
     objects = sum([len(context.path) + 6 for context in contexts])
     if type(specials) is tuple and {*map(type, specials)} == {tuple}:
         objects += sum(map(len, specials))
-    if objects > BATCH_OBJECTS:
-        raise WireError(f"batch of {objects} texts and tuples, at most {BATCH_OBJECTS} allowed")
+    if objects > MAX_BATCH_OBJECTS:
+        raise WireError(f"batch of {objects} texts and tuples, at most {MAX_BATCH_OBJECTS} allowed")
 
 
 def _sequence(value: object) -> int:

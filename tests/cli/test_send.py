@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from logd.cli.send import _LONGEST_LINE
+from logd.cli.send import _MAX_LINE_CHARS
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Serve = Callable[..., Any]
@@ -48,9 +48,9 @@ def test_lines_of_standard_input(logd: Command, serve: Serve, arguments: tuple[s
 def test_line_without_end(logd: Command, serve: Serve) -> None:
     """A line longer than fits the memory comes as several records, nothing of it missing."""
     daemon = serve()
-    logd("send", "--port", str(daemon.port), stdin="x" * (_LONGEST_LINE + 5))
+    logd("send", "--port", str(daemon.port), stdin="x" * (_MAX_LINE_CHARS + 5))
     assert len(daemon.log.splitlines()) == 2
-    assert daemon.log.count("x") == _LONGEST_LINE + 5
+    assert daemon.log.count("x") == _MAX_LINE_CHARS + 5
 
 
 def test_no_lines(logd: Command, serve: Serve) -> None:

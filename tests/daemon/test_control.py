@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from logd.daemon.control import LONGEST_REQUEST, MOST_CONNECTIONS
+from logd.daemon.control import MAX_CONNECTIONS, MAX_REQUEST_BYTES
 from logd.errors import LogdError
 from logd.query.controlclient import ControlClient
 from logd.settings.controlpath import short_address
@@ -114,7 +114,7 @@ def test_rotate_answers_when_it_is_done(tmp_path: Path, connect: Connect) -> Non
         (b'{"do": "explode"}\n', 'unknown request "explode"'),
         (b"\xff\xfe\n", "not a request"),
         (b'{"do": "follow", "output": "none"}\n', "there is no output none"),
-        (b"x" * (2 * LONGEST_REQUEST), "over"),
+        (b"x" * (2 * MAX_REQUEST_BYTES), "over"),
     ],
 )
 def test_nonsense_is_answered_with_an_error(
@@ -138,7 +138,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped
 
 def test_connections_are_bounded(shared: DaemonProcess) -> None:
     """Beyond the limit a connection is refused with the reason; when others go, it is served."""
-    held = [raw(shared.folder) for _ in range(MOST_CONNECTIONS)]
+    held = [raw(shared.folder) for _ in range(MAX_CONNECTIONS)]
     try:
         for sock in held:
             sock.sendall(b'{"do": "status"}\n')

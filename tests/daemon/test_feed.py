@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from logd.daemon.feed import MOST_RECORDS, RECORDS_A_SLICE, Follower, Slice, encode
+from logd.daemon.feed import MAX_RECORDS, RECORDS_A_SLICE, Follower, Slice, encode
 from logd.outputs.base import Output, OutputStatus
 from logd.query.controlclient import ControlClient
 from logd.query.positions import generation_of
@@ -223,7 +223,7 @@ def test_followers_get_the_last_entries_of_a_stop(tmp_path: Path, connect: Conne
 
 def test_a_follower_that_sleeps_holds_nobody_up(tmp_path: Path, connect: Connect) -> None:
     """What a sleeper missed is told as a number; together with what it got it is all there was."""
-    count = 3 * MOST_RECORDS
+    count = 3 * MAX_RECORDS
     with running(folder=tmp_path) as daemon, following(tmp_path) as feed:
         log = connect(daemon.port, buffer_bytes=1 << 30)
         text = "x" * 200
@@ -260,16 +260,16 @@ async def test_what_is_left_out_is_told_in_its_place() -> None:
     """The number stands before the first record after the gap; memory stays bounded."""
     follower = Follower(asyncio.get_running_loop(), None, None)
     one = batch(*map(str, range(1000)))
-    for _ in range(MOST_RECORDS // 1000 + 7):
+    for _ in range(MAX_RECORDS // 1000 + 7):
         follower([one], OUTPUT)
     got = 0
-    while got < MOST_RECORDS:
+    while got < MAX_RECORDS:
         part = follower.take()
         assert part is not None
         assert part.skipped == 0
         assert len(part.rows) <= RECORDS_A_SLICE
         got += len(part.rows)
-    assert got == MOST_RECORDS
+    assert got == MAX_RECORDS
     follower([batch("after")], OUTPUT)
     part = follower.take()
     while part is not None and part.batch is None:
@@ -284,11 +284,11 @@ async def test_what_is_left_out_is_told_in_its_place() -> None:
 async def test_what_is_left_out_at_last_is_told_too() -> None:
     """A gap that no record follows is told as well."""
     follower = Follower(asyncio.get_running_loop(), None, None)
-    one = batch(*map(str, range(MOST_RECORDS)))
+    one = batch(*map(str, range(MAX_RECORDS)))
     follower([one, one], OUTPUT)
     while (part := follower.take()) is not None and part.batch is not None:
         pass
-    assert part == Slice(MOST_RECORDS, None, ())
+    assert part == Slice(MAX_RECORDS, None, ())
 
 
 async def test_only_rows_that_are_wanted_wait() -> None:

@@ -91,7 +91,7 @@ def test_the_example_in_messagepack_means_the_same() -> None:
         ("token", MAX_TOKEN_CHARS),
         ("records in a batch", limits.MAX_FRAME_ROWS),
         ("records in a simple batch", limits.MAX_SIMPLE_ROWS),
-        ("objects in a batch of several records", session.BATCH_OBJECTS),
+        ("objects in a batch of several records", session.MAX_BATCH_OBJECTS),
         ("pickle opcodes in a batch", limits.MAX_BATCH_OPCODES),
         ("time", limits.MAX_TIME),
         ("thread name, calling function", limits.MAX_NAME_CHARS),

@@ -27,8 +27,8 @@ from logd.wire.frames import MAX_FRAME_BYTES
 from logd.wire.limits import MAX_FRAME_ROWS, MAX_SIMPLE_ROWS
 from logd_client.rows import encode_fitting
 from logd_client.session import (
-    BATCH_RECORDS,
     CLIENT_ID_BYTES,
+    MAX_BATCH_RECORDS,
     REFUSALS,
     AnswerDecoder,
     encode_batch,
@@ -405,7 +405,7 @@ def test_what_a_client_sends_at_once_is_written_whole() -> None:
     for some in ([items], [()], [(*items, "own", n) for n in range(1000)], each):
         rows = [
             (contexts[n % 3], n, 1.5e9, f"message {n} {'x' * 80}", some[n % len(some)])
-            for n in range(BATCH_RECORDS)
+            for n in range(MAX_BATCH_RECORDS)
         ]
         batches = [decode(entry.frame[4:]) for entry in encode_batches(1, rows)]
         assert sum(map(len, batches)) == len(rows)
@@ -437,7 +437,7 @@ def test_a_batch_of_more_objects_than_clients_send_is_refused() -> None:
 
 def test_the_limits_of_records_are_those_of_the_protocol() -> None:
     """A batch has as many records as clients send, in columns, and half of them as 11-tuples."""
-    assert MAX_FRAME_ROWS == BATCH_RECORDS
+    assert MAX_FRAME_ROWS == MAX_BATCH_RECORDS
     for encode in (msgspec.msgpack.encode, pickle.dumps):
         row = (1, 2, 3, "t", 1.0, "m", "E", (), 0, "f", None)
         assert len(decode(encode(("batch", 1, (row,) * MAX_SIMPLE_ROWS)))) == MAX_SIMPLE_ROWS

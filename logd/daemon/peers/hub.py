@@ -35,7 +35,7 @@ only this much: with ten thousand connections anything larger would be a second 
 
 REPORT_FAULTS_EVERY_S = 60.0
 
-FAULTS_KEPT = 5
+MAX_FAULTS = 5
 """How many of the last faults `logd status` shows."""
 
 
@@ -142,7 +142,7 @@ class Hub(Generic[C]):
         self.counts = Counts()
         self.rates = PeerRates(limits.peer_records_per_s)
         self.faults = FaultCounts()
-        self.last_faults: deque[Fault] = deque(maxlen=FAULTS_KEPT)
+        self.last_faults: deque[Fault] = deque(maxlen=MAX_FAULTS)
         self.losses = Losses()
         self.is_draining = False
         self.marks: MarkReader | None = None

@@ -87,7 +87,7 @@ class FaultCounts:
     a peer that goes on gets that line only.
     """
 
-    MOST_PEERS = 200
+    MAX_PEERS = 200
     OTHERS = "other peers"
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ class FaultCounts:
 
     def add(self, peer: str, fault: str) -> bool:
         """Count one; True where it is the peer's first for a while: to be told now."""
-        if peer not in self._counts and len(self._counts) >= self.MOST_PEERS:
+        if peer not in self._counts and len(self._counts) >= self.MAX_PEERS:
             peer = self.OTHERS
         is_first = peer not in self._counts and peer not in self._told_before
         if is_first:

@@ -25,7 +25,7 @@ ITEM = "lost"
 
 _THREADNAME_OF = attrgetter("threadname")
 
-MOST_IN_A_REPORT = 1 << 53
+MAX_LOST_IN_A_REPORT = 1 << 53
 """No client loses more; a larger number is somebody's joke."""
 
 
@@ -76,7 +76,7 @@ class Losses:
         for row, items in batch.special.items():
             context = contexts.get(batch.index[row])
             lost = items.get(ITEM)
-            if context is not None and type(lost) is int and 0 < lost <= MOST_IN_A_REPORT:
+            if context is not None and type(lost) is int and 0 < lost <= MAX_LOST_IN_A_REPORT:
                 self.records += lost
                 self.reports += 1
                 self.last = Report(self._clock(), batch.peer, context.pid, lost)

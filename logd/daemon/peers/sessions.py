@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from logd.daemon.sessionkeys import SessionKeys
-from logd.outputs.marks import LIMIT
+from logd.outputs.marks import MAX_MARKS
 
 KEEP_UNSEEN_S = 86_400.0
 """Marks of clients that were not seen for a day may go: no client waits that long to resend."""
 
-MOST_SESSIONS = LIMIT
+MAX_SESSIONS = MAX_MARKS
 """Beyond so many clients those that are not connected go before their day is over, the one unseen
 for longest first: a peer can open sessions under random ids as fast as it can connect."""
 
@@ -114,7 +114,7 @@ class Sessions:
     def prune(self) -> list[bytes]:
         """Forget clients that were not seen for a day, or are too many; returns their ids."""
         oldest = self._clock() - KEEP_UNSEEN_S
-        surplus = len(self._seen) - MOST_SESSIONS
+        surplus = len(self._seen) - MAX_SESSIONS
         gone: list[bytes] = []
         connected: list[bytes] = []
         for client, seen in self._seen.items():

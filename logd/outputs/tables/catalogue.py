@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import CreateTable
 
 from logd.outputs.base import OutputUnavailable
-from logd.outputs.marks import LIMIT, MAX_AGE_S
+from logd.outputs.marks import MAX_AGE_S, MAX_MARKS
 from logd.outputs.tables.backend import Backend
 from logd.outputs.tables.ring import Ring, TableEntry
 
@@ -177,7 +177,7 @@ class Catalogue:
             select(MARKS.c.client, MARKS.c.last)
             .where(MARKS.c.ring == self._ring)
             .order_by(MARKS.c.seen.desc())
-            .limit(LIMIT)
+            .limit(MAX_MARKS)
         )
         return {bytes.fromhex(row.client): row.last for row in rows}
 

@@ -18,7 +18,7 @@ from logd.query.files.prefilter import Prefilter
 from logd.query.files.raw import (
     BLOCK_BYTES,
     DAMAGED,
-    MOST_ENTRY_BYTES,
+    MAX_ENTRY_BYTES,
     last_entry_start,
     split,
 )
@@ -147,7 +147,7 @@ class FileFollower(Follower[bytes]):
             self._on_note(f"{self._ref and self._ref.path} was emptied: reading it from its start")
             self._place, self._generation = 0, ""
         data, cut = b"", 0
-        while len(data) <= MOST_ENTRY_BYTES:
+        while len(data) <= MAX_ENTRY_BYTES:
             piece = os.pread(self._descriptor, BLOCK_BYTES, self._place + len(data))
             data += piece
             cut = last_entry_start(data)

@@ -27,7 +27,7 @@ from logd.outputs.files.names import (
 )
 from logd.query.positions import CannotRead
 
-_MOST_LOOKS = 20
+_MAX_LOOKS = 20
 # A .gz ends with the size of what it holds.
 _GZIP_END = 4
 
@@ -155,7 +155,7 @@ class RingFiles:
         """
         try:
             before = self._look()
-            for _ in range(_MOST_LOOKS):
+            for _ in range(_MAX_LOOKS):
                 order = self._ordered(before)
                 after = self._look()
                 if _identities(after) == _identities(before):

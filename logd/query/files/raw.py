@@ -3,7 +3,7 @@
 Entries come in blocks of about a mebibyte, so that callers can pass over blocks or sift their
 entries in list comprehensions. An entry is whole once its line has ended and, inside a file,
 another entry has begun; a last line without its end is not an entry yet. Memory is bounded by the
-block and the longest entry, and an entry by `MOST_ENTRY_BYTES`: what is longer is no log line and
+block and the longest entry, and an entry by `MAX_ENTRY_BYTES`: what is longer is no log line and
 is divided.
 """
 
@@ -22,7 +22,7 @@ from logd.query.files.listing import FileRef
 from logd.text.reading import BREAK, MARK
 
 BLOCK_BYTES = 1 << 20
-MOST_ENTRY_BYTES = 16 << 20
+MAX_ENTRY_BYTES = 16 << 20
 _COMPRESSED_BYTES = 1 << 11
 """So little of a compressed file is taken at once: what comes out may be a thousand times as much,
 or, of a hostile .zst, thirty thousand times."""
@@ -125,7 +125,7 @@ def whole_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
             if cut:
                 yield data[:cut]
                 rest = data[cut:]
-            elif len(data) > MOST_ENTRY_BYTES:
+            elif len(data) > MAX_ENTRY_BYTES:
                 yield _with_line_end(data)
                 rest = b""
             else:
@@ -184,7 +184,7 @@ def backwards(descriptor: int, end: int) -> Iterator[bytes]:
         place -= size
         rest = _pread(descriptor, size, place) + rest
         size = BLOCK_BYTES
-        cut = 0 if place == 0 or len(rest) > MOST_ENTRY_BYTES else _first_entry_start(rest)
+        cut = 0 if place == 0 or len(rest) > MAX_ENTRY_BYTES else _first_entry_start(rest)
         if cut >= 0:
             yield rest[cut:]
             rest = rest[:cut]

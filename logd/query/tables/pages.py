@@ -36,7 +36,7 @@ PAGE_CHARS = 8 << 20
 """A page ends when its rows have about so many characters; what is held in memory."""
 
 _FIRST_PAGE_ROWS = 256
-_MOST_PAGE_ROWS = 8192
+_MAX_PAGE_ROWS = 8192
 _ROW_CHARS = 300
 _FETCHED_AT_ONCE = 256
 _STREAMED = {"stream_results": True, "max_row_buffer": _FETCHED_AT_ONCE}
@@ -150,7 +150,7 @@ def _pages_by_time(
             last = page[-1]
         if not is_cut and len(page) < size:
             return
-        size = min(size * 4, _MOST_PAGE_ROWS)
+        size = min(size * 4, _MAX_PAGE_ROWS)
 
 
 def _stretches(

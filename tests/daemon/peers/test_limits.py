@@ -75,9 +75,9 @@ def test_neither_peers_nor_texts_pile_up() -> None:
     """Any number of peers and of different faults make a bounded number of lines."""
     faults = FaultCounts()
     told = sum(faults.add(f"2001:db8::{number:x}", "bad pickle") for number in range(10_000))
-    assert told == faults.MOST_PEERS + 1
+    assert told == faults.MAX_PEERS + 1
     (line,) = faults.take()
-    assert line.startswith(f"other peers: {10_000 - faults.MOST_PEERS} bad")
+    assert line.startswith(f"other peers: {10_000 - faults.MAX_PEERS} bad")
     for number in range(10_000):
         faults.add("peer", f"frame of {number} bytes")
     (line,) = faults.take()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logd.daemon.peers.losses import MOST_IN_A_REPORT, Losses
+from logd.daemon.peers.losses import MAX_LOST_IN_A_REPORT, Losses
 from logd.records.batch import Batch, Context
 from logd_client.buffer import lost_row
 
@@ -44,5 +44,6 @@ def test_only_the_clients_own_word_counts() -> None:
     """An application's item of that name is no report, and neither is nonsense."""
     losses = Losses()
     losses.look_at(batch((OTHER, {"lost": 5})))
-    losses.look_at(batch(report("many"), report(-1), report(True), report(MOST_IN_A_REPORT + 1)))
+    too_many = MAX_LOST_IN_A_REPORT + 1
+    losses.look_at(batch(report("many"), report(-1), report(True), report(too_many)))
     assert (losses.records, losses.reports, losses.last) == (0, 0, None)

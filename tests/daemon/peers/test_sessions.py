@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logd.daemon.peers.sessions import KEEP_UNSEEN_S, MOST_SESSIONS, Sessions
+from logd.daemon.peers.sessions import KEEP_UNSEEN_S, MAX_SESSIONS, Sessions
 
 ANN = b"a" * 16
 BOB = b"b" * 16
@@ -89,7 +89,7 @@ def test_too_many_sessions_push_out_those_unseen_for_longest() -> None:
     sessions.opened(ANN, peer)
     sessions.closed(ANN, peer)
     sessions.opened(BOB, peer)
-    clients = [number.to_bytes(16, "big") for number in range(MOST_SESSIONS)]
+    clients = [number.to_bytes(16, "big") for number in range(MAX_SESSIONS)]
     for client in clients:
         sessions.opened(client, peer)
         sessions.durable({client: 1})

@@ -131,7 +131,7 @@ def test_damaged_files(tmp_path: Path, suffix: str) -> None:
 
 def test_a_line_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that is no log does not fill the memory: it is divided."""
-    monkeypatch.setattr(rawfile, "MOST_ENTRY_BYTES", 1000)
+    monkeypatch.setattr(rawfile, "MAX_ENTRY_BYTES", 1000)
     blocks = list(whole_blocks([b"x" * 600] * 5))
     assert max(map(len, blocks)) <= 1201
     path = tmp_path / "log"

@@ -138,7 +138,7 @@ def test_pages_of_many_kinds(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     for rows, fetched, chars in ((1, 1, 10**9), (3, 2, 10**9), (100, 2, 400), (100, 100, 10**9)):
         monkeypatch.setattr(tables_pages, "_FIRST_PAGE_ROWS", rows)
-        monkeypatch.setattr(tables_pages, "_MOST_PAGE_ROWS", rows)
+        monkeypatch.setattr(tables_pages, "_MAX_PAGE_ROWS", rows)
         monkeypatch.setattr(tables_pages, "_FETCHED_AT_ONCE", fetched)
         monkeypatch.setattr(tables_pages, "PAGE_CHARS", chars)
         for selection in (
