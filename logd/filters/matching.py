@@ -25,7 +25,7 @@ class Matching:
         field: one of `FIELDS`, or "special.NAME" for a special item; a record without that item
             does not match.
         ignore_case: whether upper and lower case are the same.
-        max_chars: only so many characters of the field are searched, which bounds the time.
+        max_chars: the search ends after this many characters, which bounds the time.
 
     Raises:
         ValueError: a pattern that does not compile, an unknown action or field, max_chars below 1.

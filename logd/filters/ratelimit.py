@@ -57,7 +57,7 @@ class RateLimit:
 
     A call site is a line of a file on one peer; for records without a call path it is function,
     category and message together. What was dropped is told by a record of the same call site,
-    "last message repeated 4,211 times" or, where the messages differed, "4,211 more messages from
+    "last message repeated 4,211 times" or, if the messages differed, "4,211 more messages from
     here were left out". It carries the special item `left_out=4211`, the time of the last record
     dropped, and is given to the writer when the first record, of whomever, comes after the
     interval; during a long flood that is once in each interval. It passes no filters and no
@@ -65,10 +65,10 @@ class RateLimit:
     daemon's own log.
 
     Args:
-        limit: so many pass in each interval.
+        limit: at most this many pass in each interval.
         interval_s: length of the interval, which begins with a site's first record.
         cats: only records of these categories are limited; None: any.
-        max_sites: so many call sites are watched at once; beyond that the one watched longest is
+        max_sites: call sites that are watched at once; beyond that the one watched longest is
             let go, its interval ending early.
         clock: seconds that only go forward.
 
@@ -142,7 +142,7 @@ class RateLimit:
 
 
 def _write(word: MsgJob, writer: Any) -> None:
-    # The daemon's writer takes a batch without waiting till it is written.
+    # The daemon's writer takes a batch without waiting until it is written.
     if hasattr(writer, "write_batch"):
         writer.write_batch(Batch.from_jobs([word]))
     else:

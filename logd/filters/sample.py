@@ -1,4 +1,4 @@
-"""Keeps a share of the records where all of them would be too many."""
+"""Keeps a share of the records if all of them would be too many."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _chance = random.SystemRandom().random
 
 
 class Sample:
-    """Keeps one in so many records and marks each kept one with how many it stands for.
+    """Keeps one record of `one_in` and marks each kept one with how many it stands for.
 
     A kept record gets the special item `one_in`, so that counts over the log can be scaled up.
 

@@ -62,9 +62,9 @@ class DeliveryQueue(Generic[Item]):
         deliver: takes a batch and the seconds it may take; returns once the receiver has it, or
             raises `DeliveryFailed` (it is called with the same object again) or
             `DeliveryRefused`. Called by one thread only.
-        max_records: at most so many records wait; further ones are lost.
-        max_bytes: at most so many bytes wait, by the sizes given to `put`.
-        batch_records: at most so many records in one batch.
+        max_records: at most this many records wait; further ones are lost.
+        max_bytes: at most this many bytes wait, by the sizes given to `put`.
+        batch_records: at most this many records in one batch.
         interval_s: from the start of one batch to the next at least, so that a flood of records
             makes few and large batches. The first one goes out at once.
         tries: how often a batch is tried before its records are lost.

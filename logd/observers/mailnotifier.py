@@ -115,7 +115,7 @@ def mailnotifier(
         spooler_autostop: what has been collected is mailed when the process ends, within
             10 seconds. Else it is lost unless `stop_all()` is called before.
         spooler_sleepsecs: from one mail to the next at least, so that a flood of urgent messages
-            does not become a flood of mails. A message may wait so much longer than its rule says.
+            does not become a flood of mails. A message may wait longer by this than its rule says.
         max_mail_bytes: how long a mail may grow. What comes after is counted, and the mail ends
             with how many messages of which categories were left out.
         max_mails_per_hour: when they are used up, messages are collected into the next mail.

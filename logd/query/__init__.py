@@ -9,7 +9,7 @@ interface; a `Selection` says which entries are wanted; entries come as `Entry` 
     for entry in source.entries(errors):
         print(entry.ts, entry.msg)
 
-For those who come back later, positions (`positions.py`) say where an entry is. Pages go on from
+For callers that come back later, positions (`positions.py`) say where an entry is. Pages go on from
 there in both directions, and a cursor is a position as a short text:
 
     page = list(islice(source.placed(errors, newest_first=True), 100))

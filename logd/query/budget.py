@@ -16,7 +16,7 @@ from logd.query.positions import Position
 from logd.records.entry import Entry
 
 ENTRY_BYTES = 100
-"""An entry that comes from no file counts as so much more than its message."""
+"""An entry that comes from no file counts as this much more than its message."""
 
 
 class Cancelled(Exception):

@@ -83,10 +83,10 @@ class ControlClient:
         return answer
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """What the daemon sends, till it hangs up; after a follow it may send for ever.
+        """What the daemon sends, until it hangs up; after a follow it may send for ever.
 
         Raises:
-            OSError: the connection broke; TimeoutError where nothing came in time.
+            OSError: the connection broke; TimeoutError if nothing came in time.
         """
         for line in self._lines:
             # The daemon may have been cut off in the middle of the last one.

@@ -111,7 +111,7 @@ class Following:
         return self._source
 
     def read(self) -> Sequence[Entry] | None:
-        """New entries that pass, perhaps none of those that came; None where nothing came.
+        """New entries that pass, perhaps none of those that came; None if nothing came.
 
         Raises:
             CannotRead: the log can't be read, or the feed of a daemon that keeps none has ended.

@@ -2,7 +2,7 @@
 
 One request, then JSON objects, one a line: first where the feed begins, so that what was written
 before can be read from the log without a gap, then the entries. The connection is not waited on
-here: `fileno` is for whoever waits for several things at once.
+here: `fileno` is for callers that wait for several things at once.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from logd.errors import LogdError
 from logd.records.entry import Entry
 
 GENERATION_BYTES = 256
-"""A file is known by so many of its first bytes, or by its first line if that is shorter."""
+"""A file is known by this many of its first bytes, or by its first line if that is shorter."""
 
 MAX_CURSOR_CHARS = 8192
 

@@ -52,7 +52,7 @@ def unwatched(done: float) -> None:
 
 
 class Follower(ABC, Generic[Item]):
-    """What comes to a log after a position. To be closed by whoever asked for it."""
+    """What comes to a log after a position. The caller closes it."""
 
     def read(self) -> Sequence[Entry] | None:
         """The next entries that are wanted; None if nothing has come by now.

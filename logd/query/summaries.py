@@ -95,7 +95,7 @@ class Group:
         self.stretches, self.stretch_s = wider, self.stretch_s * _WIDENED_BY
 
     def timeline(self, begin: float, end: float, slots: int) -> list[int]:
-        """How many entries there were in each of so many equal parts of a time."""
+        """How many entries there were in each of `slots` equal parts of a time."""
         found = [0] * slots
         for stretch, number in self.stretches.items():
             part = (stretch * self.stretch_s - begin) / max(end - begin, 1.0)

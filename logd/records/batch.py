@@ -7,7 +7,7 @@ repeat. Such a place is a `Context`, and a `Batch` holds its contexts once and, 
 the position of its context. Decoders make batches, writers format the contexts of a batch once
 and then only the few columns that really differ.
 
-`MsgJob` is the same record as an object, made only where filters, observers or a format of the
+`MsgJob` is the same record as an object, made only if filters, observers or a format of the
 user's own want to see one record at a time: `Batch.jobs` takes a batch apart, `Batch.from_jobs`
 puts one together.
 """
@@ -29,11 +29,11 @@ Special = Mapping[str, str | int]
 
 
 class ContextItems(Mapping[int, Special]):
-    """The special items of a batch's records, where those of one place share them.
+    """The special items of a batch's records, if those of one place share them.
 
-    A mapping as any other `Batch.special`, for who wants to see records. Who works by columns takes
-    the items of a context once, and spends nothing on the records: where each has the name of its
-    logger that is a tenth of all work.
+    Callers that look at records use it as any other `Batch.special`, a mapping. A caller that
+    works by columns takes the items of a context once, and spends nothing on the records. If each
+    record has the name of its logger, that saves a tenth of all work.
 
     Args:
         shared: for each context of the batch the items of its records, empty for none.
@@ -88,12 +88,12 @@ class Context(NamedTuple):
 
     Attributes:
         pid: process id of the sender.
-        tid: thread id of the sender, 0 where unknown.
+        tid: thread id of the sender, 0 if unknown.
         threadname: name of the sending thread.
         cat: category, e.g. "E" for errors; may be empty.
-        path: the call path, see `Path`; empty where the stack was not read.
-        tblen: depth of the whole stack at the log call, 0 where unknown.
-        cfunc: name of the calling function; empty where unknown.
+        path: the call path, see `Path`; empty if the stack was not read.
+        tblen: depth of the whole stack at the log call, 0 if unknown.
+        cfunc: name of the calling function; empty if unknown.
     """
 
     pid: int
@@ -123,8 +123,8 @@ class Batch:
             follow without a gap.
         ts: the times as text ("" without timestamps), filled in by the `LogServer`; None before.
         formatter: makes text of file names; set by the `LogServer` too.
-        sequence: the records' sequence numbers, ascending, where filters left some records out;
-            None where they follow each other without a gap from `first` on.
+        sequence: the records' sequence numbers, ascending, if filters left some records out;
+            None if they follow each other without a gap from `first` on.
     """
 
     __slots__ = (
@@ -350,7 +350,7 @@ class Batch:
         )
 
     def after(self, mark: int) -> Batch | None:
-        """The records whose sequence number is over `mark`; None where that leaves nothing.
+        """The records whose sequence number is over `mark`; None if that leaves nothing.
 
         Batches without a session are returned whole: nothing tells whether they were seen.
         """

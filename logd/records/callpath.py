@@ -1,6 +1,6 @@
 """File names and call paths as text: `views.py(42)<-urls.py(10)<-...`.
 
-`LogServer` shows them as it was told (short or full); where records are formatted without one,
+`LogServer` shows them as it was told (short or full); if records are formatted without one,
 `ShortNames` serves.
 """
 
@@ -44,7 +44,7 @@ class PathFormatter(Protocol):
         """A file name as configured (short or full); None for None."""
 
     def pathAsStr(self, path: Path, imin: int = 0) -> str:
-        """The call path from item `imin` on, as text; empty where nothing is left."""
+        """The call path from item `imin` on, as text; empty if nothing is left."""
 
 
 class ShortNames:

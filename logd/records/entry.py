@@ -22,15 +22,15 @@ class Entry:
     r"""One record.
 
     Attributes:
-        time: seconds since the epoch; None where its timestamp has no date or none is there.
-        ts: the timestamp as text, empty where the log has none.
+        time: seconds since the epoch; None if its timestamp has no date or none is there.
+        ts: the timestamp as text, empty if the log has none.
         cat: category, may be empty.
         pid: process id of the sender.
         peer: address the record came from, "" for this machine.
         msgid: the sender's number for it.
         msg: the message; lines are parted by "\n".
         threadname: name of the sending thread.
-        tid: its id; 0 where unknown: lines of text don't have it.
+        tid: its id; 0 if unknown: lines of text don't have it.
         cfunc: name of the calling function.
         path: the call path as text, "views.py(42)<-urls.py(10)".
         special: the items that the application added.

@@ -17,14 +17,14 @@ from logd.records.batch import Batch, Context
 from logd.records.callpath import Path
 
 PERIOD_S = 60.0
-"""The same failure becomes at most one record in so many seconds."""
+"""The same failure becomes at most one record in this many seconds."""
 
 _MAX_KINDS = 256
 _TRACEBACK_LENGTH = 8192
 
 
 class _Failure:
-    """One kind of failure, from its first report till it has not come for a whole period."""
+    """One kind of failure, from its first report until it has not come for a whole period."""
 
     def __init__(self, text: str, context: Context, quiet_till: float) -> None:
         self.text = text
@@ -64,7 +64,7 @@ class FailureReports:
             key: hashable; must not grow without bound with what peers send.
             text: one line for people.
             details: further lines, only in the first report of the kind.
-            path: where in the program; empty where that says nothing.
+            path: where in the program; empty if that says nothing.
             function: in which function.
         """
         now = self._clock()
@@ -84,7 +84,7 @@ class FailureReports:
             self._pending.append((context, f"{text}\n{details}".rstrip("\n")))
 
     def take(self) -> Batch | None:
-        """The records that are due now, each returned once; None where there are none."""
+        """The records that are due now, each returned once; None if there are none."""
         if not self._failures:
             return None
         now = self._clock()

@@ -23,9 +23,9 @@ class MsgJob:
     Attributes:
         msgid: id of the message, unique in its client.
         pid: process id of the client.
-        tid: thread id of the client, 0 where unknown.
+        tid: thread id of the client, 0 if unknown.
         threadname: name of the client's thread, part of its identification.
-        ts: the timestamp as text, empty where the log has none.
+        ts: the timestamp as text, empty if the log has none.
         msg: the message as the client made it.
         cat: the category, may be empty.
         path: the client's call path, a sequence of (file name, line number); [0] is where the log
@@ -61,7 +61,7 @@ class MsgJob:
         client: bytes | None = None,
         sequence: int = 0,
     ) -> None:
-        """Make a record; its time is now where none is given."""
+        """Make a record; its time is now if none is given."""
         self.msgid = msgid
         self.pid = pid
         self.tid = tid
@@ -88,12 +88,12 @@ class MsgJob:
         self.dropped = True
 
     def cfn(self) -> str:
-        """The caller's file name as the log shows it; empty where unknown or hidden."""
+        """The caller's file name as the log shows it; empty if unknown or hidden."""
         name = self.path[0][0] if self.path else None
         return "" if name is None else self._formatter().format_fname(name) or ""
 
     def cln(self) -> int:
-        """The caller's line number; 0 where unknown or hidden."""
+        """The caller's line number; 0 if unknown or hidden."""
         return (self.path[0][1] or 0) if self.path else 0
 
     def pathStr(self, imin: int = 0) -> str:

@@ -1,4 +1,4 @@
-"""How a batch reaches a writer: whole where the writer takes batches, else record by record."""
+"""How a batch reaches a writer: whole if the writer takes batches, else record by record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def takes_batches(writer: Any) -> bool:
     """Whether `write_batch` is the writer's own way to write.
 
-    Not so where a subclass has a `writeNow` of its own: what that does to records must happen to
+    Not so if a subclass has a `writeNow` of its own: what that does to records must happen to
     all of them, so each has to pass through it.
     """
     for cls in type(writer).__mro__:

@@ -56,8 +56,8 @@ class Schedule:
 
     Attributes:
         kind: "hourly", "daily" or "weekly".
-        weekday: 0 is Monday; 0 where the kind is not "weekly".
-        minute: minutes since midnight; 0 where the kind is "hourly".
+        weekday: 0 is Monday; 0 if the kind is not "weekly".
+        minute: minutes since midnight; 0 if the kind is "hourly".
         utc: by the clock of UTC; else by that of the process' local zone.
     """
 
@@ -158,7 +158,7 @@ class RotationPolicy:
                 raise ValueError(f"rotation by {name}: expected at least 1, got {value}")
 
     def is_full(self, lines: int, size: int = 0) -> bool:
-        """True where nothing more may go into a file or table of so many records and bytes."""
+        """True if nothing more may go into a file or table of this many records and bytes."""
         return (self.lines is not None and lines >= self.lines) or (
             self.size is not None and lines > 0 and size >= self.size
         )
@@ -182,7 +182,7 @@ class Closed(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Retention:
-    """What is kept of closed files or tables; each limit is off where it is None.
+    """What is kept of closed files or tables; each limit is off if it is None.
 
     Attributes:
         count: at most this many, the current one included (the reference's `rotateCount`).

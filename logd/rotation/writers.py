@@ -1,7 +1,7 @@
 """Rotation of the documented API: a ring of writers, each for its file or table.
 
 The daemon's own outputs rotate by themselves (`logd.outputs`); this serves the create... functions
-and whoever builds on `RotateLogWriter`.
+and classes that build on `RotateLogWriter`.
 """
 
 from __future__ import annotations

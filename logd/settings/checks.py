@@ -31,7 +31,7 @@ class Problem(NamedTuple):
 
 
 def problems(config: Config) -> list[Problem]:
-    """All that does not fit together; empty where the daemon may start with it."""
+    """All that does not fit together; empty if the daemon may start with it."""
     return [
         *_listening(config),
         *_tls(config),
@@ -59,7 +59,7 @@ def warnings(config: Config, hosts: Sequence[str] | None = None) -> list[str]:
 
 
 def exposure_warning(config: Config, hosts: Sequence[str] | None = None) -> str | None:
-    """What to tell whoever lets strangers log: plain TCP beyond this machine, open to all.
+    """A warning for a daemon that lets strangers log: plain TCP beyond this machine, open to all.
 
     Args:
         config: the settings in force.
@@ -77,7 +77,7 @@ def exposure_warning(config: Config, hosts: Sequence[str] | None = None) -> str 
 
 
 def token_warning(config: Config, hosts: Sequence[str] | None = None) -> str | None:
-    """What to tell whoever has a token sent over the network for all to read."""
+    """A warning for a token that crosses the network in plain text."""
     exposed = _exposed(config, hosts)
     if not exposed or config.token is None:
         return None
@@ -88,7 +88,7 @@ def token_warning(config: Config, hosts: Sequence[str] | None = None) -> str | N
 
 
 def short_token_warning(config: Config) -> str | None:
-    """What to tell whoever has a token that can be guessed."""
+    """A warning for a token that can be guessed."""
     if config.token is None or len(config.token) >= MIN_TOKEN_LENGTH:
         return None
     return (
@@ -105,7 +105,7 @@ def _exposed(config: Config, hosts: Sequence[str] | None) -> list[str]:
 
 
 def frame_warning(config: Config) -> str | None:
-    """What to tell whoever allows shorter frames than our own client may send."""
+    """A warning for a limit below the frames that our own client may send."""
     if config.max_frame_bytes >= MAX_FRAME_BYTES:
         return None
     return (

@@ -11,10 +11,10 @@ from logd.settings.table import Config
 
 NAME = "control.sock"
 FEED_NAME = "feed.sock"
-"""What the socket is called in the daemon's state folder, where `control` is not set."""
+"""What the socket is called in the daemon's state folder, if `control` is not set."""
 
 SYSTEM_CONFIG = Path("/etc/logd/logd.toml")
-"""Settings of the system's daemon: its socket is tried where nothing else was named."""
+"""Settings of the system's daemon: its socket is tried if nothing else was named."""
 
 _MAX_ADDRESS_CHARS = 107
 """Bytes of a path in a Unix socket's address."""

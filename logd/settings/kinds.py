@@ -1,6 +1,6 @@
 """The kinds of values that settings have: how each is read from text and from TOML, and written.
 
-Pure; used by the table in `table.py` and whoever reads or prints settings. A kind raises
+Pure; used by the table in `table.py` and the code that reads or prints settings. A kind raises
 `ValueError` for any value that is not of it, and its `expected` says to people what would be.
 """
 
@@ -210,7 +210,7 @@ class Mode(Kind[int]):
 
 
 class Optional(Kind[T | None]):
-    """A value that may be absent; a word, or an empty text, stands for that."""
+    """A value that may be absent; a keyword, or an empty text, stands for that."""
 
     def __init__(self, kind: Kind[T], word: str = "") -> None:
         self.metavar = kind.metavar

@@ -253,7 +253,7 @@ def _hint(name: str) -> str:
 
 
 def _of_kubernetes(text: str) -> str:
-    """Kubernetes gives every container LOGD_PORT=tcp://... where a service is called logd."""
+    """Kubernetes gives every container LOGD_PORT=tcp://... if a service is called logd."""
     if not text.startswith("tcp://"):
         return ""
     return " (from Kubernetes, for a service named logd: set enableServiceLinks: false)"

@@ -3,7 +3,7 @@
 Addresses of databases and outputs hold passwords, arguments of filters and observers may hold
 anything, a token is nothing but a secret. Their values are `Secret`: `str()`, `repr()`, f-strings
 and log lines show `MASK`; only `reveal` gives the text, where it is needed. What can be shown of a
-database's address is the business of who can parse it, see `logd.outputs.registry.shown`.
+database's address is the business of its parser, see `logd.outputs.registry.shown`.
 """
 
 from __future__ import annotations

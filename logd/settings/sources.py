@@ -15,7 +15,7 @@ class Sources:
     """The places to read settings from, kept to read them again at a reload.
 
     Attributes:
-        command_line: setting's name -> text of its option, or texts where it may be repeated;
+        command_line: setting's name -> text of its option, or texts if it may be repeated;
             only the options that were given.
         environment: variables as in `os.environ`; what has nothing to do with logd is left out.
         file: the TOML file, None for none.

@@ -81,7 +81,7 @@ class Config:
 
     Attributes that are no settings:
         token: the shared token itself, from `token_file` or the environment; None without one.
-        sources: where the values came from, to read them anew at a reload; None where a program
+        sources: where the values came from, to read them anew at a reload; None if a program
             made this object itself.
     """
 
@@ -607,7 +607,7 @@ class Config:
 
     @property
     def state_folder(self) -> Path:
-        """Where dead letters and queues go: `state_dir`, or what stands for it where not set."""
+        """Where dead letters and queues go: `state_dir`, or its default if not set."""
         if self.state_dir is not None:
             return Path(self.state_dir)
         return (Path(self.file[0]).parent if self.file else Path()) / ".logd-state"
@@ -618,11 +618,11 @@ class Setting(NamedTuple):
 
     Attributes:
         name: as in `Config` and TOML.
-        default: its value where nobody says otherwise.
+        default: its value if nobody sets it.
         kind: how its values are read and written.
         group: heading it stands under in the usage text.
         help: what it does, for people.
-        unit: what its number counts; empty where that is plain.
+        unit: what its number counts; empty if that is plain.
         reloads: a reload (SIGHUP) can change it.
         hides: values may hold passwords, so they are shown without.
     """

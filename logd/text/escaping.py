@@ -48,7 +48,7 @@ _AT_LINE_END = methodcaller("partition", "\n")
 _BETWEEN = "\0"
 # Stands for a backslash where all others begin an escape.
 _PARKED = "\x01"
-# More than one unsafe character among so many, and more than a few: dense.
+# Dense: more than one unsafe character in this many, and more than a few.
 _DENSE = 32
 _FEW = 3
 _JOINERS = (JOINER, SELECTOR)
@@ -240,7 +240,7 @@ def plain_parts(text: str) -> list[str]:
 
 
 def category_text(category: str) -> str:
-    """A category as one word: "-" where it is empty, "_" for each white space in it."""
+    """A category as one word: "-" if it is empty, "_" for each white space in it."""
     if category.isascii() and category.isidentifier():  # nearly always, and quick to tell
         return category
     return exact(_WHITE_SPACE.sub("_", category)) or "-"
@@ -257,7 +257,7 @@ def safe_json(text: str) -> str:
 
 
 def key_text(key: str) -> str:
-    """The key of a special item: bare where its characters allow it, else a JSON string."""
+    """The key of a special item: bare if its characters allow it, else a JSON string."""
     return key if _BARE_KEY.fullmatch(key) else quoted(key)
 
 
@@ -294,7 +294,7 @@ def nested_text(value: object) -> str:
 class _Known(dict[str, str]):
     """Texts and what was made of them: short ones because programs repeat them.
 
-    Long ones are kept till `forget_long`, as all records of a batch may have the same one.
+    Long ones are kept until `forget_long`, as all records of a batch may have the same one.
     """
 
     def __init__(self, make: Callable[[str], str]) -> None:

@@ -217,8 +217,8 @@ class Formatter(LineFormat):
 
     Fields are the attributes of the standard library's records (`asctime`, `levelname`,
     `filename`, `message`, ...) and the job's own (`cat`, `msgid`, `path`, `special`, `cfn`, ...);
-    any other name stands for the special item of that name, or nothing where a record has none.
-    As with the standard library, the format is "%(message)s" where none is given.
+    any other name stands for the special item of that name, or nothing if a record has none.
+    As with the standard library, the format is "%(message)s" if none is given.
 
     Args:
         fmt: the format.

@@ -21,7 +21,7 @@ _WORDS: dict[str, Value] = {"true": True, "false": False, "null": None}
 
 
 def parse_items(text: str) -> dict[str, Value] | None:
-    """The items of `key=value key=value`; None where that is not what it is."""
+    """The items of `key=value key=value`; None if that is not what it is."""
     items: dict[str, Value] = {}
     place = 0
     while place < len(text):

@@ -5,7 +5,7 @@ The default line, without its line end:
     {ts} {cat} {pid}[@{peer}]#{msgid} {message}\t{us} {tid}\t{threadname}\t{cfunc}\t{path}\t
         {special}
 
-- `ts` and its space are left out in logs without timestamps; `cat` is "-" where it is empty.
+- `ts` and its space are left out in logs without timestamps; `cat` is "-" if it is empty.
 - `us` are digits of the time: the three behind the milliseconds if `ts` has those, else the six
   behind the seconds. `tid` is the id of the thread.
 - `path` is `views.py(42)<-urls.py(10)<-...`, `special` is `key=value key=value`
@@ -76,7 +76,7 @@ class LineFormat:
     def __init__(self, timestamp: str | None = None) -> None:
         layout = STANDARD_FORMATS.get(timestamp or "", timestamp or "")
         self._fractions = _last_digits if "%3N" in layout else _all_digits
-        # Replaced together where another server's batches come: names may look otherwise there.
+        # Replaced together if another server's batches come: names may look otherwise there.
         self._kept: tuple[PathFormatter, _Tails] = (ShortNames(), {})
         self._items = ItemTexts()
 

@@ -46,7 +46,7 @@ class LineReader:
 
     Args:
         timestamp: the format of timestamps, see `TimeReader`.
-        is_own_format: False where lines are in a format of the user's own: then an entry is
+        is_own_format: False if lines are in a format of the user's own: then an entry is
             nothing but text.
 
     Attributes:

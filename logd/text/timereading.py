@@ -45,7 +45,7 @@ class TimeReader:
     """Reads timestamps of one format.
 
     Args:
-        fmt: as for `Timestamps`; None where the log has none.
+        fmt: as for `Timestamps`; None if the log has none.
 
     Attributes:
         is_default: the format is the default one.
@@ -71,7 +71,7 @@ class TimeReader:
         self.is_readable = sample is not None and abs(sample - _SAMPLE_S) < 1
 
     def read(self, text: str) -> float | None:
-        """Seconds since the epoch; None where `text` is no timestamp of the format, or no time."""
+        """Seconds since the epoch; None if `text` is no timestamp of the format, or no time."""
         if not self.is_readable:
             return None
         if not self.is_default:

@@ -112,7 +112,7 @@ class Columns:
         self._msgs += msgs
 
     def _position(self, key: _Key, context: Context, shared: Special = _NO_ITEMS) -> int:
-        """Where among the contexts that of `key` is; it is added where the key is new."""
+        """Where among the contexts that of `key` is; it is added if the key is new."""
         position = self._positions.get(key)
         if position is None:
             position = self._positions[key] = len(self._contexts)

@@ -163,7 +163,7 @@ class KnownContexts:
 def _plain_columns(value: tuple[object, ...]) -> tuple[Sequence[Any], ...] | None:
     """The fields of contexts that are as they should be, with paths that are quick to hash.
 
-    None where any is of another type, longer than it may be, or has a path of something else than
+    None if any is of another type, longer than it may be, or has a path of something else than
     a few pairs: then they have to be looked at singly. What levels of a path hold is not checked.
     """
     if {*map(type, value)} != {tuple}:

@@ -93,7 +93,7 @@ class Decoder:
             client: the session's id; None for senders without a session.
             now: when the frames came, for records of `SocketHandler` whose own time is none; such
                 a record is an error without it.
-            is_late: asked after each frame that took some time; where it says so decoding stops,
+            is_late: asked after each frame that took some time; if it says so decoding stops,
                 and `left` has the frames that were not looked at.
 
         Returns:

@@ -20,7 +20,7 @@ class WireError(LogdError):
             characters of what the peer sent, escaped.
         frame: number of the bad frame in the frames given, counted from 0.
         batches: what the frames before the bad one held; it is to be written like any other.
-        is_hostile: it would run code where a record is expected: no fault of an honest sender.
+        is_hostile: it would run code instead of giving a record; no honest sender does that.
     """
 
     def __init__(

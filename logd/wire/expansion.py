@@ -44,12 +44,12 @@ class Room:
         self.messages = MESSAGES_PER_FRAME_BYTE * frame_bytes + EXPANSION_CHARS
 
     def items(self, msgs: Sequence[str], contexts_chars: int) -> int:
-        """What the items may take, besides the messages and contexts of so many characters."""
+        """How many characters the items may take, besides the messages and the contexts."""
         self._left -= sum(map(len, msgs))
         return self._left - min(contexts_chars, int(self._left * _CONTEXTS_SHARE))
 
     def contexts(self, items_chars: int) -> int:
-        """What the contexts may take besides items of so many characters."""
+        """How many characters the contexts may take besides the items."""
         return self._left - items_chars
 
 
@@ -73,7 +73,7 @@ def fit_contexts(
     room: int,
     path_chars: PathChars,
 ) -> Sequence[Context]:
-    """The contexts, cut where all their records together would take more than `room` characters.
+    """The contexts, cut if all their records together would take more than `room` characters.
 
     Args:
         contexts: the contexts of a batch.
@@ -121,7 +121,7 @@ def _shortened_path(path: Path, room: int, path_chars: PathChars) -> Path:
 
 
 def fit_messages(msgs: Sequence[str], room: int) -> Sequence[str]:
-    """The messages, the longest of them cut where all together take more than `room`."""
+    """The messages, the longest of them cut if all together take more than `room`."""
     if sum(map(len, msgs)) <= room:
         # No text is there more than once or twice, so that its escapes need no counting.
         return msgs
@@ -135,7 +135,7 @@ def _fitting(text: str, room: int) -> int:
 
 
 def shared_items(pairs: Sequence[object], room: int, rows: int) -> tuple[Special, int]:
-    """The items that several records have, cut where all of them together take more than `room`.
+    """The items that several records have, cut if all of them together take more than `room`.
 
     Args:
         pairs: key, value, key, value, ..., unchecked.

@@ -40,7 +40,7 @@ _NO_SPECIAL: Special = {}
 
 
 def text(value: object, limit: int, field: str) -> str:
-    """A text field, at most `limit` characters and the word that tells of a cut."""
+    """A text field, at most `limit` characters and the text that tells of a cut."""
     if type(value) is str:
         return value if len(value) <= limit else cut(value, limit)
     if value is None:
@@ -89,7 +89,7 @@ def time(value: object) -> float:
 
 
 def call_path(value: object) -> Path:
-    """A call path: pairs of file name and line number; long ones end with a word about the rest."""
+    """A call path: pairs of file name and line number; long ones end with a text about the rest."""
     if value is None:
         return ()
     if type(value) not in (tuple, list):

@@ -24,7 +24,7 @@ _LENGTH = Struct(">I")
 _HEADER_BYTES = 4
 
 SKIPPED_HEAD_BYTES = 65_536
-"""Of a record that is longer than a frame may be so much is kept, and the rest is skipped."""
+"""This much is kept of a record that is longer than a frame may be; the rest is skipped."""
 
 MAX_SKIPPED_BYTES = 128 << 20
 """Read as a length all text is more than that: what is longer is no frame of ours."""
@@ -192,7 +192,7 @@ class FrameSplitter:
         self._rest = bytearray()
 
     def feed(self, received: bytes | memoryview) -> Frames | None:
-        """Take what was read; return the frames that are now whole, None where there are none.
+        """Take what was read; return the frames that are now whole, None if there are none.
 
         It is copied once, with what was kept before it. Frames of length 0 are keep-alives and are
         skipped.

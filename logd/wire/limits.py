@@ -17,7 +17,7 @@ time, context, special item) cost some microseconds each until they are written,
 shall not cost more than 100 ms."""
 
 MAX_SIMPLE_ROWS: Final = 4_096
-"""Records of a simple sender's batch: each costs twice as much where it is no column's."""
+"""Records of a simple sender's batch: each costs twice as much if it is not in columns."""
 
 MAX_TIME: Final = 253_402_300_800.0
 """Seconds since the epoch of the year 10000, which `datetime` can't hold."""
@@ -74,7 +74,7 @@ def written_chars(text: str) -> int:
 
 
 def cut(text: str, limit: int) -> str:
-    """The text, or its first `limit` characters and a word of how many are missing."""
+    """The text, or its first `limit` characters and a text that says how many are missing."""
     if len(text) <= limit:
         return text
     return f"{text[:limit]}[... {len(text) - limit} more]"

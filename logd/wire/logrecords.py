@@ -140,14 +140,14 @@ def log_record(
 def cut_record(
     attributes: object, frame_bytes: int, max_frame_bytes: int, *, room: int, now: float
 ) -> LogRecordParts:
-    """What stands for a record whose frame was too long: as much of it as came, and a word.
+    """What stands for a record whose frame was too long: as much of it as came, and a note.
 
     Args:
         attributes: as for `log_record`, but any of them may be missing.
         frame_bytes: how long the frame was.
         max_frame_bytes: how long one may be.
         room: as for `log_record`.
-        now: as for `log_record`; the time where the record's own is missing.
+        now: as for `log_record`; the time if the record's own is missing.
     """
     known: dict[str, object] = {"msg": "", "created": now, "levelno": _WARNING}
     known.update(_attributes(attributes))

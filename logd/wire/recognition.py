@@ -55,9 +55,9 @@ class Recognised(NamedTuple):
 
 
 def recognise(templates: Templates, frames: Frames) -> Recognised | None:
-    """The records of a delivery as far as they are known; None where one by one is better.
+    """The records of a delivery as far as they are known; None if one by one is better.
 
-    That is where they are few or mostly unknown, and where one is bad or odd in a way that has to
+    That is so if they are few or mostly unknown, or if one is bad or odd in a way that has to
     be found.
     """
     data, starts, stops = frames.data, frames.starts, frames.stops

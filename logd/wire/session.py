@@ -95,7 +95,7 @@ class Opening(NamedTuple):
 
 
 def read_opening(payload: bytes) -> Opening | None:
-    """The opening that a connection's first frame is, None where it is anything else.
+    """The opening that a connection's first frame is, None if it is anything else.
 
     Cheap enough for the event loop, whatever the bytes are: long frames are not looked into. An
     opening of a later version is returned with that version and nothing else of it. A broken

@@ -25,7 +25,7 @@ def scalar(value: object, limit: int) -> Scalar:
 
     Args:
         value: what a decoder returned.
-        limit: characters that its text may have, a word that tells of a cut not counted.
+        limit: characters that its text may have, the text that tells of a cut not counted.
     """
     kind = type(value)
     if kind is str:

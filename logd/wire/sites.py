@@ -29,7 +29,7 @@ SiteKey = tuple[bytes, bytes, bytes, bytes]
 """The parts of a frame around its text and before the thread's."""
 
 MAX_KNOWN_BYTES: Final = 12 << 20
-"""Parts that are known, in two generations of so many bytes each."""
+"""Parts that are known, in two generations of this many bytes each."""
 
 # What the constructor of a named tuple does, without its call of a Python function.
 _new_context = partial(tuple.__new__, Context)
@@ -126,7 +126,7 @@ class Generations(Generic[K, V]):
         self._max_bytes = max_bytes
 
     def get(self, key: K, size: int) -> V | None:
-        """The value of a key whose parts have so many bytes, and stays known."""
+        """The value of a key whose parts have this many bytes; it stays known."""
         value = self._young.get(key)
         if value is None and (value := self._old.get(key)) is not None:
             self.put(key, value, size)

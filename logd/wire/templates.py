@@ -159,7 +159,7 @@ class Templates:
     def match(
         self, data: bytes, start: int, stop: int
     ) -> tuple[Template, float, str, Special] | None:
-        """The template, time, text and items of a frame; None where it has to be decoded."""
+        """The template, time, text and items of a frame; None if it has to be decoded."""
         parts = _split(data, start, stop)
         if parts is None:
             return None
@@ -289,7 +289,7 @@ class Templates:
 
 
 def _split(data: bytes, start: int, stop: int) -> _Parts | None:
-    """A frame in its parts; None where it is made otherwise.
+    """A frame in its parts; None if it is made otherwise.
 
     A part that is not found moves the place of the next before the last one (`find` returns -1),
     which the comparisons notice.
@@ -334,7 +334,7 @@ def _constants(key: _Key) -> bytes | None:
 
 
 def _with_extras(template: Template, key: _Key, rest: bytes, frame_bytes: int) -> Special | None:
-    """All items of a record, from the end of its frame; None where they need the whole frame.
+    """All items of a record, from the end of its frame; None if they need the whole frame.
 
     The rest of a dict is a dict of its own, unless it fetches something from the memo of before.
 

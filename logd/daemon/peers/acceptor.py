@@ -1,4 +1,4 @@
-"""Takes connections off the listening sockets and says who may stay.
+"""Takes connections off the listening sockets and decides which may stay.
 
 The daemon accepts by itself instead of through `create_server`, for two reasons. Where descriptors
 run out, libuv accepts and closes what it can't serve, and asyncio's own loop differs; here the
@@ -26,7 +26,7 @@ from logd.daemon.peers.tls import tls_reason
 logger = logging.getLogger(__name__)
 
 ACCEPTS_A_TURN = 128
-"""After so many accepts the loop serves others before it goes on."""
+"""After this many accepts the loop serves others before it goes on."""
 
 TURNED_AWAY_A_TURN = 16
 """How many silent connections make room at a time when descriptors run short."""

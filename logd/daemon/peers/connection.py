@@ -71,7 +71,7 @@ class Connection(asyncio.BufferedProtocol):
 
     Attributes:
         peer, host, account, is_trusted: see `Origin`; a certificate makes a peer trusted, too.
-        identity: who a session belongs to: the certificate, else the account.
+        identity: the owner of a session: the certificate, else the account.
         origin: what records say of where they came from: `host`, or "" from this machine itself.
         starting: the socket while it is being opened, through the handshake of TLS.
         has_place: it counts among the connections that may be open at a time.
@@ -200,7 +200,7 @@ class Connection(asyncio.BufferedProtocol):
         if frames is not None:
             self._deliver(frames)
         elif self.kind is Kind.NEW and self._splitter.partial_bytes > MAX_OPENING_BYTES:
-            # No opening is that long: whoever has to show a token gets no room for more.
+            # No opening is that long: a peer that has to show a token gets no room for more.
             self._is_admitted(None)
 
     def eof_received(self) -> bool:

@@ -26,7 +26,7 @@ READ_BUFFER_BYTES = 262_144
 
 TURN_BYTES = 4 << 20
 LATE_READ_BYTES = 16_384
-"""Once so much was read in a turn of the loop, the others get only this much each: five hundred
+"""Once this much was read in a turn of the loop, the others get only this much each: five hundred
 connections with a full kernel buffer would hold up a lone record for half a second."""
 
 FULL_READ_BYTES = 512

@@ -135,7 +135,7 @@ class Intake(Generic[S]):
 
     @property
     def is_full(self) -> bool:
-        """Whether those who fill the queue have to wait."""
+        """Whether the peers that fill the queue have to wait."""
         return self.queued_bytes >= self.limit_bytes * FULL_AT
 
     @property
@@ -159,7 +159,7 @@ class Intake(Generic[S]):
         self.resume()
 
     def put(self, source: S, frames: Frames) -> None:
-        """Queue what was read from `source` at once; pauses it where a limit is reached."""
+        """Queue what was read from `source` at once; pauses it if a limit is reached."""
         account = self._account(source)
         source.pending.append(frames)
         if not source.is_waiting:
@@ -178,7 +178,7 @@ class Intake(Generic[S]):
         return source.is_awaiting or self._waiting_bytes >= self._enough_bytes
 
     def charge(self, source: S, size: int) -> None:
-        """What `source` sent takes so many bytes, or so many more than it was taken for."""
+        """Charge `source` this many bytes: what it sent needs them, perhaps on top of its size."""
         account = self._account(source)
         account.queued_bytes += size
         source.queued_bytes += size
@@ -206,7 +206,7 @@ class Intake(Generic[S]):
 
         Args:
             at_most_s: how long.
-            enough_bytes: it ends once so much is there.
+            enough_bytes: it ends once this much is there.
         """
         self._enough_bytes = enough_bytes
         if self._waiting_bytes >= enough_bytes or self._next_is_awaiting:

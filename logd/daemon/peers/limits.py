@@ -1,6 +1,6 @@
 """What a peer may ask of the daemon, and the counting that holds it to that.
 
-Every limit is off where it is 0, unless its description says otherwise. The consequence stands
+Every limit is off if it is 0, unless its description says otherwise. The consequence stands
 beside each; none of them ever drops a record that was received whole.
 """
 
@@ -24,7 +24,7 @@ class Limits:
         max_connections_per_peer: the same for those of one address.
         first_frame_timeout_s: a connection without a good frame by then is closed.
         frame_timeout_s: a frame that takes longer to arrive closes its connection.
-        idle_timeout_s: a connection that sends nothing for so long is closed.
+        idle_timeout_s: a connection that sends nothing for this time is closed.
         peer_records_per_s: reading from the connections of a faster address pauses.
         allow: networks that may connect; empty for all.
         max_partial_bytes: all frames that are not complete yet, together; if they are more, the
@@ -96,7 +96,7 @@ class FaultCounts:
         self._told_before: set[str] = set()
 
     def add(self, peer: str, fault: str) -> bool:
-        """Count one; True where it is the peer's first for a while: to be told now."""
+        """Count one; True if it is the peer's first for a while: to be told now."""
         if peer not in self._counts and len(self._counts) >= self.MAX_PEERS:
             peer = self.OTHERS
         is_first = peer not in self._counts and peer not in self._told_before

@@ -29,7 +29,7 @@ class Listener:
     """A socket that listens.
 
     Attributes:
-        sock: non-blocking; owned by whoever holds the listener.
+        sock: non-blocking; the owner of the listener closes it.
         is_tls: connections begin with a TLS handshake.
         path: the Unix socket's path, None for TCP.
         is_inherited: systemd keeps it open when this process goes.
@@ -133,7 +133,7 @@ def _give_to(path: str, uid: int, gid: int, mode: int) -> None:
 
 
 def inherited(environ: Mapping[str, str] = os.environ) -> list[Listener]:
-    """The sockets that systemd hands over (socket activation); empty where it hands over none.
+    """The sockets that systemd hands over (socket activation); empty if it hands over none.
 
     A socket unit with `FileDescriptorName=tls` serves TLS.
 

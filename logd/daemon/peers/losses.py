@@ -62,7 +62,7 @@ class Losses:
         self.last: Report | None = None
 
     def look_at(self, batch: Batch) -> None:
-        """Count the reports in a batch; cheap where it has none."""
+        """Count the reports in a batch; cheap if it has none."""
         # By columns: nearly no batch has one, and with SocketHandler each record has items.
         if not batch.special or THREADNAME not in map(_THREADNAME_OF, batch.contexts):
             return

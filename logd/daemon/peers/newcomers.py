@@ -1,7 +1,7 @@
 """Connections that have not shown yet what they are there for.
 
 A connection is a newcomer from its accept until its first frame was let in: through its TLS
-handshake, until it has shown the token where one is asked for. Strangers that say nothing cost a
+handshake, until it has shown the token if one is asked for. Strangers that say nothing cost a
 place, so a newcomer has a deadline, and it is the first to go when places run short.
 """
 

@@ -33,7 +33,7 @@ class Partials(Generic[H]):
     """The incomplete frames of all connections, within a bound.
 
     If they are more, those of the account that holds most are given up, the oldest first, until
-    they fit: whoever opens a thousand frames loses his own, not those of others.
+    they fit: a peer that opens a thousand frames loses its own, not those of others.
     """
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ KEEP_UNSEEN_S = 86_400.0
 """Marks of clients that were not seen for a day may go: no client waits that long to resend."""
 
 MAX_SESSIONS = MAX_MARKS
-"""Beyond so many clients those that are not connected go before their day is over, the one unseen
+"""Beyond this many clients those that are not connected go before their day is over, the one unseen
 for longest first: a peer can open sessions under random ids as fast as it can connect."""
 
 
@@ -26,7 +26,7 @@ class Acknowledged(Protocol):
     """A connection that can be told how far its session is durable.
 
     Attributes:
-        identity: who is at its other end: address, user or certificate.
+        identity: the peer: its address, user or certificate.
         peer: the same for people.
     """
 
@@ -88,7 +88,7 @@ class Sessions:
         return self._durable.get(client, 0)
 
     def closed(self, client: bytes, connection: Acknowledged) -> None:
-        """`connection` is gone; the session goes on where the client came back meanwhile."""
+        """`connection` is gone; the session goes on if the client came back meanwhile."""
         if self._connections.get(client) is connection:
             del self._connections[client]
             self._see(client)

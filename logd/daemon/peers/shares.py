@@ -21,7 +21,7 @@ class Shares:
         self._largest: list[tuple[int, str]] = []
 
     def add(self, account: str, change: int) -> None:
-        """An account holds so much more, or less."""
+        """An account holds this much more, or less if negative."""
         if not change:
             return
         self.total += change

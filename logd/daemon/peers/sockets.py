@@ -20,7 +20,7 @@ _ACK_AT_ONCE: int = getattr(socket, "TCP_QUICKACK", 0)
 
 
 def acknowledge_at_once(sock: socket.socket) -> None:
-    """Let the kernel acknowledge what was read just now, where it can be told to."""
+    """Let the kernel acknowledge what was read just now, if it can be told to."""
     if _ACK_AT_ONCE:
         # If the peer is cut off already, the next read finds out.
         with suppress(OSError):

@@ -47,7 +47,7 @@ class KnownFiles:
         return known
 
     def go_on(self, name: str, lines: int, before: str = "") -> None:
-        """A file was begun or taken up; the one before it was left with so many records.
+        """A file was begun or taken up; the one before it was left with this many records.
 
         Args:
             name: the file.

@@ -1,4 +1,4 @@
-"""Puts batches together to blocks that are appended at once, divided where a file is full."""
+"""Puts batches together to blocks that are appended at once, divided if a file is full."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_LONE_CHARS = 4096
 
 
 class Room(NamedTuple):
-    """What still goes into the current file; None where there is no limit.
+    """What still goes into the current file; None if there is no limit.
 
     Attributes:
         lines: records.
@@ -73,7 +73,7 @@ class Block:
             room: what goes into the file before this block.
 
         Returns:
-            The first record that had no room; `row` where none had, the length where all had.
+            The first record that had no room; `row` if none had, the length if all had.
         """
         stop = len(batch)
         if room.lines is not None:

@@ -1,6 +1,6 @@
 """Background work on the closed files of a log: compression, retention, removal.
 
-One thread of low priority for each log, so that a rotation costs whoever writes no more than a
+One thread of low priority for each log, so that a rotation costs the writer no more than a
 few renames. What is to be removed gets a name of its own first (`trash_name`): from then on it is
 out of the way, and a crash before it is gone leaves nothing that could be taken for a log.
 
@@ -362,7 +362,7 @@ class Janitor:
         self._give_up(name, state)
 
     def _is_still(self, name: str, state: os.stat_result) -> bool:
-        """True where a closed file is the one that was looked at before; under the lock."""
+        """True if a closed file is the one that was looked at before; under the lock."""
         now = self._look_at(name)
         return now is not None and name != self._current() and _identity(now) == _identity(state)
 

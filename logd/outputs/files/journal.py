@@ -46,7 +46,7 @@ class Opened(msgspec.Struct, tag="open", array_like=True, frozen=True):
         size: bytes in it by now.
         lines: records in it by now.
         started: when its first record came, in seconds since the epoch; 0.0 while it is empty.
-        next_name: the file that a rotation would overwrite; "" where that depends on the time.
+        next_name: the file that a rotation would overwrite; "" if that depends on the time.
         next_inode: what is there now, 0 for nothing: if something else is there after the machine
             died, a rotation had begun of which the journal does not know.
         before: what the file before this one is called by now; "": as when it was opened.
@@ -66,7 +66,7 @@ class Snapshot(msgspec.Struct, tag="snap", array_like=True, frozen=True):
     """Everything that was known when this journal was begun.
 
     Attributes:
-        boot: which run of the machine it was, "" where that is unknown.
+        boot: which run of the machine it was, "" if that is unknown.
         durable: whether blocks are made to survive the death of the machine.
         number: number of the last block before.
         marks: client id, highest sequence number, when last seen.

@@ -14,7 +14,7 @@ _MAX_BYTES = 4096
 class LockFile:
     """A lock file that this process has, and that stays when the lock ends.
 
-    It holds the process id in its first line, and a note for the next who takes it in the second.
+    It holds the process id in its first line, and a note for its next owner in the second.
 
     Args:
         folder: descriptor of the folder; stays the caller's.

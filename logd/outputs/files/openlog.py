@@ -4,7 +4,7 @@
 every failure of the system is an `OSError`, and after each one the call may be repeated.
 
 The lock is held for each block, for a rotation, and by other threads for renames and small
-writes; nobody waits for the disk while holding it, except where the system makes a write wait.
+writes; nobody waits for the disk while holding it, except if the system makes a write wait.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class OpenLog:
     """One log, from its opening on; `close` ends it.
 
     Args:
-        path: the folder; it is made where it is missing.
+        path: the folder; it is made if it is missing.
         hidden_name: what the names of journal and lock begin with.
         names: how the log's files are called.
         settings: rotation, retention and so on.
@@ -411,7 +411,7 @@ class OpenLog:
         os.rename(name, target, src_dir_fd=self._folder, dst_dir_fd=self._folder)
 
     def reopen(self) -> None:
-        """Open the current file under its name, where that is another file by now."""
+        """Open the current file under its name, if that is another file by now."""
         with self._lock:
             if inode_of(self._folder, self.file.name) == self.file.inode:
                 return

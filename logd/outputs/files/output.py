@@ -52,7 +52,7 @@ _HOPELESS = {
     errno.EROFS,
 }
 
-# How often closed files are looked after where no rotation asks for it.
+# How often closed files are looked after if no rotation asks for it.
 _LOOK_EVERY_S = 60.0
 
 _LOOK_AROUND_EVERY_S = 3.0
@@ -176,7 +176,7 @@ class FileOutput(Output):
             yield block
 
     def sync(self) -> None:
-        """See `Output.sync`; nothing to do where nothing has to survive the machine.
+        """See `Output.sync`; nothing to do if nothing has to survive the machine.
 
         Raises:
             OutputUnavailable: the disk refused; the next call tries again.

@@ -32,7 +32,7 @@ from logd.outputs.files.journal import (
 from logd.outputs.marks import Marks
 
 CHECK_BYTES = 256 << 20
-"""Without syncs, so much is checked after the machine died: the system writes in 30 s."""
+"""Without syncs, this much is checked after the machine died: the system writes in 30 s."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def recover(
 
     Args:
         entries: a journal; the first is a `Snapshot`.
-        boot: which run of the machine this is, "" where that is unknown.
+        boot: which run of the machine this is, "" if that is unknown.
         holds: tells whether a block is in its file, whole and with the right checksum.
     """
     snapshot = entries[0]

@@ -51,7 +51,7 @@ class Resumed:
 
 
 def boot_id() -> str:
-    """Which run of the machine this is; "" where the system does not tell."""
+    """Which run of the machine this is; "" if the system does not tell."""
     try:
         return _BOOT_ID.read_text().strip()
     except OSError:
@@ -59,7 +59,7 @@ def boot_id() -> str:
 
 
 def inode_of(folder: int, name: str) -> int:
-    """Which file has a name, 0 where none has."""
+    """Which file has a name, 0 if none has."""
     try:
         return os.stat(name, dir_fd=folder, follow_symlinks=False).st_ino
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Zstandard, from the standard library where it has it (Python 3.14), else from its backport."""
+"""Zstandard, from the standard library if it has it (Python 3.14), else from its backport."""
 
 import sys
 

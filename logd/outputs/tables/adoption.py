@@ -21,7 +21,7 @@ def adopted(connection: Connection, ring: Ring, existing: Set[str], now: float) 
 
     Args:
         connection: to the database.
-        ring: as the catalogue has it; without entries where it has none.
+        ring: as the catalogue has it; without entries if it has none.
         existing: names of all tables that there are.
         now: seconds since the epoch.
 

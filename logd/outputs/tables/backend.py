@@ -44,7 +44,7 @@ class Verdict(Enum):
 
 
 class RingLocked(Exception):
-    """Another daemon writes to these tables; the text says who."""
+    """Another daemon writes to these tables; the text names it."""
 
 
 class Backend(ABC):

@@ -1,7 +1,7 @@
 """The two small tables beside the log tables: which tables a ring has, and the marks.
 
 `logd_tables` has a row for each table of each ring, in the order they were begun (`serial`), with
-the number of its records and the times they are of; whoever reads the log finds its tables, oldest
+the number of its records and the times they are of; a reader of the log finds its tables, oldest
 first, by this. `logd_marks` says how far each session has been written. Both change in the
 transactions that write the records.
 """

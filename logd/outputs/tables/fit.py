@@ -35,7 +35,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def is_storable(text: str) -> bool:
-    """True where every database can store `text` as it is."""
+    """True if every database can store `text` as it is."""
     if "\0" in text:
         return False
     if text.isascii():
@@ -92,7 +92,7 @@ class TextFit:
         return text
 
     def texts(self, texts: Sequence[str]) -> Sequence[str]:
-        """A column of texts; where all fit, as is nearly always so, without a look at each."""
+        """A column of texts; if all fit, as is nearly always so, without a look at each."""
         if not texts:
             return texts
         joined = "".join(texts)
@@ -134,7 +134,7 @@ class IntegerFit:
         return int(value) if -limit <= value < limit else None
 
     def integers(self, values: Sequence[int]) -> Sequence[int | None]:
-        """A column of integers; where all fit, without a look at each."""
+        """A column of integers; if all fit, without a look at each."""
         limit = 1 << (self.bits - 1)
         if not values or (-limit <= min(values) and max(values) < limit):
             return values

@@ -137,7 +137,7 @@ class MariaDB(Backend):
                 self._insert_values(cursor, head, some)
 
     def _insert_values(self, cursor: Any, head: str, values: Sequence[str]) -> None:
-        """One statement, or two where one would be longer than the server takes."""
+        """One statement, or two if one would be longer than the server takes."""
         statement = f"{head}({'),('.join(values)})"
         if _size(statement) > self._packet_bytes - _PACKET_HEAD_BYTES and len(values) > 1:
             half = len(values) // 2

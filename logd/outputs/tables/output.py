@@ -1,6 +1,6 @@
 """The daemon's output to database tables: SQLite, PostgreSQL, MariaDB or MySQL.
 
-Each write is one transaction (or a few, where very much waits) of the records, the marks of their
+Each write is one transaction (or a few, if very much waits) of the records, the marks of their
 sessions, new tables and the catalogue, so that after whatever failure either all of it is there
 or nothing. The other `tables_*.py` have a part each:
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from logd.records.batch import Batch
 
 ROWS_A_TRANSACTION = 16_384
-"""About so many records go into one transaction; more make it no faster."""
+"""About this many records go into one transaction; more make it no faster."""
 
 PRUNE_EVERY_S = 3600.0
 
@@ -50,7 +50,7 @@ class TableOutput(Output):
     """Rotating tables in one database.
 
     Batches that were given to a `write` that failed are to be given again as the same objects:
-    where the answer to a commit got lost, this is how it knows which of them are in already.
+    if the answer to a commit got lost, this is how it knows which of them are in already.
 
     Args:
         address: database URL, such as "sqlite:///logs/logd.db".
@@ -230,7 +230,7 @@ class TableOutput(Output):
     def _written(
         self, pieces: Sequence[Batch], marks: Mapping[bytes, int]
     ) -> Sequence[Batch] | None:
-        """Write; None where the database refused some of the records."""
+        """Write; None if the database refused some of the records."""
         try:
             return self._store.write(pieces, marks)
         except RecordsRefused as exc:

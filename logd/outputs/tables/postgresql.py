@@ -122,7 +122,7 @@ class PostgreSQL(Backend):
         self._pid = own
 
     def _end_lost_connection(self, connection: Connection, ring: str, pid: int) -> None:
-        """End our own connection of before where the server has not seen it die."""
+        """End our own connection of before if the server has not seen it die."""
         with connection.begin():
             holders = connection.execute(_HOLDER, {"ring": ring}).all()
             if any(holder.pid == pid for holder in holders):

@@ -32,11 +32,11 @@ class TableEntry:
         records: how many it has.
         size: about how many bytes they take.
         opened: when it was begun, in seconds since the epoch.
-        written: when it was last written to; None where it never was.
+        written: when it was last written to; None if it never was.
         first_time: the earliest time of its records; None without any.
         last_time: the latest.
         transactions: the ring's number of the last transaction that wrote to it.
-        layout: a digest of its columns; empty where logd did not make it.
+        layout: a digest of its columns; empty if logd did not make it.
     """
 
     serial: int
@@ -89,7 +89,7 @@ class TableNames:
     utc: bool = False
 
     def number(self, name: str) -> int | None:
-        """The number in `name`; None where it has none or is not of this ring."""
+        """The number in `name`; None if it has none or is not of this ring."""
         end = len(name) - len(self.after)
         middle = name[len(self.before) : end]
         is_ours = name.startswith(self.before) and name.endswith(self.after)
@@ -181,7 +181,7 @@ class Ring:
         return self.entries[-1].serial + 1 if self.entries else 0
 
     def is_due(self, now: float) -> bool:
-        """True where the current table has records and its time is over at `now`."""
+        """True if the current table has records and its time is over at `now`."""
         return self.current.records > 0 and self.policy.due_after(self.current.opened) <= now
 
     def rotated(self, now: float) -> Ring:

@@ -181,5 +181,5 @@ class SQLite(Backend):
 
 
 def _cut(values: Iterator[Any], length: int, count: int) -> Iterator[tuple[Any, ...]]:
-    """The next `count` pieces of so many values each."""
+    """The next `count` pieces, of `length` values each."""
     return (tuple(islice(values, length)) for _ in range(count))

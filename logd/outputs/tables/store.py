@@ -82,7 +82,7 @@ class TableStore:
         predecessor: what this daemon called its tables before, if that was something else: they
             are taken along by the next `connect`.
         unknown: the number of a transaction of which only the next `connect` can tell whether it
-            was committed; None where all is known.
+            was committed; None if all is known.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class TableStore:
         """Let go of the connection, whatever state it is in."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            # It may be broken: what is left of it goes without a word to the server.
+            # It may be broken: what is left of it goes without a message to the server.
             with suppress(*self.backend.errors):
                 connection.invalidate()
             with suppress(*self.backend.errors):
@@ -207,7 +207,7 @@ class TableStore:
             raise
 
     def _roll_back(self) -> bool:
-        """Undo what the open transaction did; False where the connection no longer works."""
+        """Undo what the open transaction did; False if the connection no longer works."""
         transaction = self._connection and self._connection.get_transaction()
         try:
             if transaction is not None:
@@ -356,7 +356,7 @@ class TableStore:
 
         Raises:
             RecordsRefused: some record can't be stored; nothing was written.
-            OutputUnavailable: nothing was written, or, where `unknown` says so, perhaps all.
+            OutputUnavailable: nothing was written, or, if `unknown` says so, perhaps all.
         """
         while True:
             try:
@@ -480,7 +480,7 @@ class TableStore:
         self.ring = after
 
     def _change_tables_ahead(self, connection: Connection, after: Ring) -> None:
-        """Change tables before the transaction where the database can't do it within.
+        """Change tables before the transaction if the database can't do it within.
 
         If the transaction fails, the next try does it over again: the catalogue learns of the new
         tables, which are empty, in the transaction only.

@@ -277,7 +277,7 @@ class FileFollower(Follower[bytes]):
         return refs, -1
 
     def _go_on(self) -> bool:
-        """Turn to the file after the finished one; False where there is none by now."""
+        """Turn to the file after the finished one; False if there is none by now."""
         refs, place = self._find()
         self._blocks = None
         if place + 1 >= len(refs):

@@ -27,7 +27,7 @@ from logd.query.positions import CannotRead
 from logd.text.reading import LineReader
 
 MAX_TEMPORARY_AGE_S = 3600.0
-"""An index that was begun so long ago and has not got its name is nobody's any more."""
+"""An index that was begun this long ago and has no name yet was given up."""
 
 _NICENESS = 19
 

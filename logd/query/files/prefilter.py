@@ -1,6 +1,6 @@
 """What a selection can tell from the bytes of entries, before anything is parsed.
 
-A scan spends its time on entries that are not wanted. Whole blocks are passed over where a text
+A scan spends its time on entries that are not wanted. Whole blocks are passed over if a text
 that must be there (`needles.py`) is not; of the others, entries are sifted in list comprehensions
 by slices and comparisons. Where lines have timestamps of the default format, category and time
 are decided here for good: such timestamps compare as text within one offset from UTC.
@@ -68,7 +68,7 @@ class Prefilter:
         self._is_everything = not groups and not selection.has_times
 
     def may_match(self, block: bytes) -> bool:
-        """False where surely no entry of the block is wanted."""
+        """False if surely no entry of the block is wanted."""
         if JSON_START in block:
             return True
         return all(any(text in block for text in texts) for texts in self._needles)
@@ -214,7 +214,7 @@ def _texts_of_value(term: Term, key: str | None) -> list[tuple[bytes, ...]]:
     if value == NO_LABEL or term.field in ("traceback", "ts"):
         return []
     if key is not None:
-        # Bare where it is a number or a word, in quotes where it is a text that looks like one.
+        # Bare if it is a number or a word, in quotes if it is a text that looks like one.
         start_text = f"{key_text(key)}="
         return [(_bytes(f"{start_text}{value}"), _bytes(start_text + quoted(value)))]
     if term.field == "pid":

@@ -44,7 +44,7 @@ def chunks(descriptor: int, ref: FileRef, start: int, end: int | None) -> Iterat
     """The bytes of a file from `start` to `end`, both counted uncompressed.
 
     Args:
-        descriptor: of the file; is not moved where the file is uncompressed.
+        descriptor: of the file; is not moved if the file is uncompressed.
         ref: the file.
         start: of the first byte.
         end: behind the last; None for all there is.
@@ -141,7 +141,7 @@ def whole_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def last_entry_start(data: bytes) -> int:
-    """Where the last entry of `data` begins, 0 where that is not certain."""
+    """Where the last entry of `data` begins, 0 if that is not certain."""
     place = len(data)
     while (place := data.rfind(b"\n", 0, place)) >= 0:
         following = data[place + 1 : place + 1 + len(_CONTINUATION)]

@@ -38,7 +38,7 @@ class Snapshot:
 
     @contextmanager
     def opened(self, ref: FileRef) -> Iterator[tuple[int, FileRef] | None]:
-        """A descriptor and the file as it is now (perhaps compressed); None where it is gone."""
+        """A descriptor and the file as it is now (perhaps compressed); None if it is gone."""
         opened = self._held.pop(ref, None) or open_file(ref)
         try:
             yield opened

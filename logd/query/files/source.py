@@ -51,8 +51,8 @@ class FileSource(Source):
         pattern: of their names, as in the settings.
         on_note: see `Source`.
         count: size of the ring; None: unknown.
-        timestamp: the format of timestamps, None where lines have none.
-        is_own_format: False where lines are in a format of the user's own.
+        timestamp: the format of timestamps, None if lines have none.
+        is_own_format: False if lines are in a format of the user's own.
 
     Raises:
         CannotRead: the pattern can't be used.

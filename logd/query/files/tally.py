@@ -159,7 +159,7 @@ def _pids(entries: list[bytes]) -> Iterable[bytes | None]:
 
 
 def _tail(place: int) -> Column:
-    """The field so many tabs before the end of the entry's first line."""
+    """The field this many tabs before the end of the entry's first line."""
 
     def column(entries: list[bytes]) -> Iterable[bytes | None]:
         return [

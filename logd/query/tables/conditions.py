@@ -1,4 +1,4 @@
-"""A selection as conditions of SQL: exact where it can be, else at least a first sieve."""
+"""A selection as conditions of SQL: exact if possible, else at least a first sieve."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Conditions:
 
     Attributes:
         common: for all of them.
-        by_cat: one further condition a category, each with an index of its own; empty where no
+        by_cat: one further condition a category, each with an index of its own; empty if no
             category is asked for.
         is_exact: whether rows that fulfil them are the ones wanted, with no further look.
     """
@@ -92,7 +92,7 @@ def _has_cat(log: LogTable, cat: str) -> ColumnElement[bool]:
 
 
 def _json_texts(key: str, value: str) -> list[str]:
-    """How an item may stand in a JSON object; none where that is hard to tell."""
+    """How an item may stand in a JSON object; an empty list if that is hard to tell."""
     if not _is_plain(key):
         return []
     # Floats are written in more ways than one.
@@ -102,7 +102,7 @@ def _json_texts(key: str, value: str) -> list[str]:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether JSON writes it as it is, whoever makes it."""
+    """Whether every JSON writer writes it as it is."""
     return text.isascii() and text.isprintable() and not set('"\\') & set(text)
 
 

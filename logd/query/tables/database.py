@@ -156,7 +156,7 @@ def _rings(connection: Connection) -> list[str]:
 
 
 def gone_text(entry: TableEntry) -> str:
-    """What to tell who wanted to read a table that is no more."""
+    """What to tell the reader of a table that is gone."""
     return f"table {entry.table_name} was dropped before it was read: the log goes on faster"
 
 

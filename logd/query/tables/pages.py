@@ -33,7 +33,7 @@ from sqlalchemy.sql import column, table
 from logd.outputs.tables.ring import TableEntry
 
 PAGE_CHARS = 8 << 20
-"""A page ends when its rows have about so many characters; what is held in memory."""
+"""A page ends when its rows have about this many characters; that is held in memory."""
 
 _FIRST_PAGE_ROWS = 256
 _MAX_PAGE_ROWS = 8192

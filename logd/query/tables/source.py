@@ -2,7 +2,7 @@
 
 Nothing is locked and no transaction stays open between pages (`pages.py`), so that a
 reader, however slow, is never in the daemon's way. Within a table rows come in the order of time
-where times or categories are asked for, which the indexes give, else as they were written.
+if times or categories are asked for, which the indexes give, else as they were written.
 """
 
 from __future__ import annotations

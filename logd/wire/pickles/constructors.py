@@ -299,7 +299,7 @@ def _is_text(arguments: _Arguments) -> bool:
 
 
 def _shortest(value: float, letter: str) -> float:
-    """The float of the fewest digits that is this one where it has 16 or 32 bit."""
+    """The float of the fewest digits that is this one if it has 16 or 32 bit."""
     for digits in range(1, _DIGITS_OF_FLOAT[letter]):
         short = float(f"{value:.{digits}g}")
         if pack(letter, short) == pack(letter, value):

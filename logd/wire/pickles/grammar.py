@@ -4,7 +4,7 @@ A pickle is a program. The C unpickler is fast and, for most programs, unsafe: a
 2**28 makes it allocate gigabytes, a deep structure used as a key overflows the C stack. But two
 small grammars cover nearly all that senders of logs send, and whatever matches them can't do harm:
 
-- *tree*: strings, bytes, numbers, None and tuples, and where asked for one dict of literals.
+- *tree*: strings, bytes, numbers, None and tuples, and if asked for one dict of literals.
   There is no list and no way to put a container into a dict, so nothing hashes deeply and nothing
   can contain itself. Sessions and 11-tuples are trees.
 - *flat*: one dict of literals, the attributes of a `LogRecord` as `SocketHandler` sends them.
@@ -134,7 +134,7 @@ _EXTRA_KEY = b"%b%b?+" % (_KEY_UNICODE, _EXTRA_PUT)
 _EXTRA_VALUE = b"(?:%b|%b)%b?+" % (_UNICODE, _NUMBER, _EXTRA_PUT)
 _EXTRAS = Pattern(b"(?:%b%b){0,%d}+" % (_EXTRA_KEY, _EXTRA_VALUE, _MAX_ITEMS))
 _EXTRAS_LONG = Pattern(rb"%bX(?=.{4})" % _EXTRA_KEY)
-# The same where keys and values may be fetched from the memo.
+# The same if keys and values may be fetched from the memo.
 _NAMED_KEY = b"(?:%b|%b)" % (_EXTRA_KEY, _EXTRA_GET)
 _NAMED_VALUE = b"(?:%b|%b)" % (_EXTRA_VALUE, _EXTRA_GET)
 _NAMED_EXTRAS = Pattern(b"(?:%b%b){0,%d}+" % (_NAMED_KEY, _NAMED_VALUE, _MAX_ITEMS))
@@ -238,6 +238,6 @@ def _is_whole(payload: bytes, at: int, items: Pattern, long_item: Pattern) -> bo
 
 
 def _past(pattern: Pattern, payload: bytes, at: int) -> int:
-    """Where what the pattern matches at `at` ends; `at` itself where nothing does."""
+    """Where what the pattern matches at `at` ends; `at` itself if nothing does."""
     match = pattern.compiled.match(payload, at)
     return at if match is None else match.end()

@@ -11,7 +11,7 @@ def load(payload: bytes, proven: bytes | None) -> object:
 
     Args:
         payload: the pickle.
-        proven: what a function of `grammar` returned for it: None where it proved nothing.
+        proven: what a function of `grammar` returned for it: None if it proved nothing.
 
     Raises:
         WireError: it is broken, or more than plain data, or exceeds a bound.

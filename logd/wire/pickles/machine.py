@@ -10,7 +10,7 @@ Bounds, beside those of single values:
 
 - Every opcode counts, so the time is bounded whatever the program.
 - Nothing is hashed or compared: a dict is a list of keys and values. So things may be shared, and
-  contain themselves; who writes them as text stops when there is enough of it (`writers.py`).
+  contain themselves; a writer of text stops when there is enough (`writers.py`).
 - The memo is a dict here: its indexes cost nothing.
 
 What each opcode does is in `opcodes.py` and `objects.py`. About 0.5 us each: 20 us for a record,

@@ -25,7 +25,7 @@ class _Whole:
         return self._data
 
     def read(self, _size: int) -> bytes:
-        """Called to go past what was peeked, and for more where a pickle ends too early."""
+        """Called to go past what was peeked, and for more if a pickle ends too early."""
         self._data = b""
         return b""
 
