@@ -80,6 +80,8 @@ class Peer:
             if not more:
                 return None
             data += more
+            if data.startswith(bytes(4)):
+                data = data[4:]  # a keep-alive
         length, number = struct.unpack(">IQ", data)
         assert length == 8
         return int(number)
