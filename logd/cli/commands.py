@@ -16,7 +16,7 @@ BEHIND_THE_DAEMON = 10
 """Niceness of commands that take all of a core that they are given, where cores are short."""
 
 
-class Entry(NamedTuple):
+class CommandRow(NamedTuple):
     """One command: its heading, the module and name it is found under, what it does.
 
     Its niceness holds from before the import on, which takes as long as a scan of 100 MB.
@@ -30,40 +30,42 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
-    "serve": Entry(
+    "serve": CommandRow(
         "Daemon", "logd.cli.serve", "serve", "Run the daemon: receive and write records."
     ),
-    "config": Entry("Daemon", "logd.cli.config", "config", "Show or check settings."),
-    "status": Entry("Daemon", "logd.cli.status", "status", "Show what a running daemon is doing."),
-    "ping": Entry("Daemon", "logd.cli.ping", "ping", "Ask whether a daemon answers."),
-    "send": Entry(
+    "config": CommandRow("Daemon", "logd.cli.config", "config", "Show or check settings."),
+    "status": CommandRow(
+        "Daemon", "logd.cli.status", "status", "Show what a running daemon is doing."
+    ),
+    "ping": CommandRow("Daemon", "logd.cli.ping", "ping", "Ask whether a daemon answers."),
+    "send": CommandRow(
         "Records", "logd.cli.send", "send", "Send a message, or lines from standard input."
     ),
-    "replay": Entry("Records", "logd.cli.replay", "replay", "Send dead letters again."),
-    "queue": Entry(
+    "replay": CommandRow("Records", "logd.cli.replay", "replay", "Send dead letters again."),
+    "queue": CommandRow(
         "Records", "logd.cli.queue", "queue", "Show, export or send what waits on disk."
     ),
-    "tail": Entry(
+    "tail": CommandRow(
         "Reading", "logd.cli.tail", "tail", "Show the last entries, and new ones as they come."
     ),
-    "query": Entry(
+    "query": CommandRow(
         "Reading",
         "logd.cli.query",
         "query",
         "Find or count entries in all of the log.",
         BEHIND_THE_DAEMON,
     ),
-    "disk": Entry(
+    "disk": CommandRow(
         "Reading", "logd.cli.disk", "disk", "Show where the log lies, how old and large it is."
     ),
-    "verify": Entry(
+    "verify": CommandRow(
         "Reading",
         "logd.cli.verify",
         "verify",
         "Check that files and tables are whole.",
         BEHIND_THE_DAEMON,
     ),
-    "web": Entry("Reading", "logd.cli.web", "web", "Show the log in the browser."),
+    "web": CommandRow("Reading", "logd.cli.web", "web", "Show the log in the browser."),
 }
 
 

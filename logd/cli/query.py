@@ -18,7 +18,7 @@ from logd.cli.progress import Progress
 from logd.cli.reading import Reading, failing_if_damaged, note, reading_options
 from logd.cli.shortcount import ShortCount
 from logd.query.advice import advice
-from logd.query.contexts import SCOPES, Context, Scope, with_context
+from logd.query.contexts import SCOPES, Scope, Surroundings, with_context
 from logd.query.positions import Placed, Position
 from logd.query.source import Source
 
@@ -133,7 +133,7 @@ def query(
         has_context = True
     if reverse and has_context:
         raise click.UsageError("--reverse can not be given together with -A, -B, -C or --context")
-    context = Context(max(before, width), max(after, width), scope or "all")
+    context = Surroundings(max(before, width), max(after, width), scope or "all")
     with (
         quiet_end(),
         closing(reading.open()) as source,
@@ -192,7 +192,7 @@ class Shown:
         self,
         start: Position | None,
         limit: int | None,
-        context: Context | None,
+        context: Surroundings | None,
         *,
         is_reverse: bool,
     ) -> Position | None:
@@ -237,7 +237,7 @@ class Shown:
             last = some[-1].behind
         return last
 
-    def _with_context(self, found: Iterator[Placed], context: Context) -> Position | None:
+    def _with_context(self, found: Iterator[Placed], context: Surroundings) -> Position | None:
         last = None
         is_text = self._reading.output == "text"
         for one in with_context(self._source, found, context):

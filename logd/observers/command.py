@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from logd.observers.delivery import DeliveryFailed, DeliveryQueue, DeliveryRefused
-from logd.observers.records import Selection, record_as_dict, to_json
+from logd.observers.records import JobSelection, record_as_dict, to_json
 
 if TYPE_CHECKING:
     from logd.records.job import MsgJob
@@ -62,7 +62,7 @@ class Command:
         self._command = shlex.split(command) if isinstance(command, str) else list(command)
         if not self._command:
             raise ValueError("command: expected a program and its arguments, got nothing")
-        self._selection = Selection(cats, pattern)
+        self._selection = JobSelection(cats, pattern)
         self.queue: DeliveryQueue[bytes] = DeliveryQueue(
             f"command {self._command[0]}",
             self._run,

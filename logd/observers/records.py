@@ -12,10 +12,10 @@ from logd.records.shape import of_job
 if TYPE_CHECKING:
     from logd.records.job import MsgJob
 
-__all__ = ["Selection", "record_as_dict", "to_json"]
+__all__ = ["JobSelection", "record_as_dict", "to_json"]
 
 
-class Selection:
+class JobSelection:
     """Which records an observer cares for.
 
     Args:

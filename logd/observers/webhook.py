@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from logd.observers.delivery import DeliveryFailed, DeliveryQueue, DeliveryRefused
-from logd.observers.records import Selection, record_as_dict, to_json
+from logd.observers.records import JobSelection, record_as_dict, to_json
 
 if TYPE_CHECKING:
     from logd.records.job import MsgJob
@@ -100,7 +100,7 @@ class Webhook:
             **_authorization(parts, token_file),
             **(headers or {}),
         }
-        self._selection = Selection(cats, pattern)
+        self._selection = JobSelection(cats, pattern)
         self._text_key = text_key
         self._batch: Sequence[bytes] = ()  # the one that `_body` and `_batch_id` belong to
         self._body = b""

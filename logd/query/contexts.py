@@ -47,7 +47,7 @@ class Around(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Context:
+class Surroundings:
     """How much is wanted around each entry.
 
     Attributes:
@@ -61,7 +61,9 @@ class Context:
     scope: Scope = "all"
 
 
-def with_context(source: Source, found: Iterator[Placed], context: Context) -> Iterator[Around]:
+def with_context(
+    source: Source, found: Iterator[Placed], context: Surroundings
+) -> Iterator[Around]:
     """Entries with what is around them, nothing twice, in the order of the log.
 
     Args:
@@ -94,7 +96,7 @@ def with_context(source: Source, found: Iterator[Placed], context: Context) -> I
 
 
 def _before(
-    source: Source, selection: Selection, match: Placed, context: Context, last: Placed | None
+    source: Source, selection: Selection, match: Placed, context: Surroundings, last: Placed | None
 ) -> Sequence[Placed]:
     """The entries before a match that were not shown yet, oldest first."""
     if not context.before:

@@ -30,7 +30,7 @@ _CONTEXTS_SHARE = 5 / 8
 """Of the room of contexts and special items, if both need more than there is."""
 
 
-class Room:
+class CharRoom:
     """Characters that a batch's columns may be written as; what one leaves is for the next.
 
     Args:

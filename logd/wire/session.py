@@ -20,7 +20,7 @@ from logd.wire import fields, typed
 from logd.wire.columns import Columns
 from logd.wire.contexts import KnownContexts
 from logd.wire.errors import WireError
-from logd.wire.expansion import Room, contexts_chars, fit_contexts, fit_messages, shared_items
+from logd.wire.expansion import CharRoom, contexts_chars, fit_contexts, fit_messages, shared_items
 from logd.wire.fields import bounded_items
 from logd.wire.limits import (
     MAX_BATCH_OPCODES,
@@ -152,7 +152,7 @@ def decode_batch(payload: bytes, *, peer: str, client: bytes, known: KnownContex
         proven = grammar.proven_tree(payload, max_opcodes=MAX_BATCH_OPCODES)
         value = load(payload, proven)
     items = _items(value)
-    room = Room(len(payload))
+    room = CharRoom(len(payload))
     if not items or items[0] != _BATCH_NAME:
         raise WireError("session frame that is no batch")
     if len(items) == _COLUMNS_ITEMS:
@@ -167,7 +167,7 @@ def _items(value: object) -> Sequence[object]:
 
 
 def _batch_of_rows(
-    items: Sequence[object], peer: str, client: bytes, room: Room, known: KnownContexts
+    items: Sequence[object], peer: str, client: bytes, room: CharRoom, known: KnownContexts
 ) -> Batch:
     rows = items[2]
     if len(_items(rows)) > MAX_SIMPLE_ROWS:
@@ -192,7 +192,7 @@ def _batch_of_rows(
 
 
 def _batch_of_columns(
-    items: Sequence[object], peer: str, client: bytes, room: Room, known: KnownContexts
+    items: Sequence[object], peer: str, client: bytes, room: CharRoom, known: KnownContexts
 ) -> Batch:
     _, first, count, contexts, index, msgids, times, msgs, specials = items
     if type(count) is not int or not 1 <= count <= MAX_FRAME_ROWS:

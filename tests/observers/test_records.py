@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from logd.observers.records import Selection, record_as_dict, to_json
+from logd.observers.records import JobSelection, record_as_dict, to_json
 
 
 def test_record(make_job):
@@ -49,12 +49,12 @@ def test_any_text(make_job):
 )
 def test_selection(cats, pattern, wanted, make_job):
     """A record is wanted if category and pattern agree."""
-    assert (make_job("hello") in Selection(cats, pattern)) is wanted
+    assert (make_job("hello") in JobSelection(cats, pattern)) is wanted
 
 
 def test_errors():
     """A plain string for categories and a broken pattern are refused."""
     with pytest.raises(TypeError, match="cats"):
-        Selection("E", None)
+        JobSelection("E", None)
     with pytest.raises(ValueError, match="pattern"):
-        Selection(None, "(")
+        JobSelection(None, "(")

@@ -132,7 +132,7 @@ class TableNames:
         return name
 
 
-class Place(NamedTuple):
+class TablePlace(NamedTuple):
     """Where some records go.
 
     Attributes:
@@ -213,7 +213,7 @@ class Ring:
         current = replace(self.current, transactions=number)
         return replace(self, entries=(*self.entries[:-1], current), transactions=number)
 
-    def placed(self, batches: Sequence[Batch], now: float) -> tuple[Ring, list[Place]]:
+    def placed(self, batches: Sequence[Batch], now: float) -> tuple[Ring, list[TablePlace]]:
         """Deal out `batches` over the current table and as many new ones as they fill.
 
         Returns:
@@ -221,7 +221,7 @@ class Ring:
             round to again within these very batches are left out: their table is gone.
         """
         ring = self.rotated(now) if self.is_due(now) else self
-        places: list[Place] = []
+        places: list[TablePlace] = []
         for position, batch in enumerate(batches):
             start = 0
             while start < len(batch):
@@ -233,7 +233,7 @@ class Ring:
                     room = min(room, ring.policy.lines - current.records)
                 is_whole = start == 0 and room == len(batch)
                 piece = batch if is_whole else batch.part(start, start + room)
-                places.append(Place(current.serial, piece, current.next_id, position, start))
+                places.append(TablePlace(current.serial, piece, current.next_id, position, start))
                 entries = (*ring.entries[:-1], current.with_batch(piece, now))
                 ring = replace(ring, entries=entries)
                 start += room

@@ -31,7 +31,7 @@ from logd.outputs.tables.backend import (
 )
 from logd.outputs.tables.catalogue import Catalogue
 from logd.outputs.tables.columns import ColumnSpec, build_table
-from logd.outputs.tables.ring import Place, Ring
+from logd.outputs.tables.ring import Ring, TablePlace
 from logd.outputs.tables.rows import RowMaker
 
 if TYPE_CHECKING:
@@ -431,7 +431,7 @@ class TableStore:
         self,
         connection: Connection,
         target: InsertTarget,
-        place: Place,
+        place: TablePlace,
         start: int,
         stop: int,
         found: list[RefusedRecord],
@@ -489,7 +489,7 @@ class TableStore:
             with connection.begin():
                 self._change_tables(connection, self.ring, after)
 
-    def _insert(self, connection: Connection, ring: Ring, places: Sequence[Place]) -> None:
+    def _insert(self, connection: Connection, ring: Ring, places: Sequence[TablePlace]) -> None:
         for serial, group in groupby(places, key=attrgetter("serial")):
             rows = (self._rows.rows(place.batch, place.first_id) for place in group)
             self.backend.insert(connection, self._target(connection, ring, serial), rows)
