@@ -156,7 +156,7 @@ def test_other_displays(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--since", "soon"], "--since: 'soon' is not a time .* \"10 min ago\""),
+        (["--since", "soon"], "--since: 'soon' is not a time: .* \"10 min ago\""),
         (["--until", "soon"], "--until: 'soon' is not a time"),
         (["--since", "today", "--until", "yesterday"], "nothing is between"),
         (["--grep", "("], r"'\(' is no regular expression"),
