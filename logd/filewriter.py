@@ -6,13 +6,11 @@ whether it survives the death of the machine is for the daemon's outputs (`logd.
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
-import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from logd.appending import AppendedFile
 from logd.records.batch import Batch
 from logd.rotation.writers import (
     RotateLogWriter,
@@ -22,17 +20,24 @@ from logd.rotation.writers import (
     rotation_schedule,
 )
 from logd.server import LogServer
-from logd.text.escaping import CONTINUATION
 from logd.textwriter import TextlineLogWriter, WriterClosed, encode_lines
 
 if TYPE_CHECKING:
     from logd.records.job import MsgJob
     from logd_client import Log
 
-FILE_MODE = 0o640
-"""Rights of new files, before the umask: not for everyone, logs may hold secrets."""
 
-_BLOCK = 1 << 20
+def open_(path: str, mode: str) -> Any:
+    """Open a log file; put another function in its place to write elsewhere.
+
+    Args:
+        path: its name.
+        mode: "w" clears the file, "a" appends to it.
+
+    Returns:
+        What `FileLogWriter._createFile` may return.
+    """
+    return AppendedFile(path, is_cleared=mode == "w")
 
 
 class FileClosedEvent:
@@ -95,13 +100,12 @@ class FileLogWriter(TextlineLogWriter):
         # Programs that subclass this class read the file by this name.
         self._config = config
         self._file_closed = fileClosed
-        self._file: int | None = None
-        self._close_file: weakref.finalize[[int], Any] | None = None
+        self._file: Any = None
         self._size = 0
         self._older_lines = 0
         self._is_closed = False
         if not config.lazy:
-            self._createFile()
+            self._opened()
 
     def writeNow(self, job: MsgJob) -> None:
         """Append one record; the file holds it when this returns.
@@ -113,9 +117,16 @@ class FileLogWriter(TextlineLogWriter):
         self.write_batch(Batch.from_jobs([job]))
 
     def write_batch(self, batch: Batch) -> None:
-        """Append records with one write; all or, with an error as of `writeNow`, none."""
-        self._append(self.line_format.encode_batch(batch))
-        self._line_count += len(batch)
+        """Append records with one write; all or, with an error as of `writeNow`, none.
+
+        To a file that a subclass or another `open_` made, they are written one by one.
+        """
+        file = self._opened()
+        if isinstance(file, AppendedFile):
+            file.append(self.line_format.encode_batch(batch))
+            self._line_count += len(batch)
+        else:
+            self._write_each(file, self.line_format.format_batch(batch))
 
     def write_part(self, batch: Batch, max_size: int) -> int:
         """Append as many records as fit into a file of `max_size` bytes.
@@ -124,15 +135,19 @@ class FileLogWriter(TextlineLogWriter):
             How many: 0 where not even one fits behind what this writer wrote; its first record
             always fits.
         """
-        self._opened()
+        file = self._opened()
+        if isinstance(file, AppendedFile):
+            self._size = file.size
         entries = self.line_format.format_batch(batch)
         data = encode_lines(entries)
         count = len(entries)
         if self._size + len(data) > max_size:
             count = self._fitting(entries, max_size)
             data = encode_lines(entries[:count])
-        if count:
-            self._append(data)
+        if not isinstance(file, AppendedFile):
+            self._write_each(file, entries[:count])
+        elif count:
+            file.append(data)
             self._line_count += count
         return count
 
@@ -153,87 +168,40 @@ class FileLogWriter(TextlineLogWriter):
         if self._is_closed:
             return
         self._is_closed = True
-        if self._close_file is None:
+        if self._file is None:
             return
-        self._close_file()
+        self._file.close()
         self._file = None
         if self._file_closed is not None:
             lines = self._older_lines + self._line_count
             self._file_closed(FileClosedEvent(self.config.filepath, lines))
 
-    def _opened(self) -> int:
+    def _opened(self) -> Any:
         if self._is_closed:
             raise WriterClosed(f"{self.config.filepath}: the writer is closed")
-        return self._createFile() if self._file is None else self._file
+        if self._file is None:
+            made = self._createFile()
+            # A subclass may return its file, or put it into `_file` itself.
+            self._file = self._file if made is None else made
+        return self._file
 
-    def _createFile(self) -> int:
-        """Open the file, clear it or mend its torn last line; returns its descriptor."""
-        path = self.config.filepath
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        try:
-            file = os.open(path, flags, FILE_MODE)
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise OSError(
-                    error.errno, "is a symbolic link, and logs are not written through links", path
-                ) from error
-            raise
-        try:
-            state = os.fstat(file)
-            if stat.S_ISREG(state.st_mode):
-                self._size = 0 if self.config.drop else state.st_size
-                if self.config.drop:
-                    os.ftruncate(file, 0)
-                elif self._size:
-                    self._take_up(file)
-        except OSError:
-            os.close(file)
-            raise
-        self._file = file
-        # Local logs have no close: the descriptor goes with the last reference.
-        self._close_file = weakref.finalize(self, os.close, file)
+    def _createFile(self) -> Any:
+        """Open the file; a subclass may return another, with `write`, `flush` and `close`.
+
+        Each entry is one `write` of a str to it, with its line end; a `flush` follows.
+        """
+        file = open_(self.config.filepath, "w" if self.config.drop else "a")
+        if isinstance(file, AppendedFile) and file.size and self._file_closed is not None:
+            self._older_lines = file.count_entries()
         return file
 
-    def _take_up(self, file: int) -> None:
-        """End the file's last line if a crash left it torn; count its entries if that is wanted."""
-        if os.pread(file, 1, self._size - 1) != b"\n":
-            self._size += os.write(file, b"\n")
-        if self._file_closed is not None:
-            self._older_lines = _count_entries(file)
-
-    def _append(self, data: bytes) -> None:
-        file = self._opened()
-        written = 0
-        try:
-            while written < len(data):
-                written += os.write(file, data[written:] if written else data)
-        except OSError:
-            self._cut_off(file, written)
-            raise
-        self._size += written
-
-    def _cut_off(self, file: int, written: int) -> None:
-        """Take back what was written of a failed append, unless another process appended since."""
-        if written and os.fstat(file).st_size == self._size + written:
-            os.ftruncate(file, self._size)
-
-
-def _count_entries(file: int) -> int:
-    """How many lines of a file do not continue the entry before them."""
-    mark = CONTINUATION.encode()
-    count = position = 0
-    ends_line = True
-    before = b""
-    while block := os.pread(file, _BLOCK, position):
-        # A mark may be cut by the end of a block: look at its last bytes again with the next.
-        text = before + block
-        count += block.count(b"\n") - text.count(b"\n" + mark)
-        if position == 0:
-            count -= block.startswith(mark)
-        before = text[-len(mark) :]
-        ends_line = block.endswith(b"\n")
-        position += len(block)
-    return count if ends_line else count + 1
+    def _write_each(self, file: Any, entries: Sequence[str]) -> None:
+        """Write entries to a file that is not this module's, one at a time, and count them."""
+        for entry in entries:
+            file.write(entry + "\n")
+            file.flush()
+            self._size += len(encode_lines([entry]))
+            self._line_count += 1
 
 
 LOGWRITER_CLASS: Callable[..., Any] = FileLogWriter

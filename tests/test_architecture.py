@@ -18,7 +18,7 @@ FLOORS = [
     {"errors"},
     {"records"},
     {"text", "rotation"},
-    {"textwriter", "wire", "settings", "server"},
+    {"appending", "textwriter", "wire", "settings", "server"},
     {"filters", "observers", "filewriter", "printwriter", "outputs", "xmlrpc"},
     {"dbwriter_sa", "query", "contrib"},
     {"daemon"},

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from logd import LogServer, MsgJob, filewriter
+from logd import LogServer, MsgJob, appending, filewriter
 from logd.filewriter import (
     FileClosedEvent,
     FileConfig,
@@ -150,7 +150,7 @@ def test_line_count_of_an_appended_file(
     tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The count of a file that was appended to includes the entries it had, not their lines."""
-    monkeypatch.setattr(filewriter, "_BLOCK", block)
+    monkeypatch.setattr(appending, "_BLOCK", block)
     path = tmp_path / "a.log"
     path.write_text("one\n  | more\n  | more\n\ntwo   |\n  | \nthree\n")
     events: list[FileClosedEvent] = []
@@ -482,3 +482,82 @@ def test_the_file_by_its_older_name(tmp_path: Path) -> None:
     writer = FileLogWriter(config)
     assert writer._config is config
     writer.close()
+
+
+class LineKeeper:
+    """A file of a user's own: keeps what is written, and what else was called."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def write(self, text: str) -> None:
+        self.calls.append(text)
+
+    def flush(self) -> None:
+        self.calls.append("flush")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+def test_create_file_is_the_place_for_another_file(tmp_path: Path) -> None:
+    """What a subclass's _createFile returns gets one write a line, and its close."""
+    file = LineKeeper()
+
+    class Mine(FileLogWriter):
+        def _createFile(self) -> Any:
+            return file
+
+    writer = Mine(FileConfig(tmp_path / "log"), format_line=lambda job: job.msg)
+    writer.write_batch(make_batch(2))
+    writer.writeNow(make_job("a\nb"))
+    assert writer.estimateLineCount() == 3
+    assert writer.write_part(make_batch(2), 40) == 1
+    writer.close()
+    assert file.calls == [
+        *("message 0\n", "flush", "message 1\n", "flush"),
+        *("a\n  | b\n", "flush", "message 0\n", "flush", "close"),
+    ]
+    assert not list(tmp_path.iterdir())
+
+
+def test_create_file_may_set_the_file(tmp_path: Path) -> None:
+    """A _createFile that puts its file into `_file`, and returns nothing, will do."""
+    file = LineKeeper()
+
+    class Mine(FileLogWriter):
+        def _createFile(self) -> None:
+            self._file = file
+
+    Mine(FileConfig(tmp_path / "log", lazy=False), lambda job: job.msg).writeNow(make_job("a"))
+    assert file.calls == ["a\n", "flush"]
+
+
+def test_open_may_be_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module's open_ opens all files: it is told the name, and "w" or "a"."""
+    opened: list[tuple[str, str]] = []
+
+    def other(path: str, mode: str) -> LineKeeper:
+        opened.append((path, mode))
+        return LineKeeper()
+
+    monkeypatch.setattr(filewriter, "open_", other)
+    for drop in (True, False):
+        FileLogWriter(FileConfig(tmp_path / "log", drop=drop)).writeNow(make_job())
+    name = str(tmp_path / "log")
+    assert opened == [(name, "w"), (name, "a")]
+
+
+def test_own_file_takes_writes(tmp_path: Path) -> None:
+    """A subclass may write to what super()._createFile() returns."""
+
+    class Headed(FileLogWriter):
+        def _createFile(self) -> Any:
+            file = super()._createFile()
+            file.write("# caf\u00e9\n")
+            file.flush()
+            return file
+
+    writer = Headed(FileConfig(tmp_path / "log"), format_line=lambda job: job.msg)
+    writer.writeNow(make_job("a"))
+    assert (tmp_path / "log").read_text(encoding="utf-8") == "# caf\u00e9\na\n"
