@@ -15,6 +15,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from logd.errors import LogdError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from logd.records.job import MsgJob
 
 __all__ = [
+    "CatBuffer",
     "CatRule",
     "MailFailed",
     "MailLost",
@@ -37,13 +39,32 @@ __all__ = [
     "Rule",
     "SMTPMailer",
     "mailnotifier",
+    "now",
     "stop_all",
+    "timedelta",
 ]
 
 logger = logging.getLogger(__name__)
 
 _MAX_BACKOFF_S = 600.0
 _STOP_TIMEOUT_S = 10.0
+_LOOK_AGAIN_S = 0.1
+"""A clock that was put in the place of `now` may jump: it is looked at so often."""
+
+_MAX_DELAY_S = 1e9
+"""More than any process lives, and less than a timedelta holds."""
+
+now = datetime.now
+"""The clock of notifiers without one of their own, if another function is put in its place.
+
+As it is, they use a clock that nobody sets. `timedelta` may be replaced in the same way: what it
+makes of a rule's `seconds` is how long a message may wait.
+"""
+
+CatBuffer = Digest
+"""Collects the messages of the next mail."""
+
+_wall_clock = now
 
 # `stop_all()` is documented without arguments, so something has to know the notifiers.
 _notifiers: weakref.WeakSet[MailNotifier] = weakref.WeakSet()
@@ -102,7 +123,7 @@ def mailnotifier(
     max_mails_per_hour: int = 60,
     tries: int = 8,
     backoff_s: float = 5.0,
-    clock: Callable[[], float] = time.monotonic,
+    clock: Callable[[], float] | None = None,
 ) -> MailNotifier:
     """An observer that collects messages and mails them as a digest.
 
@@ -121,7 +142,8 @@ def mailnotifier(
         max_mails_per_hour: when they are used up, messages are collected into the next mail.
         tries: how often a mail is tried before it is given up; the next one tells of it.
         backoff_s: pause after the first failure, doubled each time up to ten minutes.
-        clock: seconds that only go forward.
+        clock: seconds that only go forward; None: this module's `now`, if that was replaced, or
+            the system's.
 
     Raises:
         ValueError: a limit that makes no sense.
@@ -131,15 +153,29 @@ def mailnotifier(
         rules,
         layout=LineFormat() if format_line is None else CallableFormat(format_line, lambda: 0),
         close_at_exit=spooler_autostop,
-        digest=Digest(
+        digest=CatBuffer(
             max_bytes=max_mail_bytes,
             max_mails_per_hour=max_mails_per_hour,
             interval_s=spooler_sleepsecs,
         ),
         tries=tries,
         backoff_s=backoff_s,
-        clock=clock,
+        clock=_seconds if clock is None else clock,
     )
+
+
+def _seconds() -> float:
+    """The time by `now`, if that was replaced; else by a clock that only goes forward."""
+    if now is _wall_clock:
+        return time.monotonic()
+    moment: datetime | float = now()
+    return moment.timestamp() if isinstance(moment, datetime) else float(moment)
+
+
+def _delay_s(rule: Rule) -> float:
+    """How long a message may wait by this rule, as `timedelta` makes it."""
+    delay: timedelta | float = timedelta(seconds=min(rule.max_delay_secs, _MAX_DELAY_S))
+    return float(delay) if isinstance(delay, int | float) else delay.total_seconds()
 
 
 def stop_all(timeout_s: float = _STOP_TIMEOUT_S) -> bool:
@@ -218,7 +254,7 @@ class MailNotifier:
             # Made into text here, as later observers may change the job.
             with self._lock:
                 line = "\n".join(self._layout.format_batch(Batch.from_jobs([job])))
-                self._digest.add(line, job.cat, job.time, self._clock() + rule.max_delay_secs)
+                self._digest.add(line, job.cat, job.time, self._clock() + _delay_s(rule))
             self._background.wake()
         trouble, self._trouble = self._trouble, None
         if trouble is not None:
@@ -247,17 +283,17 @@ class MailNotifier:
         while True:
             closing = self._background.is_closing
             with self._lock:
-                now = self._clock()
+                instant = self._clock()
                 if self._mail is None:
                     if not len(self._digest):
                         return None
-                    pause_s = self._digest.due_at() - now
+                    pause_s = self._digest.due_at() - instant
                     if pause_s > 0 and not closing:
-                        return pause_s
+                        return pause_s if now is _wall_clock else min(pause_s, _LOOK_AGAIN_S)
                     count = len(self._digest)
-                    self._mail = self._digest.take(now), count
-                elif self._not_before > now and not closing:
-                    return self._not_before - now
+                    self._mail = self._digest.take(instant), count
+                elif self._not_before > instant and not closing:
+                    return self._not_before - instant
                 text, count = self._mail
             if self._background.time_left(1.0) <= 0:
                 return None

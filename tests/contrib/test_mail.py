@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 import threading
+from datetime import datetime, timedelta
 
 import pytest
 
+import logd.contrib.mail
 from logd.daemon.plugins import load_callables
 from logd.observers import MailDigest
 from logd.observers.mailnotifier import (
@@ -368,3 +370,41 @@ def test_errors():
         CatRule(None, -1)
     with pytest.raises(ValueError, match="tries"):
         mailnotifier(Outbox(), [], tries=0)
+
+
+def test_clocks_of_the_module(make_job, monkeypatch):
+    """now and timedelta, replaced in logd.contrib.mail, are what the notifiers go by."""
+    moment = datetime(2026, 1, 1, 12)
+    outbox = Outbox()
+    monkeypatch.setattr(logd.contrib.mail, "now", lambda: moment)
+    monkeypatch.setattr(logd.contrib.mail, "timedelta", lambda seconds: timedelta(minutes=seconds))
+    notifier = logd.contrib.mail.mailnotifier(outbox, [CatRule(None, 60)], text_of)
+    notifier([make_job("a")], None)
+    moment += timedelta(minutes=59)
+    notifier([make_job("b")], None)
+    assert outbox.texts == []
+    moment += timedelta(minutes=1)
+    assert outbox.wait_for(1) == ["E a\nE b\n"]
+
+
+def test_buffer_of_the_module(make_job, monkeypatch):
+    """CatBuffer, replaced in logd.contrib.mail, collects the messages."""
+    outbox = Outbox()
+
+    class Shouting(logd.contrib.mail.CatBuffer):
+        def add(self, line, *rest):
+            super().add(line.upper(), *rest)
+
+    monkeypatch.setattr(logd.contrib.mail, "CatBuffer", Shouting)
+    logd.contrib.mail.mailnotifier(outbox, [CatRule(None)], text_of)([make_job("a")], None)
+    assert outbox.wait_for(1) == ["E A\n"]
+
+
+def test_endless_delay(make_job):
+    """A rule may wait for ever: its messages go with those of others."""
+    outbox = Outbox()
+    rules = [CatRule(["E"]), CatRule(None, float("inf"))]
+    notifier = mailnotifier(outbox, rules, text_of)
+    notifier([make_job("a", cat="W")], None)
+    notifier([make_job("b", cat="E")], None)
+    assert outbox.wait_for(1) == ["W a\nE b\n"]
