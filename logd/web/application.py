@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -24,6 +25,9 @@ from logd.settings.controlpath import control_path, feed_path
 from logd.settings.loading import InForce, load
 from logd.settings.sources import Sources
 from logd.web import saved, settings
+from logd.web.answers.groups import new_ones_first
+from logd.web.answers.ledger import PENDING, Known
+from logd.web.answers.wanted import moment
 from logd.web.guard import Guard, error
 from logd.web.live import stream
 from logd.web.sessions import COOKIE, COOKIE_TLS, OWNER, SESSION_S, Failures, Sessions, User
@@ -38,6 +42,11 @@ MAX_REQUESTS = 8
 
 MAX_STREAMS = 64
 STATUS_S = 2.0
+READ_EVERY_S = 3.0
+KEEP_READING_S = 60.0
+"""What is known of the whole log is kept up to date while somebody looks, and so much longer."""
+
+logger = logging.getLogger(__name__)
 
 audit_logger = logging.getLogger("logd.web.audit")
 
@@ -66,6 +75,9 @@ class Web:
         self._show_link = show_link
         self._busy: dict[str, int] = {}
         self.streams = 0
+        self._known: Known | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._asked_at = 0.0
         sources = config.sources if config.sources is not None else Sources()
         told = settings.for_workers(sources)
         self.workers = Workers(told, config.web_workers, config.web_scan_s)
@@ -92,6 +104,35 @@ class Web:
             and not self.sessions.has_token
         ):
             self._show_link(self.sessions.new_token())
+
+    # -- what is known of all of the log -----------------------------------------------------
+
+    def known_soon(self) -> Known | None:
+        """What is known by now; None while the log is read for the first time.
+
+        Asking keeps the reading up to date for a while.
+        """
+        self._asked_at = time.monotonic()
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_on())
+        return self._known
+
+    async def _read_on(self) -> None:
+        while time.monotonic() - self._asked_at < KEEP_READING_S:
+            try:
+                answer = await self.workers.run("ledger", {})
+            except Failed as exc:
+                logger.debug("the log can't be read now: %s", exc)
+            else:
+                self._known = Known(**answer)
+            await asyncio.sleep(READ_EVERY_S)
+
+    async def close(self) -> None:
+        """End the reading and the workers."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+        await self.workers.close()
 
     # -- work --------------------------------------------------------------------------------
 
@@ -300,6 +341,54 @@ def _task(name: str) -> Callable[[Request], Any]:
     return answer
 
 
+async def _view(request: Request) -> Response:
+    web = _web(request)
+    answer = await web.run(request, "view")
+    return _json(answer | _about_all(web, request, answer["from"], answer["to"]))
+
+
+async def _known(request: Request) -> Response:
+    web = _web(request)
+    if web.user(request) is None:
+        raise Failed(401, "signed_out", "sign in first")
+    parameters = parameters_of(request)
+    since = moment(parameters, "from", time.time()) or 0.0
+    until = moment(parameters, "to", time.time()) or time.time()
+    return _json(_about_all(web, request, since, until))
+
+
+def _about_all(web: Web, request: Request, since: float, until: float) -> dict[str, Any]:
+    """Marks, losses and the size of the whole log; whoever may see a part only sees none of it."""
+    user = web.user(request)
+    if user is not None and user.only:
+        return PENDING | {"pending": False}
+    known = web.known_soon()
+    return PENDING if known is None else known.about(since, until)
+
+
+async def _tracebacks(request: Request) -> Response:
+    web = _web(request)
+    answer = await web.run(request, "tracebacks")
+    known = web.known_soon()
+    found = answer["groups"]
+    if known is not None:
+        for group in found:
+            known.judge(group)
+        new_ones_first(found)
+    why = next((group["why_unknown"] for group in found if group["why_unknown"]), "")
+    answer["why_unknown"] = why and f"What is new is not known. {why}"
+    return _json(answer | {"pending": known is None})
+
+
+async def _group(request: Request) -> Response:
+    web = _web(request)
+    answer = await web.run(request, "group", {"cursor": [request.path_params["cursor"]]})
+    known = web.known_soon()
+    if known is not None and answer["group"] is not None:
+        known.judge(answer["group"])
+    return _json(answer | {"pending": known is None})
+
+
 async def _about(request: Request) -> Response:
     web = _web(request)
     user = web.user(request)
@@ -419,15 +508,17 @@ def application(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
-        await web.workers.close()
+        await web.close()
 
     api = [
         Route("/about", _about),
-        Route("/view", _task("view")),
+        Route("/view", _view),
+        Route("/known", _known),
         Route("/entries", _task("entries")),
         Route("/entry/{cursor}", _task("entry")),
         Route("/context/{cursor}", _task("context")),
-        Route("/tracebacks", _task("tracebacks")),
+        Route("/tracebacks", _tracebacks),
+        Route("/group/{cursor}", _group),
         Route("/compare", _task("compare")),
         Route("/live", _live),
         Route("/status", _status),

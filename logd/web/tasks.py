@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from logd.query.contexts import SCOPES
@@ -80,6 +80,8 @@ class Reader:
             "view": self.view,
             "entries": self.entries,
             "entry": self.entry,
+            "group": self.group,
+            "ledger": self.whole_log,
             "context": self.context,
             "tracebacks": self.tracebacks,
             "compare": self.compare,
@@ -124,7 +126,6 @@ class Reader:
     def view(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
         """The picture, see `answers.view`."""
         want = wanted(parameters, only)
-        self.ledger.update(watch)
         frame = self._frame(parameters, want)
         names = one(parameters, "facets")
         facets = names.split(",") if names else list(FACETS)
@@ -133,7 +134,6 @@ class Reader:
         end = self.source.end()
         answer = view.view(
             self.source,
-            self.ledger,
             want,
             frame,
             facets=facets,
@@ -143,8 +143,6 @@ class Reader:
             watch=watch,
         )
         answer["upto"] = None if end is None else self.source.cursor(end)
-        if only:
-            answer["all"] = None
         return answer
 
     def entries(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
@@ -165,16 +163,27 @@ class Reader:
         placed = pages.one(self.source, one(parameters, "cursor"), watch)
         if only and not wanted({}, only).selection().matches(placed.entry):
             raise Failed(404, "no_record", "there is no such record")
-        self.ledger.update(watch)
-        moment = placed.entry.time if placed.entry.time is not None else time.time()
         return {
             "entry": shapes.whole(self.source, placed.position, placed.entry),
             "parts": shapes.parts(placed.entry.msg),
             "text": entry_text(placed.entry),
-            "group": groups.group_of(
-                self.source, self.ledger, placed.entry, moment - SPARK_S, moment + SPARK_S, watch
-            ),
         }
+
+    def group(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
+        """The group that a record belongs to, an hour around it; null without a traceback."""
+        placed = pages.one(self.source, one(parameters, "cursor"), watch)
+        if only and not wanted({}, only).selection().matches(placed.entry):
+            raise Failed(404, "no_record", "there is no such record")
+        moment = placed.entry.time if placed.entry.time is not None else time.time()
+        since, until = moment - SPARK_S, moment + SPARK_S
+        return {"group": groups.group_of(self.source, placed.entry, since, until, watch)}
+
+    def whole_log(
+        self, parameters: Parameters, only: Sequence[str], watch: Watch
+    ) -> dict[str, Any]:
+        """What is known of all of the log, after reading what came since the last time."""
+        self.ledger.update(watch)
+        return asdict(self.ledger.known())
 
     def context(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
         """What is around a record."""
@@ -194,14 +203,12 @@ class Reader:
     ) -> dict[str, Any]:
         """Tracebacks with the same cause together."""
         want = wanted(parameters, only)
-        self.ledger.update(watch)
         frame = self._frame(parameters, want)
-        return groups.tracebacks(self.source, self.ledger, want, frame.since, frame.until, watch)
+        return groups.tracebacks(self.source, want, frame.since, frame.until, watch)
 
     def compare(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
         """What is different from the time before."""
         want = wanted(parameters, only)
-        self.ledger.update(watch)
         frame = self._frame(parameters, want)
         since = want.since if want.since is not None else float(frame.since)
         until = want.until if want.until is not None else float(frame.until)

@@ -20,8 +20,11 @@ QUEUE_S = 10.0
 GRACE_S = 5.0
 """So much longer than its budget a task may take before its process is killed."""
 
-FIRST_READ_S = 120.0
-"""The first look at a log of any size remembers its tracebacks and marks."""
+FIRST_READ_S = 900.0
+"""How long the ledger may take to read all of the log for the first time."""
+
+START_S = 10.0
+"""How much longer the first task of a fresh process may take: it imports and opens."""
 
 MAX_ANSWER_BYTES = 64 << 20
 
@@ -53,7 +56,7 @@ class Worker:
         self._number += 1
         number = self._number
         request = {"id": number, "task": task, "parameters": parameters, "only": list(only)}
-        limit = FIRST_READ_S if self._is_fresh else most_s
+        limit = most_s + START_S if self._is_fresh else most_s
         answering = asyncio.ensure_future(self._ask(process, request))
         try:
             answer = await asyncio.wait_for(asyncio.shield(answering), limit)
@@ -130,7 +133,8 @@ class Worker:
 
 
 class Workers:
-    """Some workers for scans, and one for what is quick: pages of the list, single records.
+    """Some workers for scans, one for what is quick (pages of the list, single records), and one
+    that reads all of the log once, for the ledger.
 
     Args:
         settings: see `Worker`.
@@ -139,14 +143,17 @@ class Workers:
     """
 
     QUICK = frozenset({"about", "entries", "entry", "context", "follow"})
+    SLOW = frozenset({"ledger"})
 
     def __init__(self, settings: Mapping[str, Any], number: int, scan_s: float) -> None:
         self._scan_s = scan_s
-        self._all = [Worker(settings) for _ in range(number + 1)]
+        self._all = [Worker(settings) for _ in range(number + 2)]
         self._scanning: asyncio.Queue[Worker] = asyncio.Queue()
         self._quick: asyncio.Queue[Worker] = asyncio.Queue()
+        self._slow: asyncio.Queue[Worker] = asyncio.Queue()
         self._quick.put_nowait(self._all[0])
-        for worker in self._all[1:]:
+        self._slow.put_nowait(self._all[1])
+        for worker in self._all[2:]:
             self._scanning.put_nowait(worker)
 
     async def run(
@@ -157,7 +164,12 @@ class Workers:
         Raises:
             Failed: none is free in time, or see `Worker.run`.
         """
-        free = self._quick if task in self.QUICK else self._scanning
+        free = self._scanning
+        most_s = self._scan_s * 4 + GRACE_S
+        if task in self.QUICK:
+            free = self._quick
+        elif task in self.SLOW:
+            free, most_s = self._slow, FIRST_READ_S
         try:
             worker = await asyncio.wait_for(free.get(), QUEUE_S)
         except TimeoutError:
@@ -165,7 +177,7 @@ class Workers:
                 503, "busy", f"others search, too: none of them ended within {QUEUE_S:g} s"
             ) from None
         try:
-            return await worker.run(task, parameters, only, self._scan_s * 4 + GRACE_S)
+            return await worker.run(task, parameters, only, most_s)
         finally:
             free.put_nowait(worker)
 

@@ -1,4 +1,7 @@
-"""The tracebacks of a selection, those with the same cause together; new ones first."""
+"""The tracebacks of a selection, those with the same cause together.
+
+What is new among them is told by the ledger, see `Known.judge`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from logd.query.grammar import parse
 from logd.query.source import Source
 from logd.query.tracebacks import exceptions, fingerprint, has_traceback
 from logd.records.entry import Entry
-from logd.web.answers.ledger import Ledger
 from logd.web.answers.wanted import Wanted
 
 MAX_GROUPS = 200
@@ -49,9 +51,9 @@ class Group:
 
 
 def tracebacks(
-    source: Source, ledger: Ledger, wanted: Wanted, since: float, until: float, watch: Watch
+    source: Source, wanted: Wanted, since: float, until: float, watch: Watch
 ) -> dict[str, Any]:
-    """The groups of a selection: new since a deploy first, then by how many records they have."""
+    """The groups of a selection, those with the most records first."""
     groups: dict[str, Group] = {}
     selection = wanted.selection().also(parse("has:traceback"))
     for placed in source.placed(selection, watch=watch):
@@ -63,14 +65,17 @@ def tracebacks(
                 continue
             group = groups[key] = Group(entry)
         group.add(entry)
-    shown = [_shown(key, group, ledger, since, until) for key, group in groups.items()]
-    shown.sort(key=lambda g: (g["new_since"] is None, -g["count"]))
-    why = next((g["why_unknown"] for g in shown if g["why_unknown"]), "")
-    return {"groups": shown, "why_unknown": why and f"What is new is not known. {why}"}
+    shown = [_shown(key, group, since, until) for key, group in groups.items()]
+    return {"groups": sorted(shown, key=lambda group: -group["count"])}
+
+
+def new_ones_first(groups: list[dict[str, Any]]) -> None:
+    """Put groups that are new since a deploy before the others, keeping the order else."""
+    groups.sort(key=lambda group: group["new_since"] is None)
 
 
 def group_of(
-    source: Source, ledger: Ledger, entry: Entry, since: float, until: float, watch: Watch
+    source: Source, entry: Entry, since: float, until: float, watch: Watch
 ) -> dict[str, Any] | None:
     """The group that an entry belongs to, in a stretch of time; None if it has no traceback."""
     if not has_traceback(entry.msg):
@@ -82,15 +87,12 @@ def group_of(
         group.add(placed.entry)
     if not group.count:
         group.add(entry)
-    return _shown(key, group, ledger, since, until)
+    return _shown(key, group, since, until)
 
 
-def _shown(key: str, group: Group, ledger: Ledger, since: float, until: float) -> dict[str, Any]:
+def _shown(key: str, group: Group, since: float, until: float) -> dict[str, Any]:
     found = exceptions(group.example.msg)
     last = found[-1] if found else None
-    seen = ledger.seen.get(key)
-    first = seen.first if seen is not None else group.first
-    mark, why = ledger.new_since(first)
     own = last.own_frames[-1] if last is not None and last.own_frames else None
     width = max(until - since, 1.0) / SPARK_BARS
     spark = [0] * SPARK_BARS
@@ -102,12 +104,12 @@ def _shown(key: str, group: Group, ledger: Ledger, since: float, until: float) -
         "text": (f"{last.type}: {last.text}" if last is not None else group.example.msg)[:400],
         "place": f"{own.file.rpartition('/')[2]} in {own.function}" if own is not None else "",
         "count": group.count,
-        "first": first,
+        "first": group.first,
         "last": group.last,
         "hosts": [host for host, _ in group.hosts.most_common(6)],
         "users": None if group.users is None else len(group.users),
         "spark": spark,
-        "new_since": mark,
-        "why_unknown": why,
+        "new_since": None,
+        "why_unknown": "The log is still being read.",
         "is_site": last is None,
     }

@@ -120,23 +120,66 @@ class Ledger:
         if entry.time is not None:
             seen.first = entry.time if seen.first is None else min(seen.first, entry.time)
 
+    def known(self) -> Known:
+        """What was found so far, for the server to keep."""
+        firsts = {key: seen.first for key, seen in self.seen.items() if seen.first is not None}
+        return Known(self.total, self.begins, list(self.marks), list(self.losses), firsts)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the whole log.
+
+    Attributes:
+        total: records in it.
+        begins: the earliest time among the first records.
+        marks: deploys and rollbacks, oldest first.
+        losses: (time, records lost).
+        firsts: fingerprint -> when it was first seen.
+    """
+
+    total: int | None
+    begins: float | None
+    marks: list[dict[str, Any]]
+    losses: list[tuple[float, int]]
+    firsts: dict[str, float]
+
     def new_since(self, first: float | None) -> tuple[dict[str, Any] | None, str]:
         """The mark since which something is new that was first seen then; or why none is known.
 
         A thing is new since the last mark before its first time, if the log reaches back far
         enough before the mark.
         """
-        if first is None or not self.marks:
-            return None, ""
-        before = [mark for mark in self.marks if mark["time"] <= first]
-        if not before:
+        before = [mark for mark in self.marks if first is not None and mark["time"] <= first]
+        if not before or before[-1]["kind"] == _ROLLBACK:
             return None, ""
         mark = before[-1]
-        if mark["kind"] == _ROLLBACK:
-            return None, ""
         if self.begins is None or self.begins > mark["time"] - LOOKS_BACK_S:
             return None, "The log begins less than an hour before the deploy."
         return mark, ""
+
+    def about(self, since: float, until: float) -> dict[str, Any]:
+        """What a picture of this stretch of time shows of it."""
+        return {
+            "all": self.total,
+            "marks": [mark for mark in self.marks if since <= mark["time"] <= until],
+            "losses": losses_between(self.losses, since, until),
+            "pending": False,
+        }
+
+    def judge(self, group: dict[str, Any]) -> None:
+        """Put into a group when it was first seen, and since which mark it is new."""
+        group["first"] = self.firsts.get(group["fingerprint"], group["first"])
+        group["new_since"], group["why_unknown"] = self.new_since(group["first"])
+
+
+PENDING: dict[str, Any] = {
+    "all": None,
+    "marks": [],
+    "losses": {"records": 0, "at": []},
+    "pending": True,
+}
+"""What a picture shows while the log is read for the first time."""
 
 
 def first_time(source: Source) -> float | None:

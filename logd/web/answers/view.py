@@ -15,7 +15,6 @@ from typing import Any
 from logd.query.selection import Selection
 from logd.query.source import Source
 from logd.query.summaries import Label
-from logd.web.answers.ledger import Ledger, losses_between
 from logd.web.answers.wanted import Wanted
 
 STEPS_S = (
@@ -73,7 +72,6 @@ def frame_of(wanted: Wanted, begins: float | None, bars: int, now: float) -> Fra
 
 def view(
     source: Source,
-    ledger: Ledger,
     wanted: Wanted,
     frame: Frame,
     *,
@@ -87,7 +85,6 @@ def view(
 
     Args:
         source: the log.
-        ledger: what is known of all of it.
         wanted: which records count.
         frame: what the picture covers.
         facets: fields whose values are counted; a facet counts without its own conditions.
@@ -123,14 +120,11 @@ def view(
         stop, width = low, width * 2
     return {
         "total": total,
-        "all": ledger.total,
         "from": frame.since,
         "to": frame.until,
         "step": frame.step,
         "bars": bars,
         "facets": [_facet(field, counts[field], top) for field in facets],
-        "marks": [m for m in ledger.marks if frame.since <= m["time"] <= frame.until],
-        "losses": losses_between(ledger.losses, frame.since, frame.until),
         "partial": not last,
         "done": 1.0 if last else (until - low) / max(until - since, 1e-6),
         "searched_back_to": None if last else low,

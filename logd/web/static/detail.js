@@ -6,6 +6,8 @@ import { sparkline } from "./chart.js";
 import { filter } from "./state.js";
 import { clock, count, day, span, stamp } from "./texts.js";
 
+const AGAIN_MS = 1500;
+
 export const SCOPES = ["request", "thread", "process", "all"];
 
 /**
@@ -29,16 +31,17 @@ export class Detail {
     this.abort = null;
   }
 
-  /** @param {string} at */
-  async show(at) {
+  /** @param {string} at @param {any} [row] what the list knows of it, shown at once */
+  async show(at, row) {
     this.abort?.abort();
     const abort = (this.abort = new AbortController());
     this.place.hidden = false;
+    if (row && this.entry?.entry.at !== at) replace(this.place, h("section", { class: "stale" }, h("div", { class: "head" }, h("h2", {}, row.head || "(an empty message)"), this.closer())));
     try {
       const answer = await get(`entry/${encodeURIComponent(at)}`, undefined, abort.signal);
       this.entry = answer;
       this.draw();
-      await this.showContext();
+      await Promise.all([this.showContext(), this.showGroup()]);
     } catch (error) {
       if (abort.signal.aborted) return;
       const { message, hint } = /** @type {any} */ (error);
@@ -58,7 +61,8 @@ export class Detail {
   }
 
   draw() {
-    const { entry, parts, group } = this.entry;
+    const { entry, parts } = this.entry;
+    this.verdictPlace = h("div", {});
     const time = entry.time === null ? entry.ts : `${day(entry.time)} ${stamp(entry.time).join("")}`;
     const text = parts[0]?.kind === "text" ? parts[0].text : entry.head;
     this.context = h("div", { class: "context", "aria-live": "off" });
@@ -68,13 +72,25 @@ export class Detail {
         h("div", { class: "facts" }, h("span", {}, time), h("span", {}, `${this.page.hostName(entry.host)}, process ${entry.pid}${entry.thread ? `, ${entry.thread}` : ""}`),
           h("span", {}, `#${entry.msgid.toLocaleString("en-US")}`)),
         h("button", { type: "button", class: "link", onclick: () => this.page.link(entry.at) }, "copy link ", h("kbd", {}, "y"))),
-      group ? this.verdict(group) : null,
+      this.verdictPlace,
       parts.length > 1 ? h("section", {}, h("h3", {}, "Traceback"), parts.slice(parts[0].kind === "text" ? 1 : 0).map(showPart)) : null,
       h("section", {}, h("h3", {}, "Context", h("span", { class: "segments", role: "group", "aria-label": "Context of" },
         SCOPES.map((scope) => h("button", { type: "button", "data-scope": scope, "aria-pressed": String(scope === this.scope), onclick: () => this.setScope(scope) }, scope)))),
       this.context),
       this.items(entry));
     this.place.scrollTop = 0;
+  }
+
+  /** What is new about it; comes after the rest, as it is counted first. */
+  async showGroup() {
+    const at = this.entry?.entry.at;
+    if (!at || !this.entry.entry.exc) return;
+    try {
+      const { group, pending } = await get(`group/${encodeURIComponent(at)}`, undefined, this.abort?.signal);
+      if (this.entry?.entry.at !== at) return;
+      if (group && this.verdictPlace) replace(this.verdictPlace, this.verdict(group));
+      if (pending) setTimeout(() => this.showGroup(), AGAIN_MS);
+    } catch { /* the record is shown; its verdict is not needed to read it */ }
   }
 
   /** @param {any} group */

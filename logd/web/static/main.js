@@ -13,6 +13,8 @@ import { divide, filter, fromUrl, parts, seconds, selection, toUrl } from "./sta
 import { byCategory, categoryClass, categoryName, clock, count, day, number, range, size } from "./texts.js";
 
 const REFRESH_MS = 10_000;
+const KNOW_MS = 1500;
+const KNOW_TRIES = 400;
 const ERRORS_SAID_EVERY_MS = 10_000;
 
 let state = fromUrl();
@@ -118,6 +120,21 @@ async function loadView(abort, quiet = false) {
   }
   showView(whole, performance.now() - started);
   progress(null, "");
+  if (whole.pending) knowLater(whole, abort);
+}
+
+/** Deploys, losses and the size of the log come when it was read once. @param {any} whole @param {AbortController} abort */
+async function knowLater(whole, abort) {
+  for (let tries = 0; whole.pending && tries < KNOW_TRIES; tries += 1) {
+    await new Promise((resolve) => { setTimeout(resolve, KNOW_MS); });
+    if (abort.signal.aborted || view !== whole) return;
+    try {
+      Object.assign(whole, await get("known", new URLSearchParams({ from: String(whole.from), to: String(whole.to) }), abort.signal));
+    } catch { return; }
+  }
+  if (view !== whole) return;
+  chart.draw();
+  showCounts();
 }
 
 /** Two parts of one picture. @param {any} a @param {any} b */
@@ -319,6 +336,7 @@ async function loadTab() {
 async function loadGroups(abort, isLoud) {
   try {
     const answer = await get("tracebacks", chosen(), abort.signal);
+    if (answer.pending) setTimeout(() => { if (!abort.signal.aborted) loadGroups(abort, false); }, KNOW_MS);
     const tab = byId("tab-tracebacks");
     /** @type {Element} */ (tab.querySelector(".n")).textContent = answer.groups.length ? number(answer.groups.length) : "";
     const badge = /** @type {HTMLElement} */ (tab.querySelector(".badge"));
@@ -334,7 +352,7 @@ async function loadGroups(abort, isLoud) {
 
 function showDetail() {
   document.querySelector(".main")?.classList.toggle("with-detail", Boolean(state.at));
-  if (state.at) { list.choose(state.at, false); detail.show(state.at); } else detail.hide();
+  if (state.at) detail.show(state.at, list.choose(state.at, false)); else detail.hide();
 }
 
 async function refresh() {

@@ -31,7 +31,7 @@ await check(async ({ open }) => {
 
   await page.keyboard.press("2");
   await until(page, "2 shows tracebacks", () => document.querySelectorAll("#tracebacks .card").length >= 2);
-  expect((await text(page, "#tracebacks .card")).includes("new since 2.14.0"), "new ones come first");
+  await until(page, "new ones come first", () => document.querySelector("#tracebacks .card").textContent.includes("new since 2.14.0"));
   await page.keyboard.press("J");
   await page.keyboard.press("J");
   await until(page, "J focuses a card", () => document.activeElement.classList.contains("card"));
