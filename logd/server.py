@@ -73,7 +73,8 @@ class LogServer:
         filters: called before the record is written.
         observers: called after the record was written; what they change is seen by the observers
             after them, not in the log.
-        cfnMode: `CFN_SHORT` for file names without folders, `CFN_FULL` for whole ones.
+        cfnMode: `CFN_SHORT` for file names without folders and without a last `.py`, `CFN_NAME`
+            for such that keep it, `CFN_FULL` for whole ones.
         tsFormat: of timestamps, as for `time.strftime`, `%3N` is milliseconds; "std1" is
             "%H:%M.%S;%3N", "std2" is "%m/%d %H:%M.%S"; None for no timestamps.
         jobhistSize: how many records `jobhist` has at most.
@@ -85,6 +86,7 @@ class LogServer:
     CAT_INTERNALERROR = "I"
     CFN_SHORT = 1
     CFN_FULL = 2
+    CFN_NAME = 4
 
     def __init__(
         self,
@@ -95,8 +97,8 @@ class LogServer:
         tsFormat: str | None = None,
         jobhistSize: int = 100,
     ) -> None:
-        if cfnMode not in (self.CFN_SHORT, self.CFN_FULL):
-            raise ValueError(f"cfnMode: expected CFN_SHORT or CFN_FULL, got {cfnMode!r}")
+        if cfnMode not in (self.CFN_SHORT, self.CFN_FULL, self.CFN_NAME):
+            raise ValueError(f"cfnMode: expected CFN_SHORT, CFN_FULL or CFN_NAME, got {cfnMode!r}")
         if jobhistSize < 1:
             raise ValueError(f"jobhistSize: expected at least 1, got {jobhistSize!r}")
         self.writer = writer
@@ -276,7 +278,8 @@ class LogServer:
         """A file name in the configured format (`cfnMode`); None for None."""
         if name is None or self.cfnMode == self.CFN_FULL:
             return name
-        return short_name(name)
+        short = short_name(name)
+        return (short.removesuffix(".py") or short) if self.cfnMode == self.CFN_SHORT else short
 
     def pathAsStr(self, path: Path, imin: int = 0) -> str:
         """The call path from item `imin` on as text; empty for an empty path."""

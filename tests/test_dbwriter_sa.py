@@ -457,7 +457,7 @@ def test_a_local_log_writes_before_the_call_returns(writers: Writers) -> None:
         log(f"message {number}", "W", special={"user": "ann"})
     (row,) = writers.database.rows(writers.database.pattern % 1)
     assert (row["msg"], row["cat"], row["user"]) == ("message 3", "W", "ann")
-    assert (row["cfn"], row["path"]) == ("test_dbwriter_sa.py", "")
+    assert (row["cfn"], row["path"]) == ("test_dbwriter_sa", "")
     assert row["ts"][5] == "."
     assert writers.messages(0) == ["message 1", "message 2"]
     assert writers.observed == ["message 1", "message 2", "message 3"]

@@ -266,7 +266,7 @@ def test_rotating_server_pipeline(tmp_path: Path) -> None:
     )
     server.log(make_jobdata(msg="a"))
     assert read(tmp_path)["log0.txt"][0].startswith("E 4711#17 A\t")
-    assert seen == ["A *views.py(42)"]
+    assert seen == ["A *views(42)"]
 
 
 def test_file_closed(tmp_path: Path) -> None:
@@ -444,7 +444,7 @@ def test_local_log(tmp_path: Path) -> None:
     assert head == f"E {os.getpid()}#4 text 3"
     assert re.fullmatch(r"[0-9]{6} [0-9]+", rest)
     assert (thread, function, special) == (threading.current_thread().name, "test_local_log", "n=3")
-    assert path.startswith("test_filewriter.py(")
+    assert path.startswith("test_filewriter(")
     assert repr(log) == "mine(on)"
 
 

@@ -158,7 +158,7 @@ def test_local_log(printed: list[str]) -> None:
     assert log("no", "D") is None
     assert repr(log) == "mine(on)"
     (text,) = printed
-    assert text.startswith("1 I hello *test_printwriter.py(")
+    assert text.startswith("1 I hello *test_printwriter(")
     assert text.endswith(") n=1\n")
 
 

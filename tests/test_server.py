@@ -135,10 +135,17 @@ def test_time_str() -> None:
 
 
 def test_file_names() -> None:
-    """cfnMode: short is the "file name without directory path(=Default)", full is all of it."""
+    """cfnMode: short is the "file name without directory path(=Default)", full is all of it.
+
+    Short leaves out a final .py as well; CFN_NAME keeps it.
+    """
     short, full = LogServer(None), LogServer(None, cfnMode=LogServer.CFN_FULL)
-    assert short.format_fname("/srv/shop/views.py") == "views.py"
-    assert short.format_fname("C:\\shop\\views.py") == "views.py"
+    assert short.format_fname("/srv/shop/views.py") == "views"
+    assert short.format_fname("C:\\shop\\views.py") == "views"
+    assert short.format_fname("/srv/views.py.pyc") == "views.py.pyc"
+    assert short.format_fname("/srv/.py") == ".py"
+    named = LogServer(None, cfnMode=LogServer.CFN_NAME)
+    assert named.format_fname("/srv/shop/views.py") == "views.py"
     assert full.format_fname("/srv/shop/views.py") == "/srv/shop/views.py"
     assert short.format_fname(None) is full.format_fname(None) is None
     with pytest.raises(ValueError, match="cfnMode"):
@@ -149,8 +156,8 @@ def test_path_as_str() -> None:
     """pathAsStr: "call path, formatted as str, Empty str if path is empty"; imin skips items."""
     server = LogServer(None)
     path = ((None, None), ("/a/b.py", 1), (None, None), (None, None), ("/c.py", 2), (None, None))
-    assert server.pathAsStr(path) == "...<-b.py(1)<-...<-c.py(2)<-..."
-    assert server.pathAsStr(path, imin=1) == "b.py(1)<-...<-c.py(2)<-..."
+    assert server.pathAsStr(path) == "...<-b(1)<-...<-c(2)<-..."
+    assert server.pathAsStr(path, imin=1) == "b(1)<-...<-c(2)<-..."
     assert server.pathAsStr(()) == server.pathAsStr(path, 6) == ""
 
 
@@ -352,7 +359,7 @@ def test_failing_filter_harms_no_record() -> None:
     (report,) = reports
     assert report.msg.startswith("filter tests.test_server.fail failed: RuntimeError: on purpose\n")
     assert "Traceback" in report.msg
-    assert (report.pid, report.cfunc, report.cfn()) == (os.getpid(), "fail", "test_server.py")
+    assert (report.pid, report.cfunc, report.cfn()) == (os.getpid(), "fail", "test_server")
 
 
 def test_failing_observer_harms_no_record() -> None:

@@ -309,7 +309,7 @@ def make_server(
             outputs,
             filters=filters.values(),
             observers=observers.values(),
-            cfnMode=LogServer.CFN_FULL if config.file_names == "full" else LogServer.CFN_SHORT,
+            cfnMode=LogServer.CFN_FULL if config.file_names == "full" else LogServer.CFN_NAME,
             tsFormat=config.timestamp,
         )
     except ObserverAlreadyAdded as exc:

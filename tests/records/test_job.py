@@ -67,7 +67,7 @@ def test_special_is_a_dict_of_its_own() -> None:
 
 def test_cfn() -> None:
     """cfn: "Callers File Name", as the log shows file names; empty where there is none."""
-    assert make_job().cfn() == "views.py"
+    assert make_job().cfn() == "views"
     full = LogServer(None, cfnMode=LogServer.CFN_FULL)
     assert make_job(formatter=full).cfn() == "/srv/shop/views.py"
     assert make_job(formatter=None).cfn() == "views.py"
@@ -84,8 +84,8 @@ def test_cln() -> None:
 
 def test_path_str() -> None:
     """pathStr: "imin==1 will skip the first path item"."""
-    assert make_job().pathStr() == "views.py(42)<-...<-urls.py(10)"
-    assert make_job().pathStr(1) == "...<-urls.py(10)"
+    assert make_job().pathStr() == "views(42)<-...<-urls(10)"
+    assert make_job().pathStr(1) == "...<-urls(10)"
     assert make_job(formatter=None).pathStr(imin=2) == "urls.py(10)"
     assert make_job().pathStr(3) == ""
 
@@ -112,9 +112,9 @@ def test_formatted_dict_is_deprecated() -> None:
         "cat": "E",
         "msg": "payment failed",
         "cfunc": "charge",
-        "cfn": "views.py",
+        "cfn": "views",
         "cln": 42,
-        "path": "views.py(42)<-...<-urls.py(10)",
+        "path": "views(42)<-...<-urls(10)",
     }
 
 
