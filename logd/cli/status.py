@@ -48,7 +48,8 @@ def status(control: str | None, config_file: str | None, watch: bool, is_json: b
     The command finds the daemon by its control socket. --control names the socket, or the settings
     do (--config, variables LOGD_...). If they do not, it is control.sock in the folder .logd-state
     beside the log. Without any of these, the command asks a daemon that was started in this folder,
-    or the one of /etc/logd/logd.toml. Only root and the daemon's own user may use the socket.
+    or the one of /etc/logd/logd.toml. Only root, the daemon's own user and the users of its
+    control_group may use the socket.
 
     \b
     Examples:

@@ -1,6 +1,7 @@
 """The control socket: what `logd status`, `logd tail -f` and whoever manages the daemon ask.
 
-A Unix stream socket that only the daemon's user (and root) may open. Requests and answers are
+A Unix stream socket that only the daemon's user (and root) may open, unless the settings
+(`control_group`, `control_mode`) say otherwise. Requests and answers are
 lines of JSON; a connection may ask many times, one after the other:
 
     {"do": "status"}, perhaps with "connections": how many are listed
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MODE = 0o600
-FEED_MODE = 0o660
+GROUP_MODE = 0o660
 MAX_CONNECTIONS = 64
 MAX_REQUEST_BYTES = 65_536
 IDLE_S = 120.0
@@ -80,14 +81,17 @@ def listen(config: Config) -> Listener | None:
     """The socket for these settings; None where its default place can't be used, with a warning.
 
     Raises:
-        StartupError: the settings name a place that can't be used.
+        StartupError: the settings name a place or a group that can't be used.
     """
     path = control_path(config)
+    group, mode = config.control_group, config.control_mode
+    if mode is None:
+        mode = MODE if group is None else GROUP_MODE
     try:
         with short_address(path) as address:
-            listener = listen_unix(address, owner=None, group=None, mode=MODE)
+            listener = listen_unix(address, owner=None, group=group, mode=mode)
     except (StartupError, OSError) as exc:
-        if config.control is not None:
+        if config.control is not None or config.control_group is not None:
             raise StartupError(f"control: {exc}") from exc
         logger.warning("no logd status and tail -f: %s", exc)
         return None
@@ -104,7 +108,7 @@ def listen_feed(config: Config) -> Listener | None:
     path = feed_path(config)
     try:
         with short_address(path) as address:
-            listener = listen_unix(address, owner=None, group=config.feed_group, mode=FEED_MODE)
+            listener = listen_unix(address, owner=None, group=config.feed_group, mode=GROUP_MODE)
     except (StartupError, OSError) as exc:
         if config.feed is not None or config.feed_group is not None:
             raise StartupError(f"feed: {exc}") from exc

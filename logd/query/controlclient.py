@@ -6,9 +6,12 @@ what may be asked. Both sides speak lines of JSON.
 
 from __future__ import annotations
 
+import grp
 import json
+import pwd
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +42,7 @@ class ControlClient:
             try:
                 self._socket = _connected(path, timeout_s)
             except OSError as exc:
-                refusals.append(f"{path} ({exc.strerror or exc})")
+                refusals.append(f"{path.absolute()} ({exc.strerror or exc}{_advice(path, exc)})")
             else:
                 self.path = path
                 self._lines = self._socket.makefile("rb")
@@ -92,6 +95,31 @@ class ControlClient:
             # The daemon may have been cut off in the middle of the last one.
             if line.endswith(b"\n"):
                 yield json.loads(line)
+
+
+def _advice(path: Path, exc: OSError) -> str:
+    """Whom to become to use a socket that this user may not."""
+    if not isinstance(exc, PermissionError):
+        return ""
+    # Whoever may not look into the folder learns whose the folder is.
+    for place in (path, *path.absolute().parents):
+        try:
+            state = place.stat()
+        except OSError:
+            continue
+        user = _name(pwd.getpwuid, state.st_uid)
+        advice = f": become its user, sudo -u {user}"
+        if stat.S_ISSOCK(state.st_mode) and state.st_mode & stat.S_IWGRP:
+            advice += f", or join its group {_name(grp.getgrgid, state.st_gid)}"
+        return advice
+    return ""
+
+
+def _name(find: Callable[[int], Sequence[Any]], number: int) -> str:
+    try:
+        return str(find(number)[0])
+    except KeyError:
+        return f"'#{number}'"
 
 
 def _connected(path: Path, timeout_s: float) -> socket.socket:

@@ -456,6 +456,21 @@ class Config:
         "Unix socket for logd status and tail -f. Not set: control.sock in state_dir.",
         reloads=False,
     )
+    control_group: str | None = _setting(
+        None,
+        Optional(Text("GROUP")),
+        OPERATION,
+        "Group of the control socket. Not set: the daemon's own.",
+        reloads=False,
+    )
+    control_mode: int | None = _setting(
+        None,
+        Optional(Mode()),
+        OPERATION,
+        "Permissions of the control socket. Users who may write to it may rotate and reload. Not "
+        'set: "0600", or "0660" with control_group.',
+        reloads=False,
+    )
     feed: str | None = _setting(
         None,
         _PATH,

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import grp
 import json
+import os
+import pwd
 import signal
 import socket
 import stat
+import tempfile
 import time
 from pathlib import Path
 
@@ -45,6 +49,38 @@ def test_only_the_daemons_user_may_ask(tmp_path: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert daemon.stop() == 0
         assert not path.exists()
+
+
+def test_a_group_may_ask(tmp_path: Path) -> None:
+    """control_group gets the socket, which is open to it unless control_mode says otherwise."""
+    group = grp.getgrgid(os.getgid()).gr_name
+    path = tmp_path / PLACE
+    with running("--control-group", group, folder=tmp_path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        assert path.stat().st_gid == os.getgid()
+    with running("--control-mode", "0640", folder=tmp_path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+@pytest.mark.parametrize(("mode", "group"), [(0o600, ""), (0o660, ", or join its group daemon")])
+def test_who_may_not_ask_learns_whom_to_become(mode: int, group: str) -> None:
+    """A socket that this user may not use: the error names the user, and the group if it may."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as sock:
+        path = Path(folder) / "control.sock"
+        sock.bind(str(path))
+        sock.listen()
+        path.chmod(mode)
+        os.chown(path, pwd.getpwnam("root").pw_uid, grp.getgrnam("daemon").gr_gid)
+        Path(folder).chmod(0o755)
+        os.seteuid(pwd.getpwnam("nobody").pw_uid)
+        try:
+            with pytest.raises(LogdError, match="Permission denied") as caught:
+                ControlClient([path])
+            text = f"{path} (Permission denied: become its user, sudo -u root{group})"
+            assert text in str(caught.value)
+        finally:
+            os.seteuid(0)
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
