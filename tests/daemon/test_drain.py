@@ -45,7 +45,7 @@ def test_what_tls_has_taken_from_the_kernel_is_written(
 ) -> None:
     """Records wait decrypted behind a full queue, where the kernel no longer knows of them."""
     with writing_to_a_pipe(authority, tmp_path, loop) as daemon:
-        (address,) = [address for address in daemon.addresses if address.endswith(" (TLS)")]
+        address, *_ = [one for one in daemon.addresses if one.endswith(" (TLS)")]
         port = int(address.removesuffix(" (TLS)").rsplit(":", 1)[1])
         with TlsPeer(port, client_context(authority)) as peer:
             for number in range(600):

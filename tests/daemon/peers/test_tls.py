@@ -60,7 +60,7 @@ def serving(
     cert, key = authority.issue("server", *names, **issue)
     tls = ("--tls-port", "0", "--tls-cert", cert, "--tls-key", key)
     with running(*tls, "--log-level", "debug", *options, folder=folder) as daemon:
-        (address,) = [address for address in daemon.addresses if address.endswith(" (TLS)")]
+        address, *_ = [one for one in daemon.addresses if one.endswith(" (TLS)")]
         yield daemon, int(address.removesuffix(" (TLS)").rsplit(":", 1)[1])
 
 
