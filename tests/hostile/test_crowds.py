@@ -438,7 +438,10 @@ def test_tiny_frames_and_items_weigh_what_they_weigh(tmp_path: Path) -> None:
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     writer = os.open(pipe, os.O_WRONLY)
     process = DaemonProcess(
-        *("--stdout", "--queue-bytes", "32 MiB", "--connection-queue-bytes", "32 MiB"),
+        "--stdout",
+        *("--queue-bytes", "32 MiB", "--connection-queue-bytes", "32 MiB"),
+        # Else the flood goes on to the disk, and the queue in memory never fills.
+        *("--queue-disk-bytes", "0"),
         folder=tmp_path,
         stdout=writer,
     )
