@@ -403,7 +403,8 @@ class Link:
                 self._is_careful = False
             elif was_waiting:
                 return b""
-        if was_waiting and self._roaming.is_back_due(monotonic()):
+        if self._roaming.is_back_due(monotonic()):
+            # With nothing on its way either: under load there is always a next batch.
             return b""
         following = self.session.next_unsent
         try:
