@@ -245,4 +245,5 @@ def test_query_goes_behind_the_daemon(tmp_path: Path) -> None:
         assert process.stdout.readline()
         niceness = os.getpriority(os.PRIO_PROCESS, process.pid)
         process.stdout.read()
-    assert niceness == os.getpriority(os.PRIO_PROCESS, 0) + BEHIND_THE_DAEMON
+    # The lowest there is, for tests that run at a low priority themselves.
+    assert niceness == min(19, os.getpriority(os.PRIO_PROCESS, 0) + BEHIND_THE_DAEMON)
