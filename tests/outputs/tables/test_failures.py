@@ -428,10 +428,13 @@ from tests.outputs.table_making import DeadLetterList, Outputs
 url, folder = sys.argv[1:]
 
 def live(pattern, failpoints):
+    Path(folder, pattern).mkdir(exist_ok=True)
     tables_store.failpoint = Failpoints(failpoints).hit
     settings = OutputSettings(
         rotation=RotationPolicy(lines=7), retention=Retention(), line_format=LineFormat(),
-        durable=True, state_dir=Path(folder), dead_letters=DeadLetterList(), table_pattern=pattern,
+        # Its own for each pattern: or else an output takes the tables of the last one along.
+        durable=True, state_dir=Path(folder, pattern), dead_letters=DeadLetterList(),
+        table_pattern=pattern,
     )
     output = TableOutput(url, settings)
     client = b"ann's session id"
