@@ -36,6 +36,7 @@ from logd.outputs.queuefolder import folder_name, spool_name
 from logd.outputs.worker import OutputWorker
 from logd.rotation.policy import Retention, RotationPolicy, Schedule
 from logd.server import LogServer, ObserverAlreadyAdded
+from logd.settings.loading import ConfigError
 from logd.settings.secrets import reveal
 from logd.settings.table import Config
 from logd.text.formatter import Formatter
@@ -173,12 +174,12 @@ class Workshop:
         """The output that the settings call `spec`, not opened.
 
         Raises:
-            StartupError: it can't be used as configured.
+            ConfigError: it can't be used as configured.
         """
         try:
             return registry.create(spec, _settings(config, self.state, self.dead_letters))
         except OutputUnusable as exc:
-            raise StartupError(f"output {registry.shown(spec)}: {exc}") from exc
+            raise ConfigError([f"output {registry.shown(spec)}: {exc}"]) from exc
 
     def queue(self, spec: str, config: Config, formatter: PathFormatter) -> OpenedQueue:
         """The queue on disk of the output that the settings call `spec`, opened.
