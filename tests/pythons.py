@@ -88,12 +88,13 @@ def _environment(version: tuple[int, int], python: str) -> Path:
         return interpreter
     variables = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     subprocess.run([python, "-m", "venv", "--clear", str(folder)], check=True, env=variables)
-    packages = ["-e", "client"]
+    # A test of the client asks the type checker.
+    packages = ["-e", "client", "mypy>=1.13"]
     if version >= DAEMON_FROM:
         packages += ["-e", ".[test,postgresql,mysql,web]"]
     else:
         packages += ["pytest>=8.3", "pytest-asyncio>=1.0", "pytest-xdist>=3.6", "hypothesis>=6.120"]
-        packages += ["trustme>=1.2", "numpy"]
+        packages += ["trustme>=1.2", "numpy", "structlog>=24.1", "loguru>=0.7"]
     subprocess.run(
         [str(interpreter), "-m", "pip", "--disable-pip-version-check", "install", "-q", *packages],
         check=True,
@@ -137,11 +138,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", action="store_true", help="only what differs by version")
     parser.add_argument("--but", default="", help="a version to leave out: 3.11")
+    parser.add_argument("--only", default="", help="the only version to test: 3.13")
     parser.add_argument("--workers", type=int, default=(os.cpu_count() or 1) + 1)
     options = parser.parse_args()
     results = []
     for version in VERSIONS:
-        if text_of(version) != options.but:
+        if text_of(version) != options.but and text_of(version).startswith(options.only):
             targets = PART if options.part else ()
             targets = targets if version >= DAEMON_FROM else CLIENT_TESTS
             results.append(run_on(version, targets, options.workers))
