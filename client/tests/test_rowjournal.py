@@ -168,6 +168,10 @@ def test_adopters_killed_at_random_moments_repeat_nothing(
     assert server.texts == [str(n) for n in range(60_000)]
 
 
+@pytest.mark.skipif(
+    sys.version_info < (3, 10),
+    reason="Python 3.9 ends itself when handlers of signals nest too deep",
+)
 def test_signal_handlers_in_the_midst_of_calls_break_nothing(
     tmp_path: Path, server: AckServer
 ) -> None:
