@@ -387,11 +387,21 @@ async function copyText() {
 
 // -- times ------------------------------------------------------------------------------------
 
+/**
+ * The stretch of time that is asked for. The last answer may still be one for the stretch before.
+ * @param {{from: number, to: number}} shown
+ */
+function asked(shown) {
+  const number = (/** @type {string} */ text, /** @type {number} */ other) => (text && Number.isFinite(Number(text)) ? Number(text) : other);
+  return { from: number(state.from, shown.from), to: number(state.to, state.from ? Math.max(shown.to, Date.now() / 1000) : shown.to) };
+}
+
 function zoomOut() {
   if (!view) return;
-  const width = view.to - view.from;
-  const to = view.to + width / 2;
-  const from = view.from - width / 2;
+  const now = asked(view);
+  const width = now.to - now.from;
+  const to = now.to + width / 2;
+  const from = now.from - width / 2;
   if (settings.first && from <= settings.first && to >= Date.now() / 1000) go({ from: "", to: "" });
   else go({ from: String(Math.floor(from)), to: to >= Date.now() / 1000 ? "" : String(Math.ceil(to)) });
 }
@@ -399,9 +409,10 @@ function zoomOut() {
 /** @param {number} by */
 function shift(by) {
   if (!view) return;
-  const width = (view.to - view.from) / 2;
-  const to = view.to + by * width;
-  go({ from: String(Math.floor(view.from + by * width)), to: to >= Date.now() / 1000 ? "" : String(Math.ceil(to)) });
+  const now = asked(view);
+  const width = (now.to - now.from) / 2;
+  const to = now.to + by * width;
+  go({ from: String(Math.floor(now.from + by * width)), to: to >= Date.now() / 1000 ? "" : String(Math.ceil(to)) });
 }
 
 // -- keys -------------------------------------------------------------------------------------

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
 COMMENT = '50% of it\'s "odd" \\ stuff'
 
+ON_POSTGRESQL = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+ON_SERVERS = pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
+
 
 @pytest.fixture
 def reader(outputs: Outputs) -> Iterator[str]:
     """A role that may read nothing by itself."""
     database = outputs.database
     name = f"reader_{uuid.uuid4().hex[:8]}"
-    if database.kind == "sqlite":
-        pytest.skip("SQLite has no roles")
     role = f"'{name}'@'%%'" if database.kind == "mariadb" else name
     with database.engine.begin() as connection:
         login = "" if database.kind == "mariadb" else " LOGIN"
@@ -63,6 +64,7 @@ def written(outputs: Outputs, output: TableOutput, first: int, last: int) -> Non
         outputs.clock.now += 1
 
 
+@ON_SERVERS
 @pytest.mark.parametrize("naming", ["ring", "date"])
 def test_a_reader_goes_on_to_read(outputs: Outputs, reader: str, naming: str) -> None:
     """A role with rights on the current table has them on those that follow."""
@@ -78,10 +80,9 @@ def test_a_reader_goes_on_to_read(outputs: Outputs, reader: str, naming: str) ->
     assert sorted(found) == ["message 5", "message 6", "message 7"]
 
 
+@ON_POSTGRESQL
 def test_rights_of_columns(outputs: Outputs, reader: str) -> None:
     """On PostgreSQL rights of columns are handed on, too, with the right to grant them."""
-    if outputs.database.kind != "postgresql":
-        pytest.skip("PostgreSQL only")
     output = outputs.opened(lines=1, count=3)
     written(outputs, output, 1, 1)
     prefix = outputs.database.prefix
@@ -132,10 +133,9 @@ def comment(outputs: Outputs, table: str) -> str:
     return f"COMMENT ON TABLE {table} IS '{words}'"
 
 
+@ON_POSTGRESQL
 def test_a_new_table_inherits_comments_and_indexes(outputs: Outputs) -> None:
     """On PostgreSQL tables under new names have them, too, unless a column of theirs is gone."""
-    if outputs.database.kind != "postgresql":
-        pytest.skip("PostgreSQL only")
     prefix = outputs.database.prefix
     columns = [("user", String(10))]
     output = outputs.opened(lines=1, columns=columns)
@@ -158,12 +158,11 @@ def test_a_new_table_inherits_comments_and_indexes(outputs: Outputs) -> None:
     assert [row["msg"] for row in outputs.database.rows(f"{prefix}_3")] == ["message 4"]
 
 
+@ON_POSTGRESQL
 def test_a_table_that_a_view_needs_is_emptied(
     outputs: Outputs, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Where a view keeps a table from being dropped it is emptied, and writing goes on."""
-    if outputs.database.kind != "postgresql":
-        pytest.skip("elsewhere views don't stand in the way")
     output = outputs.opened(lines=1, count=2, naming="date")
     written(outputs, output, 1, 1)
     (table,) = outputs.database.table_names()

@@ -67,10 +67,9 @@ await check(async ({ open }) => {
   const before = url().get("from");
   await page.keyboard.press("z");
   await until(page, "z zooms out", (old) => new URL(location.href).searchParams.get("from") !== old, before);
-  await ready(page);
   const zoomed = url().get("from");
   await page.keyboard.press("[");
-  await until(page, "[ goes earlier", (old) => Number(new URL(location.href).searchParams.get("from")) < Number(old) || !old, zoomed);
+  await until(page, "[ goes earlier, also before the answer is there", (old) => Number(new URL(location.href).searchParams.get("from")) < Number(old) || !old, zoomed);
   await page.keyboard.press("t");
   await until(page, "t shows a table", () => document.querySelector(".charttable"));
   await page.keyboard.press("t");
