@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logd.wire import FrameError, Frames, FrameSplitter
-from logd.wire.frames import SKIPPED_HEAD_BYTES
+from logd.wire.frames import PIECE_BYTES, SKIPPED_HEAD_BYTES
 
 payloads = st.lists(st.binary(max_size=30), max_size=12)
 
@@ -172,3 +172,18 @@ def test_a_higher_limit_does_not_disturb_what_is_being_skipped() -> None:
     splitter.max_frame_bytes = 1_000_000
     frames = splitter.feed(stream[80_000:])
     assert [len(one) for one in all_of(frames)] == [SKIPPED_HEAD_BYTES, 4]
+
+
+def test_a_long_frame_comes_together_from_its_pieces() -> None:
+    """Bytes are in order, and counted, across the pieces in which an incomplete frame is kept."""
+    payload = bytes(range(256)) * (5 * PIECE_BYTES // 256)
+    stream = stream_of([payload, b"next"])
+    for size in (PIECE_BYTES - 1, PIECE_BYTES + 1, 100_000, 3 * PIECE_BYTES):
+        splitter = FrameSplitter()
+        got = []
+        for at in range(0, len(stream), size):
+            got += all_of(splitter.feed(memoryview(stream)[at : at + size]))
+            if not got:
+                assert splitter.partial_bytes == at + size
+        assert got == [payload, b"next"]
+        assert splitter.partial_bytes == 0

@@ -25,7 +25,7 @@ from logd.daemon.peers.tls import tls_reason
 
 logger = logging.getLogger(__name__)
 
-ACCEPTS_A_TURN = 128
+ACCEPTS_A_TURN = 32
 """After this many accepts the loop serves others before it goes on."""
 
 TURNED_AWAY_A_TURN = 16

@@ -10,7 +10,7 @@ here, because a session's opening wants its answer before the first batch.
 What is not complete yet is kept by the splitter and counted by `Partials`; whether the socket is
 read is `Reading`'s concern; how a connection ends stands at the end of this file.
 
-All connections of a loop read into one shared buffer (`Hub.read_buffer`): between `get_buffer` and
+All connections of a loop read into one shared buffer (`Hub.read_view`): between `get_buffer` and
 `buffer_updated` the loop serves nobody else, and what stays behind for later is only a frame that
 is not complete yet. That keeps ten thousand idle connections small.
 """
@@ -133,7 +133,7 @@ class Connection(asyncio.BufferedProtocol):
         self._lockstep: Lockstep | None = None
         # What came before the session's mark was known.
         self._early: list[Frames] | None = None
-        self.reading = Reading(hub.loop, self._reads_on)
+        self.reading = Reading(hub.loop, hub.turns, self._reads_on)
         self.host, self.account, self.peer, self.is_trusted = origin
         self.origin = origin.recorded
         self.identity = origin.account
@@ -182,10 +182,9 @@ class Connection(asyncio.BufferedProtocol):
         self.last_read = hub.loop.time()
         self.read_bytes += nbytes
         hub.counts.bytes += nbytes
-        hub.was_read(nbytes)
-        if nbytes == self._offered:
+        if nbytes == self._offered or hub.turns.is_over:
             # uvloop would read on, up to 32 times, before it looks at anyone else.
-            self.reading.end_turn()
+            self.reading.end_turn(self.account)
         had_partial = self._splitter.has_partial
         try:
             frames = self._splitter.feed(hub.read_buffer_view[:nbytes])

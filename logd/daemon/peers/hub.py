@@ -16,18 +16,11 @@ from logd.daemon.peers.markreader import MarkReader
 from logd.daemon.peers.newcomers import Newcomers
 from logd.daemon.peers.partials import Partials
 from logd.daemon.peers.patience import SIP_BYTES, Patience
+from logd.daemon.peers.readturns import READ_BYTES, ReadTurns
 from logd.daemon.peers.sessions import Sessions
 from logd.daemon.peers.shares import Shares
 
 logger = logging.getLogger(__name__)
-
-READ_BUFFER_BYTES = 262_144
-"""One read takes at most this much: large enough that the kernel, not we, is the limit."""
-
-TURN_BYTES = 4 << 20
-LATE_READ_BYTES = 16_384
-"""Once this much was read in a turn of the loop, the others get only this much each: five hundred
-connections with a full kernel buffer would hold up a lone record for half a second."""
 
 FULL_READ_BYTES = 512
 """A connection whose peer has filled its share of the queue and that is not paused yet may read
@@ -120,6 +113,7 @@ class Hub(Generic[C]):
         patience: plain senders that wait for room.
         newcomers: those that have not shown a good frame yet.
         partials: incomplete frames.
+        turns: connections that wait to be read on.
         last_faults: what peers did wrong of late.
         losses: what clients say they lost.
         marks: asks for marks that other daemons share; None if there are no others.
@@ -152,10 +146,9 @@ class Hub(Generic[C]):
         self.newcomers: Newcomers[C] = Newcomers()
         self.patience: Patience[C] = Patience(loop, intake)
         self.partials: Partials[C] = Partials()
-        self.read_buffer_view = memoryview(bytearray(READ_BUFFER_BYTES))
+        self.turns = ReadTurns(loop)
+        self.read_buffer_view = memoryview(bytearray(READ_BYTES))
         self._small_view = self.read_buffer_view[:FULL_READ_BYTES]
-        self._late_view = self.read_buffer_view[:LATE_READ_BYTES]
-        self._turn_bytes = 0
         self._sip_view = self.read_buffer_view[:SIP_BYTES]
         self._all_closed = asyncio.Event()
         self._all_closed.set()
@@ -231,19 +224,11 @@ class Hub(Generic[C]):
     # -- reading ---------------------------------------------------------------------------
 
     def read_view(self, connection: C) -> memoryview:
-        """Where the next read of a connection goes."""
+        """Where the read of a connection goes that follows at once."""
+        self.turns.begin_read()
         if not self.intake.has_room(connection):
             return self._sip_view if self.patience.is_sipping(connection) else self._small_view
-        return self._late_view if self._turn_bytes > TURN_BYTES else self.read_buffer_view
-
-    def was_read(self, size: int) -> None:
-        """Count what is read in one turn of the loop."""
-        if not self._turn_bytes:
-            self.loop.call_soon(self._begin_turn)
-        self._turn_bytes += size
-
-    def _begin_turn(self) -> None:
-        self._turn_bytes = 0
+        return self.read_buffer_view[: self.turns.read_bytes]
 
     def note_partial(self, connection: C, *, begins: bool) -> None:
         """See what a connection holds of a frame now; see `Partials.note`."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from logd.daemon.peers.intake import Pause
+from logd.daemon.peers.readturns import ReadTurns
 
 
 class Reading:
@@ -13,13 +14,20 @@ class Reading:
 
     Args:
         loop: runs the timer of `pause_for`.
+        turns: where it waits for a later turn of the loop.
         on_resumed: called before the transport is read again after a pause.
     """
 
-    __slots__ = ("_loop", "_on_resumed", "_reasons", "_timer", "_transport")
+    __slots__ = ("_loop", "_on_resumed", "_reasons", "_timer", "_transport", "_turns")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_resumed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        turns: ReadTurns,
+        on_resumed: Callable[[], None],
+    ) -> None:
         self._loop = loop
+        self._turns = turns
         self._on_resumed = on_resumed
         self._reasons = Pause(0)
         self._transport: asyncio.Transport | None = None
@@ -27,7 +35,7 @@ class Reading:
 
     @property
     def is_paused(self) -> bool:
-        """Whether reading is paused for more than the rest of the loop's turn."""
+        """Whether reading is paused for more than its turn to come."""
         return bool(self._reasons & ~Pause.TURN)
 
     def start(self, transport: asyncio.Transport) -> None:
@@ -47,10 +55,14 @@ class Reading:
             self._transport.pause_reading()
         self._reasons |= reason
 
-    def end_turn(self) -> None:
-        """Read no more before the loop has served the others."""
-        self.pause(Pause.TURN)
-        self._loop.call_soon(self.resume, Pause.TURN)
+    def end_turn(self, account: str) -> None:
+        """Read no more before it is the turn of this connection of `account` again."""
+        if not self._reasons & Pause.TURN:
+            self.pause(Pause.TURN)
+            self._turns.wait(account, self._begin_turn)
+
+    def _begin_turn(self) -> None:
+        self.resume(Pause.TURN)
 
     def pause_for(self, seconds: float) -> None:
         """Stop reading for a while: the peer sent more than it may. Replaces an earlier pause."""

@@ -185,9 +185,9 @@ async def test_the_rest_is_for_the_next_turn(connect: Connect) -> None:
     turns: list[None] = []
     end_turn = Reading.end_turn
 
-    def counted(reading: Reading) -> None:
+    def counted(reading: Reading, account: str) -> None:
         turns.append(None)
-        end_turn(reading)
+        end_turn(reading, account)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Hub, "read_view", lambda hub, one: hub._small_view)
