@@ -19,6 +19,7 @@ from logd import __version__
 from logd.cli.commands import COMMANDS, logd
 from logd.settings.kinds import Flag
 from logd.settings.printing import default_text
+from logd.settings.sections import OWN_SETTINGS
 from logd.settings.table import SETTINGS
 
 FILES = {
@@ -131,6 +132,13 @@ def main_page(context: click.Context) -> str:
     return page("logd", 1, does.rstrip("."), parts)
 
 
+OUTPUTS = (
+    "A table [[outputs]] is one more output. It names one of file, db, stdout and output. With "
+    'select it gets only the records of that selection, such as select = "cat:E,C". It may have '
+    f"for itself: {', '.join(OWN_SETTINGS)}. Everything else is as for all outputs."
+)
+
+
 def settings_page() -> str:
     """The page of the settings file."""
     groups: dict[str, str] = {}
@@ -153,6 +161,7 @@ def settings_page() -> str:
     )
     parts = {
         "DESCRIPTION": prose(describes),
+        "OUTPUTS OF THEIR OWN": prose(OUTPUTS),
         "SETTINGS": "".join(f".SS {escaped(name)}\n{text}" for name, text in groups.items()),
         "FILES": entries(FILES),
         "SEE ALSO": also("logd|1", "logd-serve|1", "logd-config|1"),

@@ -33,11 +33,12 @@ from logd.outputs.fanout import Outputs
 from logd.outputs.leftbehind import LeftBehind, left_behind
 from logd.outputs.oldspool import move_spool
 from logd.outputs.queuefolder import folder_name, spool_name
-from logd.outputs.worker import OutputWorker
+from logd.outputs.worker import Choose, OutputWorker
 from logd.rotation.policy import Retention, RotationPolicy, Schedule
 from logd.server import LogServer, ObserverAlreadyAdded
 from logd.settings.loading import ConfigError
 from logd.settings.secrets import reveal
+from logd.settings.sections import OWN_SETTINGS
 from logd.settings.table import Config
 from logd.text.formatter import Formatter
 from logd.text.jsonlines import JsonFormat
@@ -54,26 +55,6 @@ Note = Callable[[str], None]
 
 Callables = dict[str, Callable[..., Any]]
 """Filters or observers by the text of the settings that named them, in their order."""
-
-OUTPUT_SETTINGS = (
-    "rotate_count",
-    "rotate_lines",
-    "rotate_size",
-    "rotate_at",
-    "rotate_utc",
-    "naming",
-    "compress",
-    "keep_age_s",
-    "keep_total_bytes",
-    "min_free_bytes",
-    "table_pattern",
-    "columns",
-    "line_format",
-    "timestamp",
-    "sync",
-    "queue_disk_bytes",
-)
-"""The settings that an output is made with: where one of them changes it is opened anew."""
 
 SERVER_SETTINGS = ("filter", "observer", "timestamp", "file_names")
 """The settings that the `LogServer` is made with."""
@@ -114,6 +95,22 @@ class Assembled:
     def close_plugins(self, timeout_s: float) -> None:
         """End the filters' and observers' own threads, within `timeout_s` seconds."""
         end_callables([*self.filters.values(), *self.observers.values()], timeout_s)
+
+
+class Chosen(NamedTuple):
+    """What an output is made with.
+
+    Attributes:
+        config: the settings as they are for this output.
+        select: which records it gets, as text; None for all.
+    """
+
+    config: Config
+    select: str | None = None
+
+    def is_like(self, other: Chosen) -> bool:
+        """Whether an output made with the other would be the same."""
+        return self.select == other.select and not changed(OWN_SETTINGS, self.config, other.config)
 
 
 class OpenedQueue(NamedTuple):
@@ -170,14 +167,15 @@ class Workshop:
             logger.warning("%s; what comes waits on disk until it is there", exc)
             return None
 
-    def output(self, spec: str, config: Config) -> Output:
+    def output(self, spec: str, chosen: Chosen) -> Output:
         """The output that the settings call `spec`, not opened.
 
         Raises:
             ConfigError: it can't be used as configured.
         """
         try:
-            return registry.create(spec, _settings(config, self.state, self.dead_letters))
+            _choose(chosen.select)
+            return registry.create(spec, _settings(chosen.config, self.state, self.dead_letters))
         except OutputUnusable as exc:
             raise ConfigError([f"output {registry.shown(spec)}: {exc}"]) from exc
 
@@ -212,14 +210,16 @@ class Workshop:
         output: Output,
         marks: Mapping[bytes, int] | None,
         queue: DiskQueue,
-        config: Config,
+        chosen: Chosen,
     ) -> OutputWorker:
         """A worker for it, not started; `marks` as `OutputWorker` takes them."""
+        config = chosen.config
         return OutputWorker(
             output,
             marks,
             queue,
             durable=config.sync == "batch",
+            choose=_choose(chosen.select),
             read_marks=self.session_keys.marks,
             keeps_sessions=not config.shared_marks,
             on_problem=self.on_problem,
@@ -255,22 +255,24 @@ def assemble(config: Config, on_problem: Note, on_fatal: Fatal) -> Assembled:
     dead_letters = DeadLetterFile(state / "dead-letters.jsonl")
     workshop = Workshop(state, dead_letters, on_problem, on_fatal)
     # All of them before anything is made on disk: a wrong pattern leaves nothing behind.
-    made = [(spec, workshop.output(spec, config)) for spec in output_specs(config)]
+    wanted = wanted_outputs(config)
+    made = [(spec, workshop.output(spec, chosen)) for spec, chosen in wanted.items()]
     _make_state_folder(config)
     workshop.session_keys = session_keys(state)
     workers: dict[str, OutputWorker] = {}
     found: list[Mapping[bytes, int]] = []
     with contextlib.ExitStack() as undo:
         for spec, output in made:
-            opened = workshop.queue(spec, config, server)
+            chosen = wanted[spec]
+            opened = workshop.queue(spec, chosen.config, server)
             undo.callback(opened.queue.close)
-            marks = workshop.opened_or_away(spec, output, config)
+            marks = workshop.opened_or_away(spec, output, chosen.config)
             undo.callback(output.close)
             found.append(_together(marks or {}, opened.marks))
             if config.shared_marks:
                 _check_nothing_waits(opened, spec)
                 workshop.share(spec)
-            workers[spec] = workshop.worker(output, marks, opened.queue, config)
+            workers[spec] = workshop.worker(output, marks, opened.queue, chosen)
         undo.pop_all()
     outputs.workers = list(workers.values())
     return Assembled(config, workshop, server, outputs, workers, _common(found), filters, observers)
@@ -357,22 +359,37 @@ def tls_context(config: Config) -> ssl.SSLContext | None:
     )
 
 
-def output_specs(config: Config) -> list[str]:
-    """Every output of the settings as "NAME:ADDRESS", as `registry.create` takes it.
+def wanted_outputs(config: Config) -> dict[str, Chosen]:
+    """Every output of the settings by its "NAME:ADDRESS", as `registry.create` takes it.
 
     Raises:
         StartupError: one is there twice.
     """
-    specs = [
-        *(f"file:{pattern}" for pattern in config.file),
-        *(f"db:{reveal(url)}" for url in config.db),
-        *(["stdout:-"] if config.stdout else []),
-        *map(reveal, config.output),
-    ]
-    for spec in specs:
-        if specs.count(spec) > 1:
-            raise StartupError(f"output {registry.shown(spec)} is named twice; name it once")
-    return specs
+    wanted: dict[str, Chosen] = {}
+    for section, own in config.each_output():
+        if section.spec in wanted:
+            shown = registry.shown(section.spec)
+            raise StartupError(f"output {shown} is named twice; name it once")
+        wanted[section.spec] = Chosen(own, section.select)
+    return wanted
+
+
+def _choose(select: str | None) -> Choose | None:
+    """What chooses the records of a selection.
+
+    Raises:
+        OutputUnusable: it is no selection.
+    """
+    if select is None:
+        return None
+    # Late: few daemons need to know what a selection is.
+    from logd.daemon.choosing import chooser
+    from logd.query.terms import WrongSelection
+
+    try:
+        return chooser(select)
+    except WrongSelection as exc:
+        raise OutputUnusable(f"select: {exc}") from exc
 
 
 def _settings(config: Config, state: Path, dead_letters: DeadLetterFile) -> OutputSettings:

@@ -49,10 +49,10 @@ def faults(config: Config) -> list[str]:
         with noted():
             assembly.make_server(config, Outputs([]), filters, observers)
         with noted():
-            for spec in assembly.output_specs(config):
+            for spec, chosen in assembly.wanted_outputs(config).items():
                 with noted():
-                    _output(config, spec)
-        if not config.db:
+                    _output(spec, chosen)
+        if not any(section.place == "db" for section, _ in config.each_output()):
             with noted():
                 _tables(config)
     finally:
@@ -61,15 +61,15 @@ def faults(config: Config) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _output(config: Config, spec: str) -> None:
-    state = config.state_folder
+def _output(spec: str, chosen: assembly.Chosen) -> None:
+    state = chosen.config.state_folder
     workshop = assembly.Workshop(state, DeadLetterFile(state / "unused"), _ignore, _ignore)
-    workshop.output(spec, config)
+    workshop.output(spec, chosen)
 
 
 def _tables(config: Config) -> None:
     try:
-        _output(replace(config, line_format=None), _ANY_DATABASE)
+        _output(_ANY_DATABASE, assembly.Chosen(replace(config, line_format=None)))
     except StartupError as exc:
         raise StartupError(f"table_pattern, columns: {exc.__cause__ or exc}") from exc
 

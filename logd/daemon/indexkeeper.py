@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from logd.query.files.indexkeeping import closed_files
 from logd.query.files.listing import RingFiles
@@ -62,14 +62,12 @@ class IndexKeeper:
     async def _run(self) -> None:
         while True:
             config = self._config()
-            reader = LineReader(config.timestamp, is_own_format=config.line_format is None)
-            if config.index and reader.is_own_format and reader.times.is_default:
-                for pattern in config.file:
-                    try:
-                        await self._look_after(pattern)
-                    except Exception:
-                        # A convenience for readers must not end the daemon.
-                        logger.exception("file %s: its indexes are looked after later", pattern)
+            for pattern in _indexed(config) if config.index else ():
+                try:
+                    await self._look_after(pattern)
+                except Exception:
+                    # A convenience for readers must not end the daemon.
+                    logger.exception("file %s: its indexes are looked after later", pattern)
             await asyncio.sleep(self._look_every_s)
 
     async def _look_after(self, pattern: str) -> None:
@@ -95,6 +93,14 @@ class IndexKeeper:
             logger.warning("file %s: no index is made: %s", pattern, text)
         # Not what is closed by now: that is seen at the next look.
         self._known[pattern] = closed
+
+
+def _indexed(config: Config) -> Iterator[str]:
+    """The patterns of the files that can have an index."""
+    for section, own in config.each_output():
+        reader = LineReader(own.timestamp, is_own_format=own.line_format is None)
+        if section.place == "file" and reader.is_own_format and reader.times.is_default:
+            yield section.address
 
 
 def _closed(pattern: str) -> Closed | None:

@@ -33,7 +33,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from logd.daemon import assembly
-from logd.daemon.assembly import OUTPUT_SETTINGS, SERVER_SETTINGS, changed, end_callables
+from logd.daemon.assembly import SERVER_SETTINGS, changed, end_callables, wanted_outputs
 from logd.errors import StartupError
 from logd.outputs.base import OutputUnavailable
 from logd.outputs.fanout import stop_together
@@ -42,7 +42,7 @@ from logd.settings.loading import ConfigError, changes
 from logd.settings.loading import reload as read_again
 
 if TYPE_CHECKING:
-    from logd.daemon.assembly import Assembled, Callables
+    from logd.daemon.assembly import Assembled, Callables, Chosen
     from logd.daemon.feed import Feed
     from logd.daemon.notify import ServiceManager
     from logd.daemon.peers.limits import Limits
@@ -83,7 +83,7 @@ class _Plan:
     """What is to be put in force; made without changing anything.
 
     Attributes:
-        specs: all outputs, in the order of the settings.
+        wanted: all outputs, in the order of the settings.
         outgoing: workers to stop, by output.
         incoming: outputs to open; those that take the place of one in `outgoing` are closed.
         marks: of those of `incoming` that are open already.
@@ -97,7 +97,7 @@ class _Plan:
     server: LogServer
     limits: Limits
     tls: ssl.SSLContext | None
-    specs: Sequence[str]
+    wanted: Mapping[str, Chosen]
     outgoing: Mapping[str, OutputWorker]
     incoming: Mapping[str, Output]
     marks: Mapping[str, Mapping[bytes, int]]
@@ -231,17 +231,17 @@ class Reloader:
             tls = assembly.tls_context(new)
             if tls is None and self._daemon.acceptor.needs_tls:
                 raise StartupError("tls_cert: a port for TLS is open, and needs tls_cert, tls_key")
-            specs = assembly.output_specs(new)
-            are_remade = changed(OUTPUT_SETTINGS, old, new)
+            wanted, before = wanted_outputs(new), wanted_outputs(old)
             workers = assembled.workers
+            stay = {
+                spec for spec in workers if spec in wanted and wanted[spec].is_like(before[spec])
+            }
             incoming = {
-                spec: assembled.workshop.output(spec, new)
-                for spec in specs
-                if are_remade or spec not in workers
+                spec: assembled.workshop.output(spec, chosen)
+                for spec, chosen in wanted.items()
+                if spec not in stay
             }
-            outgoing = {
-                spec: worker for spec, worker in workers.items() if are_remade or spec not in specs
-            }
+            outgoing = {spec: worker for spec, worker in workers.items() if spec not in stay}
             if (old.shared_marks or new.shared_marks) and (incoming or outgoing):
                 # What an output that goes has not written could not wait on disk meanwhile.
                 raise StartupError("shared_marks: outputs and their settings change at a restart")
@@ -254,7 +254,7 @@ class Reloader:
                 server=server,
                 limits=assembly.limits(new),
                 tls=tls,
-                specs=specs,
+                wanted=wanted,
                 incoming=incoming,
                 outgoing=outgoing,
                 marks=self._open_ahead(incoming, outgoing),
@@ -303,7 +303,7 @@ class Reloader:
             try:
                 for spec in plan.incoming:
                     fresh[spec] = self._opened(plan, spec)
-                specs: Sequence[str] = plan.specs
+                specs = list(plan.wanted)
             except StartupError as exc:
                 exchange.problem = str(exc)
                 for worker in fresh.values():
@@ -351,8 +351,9 @@ class Reloader:
                 if spec not in plan.outgoing or not is_away:
                     raise
         workshop = self._assembled.workshop
-        opened = workshop.queue(spec, plan.config, plan.server)
-        return workshop.worker(output, marks, opened.queue, plan.config)
+        chosen = plan.wanted[spec]
+        opened = workshop.queue(spec, chosen.config, plan.server)
+        return workshop.worker(output, marks, opened.queue, chosen)
 
     def _taken_back(self, outgoing: Iterable[str]) -> dict[str, OutputWorker]:
         """Workers with the old settings, which open their outputs themselves.
@@ -362,15 +363,16 @@ class Reloader:
         """
         assembled = self._assembled
         workers = {}
+        wanted = wanted_outputs(assembled.config)
         for spec in outgoing:
-            workshop, config = assembled.workshop, assembled.config
+            workshop, chosen = assembled.workshop, wanted[spec]
             try:
-                output = workshop.output(spec, config)
-                opened = workshop.queue(spec, config, assembled.server)
+                output = workshop.output(spec, chosen)
+                opened = workshop.queue(spec, chosen.config, assembled.server)
             except StartupError as exc:
                 self._daemon.fatal(exc)
                 raise
-            workers[spec] = workshop.worker(output, None, opened.queue, config)
+            workers[spec] = workshop.worker(output, None, opened.queue, chosen)
         return workers
 
     # -- what can't fail (the event loop's thread) ------------------------------------------------

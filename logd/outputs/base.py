@@ -88,7 +88,7 @@ class OutputSettings:
         min_free_bytes: below this much free space the oldest files are removed; 0 switches it off.
         table_pattern: names of database tables; %d is their number.
         shared_marks: other daemons write to the same database, and clients go to any of them.
-        columns: further database columns, "name:Integer" or "name:String(64)".
+        columns: further database columns, "name:type", such as "user:String(64)".
     """
 
     rotation: RotationPolicy

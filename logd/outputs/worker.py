@@ -52,6 +52,9 @@ memory: else an output that keeps up could never leave the disk."""
 STUCK_S = 3.0
 """How long a stop waits for a call of the output that does not return, over its time."""
 
+Choose = Callable[["Batch"], "Batch | None"]
+"""Gives the records of a batch that an output gets; None if there are none."""
+
 Watcher = Callable[[Sequence["Batch"], "Output"], None]
 """Sees batches in the thread that wrote them; must be quick and must not raise."""
 
@@ -66,6 +69,7 @@ class OutputWorker:
         queue: opened; where records wait on disk.
         keeps_sessions: whether records of clients may be kept on disk, which acknowledges them.
         durable: whether work counts as done only after `output.sync`.
+        choose: which records the output gets; None for all.
         read_marks: what `marks` went through, too, for what `open` returns later.
         on_problem: called from the worker's threads with one line when something begins to fail
             and when it works again.
@@ -79,6 +83,7 @@ class OutputWorker:
         queue: DiskQueue,
         *,
         durable: bool,
+        choose: Choose | None = None,
         read_marks: Callable[[Mapping[bytes, int]], Mapping[bytes, int]] = dict,
         keeps_sessions: bool = True,
         on_problem: Callable[[str], None],
@@ -90,6 +95,7 @@ class OutputWorker:
         self._marks = dict(marks or {})
         self._read_marks = read_marks
         self._queue = queue
+        self._choose = choose
         self._keeps_sessions = keeps_sessions
         self._on_fatal = on_fatal
         self._clock = clock
@@ -152,9 +158,12 @@ class OutputWorker:
 
     def submit(self, work: Work) -> None:
         """Queue `work`; returns at once. Calls from one thread are written in their order."""
+        batches = work.batches
+        if self._choose is not None:
+            batches = [chosen for chosen in map(self._choose, batches) if chosen is not None]
         with self._lock:
             work.unwritten.add(self)
-            self._line.waiting.append(Item(work.batches, work.finish_one, work))
+            self._line.waiting.append(Item(batches, work.finish_one, work))
             self._for_writer.notify()
             if self._is_detour:
                 self._keeper.notify()

@@ -4,6 +4,7 @@ r"""Selections as people write them, in the terminal and on a page: one line of 
 
 - `FIELD:VALUE` the field is that; "*" in a value stands for any characters; values with blanks in
   quotes: `func:"do it"`;
+- `cat:E,C` one of these categories;
 - `FIELD:>5`, `<`, `>=`, `<=` compared as numbers; `FIELD:/REGEX/` found by a regular expression;
   `has:FIELD` is there at all;
 - `TEXT` and `"SOME TEXT"` are in the message; `/REGEX/` is found there; `/REGEX/i` whatever the
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from logd.query.fields import TEXT
 from logd.query.terms import Operator, Term, WrongSelection
@@ -34,6 +36,7 @@ _WORD = re.compile(rf"({_REGEX})|({_QUOTED}|[^\s\"]\S*)", re.DOTALL)
 _BLANKS = re.compile(r"\s*")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _PLAIN_WORD = re.compile(r"[^\s\"/<>=~\\-][^\s\"\\]*")
+_PLAIN_CATEGORY = re.compile(r"[^\s\"/<>=~\\,-][^\s\"\\,]*")
 _PLAIN_NAME = re.compile(_PLAIN)
 _CONDITION = re.compile(
     r"(?P<field>[^=!<>~]+)(?P<operator>!=|!~|<=|>=|=|<|>|~)(?P<value>.*)", re.DOTALL
@@ -52,12 +55,14 @@ def parse(text: str, *, ignore_case: bool = False) -> tuple[Term, ...]:
     """
     if len(text) > MAX_CHARS:
         raise WrongSelection(f"a selection of {len(text)} characters: at most {MAX_CHARS}")
-    terms = []
+    terms: list[Term] = []
     place = _end(_BLANKS, text, 0)
     while place < len(text):
         is_not = text[place] == "-" and place + 1 < len(text) and not text[place + 1].isspace()
-        term, place = _term(text, place + is_not, is_not=is_not, ignore_case=ignore_case)
-        terms.append(term)
+        start = place + is_not
+        term, place = _term(text, start, is_not=is_not, ignore_case=ignore_case)
+        is_quoted = '"' in text[start:place]
+        terms += [term] if is_quoted else _alternatives(term)
         place = _end(_BLANKS, text, place)
     return tuple(terms)
 
@@ -115,6 +120,13 @@ def _term(text: str, place: int, *, is_not: bool, ignore_case: bool) -> tuple[Te
     return term, value.end()
 
 
+def _alternatives(term: Term) -> Iterable[Term]:
+    """The conditions of `cat:E,C`; any other one as it is."""
+    if term.field != "cat" or term.operator != "=" or "," not in term.value:
+        return (term,)
+    return (replace(term, value=value) for value in term.value.split(",") if value)
+
+
 def _text_term(text: str, place: int, *, is_not: bool, ignore_case: bool) -> tuple[Term, int]:
     word = _WORD.match(text, place)
     if word is None:
@@ -153,7 +165,8 @@ def _format(term: Term) -> str:
         value = "/" + _slashes(term.value) + ("/i" if term.ignore_case else "/")
     else:
         comparison = "" if term.operator == "=" else term.operator
-        value = comparison + _quoted(term.value, _PLAIN_WORD)
+        plain = _PLAIN_CATEGORY if term.field == "cat" else _PLAIN_WORD
+        value = comparison + _quoted(term.value, plain)
     if term.field == TEXT and term.operator in ("=", "~"):
         # A word with a colon would be taken for a field.
         return sign + (value if ":" not in value or value[0] in '"/' else f'"{value}"')

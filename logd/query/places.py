@@ -12,6 +12,7 @@ from logd.query.source import Note, Source
 from logd.settings.secrets import reveal
 
 if TYPE_CHECKING:
+    from logd.settings.sections import OutputSection
     from logd.settings.table import Config
 
 logger = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 def sources_of(
     config: Config, on_note: Note = logger.warning, *, unset: Set[str] = frozenset()
 ) -> list[Source]:
-    """A source for each output of the settings that can be read: files, then databases.
+    """A source for each output of the settings that can be read; those with all records first.
 
     Args:
         config: the settings.
@@ -31,23 +32,36 @@ def sources_of(
     Raises:
         CannotRead: an address can't be used.
     """
-    sources: list[Source] = [
-        FileSource(
-            pattern,
+    outputs = config.each_output()
+    # What is named for this command alone may be an output with settings of its own.
+    own = {section.spec: (section, settings) for section, settings in outputs}
+    outputs = [own[spec] for spec in dict.fromkeys(section.spec for section, _ in outputs)]
+    outputs.sort(key=lambda output: (output[0].select is not None, output[0].place != "file"))
+    sources = (_source(section, own, on_note, unset) for section, own in outputs)
+    return [source for source in sources if source is not None]
+
+
+def _source(
+    section: OutputSection, config: Config, on_note: Note, unset: Set[str]
+) -> Source | None:
+    """The source for one output with its settings; None if it can't be read."""
+    unset = unset - {name for name, _ in section.own}
+    if section.place == "file":
+        return FileSource(
+            section.address,
             on_note,
             count=None if "rotate_count" in unset else config.rotate_count,
             timestamp=config.timestamp,
             is_own_format=config.line_format in (None, "json"),
         )
-        for pattern in config.file
-    ]
-    if config.db:
+    if section.place == "db":
         # Late, as it brings SQLAlchemy.
         from logd.query.tables.rings import open_tables
 
-        pattern = None if "table_pattern" in unset or config.shared_marks else config.table_pattern
-        sources += [open_tables(address, on_note, pattern) for address in map(reveal, config.db)]
-    return sources
+        is_unknown = "table_pattern" in unset or config.shared_marks
+        pattern = None if is_unknown else config.table_pattern
+        return open_tables(reveal(section.address), on_note, pattern)
+    return None
 
 
 def first_there(sources: Sequence[Source]) -> Source:

@@ -116,7 +116,8 @@ def frame_warning(config: Config) -> str | None:
 
 def own_format_warning(config: Config) -> str | None:
     """What to tell whoever will search lines that do not say what is what."""
-    if config.line_format in (None, "json") or not config.file:
+    formats = {own.line_format for section, own in config.each_output() if section.place == "file"}
+    if formats <= {None, "json"}:
         return None
     return (
         "line_format is a format of your own: only texts can be searched in the files, not "
@@ -183,6 +184,7 @@ def _shared_marks(config: Config) -> Iterator[Problem]:
         return
     others = [name for name in ("file", "output") if getattr(config, name)]
     others += ["stdout"] if config.stdout else []
+    others += ["outputs"] if config.outputs else []
     if others:
         # What the other daemons store is not there, and would be lost for that output.
         yield Problem("shared_marks", f"goes without {', '.join(others)}: only db knows the marks")

@@ -233,6 +233,9 @@ class Many(Kind[tuple[T, ...]]):
 
     An environment variable has them between spaces, quoted as for a shell where one holds a space
     itself. Where a value can't hold a comma, commas separate too.
+
+    Attributes:
+        kind: of one of them.
     """
 
     has_many = True
@@ -240,12 +243,12 @@ class Many(Kind[tuple[T, ...]]):
     def __init__(self, kind: Kind[T], *, has_commas: bool = False) -> None:
         self.metavar = kind.metavar
         self.expected = kind.expected
-        self._kind = kind
+        self.kind = kind
         self._has_commas = has_commas
 
     def from_text(self, text: str) -> tuple[T, ...]:
         words = shlex.split(text.replace(",", " ") if self._has_commas else text)
-        return tuple(map(self._kind.from_text, words))
+        return tuple(map(self.kind.from_text, words))
 
     def from_texts(self, texts: tuple[str, ...]) -> tuple[T, ...]:
         """The values of an option given several times; one empty text stands for none at all."""
@@ -253,14 +256,14 @@ class Many(Kind[tuple[T, ...]]):
             return ()
         if self._has_commas:
             texts = tuple(word for text in texts for word in text.split(","))
-        return tuple(map(self._kind.from_text, texts))
+        return tuple(map(self.kind.from_text, texts))
 
     def from_toml(self, value: object) -> tuple[T, ...]:
         # One value needs no list: `port = 9801` says it all.
-        return tuple(map(self._kind.from_toml, value if isinstance(value, list) else [value]))
+        return tuple(map(self.kind.from_toml, value if isinstance(value, list) else [value]))
 
     def to_toml(self, value: tuple[T, ...]) -> str:
-        return f"[{', '.join(map(self._kind.to_toml, value))}]"
+        return f"[{', '.join(map(self.kind.to_toml, value))}]"
 
 
 def toml_string(text: str) -> str:

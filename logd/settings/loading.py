@@ -18,6 +18,8 @@ from logd.errors import StartupError, nearest
 from logd.settings.checks import problems
 from logd.settings.kinds import Many
 from logd.settings.secrets import Secret
+from logd.settings.sections import KEY as OUTPUTS_KEY
+from logd.settings.sections import read_sections
 from logd.settings.sources import FILE_VARIABLE, Sources
 from logd.settings.table import SETTINGS, Config, Setting
 
@@ -96,7 +98,7 @@ def reload(config: Config) -> InForce:
     if sources.file is not None and _is_blank(sources.file):
         # An editor or a shell's ">" empties a file before writing to it. Defaults taken up in
         # that moment may be a smaller ring, and its oldest files would be gone.
-        lost = [name for name in SETTINGS if getattr(config, name) != getattr(force.config, name)]
+        lost = _different(config, force.config)
         if lost:
             raise ConfigError([f"{sources.file}: is empty, and had {', '.join(lost)} before"])
     return force
@@ -109,13 +111,18 @@ def _is_blank(path: Path) -> bool:
 
 def changes(old: Config, new: Config) -> Changes:
     """Which settings differ between the two; a new token counts as a change of `token_file`."""
-    names = [name for name in SETTINGS if getattr(old, name) != getattr(new, name)]
+    names = _different(old, new)
     if old.token != new.token and "token_file" not in names:
         names.append("token_file")
     return Changes(
-        tuple(name for name in names if SETTINGS[name].reloads),
-        tuple(name for name in names if not SETTINGS[name].reloads),
+        tuple(name for name in names if name == OUTPUTS_KEY or SETTINGS[name].reloads),
+        tuple(name for name in names if name != OUTPUTS_KEY and not SETTINGS[name].reloads),
     )
+
+
+def _different(old: Config, new: Config) -> list[str]:
+    """Names of the settings that differ."""
+    return [name for name in (*SETTINGS, OUTPUTS_KEY) if getattr(old, name) != getattr(new, name)]
 
 
 class _Reader:
@@ -159,6 +166,11 @@ class _Reader:
             self.notes.append(f"{what} {path} belongs to user id {state.st_uid}, who can change it")
 
     def _take_toml(self, path: str, name: str, value: object) -> None:
+        if name == OUTPUTS_KEY:
+            found = read_sections(value, SETTINGS)
+            self.problems += (f"{path}: {text}" for text in found.problems)
+            self._set(name, found.sections, path)
+            return
         setting = SETTINGS.get(name)
         if setting is None:
             why = "tokens stand in a file of their own, see token_file" if name == "token" else ""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from logd.settings.kinds import Flag, toml_string
 from logd.settings.loading import InForce
+from logd.settings.sections import as_toml as sections_as_toml
 from logd.settings.table import SETTINGS, Setting
 
 
@@ -26,6 +27,7 @@ def as_toml(in_force: InForce, shown: Callable[[str, str], str]) -> str:
             f"{name} = {_value(setting, getattr(in_force.config, name), shown)}"
             f"  # {' '.join(in_force.origins[name].split())}"
         )
+    lines += sections_as_toml(in_force.config.outputs, SETTINGS, shown)
     return "\n".join(lines) + "\n"
 
 

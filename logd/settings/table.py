@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -30,6 +30,7 @@ from logd.settings.kinds import (
     is_network,
     is_schedule,
 )
+from logd.settings.sections import OutputSection
 from logd.settings.sources import Sources
 
 T = TypeVar("T")
@@ -80,6 +81,8 @@ class Config:
     """The settings in force; complete and checked, whatever they came from.
 
     Attributes that are no settings:
+        outputs: outputs with a choice of records or settings of their own, as a settings file has
+            them under `[[outputs]]`.
         token: the shared token itself, from `token_file` or the environment; None without one.
         sources: where the values came from, to read them anew at a reload; None if a program
             made this object itself.
@@ -160,7 +163,8 @@ class Config:
         (),
         Many(Text("NAME:TYPE", 'text such as "user:String(64)" or "amount:Integer"')),
         OUTPUTS,
-        "More database columns. Each holds the special item of its name.",
+        "More database columns. Each holds the special item of its name. Types: Text, String(64), "
+        "Integer, BigInteger, Float.",
     )
     shared_marks: bool = _setting(
         False,
@@ -613,11 +617,12 @@ class Config:
         reloads=False,
     )
 
+    outputs: tuple[OutputSection, ...] = field(default=(), repr=False)
     token: str | None = field(default=None, repr=False)
     sources: Sources | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not (self.file or self.db or self.stdout or self.output):
+        if not (self.file or self.db or self.stdout or self.output or self.outputs):
             object.__setattr__(self, "file", (DEFAULT_FILE,))
 
     @property
@@ -625,7 +630,19 @@ class Config:
         """Where dead letters and queues go: `state_dir`, or its default if not set."""
         if self.state_dir is not None:
             return Path(self.state_dir)
-        return (Path(self.file[0]).parent if self.file else Path()) / ".logd-state"
+        files = [*self.file, *(s.address for s in self.outputs if s.place == "file")]
+        return (Path(files[0]).parent if files else Path()) / ".logd-state"
+
+    def each_output(self) -> list[tuple[OutputSection, Config]]:
+        """All outputs with the settings each is made with; those of the short settings first."""
+        plain = [
+            *(OutputSection("file", pattern) for pattern in self.file),
+            *(OutputSection("db", url) for url in self.db),
+            *([OutputSection("stdout", "-")] if self.stdout else []),
+            *(OutputSection("output", spec) for spec in self.output),
+        ]
+        own = [(section, replace(self, **dict(section.own))) for section in self.outputs]
+        return [*((section, self) for section in plain), *own]
 
 
 class Setting(NamedTuple):

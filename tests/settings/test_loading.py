@@ -276,10 +276,10 @@ def test_state_folder_is_beside_the_first_file() -> None:
     assert Config(state_dir="/var/lib/logd").state_folder == Path("/var/lib/logd")
 
 
-def test_every_field_is_a_setting_but_token_and_sources() -> None:
+def test_every_field_is_a_setting_but_three() -> None:
     """The table and the object have the same names, and each one is explained."""
     names = [item.name for item in fields(Config)]
-    assert names == [*SETTINGS, "token", "sources"]
+    assert names == [*SETTINGS, "outputs", "token", "sources"]
     assert all(setting.help.endswith(".") for setting in SETTINGS.values())
 
 

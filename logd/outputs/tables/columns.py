@@ -8,7 +8,7 @@ they get anywhere near SQL (where they are quoted besides).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -218,24 +218,33 @@ def build_table(name: str, columns: Sequence[ColumnSpec], *, is_indexed: bool = 
 
 # As columns stand in the settings: `user:String(64)`, `amount:Integer`.
 _SETTING = re.compile(
-    r"(?P<name>[A-Za-z_][A-Za-z0-9_]*):(?:Integer|String\((?P<length>[1-9][0-9]{0,5})\))"
+    r"(?P<name>[A-Za-z_][A-Za-z0-9_]*):"
+    r"(?:(?P<kind>Integer|BigInteger|Float|Text)|String\((?P<length>[1-9][0-9]{0,5})\))",
+    re.IGNORECASE,
 )
+_KINDS: Mapping[str, Callable[[], TypeEngine[Any]]] = {
+    "integer": Integer,
+    "biginteger": BigInteger,
+    "float": Double,
+    "text": lambda: LongText,
+}
 
 
 def parse_columns(texts: Sequence[str]) -> list[tuple[str, Any]]:
     """The columns as `DBConfig(cols=...)` takes them: (name, type).
 
     Raises:
-        OutputUnusable: a text is none of the two kinds; names it.
+        OutputUnusable: a text is none of them; names it.
     """
     columns: list[tuple[str, Any]] = []
     for text in texts:
         match = _SETTING.fullmatch(text)
         if match is None:
             raise OutputUnusable(
-                f'column {text!r}: expected "name:Integer" or "name:String(length)"'
+                f'column {text!r}: expected "name:type", where type is Text, String(length), '
+                "Integer, BigInteger or Float"
             )
-        length = match["length"]
-        kind = Integer() if length is None else String(int(length))
-        columns.append((match["name"], kind))
+        kind = match["kind"]
+        column = String(int(match["length"])) if kind is None else _KINDS[kind.lower()]()
+        columns.append((match["name"], column))
     return columns
