@@ -14,14 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from logd.errors import nearest
-from logd.settings.kinds import Many, Optional, Text
+from logd.settings.kinds import Kind, Many, Optional, Text
 from logd.settings.secrets import Secret, reveal
-
-if TYPE_CHECKING:
-    from logd.settings.table import Setting
 
 KEY = "outputs"
 """What they are called in a settings file."""
@@ -52,6 +49,16 @@ OWN_SETTINGS = (
 """The settings that an output is made with, and may have for itself."""
 
 _SELECT = Optional(Text("SELECTION"))
+
+
+class Setting(Protocol):
+    """What is to be known of a setting: its kind, and whether its values may hold secrets."""
+
+    @property
+    def kind(self) -> Kind[Any]: ...
+
+    @property
+    def hides(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -142,7 +149,7 @@ def _value(name: str, value: object, settings: Mapping[str, Setting]) -> Any:
     return _of_kind(kind, value, hides=settings[name].hides)
 
 
-def _of_kind(kind: Any, value: object, *, hides: bool = False) -> Any:
+def _of_kind(kind: Kind[Any], value: object, *, hides: bool = False) -> Any:
     try:
         return kind.from_toml(value)
     except ValueError:
