@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import click
 
@@ -23,6 +23,9 @@ from logd.text.items import item_text
 from logd.text.reading import entry_parts, entry_text
 
 logger = logging.getLogger(__name__)
+
+SHOWN_AT_ONCE = 512
+SHOWN_AT_ONCE_BYTES = 1 << 20
 
 _RESET = "\x1b[0m"
 _DIM = "\x1b[2m"
@@ -40,6 +43,19 @@ class Display(ABC):
 
     is_plain = False
     """Whether the lines are those of text files."""
+
+    def portions(self, entries: Iterable[Entry], at_once: int = SHOWN_AT_ONCE) -> Iterator[bytes]:
+        """The same as `data`, some entries at a time: at most this many, fewer if they are long."""
+        some: list[Entry] = []
+        size = 0
+        for entry in entries:
+            some.append(entry)
+            size += len(entry.raw) or len(entry.msg)
+            if len(some) >= at_once or size >= SHOWN_AT_ONCE_BYTES:
+                yield self.data(some)
+                some, size = [], 0
+        if some:
+            yield self.data(some)
 
     def data(self, entries: Iterable[Entry]) -> bytes:
         """The lines of some entries, as bytes for standard output."""

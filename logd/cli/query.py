@@ -12,6 +12,7 @@ import click
 
 from logd.cli.counting import Counting, check_by, show_counts
 from logd.cli.cursors import read_cursor, start_of, write_cursor
+from logd.cli.display import SHOWN_AT_ONCE
 from logd.cli.pager import paged
 from logd.cli.printing import put, quiet_end
 from logd.cli.progress import Progress
@@ -21,8 +22,8 @@ from logd.query.advice import advice
 from logd.query.contexts import SCOPES, Scope, Surroundings, with_context
 from logd.query.positions import Placed, Position
 from logd.query.source import Source
+from logd.records.entry import Entry
 
-_SHOWN_AT_ONCE = 512
 _GAP = b"--\n"
 
 
@@ -231,10 +232,16 @@ class Shown:
 
     def _all(self, placed: Iterator[Placed]) -> Position | None:
         last = None
-        at_once = 1 if self._is_terminal else _SHOWN_AT_ONCE
-        while some := list(islice(placed, at_once)):
-            self._put(self._reading.display.data(one.entry for one in some))
-            last = some[-1].behind
+
+        def entries() -> Iterator[Entry]:
+            nonlocal last
+            for one in placed:
+                last = one.behind
+                yield one.entry
+
+        at_once = 1 if self._is_terminal else SHOWN_AT_ONCE
+        for data in self._reading.display.portions(entries(), at_once):
+            self._put(data)
         return last
 
     def _with_context(self, found: Iterator[Placed], context: Surroundings) -> Position | None:

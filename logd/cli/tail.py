@@ -75,7 +75,8 @@ def _last(reading: Reading, source: Source, count: int, cursor_file: Path | None
     last = list(islice(newest, count))[::-1]
     display = reading.display
     put(display.head().encode())
-    put(display.data(one.entry for one in last))
+    for data in display.portions(one.entry for one in last):
+        put(data)
     put(display.foot().encode())
     if not last and count:
         note("no entries")
@@ -94,11 +95,13 @@ def _follow(reading: Reading, count: int, cursor_file: Path | None) -> None:
     following = Following(reading.sources, reading.selection, reading.control, note)
     try:
         put(reading.display.head().encode())
-        put(reading.display.data(_before(following, count, cursor_file)))
+        for data in reading.display.portions(_before(following, count, cursor_file)):
+            put(data)
         while True:
             entries = following.read()
             if entries:
-                put(reading.display.data(entries))
+                for data in reading.display.portions(entries):
+                    put(data)
             if entries is not None and cursor_file is not None:
                 _keep(following, cursor_file)
             timeout_s = _FED_WAIT_S if following.is_live else LOOK_EVERY_S

@@ -4,7 +4,7 @@ Entries come in blocks of about a mebibyte, so that callers can pass over blocks
 entries in list comprehensions. An entry is whole once its line has ended and, inside a file,
 another entry has begun; a last line without its end is not an entry yet. Memory is bounded by the
 block and the longest entry, and an entry by `MAX_ENTRY_BYTES`: what is longer is no log line and
-is divided.
+comes in pieces of a block, without a line end but for the last.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from __future__ import annotations
 import lzma
 import os
 import zlib
+from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import BinaryIO
 
 from logd.outputs.files import zstd
@@ -28,16 +30,21 @@ _COMPRESSED_BYTES = 1 << 11
 or, of a hostile .zst, thirty thousand times."""
 
 _CONTINUATION = BREAK[1:]
+_EDGE_BYTES = len(BREAK)
+"""An entry's beginning is told by this many bytes, the line end before it included."""
 
 DAMAGED = (OSError, EOFError, ValueError, zlib.error)
 """What reading a file may raise: the disk refused, or what is compressed is damaged."""
 
 
 def split(block: bytes) -> list[bytes]:
-    """The raw entries of a block that consists of whole ones, with its last line end."""
+    """The raw entries of a block that consists of whole ones, or the piece of one that it is."""
     if BREAK in block:
         block = block.replace(BREAK, MARK)
-    return block[:-1].split(b"\n")
+    raws = block.split(b"\n")
+    if not raws[-1]:
+        raws.pop()
+    return raws
 
 
 def chunks(descriptor: int, ref: FileRef, start: int, end: int | None) -> Iterator[bytes]:
@@ -116,28 +123,44 @@ def _inflated(file: BinaryIO, suffix: str) -> Iterator[bytes]:
 
 def whole_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Put pieces of a file, in order, together to blocks of whole entries with their line ends."""
-    rest = b""
+    held: list[bytes] = []
+    size, edge = 0, b""
     problem: Exception | None = None
     try:
         for piece in pieces:
-            data = rest + piece if rest else piece
-            cut = last_entry_start(data)
-            if cut:
+            # In what was there before no entry begins, but perhaps across its end.
+            found = last_entry_start(edge + piece)
+            cut = found + size - len(edge)
+            held.append(piece)
+            size += len(piece)
+            edge = (edge + piece[-_EDGE_BYTES:])[-_EDGE_BYTES:]
+            if found and cut > 0:
+                data = b"".join(held)
                 yield data[:cut]
-                rest = data[cut:]
-            elif len(data) > MAX_ENTRY_BYTES:
-                yield _with_line_end(data)
-                rest = b""
-            else:
-                rest = data
+                held = [data[cut:]]
+                size -= cut
+            elif size > MAX_ENTRY_BYTES:
+                yield from _divided(held[:-1])
+                held = held[-1:]
+                size = len(held[0])
     except DAMAGED as exc:
         # The lines that can be read come first.
-        problem, rest = exc, rest[: rest.rfind(b"\n") + 1]
+        problem = exc
+    rest = b"".join(held)
+    if problem is not None:
+        rest = rest[: rest.rfind(b"\n") + 1]
     # What has not ended its line, or may be about to go on with another, is being written.
     if rest.endswith(b"\n"):
         yield rest
     if problem is not None:
         raise problem
+
+
+def _divided(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The parts of what is no entry, none of them much longer than a block."""
+    for part in parts:
+        for start in range(0, len(part), BLOCK_BYTES):
+            yield part[start : start + BLOCK_BYTES]
 
 
 def last_entry_start(data: bytes) -> int:
@@ -149,10 +172,6 @@ def last_entry_start(data: bytes) -> int:
         if not _CONTINUATION.startswith(following):
             return place + 1
     return 0
-
-
-def _with_line_end(data: bytes) -> bytes:
-    return data if data.endswith(b"\n") else data + b"\n"
 
 
 def whole_size(descriptor: int, size: int) -> int:
@@ -177,17 +196,29 @@ def whole_size(descriptor: int, size: int) -> int:
 def backwards(descriptor: int, end: int) -> Iterator[bytes]:
     """Blocks of whole entries before `end` of an uncompressed file, the last block first."""
     place = whole_size(descriptor, end)
-    rest = b""
+    held: deque[bytes] = deque()
+    held_bytes = 0
     size = 1 << 16  # mostly the last few lines are wanted
     while place > 0:
         size = min(size, place)
         place -= size
-        rest = _pread(descriptor, size, place) + rest
+        data = _pread(descriptor, size, place)
         size = BLOCK_BYTES
-        cut = 0 if place == 0 or len(rest) > MAX_ENTRY_BYTES else _first_entry_start(rest)
-        if cut >= 0:
-            yield rest[cut:]
-            rest = rest[:cut]
+        # In what is behind it no entry begins, but perhaps across its end.
+        edge = b"".join(islice(held, 2))[:_EDGE_BYTES]
+        cut = _first_entry_start(data + edge)
+        held.appendleft(data)
+        held_bytes += len(data)
+        if place == 0:
+            yield b"".join(held)
+        elif 0 <= cut <= len(data):
+            data = b"".join(held)
+            yield data[cut:]
+            held, held_bytes = deque([data[:cut]]), cut
+        elif held_bytes > MAX_ENTRY_BYTES:
+            while len(held) > 1:
+                yield held.pop()
+            held_bytes = len(held[0])
 
 
 def _pread(descriptor: int, size: int, place: int) -> bytes:

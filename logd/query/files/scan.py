@@ -42,6 +42,7 @@ class Found(NamedTuple):
         ref: the file.
         generation: of the file, see `logd.query.positions`.
         place: where the block begins.
+        end: where it ends.
         all_raws: all entries of the block.
         raws: the ones that are wanted, in their order: the same objects.
         is_fast: see `Prefilter.is_fast`.
@@ -50,6 +51,7 @@ class Found(NamedTuple):
     ref: FileRef
     generation: str
     place: int
+    end: int
     all_raws: list[bytes]
     raws: list[bytes]
     is_fast: bool
@@ -58,6 +60,7 @@ class Found(NamedTuple):
         """For each wanted entry the bytes of the file before it and with it."""
         sizes = [len(raw) + 1 + raw.count(MARK) * _BREAK_GROWTH for raw in self.all_raws]
         starts = list(accumulate(sizes, initial=self.place))
+        starts[-1] = self.end  # a piece of what is no entry has no line end
         if len(self.raws) == len(self.all_raws):
             return list(pairwise(starts))
         found, wanted = [], iter(self.raws)
@@ -91,17 +94,9 @@ def read_generation(descriptor: int, ref: FileRef) -> str:
 
 def blocks_forwards(descriptor: int, ref: FileRef, start: int, end: int | None) -> Iterator[Block]:
     """The blocks from one place to another, None for the end."""
-    place = read = start
-
-    def pieces() -> Iterator[bytes]:
-        nonlocal read
-        for piece in chunks(descriptor, ref, start, end):
-            read += len(piece)
-            yield piece
-
-    for data in whole_blocks(pieces()):
-        # What is too long for an entry got a line end of its own.
-        behind = min(place + len(data), read)
+    place = start
+    for data in whole_blocks(chunks(descriptor, ref, start, end)):
+        behind = place + len(data)
         on_disk = os.lseek(descriptor, 0, os.SEEK_CUR) if ref.suffix else behind
         yield Block(place, on_disk, data)
         place = behind

@@ -298,10 +298,10 @@ class FileSource(Source):
         edge = None
         for block, generation in self._blocks(snapshot, ref, scan):
             scan.on_block(block)
-            edges = (block.place, block.place + len(block.data))
+            places = (block.place, block.place + len(block.data))
             before, behind = (
                 FilePosition(ref.plain_path, place, generation)
-                for place in (reversed(edges) if scan.newest_first else edges)
+                for place in (reversed(places) if scan.newest_first else places)
             )
             if sieve.may_have(block.data):
                 raws = split(block.data)
@@ -312,7 +312,7 @@ class FileSource(Source):
                     break
                 if wanted:
                     is_fast = prefilter.is_fast(wanted)
-                    yield Found(ref, generation, block.place, raws, wanted, is_fast)
+                    yield Found(ref, generation, *places, raws, wanted, is_fast)
             if budget is None:
                 continue
             budget.looked_at += len(block.data)

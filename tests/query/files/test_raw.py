@@ -18,6 +18,7 @@ from logd.outputs.files import zstd
 from logd.query.files import raw as rawfile
 from logd.query.files.listing import FileRef
 from logd.query.files.raw import DAMAGED, backwards, chunks, split, whole_blocks, whole_size
+from logd.query.files.source import FileSource
 from logd.text.reading import MARK
 
 LINES = st.lists(
@@ -130,11 +131,37 @@ def test_damaged_files(tmp_path: Path, suffix: str) -> None:
 
 
 def test_a_line_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is no log does not fill the memory: it is divided."""
-    monkeypatch.setattr(rawfile, "MAX_ENTRY_BYTES", 1000)
-    blocks = list(whole_blocks([b"x" * 600] * 5))
-    assert max(map(len, blocks)) <= 1201
+    """A file that is no log does not fill the memory: it comes in pieces, each byte of it once."""
+    monkeypatch.setattr(rawfile, "MAX_ENTRY_BYTES", 5000)
+    monkeypatch.setattr(rawfile, "BLOCK_BYTES", 1000)
+    line = b"".join(b"%9d " % number for number in range(20_000))
+    text = b"first\n" + line + b"\n" + b"last\n  | more\n"
+    blocks = list(whole_blocks(text[at : at + 700] for at in range(0, len(text), 700)))
+    assert b"".join(blocks) == text
+    assert max(map(len, blocks)) <= 5700
+    assert split(blocks[-1]) == [b"last" + MARK + b"more"]
     path = tmp_path / "log"
-    path.write_bytes(b"x" * 10_000_000 + b"\n")
+    path.write_bytes(text)
     with opened(path) as (descriptor, _):
-        assert sum(map(len, backwards(descriptor, 10_000_001))) >= 10_000_000
+        blocks = list(backwards(descriptor, len(text)))
+        assert b"".join(reversed(blocks)) == text
+        # But for the first read, which looks for the last few lines.
+        assert max(map(len, blocks[2:])) <= 6000
+        assert split(blocks[-1])[0] == b"first"
+
+
+def test_pieces_of_a_line_have_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Places go on from piece to piece, without a byte between them or twice."""
+    monkeypatch.setattr(rawfile, "MAX_ENTRY_BYTES", 5000)
+    monkeypatch.setattr(rawfile, "BLOCK_BYTES", 1000)
+    path = tmp_path / "log_0"
+    size = path.write_bytes(b"first\n" + b"x" * 100_000 + b"\nlast\n")
+    for newest_first in (False, True):
+        source = FileSource(f"{tmp_path}/log_%d", print)
+        found = list(source.placed(newest_first=newest_first))[:: -1 if newest_first else 1]
+        starts = [one.position.size for one in found]
+        ends = [one.behind.size for one in found]
+        assert len(found) > 3
+        assert starts == [0, *ends[:-1]]
+        assert ends[-1] == size
+        assert sum(one.entry.msg.count("x") for one in found) == 100_000
