@@ -77,8 +77,8 @@ class LogServerProxy:
             survives the death of this process (not that of the machine), however sudden; the next
             process that names the same directory sends it. Should the disk refuse, the error
             handler is told and records are in memory only. Calls cost 1.5 us more.
-        spool_bytes: bound of this process's files there, give or take a quarter; beyond it the
-            buffer counts as full.
+        spool_bytes: bound of this process's files there, give or take a quarter and, for a
+            moment, a batch of 256 KiB that stands there twice; beyond it the buffer counts as full.
         fallback: where records go that could not be delivered before the end, if there is no
             spool: a file, whose lines `logd replay FILE` sends later, or a handler of `logging`.
             Some of them may have reached the server, without its answer.

@@ -14,7 +14,13 @@ import pytest
 from ack_server import AckServer, Drop
 
 from logd_client import Log, createClientLog
-from logd_client.places import Place, Places, split_host
+from logd_client.connection import ServerAddress
+from logd_client.encoding import Entry, encode_frame
+from logd_client.link import Link
+from logd_client.natives import wait_ready
+from logd_client.places import Moving, Place, Places, split_host
+from logd_client.session import Session, encode_answer
+from logd_client.store import MemoryStore
 
 LOOPBACK = "127.0.0.1"
 KEEP_ALIVE = bytes(4)
@@ -131,24 +137,40 @@ def test_a_silent_server_is_left_for_another(
         release.set()
 
 
-def test_a_server_that_says_it_lives_is_not_left(connect: Callable[..., Log]) -> None:
-    """Keep-alives tell slow from dead: the client waits as long as they come."""
-    with socket.create_server((LOOPBACK, 0)) as listener, AckServer() as other:
-        port = listener.getsockname()[1]
-        log = createClientLog(hosts=[f"{LOOPBACK}:{port}"] * 2, silence_s=0.2, environ={})
-        log("m")
+def test_a_server_that_says_it_lives_is_not_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep-alives tell slow from dead: the client waits as long as they come, and no longer."""
+    now = time.monotonic()
+    monkeypatch.setattr("logd_client.link.monotonic", lambda: now)
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        hosts = [f"{LOOPBACK}:{listener.getsockname()[1]}"] * 2
+        address = ServerAddress(hosts=hosts, moving=Moving(silence_s=10.0))
+        session = Session(bytes(16))
+        link = Link(session, MemoryStore(), address, pytest.fail, lambda _: None)
+
+        def step_on() -> None:
+            wait_ready([link.wanted], 60)
+            link.step()
+
+        session.add(Entry(1, 1, 10, encode_frame(b"record")))
+        link.step()
         connection, _ = listener.accept()
-        listener.settimeout(0.01)
         with connection:
-            connection.sendall(bytes.fromhex("00000008 0000000000000000"))
+            connection.sendall(encode_answer(0))
+            while not session.has_unacknowledged:
+                step_on()
             for _ in range(60):
+                now += 9.0
                 connection.sendall(KEEP_ALIVE)
-                with pytest.raises(OSError, match="timed out"):
-                    listener.accept()
-            connection.sendall(bytes.fromhex("00000008 0000000000000001"))
-            assert log.flush(60)
-            log.close()
-        assert not other.openings
+                step_on()
+                assert link.is_open
+            now += 9.0
+            link.step()
+            assert link.is_open
+            now += 2.0
+            link.step()
+            assert not link.is_open
+            assert "no acknowledgement" in link.last_error
+        link.close()
 
 
 def test_the_first_server_is_gone_back_to(
