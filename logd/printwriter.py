@@ -32,8 +32,8 @@ def print_(text: str) -> None:
 class PrintLogWriter(TextlineLogWriter):
     """Writes entries by this module's `print_`, whichever function that is at the time.
 
-    A line is `{ts} {msgid} {cat} {message} *{file}({line})<-{further path} {special}`, without
-    what a record does not have. One thread at a time may use it.
+    A line is `{ts} {msgid} {cat} {message} :::{function} |{file}({line})<-{further path}
+    {special}`, without what a record does not have. One thread at a time may use it.
 
     Args:
         writeMsgid: whether lines show message ids.
@@ -81,7 +81,7 @@ class PrintLogWriter(TextlineLogWriter):
         return " ".join(filter(None, fields)) + line_end + further
 
     def _where(self, job: MsgJob) -> str:
-        return "<-".join(filter(None, (self.cfn_cln(job), job.pathStr(1)))) if job.path else ""
+        return f":::{job.cfunc} |{job.pathStr()}" if job.path else ""
 
 
 LOGWRITER_CLASS: Callable[..., Any] = PrintLogWriter

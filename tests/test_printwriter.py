@@ -25,8 +25,8 @@ def test_default_layout(printed: list[str]) -> None:
     PrintLogWriter().writeNow(job)
     PrintLogWriter(writeMsgid=True).writeNow(job)
     assert printed == [
-        "11:10 E paid *views.py(42)<-urls.py(10) user=ann n=3\n",
-        "11:10 17 E paid *views.py(42)<-urls.py(10) user=ann n=3\n",
+        "11:10 E paid :::charge |views.py(42)<-urls.py(10) user=ann n=3\n",
+        "11:10 17 E paid :::charge |views.py(42)<-urls.py(10) user=ann n=3\n",
     ]
 
 
@@ -35,7 +35,7 @@ def test_default_layout_without_fields(printed: list[str]) -> None:
     writer = PrintLogWriter()
     writer.writeNow(make_job("paid", cat="", path=()))
     writer.writeNow(make_job("paid", path=((None, None), ("a.py", 3))))
-    assert printed == ["paid\n", "E paid a.py(3)\n"]
+    assert printed == ["paid\n", "E paid :::charge |...<-a.py(3)\n"]
 
 
 def test_terminals_see_no_control_characters(printed: list[str]) -> None:
@@ -158,7 +158,7 @@ def test_local_log(printed: list[str]) -> None:
     assert log("no", "D") is None
     assert repr(log) == "mine(on)"
     (text,) = printed
-    assert text.startswith("1 I hello *test_printwriter(")
+    assert text.startswith("1 I hello :::test_local_log |test_printwriter(")
     assert text.endswith(") n=1\n")
 
 
