@@ -43,6 +43,7 @@ from logd.settings.table import Config
 from logd.text.formatter import Formatter
 from logd.text.jsonlines import JsonFormat
 from logd.text.lines import LineFormat
+from logd.text.logfmtlines import LogfmtFormat
 
 if TYPE_CHECKING:
     from logd.records.callpath import PathFormatter
@@ -424,6 +425,8 @@ def _line_format(config: Config) -> LineFormat:
         return LineFormat(config.timestamp)
     if config.line_format == "json":
         return JsonFormat()
+    if config.line_format == "logfmt":
+        return LogfmtFormat()
     try:
         return Formatter(config.line_format, config.timestamp)
     except ValueError as exc:

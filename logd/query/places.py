@@ -10,6 +10,7 @@ from logd.query.files.source import FileSource
 from logd.query.positions import CannotRead
 from logd.query.source import Note, Source
 from logd.settings.secrets import reveal
+from logd.settings.table import READABLE_FORMATS
 
 if TYPE_CHECKING:
     from logd.settings.sections import OutputSection
@@ -52,7 +53,7 @@ def _source(
             on_note,
             count=None if "rotate_count" in unset else config.rotate_count,
             timestamp=config.timestamp,
-            is_own_format=config.line_format in (None, "json"),
+            is_own_format=config.line_format in READABLE_FORMATS,
         )
     if section.place == "db":
         # Late, as it brings SQLAlchemy.

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from logd.settings.secrets import MASK, Secret, is_masked, reveal
-from logd.settings.table import Config
+from logd.settings.table import READABLE_FORMATS, Config
 from logd_client.session import MAX_FRAME_BYTES
 
 MIN_TOKEN_LENGTH = 16
@@ -117,11 +117,11 @@ def frame_warning(config: Config) -> str | None:
 def own_format_warning(config: Config) -> str | None:
     """What to tell whoever will search lines that do not say what is what."""
     formats = {own.line_format for section, own in config.each_output() if section.place == "file"}
-    if formats <= {None, "json"}:
+    if formats <= {*READABLE_FORMATS}:
         return None
     return (
         "line_format is a format of your own: only texts can be searched in the files, not "
-        'categories, times or items; the default and "json" lose nothing'
+        'categories, times or items; the default, "json" and "logfmt" lose nothing'
     )
 
 

@@ -38,6 +38,9 @@ T = TypeVar("T")
 DEFAULT_FILE = "logs/logd_%d.log"
 """Where records go when no output is named."""
 
+READABLE_FORMATS = (None, "json", "logfmt")
+"""Values of `line_format` whose lines can be read back; others are texts of the user's own."""
+
 LISTEN = "Listen"
 OUTPUTS = "Outputs"
 ROTATION = "Rotation and retention"
@@ -264,8 +267,9 @@ class Config:
         None,
         Optional(Text("FORMAT")),
         TEXT,
-        'Text of a line: "json" for one object a line, or a format as for logging.Formatter: '
-        "%(asctime)s %(message)s. Not set: logd's own format (logd/README.md), which is faster.",
+        'Text of a line: "json" for one object a line, "logfmt" for key=value pairs, or a format '
+        "as for logging.Formatter: %(asctime)s %(message)s. Not set: logd's own format "
+        "(logd/README.md), which is faster.",
     )
     timestamp: str | None = _setting(
         "%Y-%m-%dT%H:%M:%S.%3N%z",

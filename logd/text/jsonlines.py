@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from json.encoder import encode_basestring
@@ -34,6 +33,7 @@ from logd.records.callpath import ShortNames
 from logd.records.entry import Entry, category
 from logd.text.escaping import is_safe, nested_text, safe_json
 from logd.text.lines import LineFormat
+from logd.text.timestamps import rfc3339_second
 
 START = b'{"time":"'
 """What each line begins with, and no line of the default layout that can be read."""
@@ -104,13 +104,10 @@ class JsonFormat(LineFormat):
         return [made[second][0] for second in seconds], [made[second][1] for second in seconds]
 
     def _second(self, second: int) -> tuple[str, str]:
-        local = time.localtime(second)
-        minutes = (local.tm_gmtoff or 0) // 60
-        sign, minutes = ("-", -minutes) if minutes < 0 else ("+", minutes)
         if len(self._seconds) >= _MAX_SECONDS:
             self._seconds.clear()
-        text = time.strftime("%Y-%m-%dT%H:%M:%S.", local)
-        made = (f'{{"time":"{text}', f"{sign}{minutes // 60:02}:{minutes % 60:02}")
+        text, offset = rfc3339_second(second)
+        made = (f'{{"time":"{text}', offset)
         self._seconds[second] = made
         return made
 
@@ -195,11 +192,18 @@ def _string(text: str) -> str:
     return safe_json(encode_basestring(text))
 
 
-def _message(text: str) -> str:
+def split_exception(text: str) -> tuple[str, str | None]:
+    """A message without its traceback, and the traceback; None if there is none."""
     at = 0 if text.startswith(_HEADING) else text.find(f"\n{_HEADING}")
     if at < 0 or (at == 0 and text.startswith("\n")):
-        return _string(text)
-    message, exception = (text[:at], text[at + 1 :]) if at else ("", text)
+        return text, None
+    return (text[:at], text[at + 1 :]) if at else ("", text)
+
+
+def _message(text: str) -> str:
+    message, exception = split_exception(text)
+    if exception is None:
+        return _string(message)
     return f'{_string(message)},"exception":{_string(exception)}'
 
 

@@ -21,10 +21,15 @@ from logd.text.escaping import (
 from logd.text.items import parse_items
 from logd.text.jsonlines import START as JSON_START
 from logd.text.jsonlines import read as read_json
+from logd.text.logfmtlines import START as LOGFMT_START
+from logd.text.logfmtlines import read as read_logfmt
 from logd.text.timereading import DEFAULT_SHAPE, TimeReader
 from logd.text.timestamps import DEFAULT_FORMAT
 
 MARK = b"\x1e"
+OTHER_STARTS = (JSON_START, LOGFMT_START)
+"""How entries begin that are not of the default layout and can be read."""
+
 BREAK = b"\n" + CONTINUATION.encode()
 """What stands between two lines of one entry."""
 
@@ -67,8 +72,8 @@ class LineReader:
         text = raw.decode("utf-8", "backslashreplace")
         first, mark, further = text.partition(_MARK_TEXT)
         original = text.replace(_MARK_TEXT, _BREAK_TEXT) if mark else text
-        if raw.startswith(JSON_START) and self.is_own_format and not mark:
-            found = read_json(text)
+        if raw.startswith(OTHER_STARTS) and self.is_own_format and not mark:
+            found = read_json(text) if raw.startswith(JSON_START) else read_logfmt(text)
             if found is not None:
                 found.raw = original
                 return found

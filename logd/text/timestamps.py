@@ -104,3 +104,15 @@ class Timestamps:
 
     def _text(self, milliseconds: int) -> str:
         return _MILLISECONDS[milliseconds % 1000].join(self._seconds[milliseconds // 1000])
+
+
+def rfc3339_second(second: int) -> tuple[str, str]:
+    """What stands before and behind the microseconds of a time as RFC 3339 has it, local time.
+
+    That is "2026-11-22T12:53:49." and "+01:00".
+    """
+    local = time.localtime(second)
+    minutes = (local.tm_gmtoff or 0) // 60
+    sign, minutes = ("-", -minutes) if minutes < 0 else ("+", minutes)
+    text = time.strftime("%Y-%m-%dT%H:%M:%S.", local)
+    return text, f"{sign}{minutes // 60:02}:{minutes % 60:02}"

@@ -20,8 +20,7 @@ from logd.query.selection import Selection
 from logd.query.terms import COMPARISONS, WILDCARD, Term
 from logd.query.tracebacks import HEADING
 from logd.text.escaping import category_text, key_text, plain_parts, quoted
-from logd.text.jsonlines import START as JSON_START
-from logd.text.reading import LineReader
+from logd.text.reading import OTHER_STARTS, LineReader
 from logd.text.timereading import DEFAULT_SHAPE
 
 # Category, sender and number behind the timestamp.
@@ -30,6 +29,7 @@ _TS_END = 28
 # The T, the point and the blank behind it all.
 _SEPARATORS = itemgetter(10, 19, 28)
 _OFFSET = re.compile(rb"([+-])([0-9]{2})([0-5][0-9])")
+_OTHER_LINES = tuple(b"\n" + start for start in OTHER_STARTS)
 _NEVER = (b"\xff", b"")
 _CHECKED_AT_ONCE = 128
 
@@ -69,7 +69,7 @@ class Prefilter:
 
     def may_match(self, block: bytes) -> bool:
         """False if surely no entry of the block is wanted."""
-        if JSON_START in block:
+        if block.startswith(OTHER_STARTS) or any(start in block for start in _OTHER_LINES):
             return True
         return all(any(text in block for text in texts) for texts in self._needles)
 
@@ -90,7 +90,7 @@ class Prefilter:
         """The entries that are wanted, in their order."""
         if self._is_everything:
             return entries
-        if any(entry.startswith(JSON_START) for entry in entries):
+        if any(entry.startswith(OTHER_STARTS) for entry in entries):
             # The texts below are those of the default layout.
             read, matches = self._reader.read, self._selection.matches
             return [entry for entry in entries if matches(read(entry))]
