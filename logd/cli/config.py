@@ -47,7 +47,7 @@ def config(check: Path | None, in_force: InForce | None = None) -> None:
         click.echo(f"{check}: all settings are right")
     else:
         assert in_force is not None  # noqa: S101 - SettingsCommand reads them unless --check
-        click.echo(as_toml(in_force, shown), nl=False)
+        click.echo(as_toml(in_force, shown, Path.cwd()), nl=False)
     for note in (*in_force.notes, *warnings(in_force.config)):
         click.echo(f"logd: {note}", err=True)
 

@@ -11,6 +11,7 @@ import re
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from logd.rotation.policy import Schedule
@@ -46,6 +47,11 @@ class Kind(ABC, Generic[T]):
     def to_toml(self, value: T) -> str:
         """The value as TOML that `from_toml` reads back."""
 
+    def based(self, value: T, folder: Path) -> T:
+        """A value of a settings file in `folder`: a relative path starts there."""
+        del folder
+        return value
+
 
 class Text(Kind[str]):
     """One line of text, checked by a function of its own."""
@@ -75,6 +81,34 @@ class Text(Kind[str]):
 
     def to_toml(self, value: str) -> str:
         return toml_string(reveal(value))
+
+
+class FilePath(Text):
+    """A path; one in a settings file is relative to that file."""
+
+    def __init__(self, metavar: str = "PATH") -> None:
+        super().__init__(metavar)
+
+    def based(self, value: str, folder: Path) -> str:
+        return str(folder / value) if value else value
+
+
+class DatabaseUrl(Text):
+    """An SQLAlchemy URL; the path of an SQLite file is a path as any other."""
+
+    _SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/|:memory:|file:)([^?]+.*)", re.DOTALL)
+
+    def __init__(self) -> None:
+        super().__init__(
+            "URL",
+            'a database URL such as "sqlite:///log.db"',
+            lambda text: "://" in text,
+            is_secret=True,
+        )
+
+    def based(self, value: str, folder: Path) -> str:
+        match = self._SQLITE_FILE.fullmatch(reveal(value))
+        return value if match is None else Secret(f"{match[1]}{folder / match[2]}")
 
 
 class Choice(Text):
@@ -227,6 +261,9 @@ class Optional(Kind[T | None]):
     def to_toml(self, value: T | None) -> str:
         return f'"{self._word}"' if value is None else self._kind.to_toml(value)
 
+    def based(self, value: T | None, folder: Path) -> T | None:
+        return None if value is None else self._kind.based(value, folder)
+
 
 class Many(Kind[tuple[T, ...]]):
     """Any number of values.
@@ -264,6 +301,9 @@ class Many(Kind[tuple[T, ...]]):
 
     def to_toml(self, value: tuple[T, ...]) -> str:
         return f"[{', '.join(map(self.kind.to_toml, value))}]"
+
+    def based(self, value: tuple[T, ...], folder: Path) -> tuple[T, ...]:
+        return tuple(self.kind.based(one, folder) for one in value)
 
 
 def toml_string(text: str) -> str:

@@ -166,10 +166,11 @@ class _Reader:
             self.notes.append(f"{what} {path} belongs to user id {state.st_uid}, who can change it")
 
     def _take_toml(self, path: str, name: str, value: object) -> None:
+        folder = Path(path).absolute().parent
         if name == OUTPUTS_KEY:
-            found = read_sections(value, SETTINGS)
-            self.problems += (f"{path}: {text}" for text in found.problems)
-            self._set(name, found.sections, path)
+            sections, problems = read_sections(value, SETTINGS, folder)
+            self.problems += (f"{path}: {text}" for text in problems)
+            self._set(name, sections, path)
             return
         setting = SETTINGS.get(name)
         if setting is None:
@@ -177,7 +178,8 @@ class _Reader:
             self.problems.append(f'{path}: unknown key "{name}"{why and f": {why}"}{_hint(name)}')
             return
         try:
-            self._set(name, setting.kind.from_toml(value), path)
+            found = setting.kind.from_toml(value)
+            self._set(name, setting.kind.based(found, folder), path)
         except ValueError:
             self.problems.append(f"{path}: {name}: {_expected(setting, value)}")
 

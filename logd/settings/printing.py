@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from logd.settings.kinds import Flag, toml_string
 from logd.settings.loading import InForce
@@ -10,11 +11,13 @@ from logd.settings.sections import as_toml as sections_as_toml
 from logd.settings.table import SETTINGS, Setting
 
 
-def as_toml(in_force: InForce, shown: Callable[[str, str], str]) -> str:
+def as_toml(in_force: InForce, shown: Callable[[str, str], str], folder: Path) -> str:
     """All settings as a valid settings file, each with where it came from; without secrets.
 
     Args:
         in_force: the settings.
+        folder: where relative paths of options and variables start; they are shown whole, as
+            those of a settings file start at that file.
         shown: called with the name of a setting and one of its secrets; what to show of it.
     """
     lines = ["# Settings in force, each with where it came from. Secrets are left out."]
@@ -24,14 +27,15 @@ def as_toml(in_force: InForce, shown: Callable[[str, str], str]) -> str:
             group = setting.group
             lines += ["", f"# {group}"]
         lines.append(
-            f"{name} = {_value(setting, getattr(in_force.config, name), shown)}"
+            f"{name} = {_value(setting, getattr(in_force.config, name), shown, folder)}"
             f"  # {' '.join(in_force.origins[name].split())}"
         )
     lines += sections_as_toml(in_force.config.outputs, SETTINGS, shown)
     return "\n".join(lines) + "\n"
 
 
-def _value(setting: Setting, value: object, shown: Callable[[str, str], str]) -> str:
+def _value(setting: Setting, value: object, shown: Callable[[str, str], str], folder: Path) -> str:
+    value = setting.kind.based(value, folder)
     if setting.hides and isinstance(value, tuple):
         value = tuple(shown(setting.name, item) for item in value)
     return setting.kind.to_toml(value)

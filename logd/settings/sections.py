@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from logd.errors import nearest
@@ -91,15 +92,15 @@ class Found(NamedTuple):
     problems: tuple[str, ...]
 
 
-def read_sections(value: object, settings: Mapping[str, Setting]) -> Found:
-    """The sections of the value that TOML has for the key `outputs`."""
+def read_sections(value: object, settings: Mapping[str, Setting], folder: Path) -> Found:
+    """The sections of the value that TOML has for the key `outputs`, in a file in `folder`."""
     if not isinstance(value, list) or not all(isinstance(table, dict) for table in value):
         return Found((), (f'{KEY}: expected tables, each headed by "[[{KEY}]]"',))
     sections: list[OutputSection] = []
     problems: list[str] = []
     for number, table in enumerate(value, 1):
         wrong: list[str] = []
-        section = _section(table, settings, wrong)
+        section = _section(table, settings, folder, wrong)
         problems += (f"{KEY}, table {number}: {text}" for text in wrong)
         if section is not None and not wrong:
             sections.append(section)
@@ -107,12 +108,15 @@ def read_sections(value: object, settings: Mapping[str, Setting]) -> Found:
 
 
 def _section(
-    table: Mapping[str, object], settings: Mapping[str, Setting], wrong: list[str]
+    table: Mapping[str, object],
+    settings: Mapping[str, Setting],
+    folder: Path,
+    wrong: list[str],
 ) -> OutputSection | None:
     values: dict[str, Any] = {}
     for name, value in table.items():
         try:
-            values[name] = _value(name, value, settings)
+            values[name] = _value(name, value, settings, folder)
         except ValueError as exc:
             wrong.append(f"{name}: {exc}")
     places = [name for name in PLACES if name in table]
@@ -130,7 +134,7 @@ def _section(
     return OutputSection(place, address, values.get(SELECT), own)
 
 
-def _value(name: str, value: object, settings: Mapping[str, Setting]) -> Any:
+def _value(name: str, value: object, settings: Mapping[str, Setting], folder: Path) -> Any:
     """The value of one key.
 
     Raises:
@@ -146,7 +150,7 @@ def _value(name: str, value: object, settings: Mapping[str, Setting]) -> Any:
     kind = settings[name].kind
     if name in PLACES and isinstance(kind, Many):
         kind = kind.kind
-    return _of_kind(kind, value, hides=settings[name].hides)
+    return kind.based(_of_kind(kind, value, hides=settings[name].hides), folder)
 
 
 def _of_kind(kind: Kind[Any], value: object, *, hides: bool = False) -> Any:

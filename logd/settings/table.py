@@ -17,7 +17,9 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from logd.settings.kinds import (
     Choice,
+    DatabaseUrl,
     Duration,
+    FilePath,
     Flag,
     Integer,
     Kind,
@@ -70,7 +72,7 @@ def _setting(
 
 
 _PORT = Integer(0, 65535, "PORT", "a port number")
-_PATH = Optional(Text("PATH"))
+_PATH = Optional(FilePath())
 _OBJECT = Text(
     "MODULE:OBJECT",
     'a name such as "package.module:object", perhaps with "?argument=value&..."',
@@ -124,21 +126,14 @@ class Config:
 
     file: tuple[str, ...] = _setting(
         (),
-        Many(Text("PATTERN")),
+        Many(FilePath("PATTERN")),
         OUTPUTS,
         "Write to rotating text files. With app.log, app.log always has the newest records. With "
         f"app_%d.log, %d is the number of the file. If no output is set: {DEFAULT_FILE}.",
     )
     db: tuple[str, ...] = _setting(
         (),
-        Many(
-            Text(
-                "URL",
-                'a database URL such as "sqlite:///log.db"',
-                lambda text: "://" in text,
-                is_secret=True,
-            )
-        ),
+        Many(DatabaseUrl()),
         OUTPUTS,
         "Write to rotating tables of this database, an SQLAlchemy URL. Other users can read the "
         "command line: put passwords into the settings file or LOGD_DB.",

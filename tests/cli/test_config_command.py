@@ -50,7 +50,7 @@ def test_check_builds_what_a_start_builds(logd: Command, tmp_path: Path) -> None
     done = logd("config", "--check", "logd.toml")
     first, second = done.stderr.splitlines()
     path = tmp_path / "logd.toml"
-    assert first.startswith(f"logd: {path}: output file:a/%d/x_%d.log: ")
+    assert first.startswith(f"logd: {path}: output file:{tmp_path}/a/%d/x_%d.log: ")
     assert second.startswith(f"logd: {path}: table_pattern, columns: ")
     assert (done.returncode, done.stdout) == (2, "")
 

@@ -243,7 +243,9 @@ def test_a_bad_file_changes_nothing(settings: Settings, connect: Connect) -> Non
         log("still here")
         assert log.flush(PATIENCE_S)
         status = settings.ask("status")
-        assert [output["name"] for output in status["outputs"]] == ["file logs/a_%d.log"]
+        assert [output["name"] for output in status["outputs"]] == [
+            f"file {settings.folder}/logs/a_%d.log"
+        ]
         assert status["reloads"] == {"total": 8, "last_succeeded": False}
         assert "still here" in daemon.log_text("logs/a_*.log")
 

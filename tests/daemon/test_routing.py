@@ -113,7 +113,9 @@ def test_wrong_selections_end_the_start(tmp_path: Path) -> None:
     (tmp_path / "logd.toml").write_text('[[outputs]]\nfile = "e.log"\nselect = "pid:x"\n')
     daemon = DaemonProcess("--config", "logd.toml", folder=tmp_path)
     assert daemon.wait() == 2
-    assert daemon.lines[-1] == "logd: output file:e.log: select: pid is a number, not 'x'"
+    assert daemon.lines[-1] == (
+        f"logd: output file:{tmp_path / 'e.log'}: select: pid is a number, not 'x'"
+    )
     assert not (tmp_path / "e.log").exists()
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from logd.settings.checks import exposure_warning, frame_warning, problems, warnings
 from logd.settings.loading import ConfigError, changes, load, reload
+from logd.settings.secrets import reveal
 from logd.settings.sources import Sources
 from logd.settings.table import DEFAULT_FILE, SETTINGS, Config
 
@@ -470,3 +471,24 @@ def test_a_format_of_ones_own_is_warned_of(line_format: str | None, count: int) 
     """What search loses by a format of one's own is said at start."""
     found = warnings(Config(file=("app.log",), line_format=line_format))
     assert sum("only texts can be searched" in text for text in found) == count
+
+
+def test_paths_of_a_settings_file_start_there(tmp_path: Path) -> None:
+    """Wherever the daemon is started; those of options and variables start where that is."""
+    path = tmp_path / "logd.toml"
+    path.write_text(
+        'file = ["logs/a.log", "/var/log/b_%d.log"]\nstate_dir = "state"\nsocket = ""\n'
+        'web_base_path = "/logs"\n'
+        'db = ["sqlite:///log.db", "sqlite+pysqlite:////srv/l.db?x=1", "sqlite://", "mysql://h/log"]'
+    )
+    config = load(Sources(file=path, environment={"LOGD_FEED": "feed.sock"})).config
+    assert config.file == (str(tmp_path / "logs/a.log"), "/var/log/b_%d.log")
+    assert config.state_dir == str(tmp_path / "state")
+    assert [reveal(url) for url in config.db] == [
+        f"sqlite:///{tmp_path}/log.db",
+        "sqlite+pysqlite:////srv/l.db?x=1",
+        "sqlite://",
+        "mysql://h/log",
+    ]
+    assert (config.socket, config.feed, config.web_base_path) == (None, "feed.sock", "/logs")
+    assert load(Sources({"file": ("a.log",)}, file=path)).config.file == ("a.log",)

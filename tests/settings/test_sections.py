@@ -51,7 +51,7 @@ def test_sections_are_read(tmp_path: Path) -> None:
     assert config.outputs == (
         OutputSection(
             "file",
-            "errors.log",
+            str(tmp_path / "errors.log"),
             "cat:E,C",
             (("rotate_count", 30), ("rotate_size", None), ("keep_age_s", 90 * 86400.0)),
         ),
@@ -62,7 +62,7 @@ def test_sections_are_read(tmp_path: Path) -> None:
     )
     outputs = config.each_output()
     assert [section.spec for section, _ in outputs] == [
-        "file:errors.log",
+        f"file:{tmp_path / 'errors.log'}",
         "db:postgresql://logd:geheim@db/logs",
         "stdout:-",
     ]
@@ -74,14 +74,14 @@ def test_short_settings_and_tables_go_together(tmp_path: Path) -> None:
     """The short settings come first; without any there is no file that nobody named."""
     config = config_of(tmp_path, 'file = "app.log"\n' + TEXT)
     (first, _), *_ = config.each_output()
-    assert first.spec == "file:app.log"
+    assert first.spec == f"file:{tmp_path / 'app.log'}"
     assert config_of(tmp_path).file == ()
 
 
 def test_the_state_folder_is_beside_the_first_file(tmp_path: Path) -> None:
     """Also if only a table names it."""
     config = config_of(tmp_path, '[[outputs]]\nfile = "logs/errors.log"\n')
-    assert config.state_folder == Path("logs/.logd-state")
+    assert config.state_folder == tmp_path / "logs" / ".logd-state"
 
 
 @pytest.mark.parametrize(
@@ -112,10 +112,10 @@ def test_what_is_wrong_is_named(text: str, problem: str, tmp_path: Path) -> None
 def test_printed_sections_are_a_file_with_the_same(tmp_path: Path) -> None:
     """`logd config` shows them as a settings file has them, without passwords."""
     in_force = load(Sources(file=written(tmp_path, TEXT.replace("geheim", "x"))))
-    text = as_toml(in_force, lambda name, value: str.__str__(value))
+    text = as_toml(in_force, lambda name, value: str.__str__(value), Path())
     assert load(Sources(file=written(tmp_path, text))).config == in_force.config
     secret = load(Sources(file=written(tmp_path, TEXT)))
-    assert "geheim" not in as_toml(secret, lambda name, value: "***") + repr(secret.config)
+    assert "geheim" not in as_toml(secret, lambda name, value: "***", Path()) + repr(secret.config)
 
 
 def test_a_reload_sees_changes(tmp_path: Path) -> None:
