@@ -179,6 +179,13 @@ class Cells:
         self.counts[second if self.is_by_second else second - second % _MINUTE_S, cat] += 1
         self.coarsen()
 
+    def take(self, other: Cells) -> None:
+        """Add what was counted apart."""
+        self.counts += other.counts
+        if self.is_by_second and not other.is_by_second:
+            self._widen()
+        self.coarsen()
+
     def go_by_minute(self) -> None:
         """Count by the minute from the beginning on, as indexes do."""
         self.is_by_second = False
@@ -186,11 +193,14 @@ class Cells:
     def coarsen(self) -> None:
         """Go on by the minute if seconds would be too many."""
         if self.is_by_second and self._step == "auto" and len(self.counts) > MAX_LABELS:
-            self.is_by_second = False
-            by_minute: Counter[tuple[int, str]] = Counter()
-            for (second, cat), count in self.counts.items():
-                by_minute[second - second % _MINUTE_S, cat] += count
-            self.counts = by_minute
+            self._widen()
+
+    def _widen(self) -> None:
+        self.is_by_second = False
+        by_minute: Counter[tuple[int, str]] = Counter()
+        for (second, cat), count in self.counts.items():
+            by_minute[second - second % _MINUTE_S, cat] += count
+        self.counts = by_minute
 
     def bars(self) -> tuple[Unit | int, dict[int, Counter[str]]]:
         """The width of the bars, and the bars."""
@@ -237,6 +247,7 @@ class Tally:
 
     def __init__(self, step: Step | None, keys: Sequence[Key]) -> None:
         self.total = 0
+        self._step = step
         self.cells = None if step is None else Cells(step)
         self.facets: dict[Key, Counter[Label]] = {key: Counter() for key in keys}
         self.others: dict[Key, int] = {}
@@ -255,6 +266,24 @@ class Tally:
         if found in counter or len(counter) < MAX_LABELS:
             counter[found] += number
         else:
+            self.others[key] = self.others.get(key, 0) + number
+
+    def like(self) -> Tally:
+        """An empty one for a part that may turn out not to count."""
+        other = Tally(self._step, list(self.facets))
+        if self.cells is not None and other.cells is not None:
+            other.cells.is_by_second = self.cells.is_by_second
+        return other
+
+    def take(self, other: Tally) -> None:
+        """Add what was counted apart."""
+        self.total += other.total
+        if self.cells is not None and other.cells is not None:
+            self.cells.take(other.cells)
+        for key, found in other.facets.items():
+            for value, number in found.items():
+                self.add_label(key, value, number)
+        for key, number in other.others.items():
             self.others[key] = self.others.get(key, 0) + number
 
     def summary(self) -> Summary:

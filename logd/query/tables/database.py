@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, create_engine, inspect, select
@@ -129,7 +130,17 @@ class LogDatabase:
         if known is None:
             with connection.begin():
                 known = self._tables[entry.serial] = log_table(connection, entry)
-        return known
+        # Meanwhile it may have grown.
+        return known if known.entry == entry else replace(known, entry=entry)
+
+    def next_id(self, connection: Connection, entry: TableEntry) -> int:
+        """The id of the row that comes next to a table, as of the transaction that is open."""
+        found = connection.execute(
+            select(TABLES.c.first_id + TABLES.c.records).where(
+                TABLES.c.ring == self._pattern, TABLES.c.serial == entry.serial
+            )
+        ).scalar()
+        return entry.next_id if found is None else int(found)
 
     def is_current(self, connection: Connection, entry: TableEntry) -> bool:
         """Whether the table still is the one of the catalogue, and was before this question."""

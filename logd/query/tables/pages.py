@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sqlalchemy import (
+    JSON,
     Boolean,
     ColumnElement,
     Connection,
+    DateTime,
     Row,
     Select,
     TableClause,
@@ -31,6 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.sql import column, table
 
 from logd.outputs.tables.ring import TableEntry
+from logd.query.tables.dialects import moment, seconds_of
 
 PAGE_CHARS = 8 << 20
 """A page ends when its rows have about this many characters; that is held in memory."""
@@ -69,11 +72,17 @@ class LogTable:
         entry: what the catalogue knows of it.
         clause: for statements.
         names: its columns among `COLUMNS`.
+        dialect: SQLAlchemy's name for the kind of database.
+        has_timestamps: whether its times are timestamps, not seconds since the epoch.
+        has_objects: whether its special items are objects of PostgreSQL's, not JSON texts.
     """
 
     entry: TableEntry
     clause: TableClause
     names: tuple[str, ...]
+    dialect: str
+    has_timestamps: bool = False
+    has_objects: bool = False
 
     @property
     def is_ordered(self) -> bool:
@@ -82,15 +91,33 @@ class LogTable:
 
     def rows(self) -> Select[Any]:
         """A statement for what is read of its rows."""
-        return select(*(self.clause.c[name] for name in self.names))
+        return select(*map(self._read, self.names))
+
+    def _read(self, name: str) -> ColumnElement[Any]:
+        found = self.clause.c[name]
+        if name == "time":
+            return seconds_of(found, is_timestamp=self.has_timestamps).label("time")
+        return found
+
+    def moment(self, seconds: float) -> ColumnElement[Any]:
+        """A time to compare the column with."""
+        return moment(seconds, is_timestamp=self.has_timestamps)
 
 
 def log_table(connection: Connection, entry: TableEntry) -> LogTable:
     """Look at the columns of a table."""
-    there = {item["name"] for item in inspect(connection).get_columns(entry.table_name)}
+    there = {
+        item["name"]: item["type"] for item in inspect(connection).get_columns(entry.table_name)
+    }
     names = tuple(name for name in COLUMNS if name in there)
-    all_names = [*names, *(name for name in ("cfn", "cln") if name in there)]
-    return LogTable(entry, table(entry.table_name, *map(column, all_names)), names)
+    return LogTable(
+        entry,
+        table(entry.table_name, *map(column, names)),
+        names,
+        connection.dialect.name,
+        isinstance(there.get("time"), DateTime),
+        isinstance(there.get("special"), JSON),
+    )
 
 
 @dataclass(frozen=True)
@@ -209,10 +236,11 @@ def read_page(connection: Connection, statement: Select[Any]) -> tuple[list[Valu
 def _behind(row: Values, log: LogTable, order: Order) -> ColumnElement[bool]:
     """What comes after `row`. Not as a comparison of pairs: MariaDB finds no index for those."""
     column_id: ColumnElement[int] = log.clause.c.id
-    column_time: ColumnElement[float] = log.clause.c.time
+    column_time = log.clause.c.time
     if not order.by_time:
         is_behind = column_id < row.id if order.newest_first else column_id > row.id
         return cast(ColumnElement[bool], is_behind)
+    time = log.moment(row.time) if log.has_timestamps else row.time
     if order.newest_first:
-        return and_(column_time <= row.time, or_(column_time < row.time, column_id < row.id))
-    return and_(column_time >= row.time, or_(column_time > row.time, column_id > row.id))
+        return and_(column_time <= time, or_(column_time < time, column_id < row.id))
+    return and_(column_time >= time, or_(column_time > time, column_id > row.id))

@@ -8,12 +8,13 @@ if times or categories are asked for, which the indexes give, else as they were 
 from __future__ import annotations
 
 import heapq
-from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, cast, func, select
+from sqlalchemy import ColumnElement, Connection
 
 from logd.outputs.tables.ring import TableEntry
 from logd.query.budget import Budget
@@ -23,16 +24,16 @@ from logd.query.selection import EVERYTHING, Selection
 from logd.query.source import Follower, Note, Source, Watch, unwatched
 from logd.query.summaries import Key, Step, Summary, Tally
 from logd.query.tables.conditions import conditions_of
+from logd.query.tables.counting import TableCounter
 from logd.query.tables.database import LogDatabase, gone_text
 from logd.query.tables.follow import TableFollower
 from logd.query.tables.inventory import checks, pieces
 from logd.query.tables.pages import LogTable, Order, Values, pages
-from logd.query.tables.values import QUARTER_S, entry_of, label_of, site_columns
+from logd.query.tables.values import entry_of
 from logd.query.verifying import Checked
 from logd.records.entry import Entry
 
 _MAX_ID = (1 << 63) - 2
-_GROUPED = {"cat", "host", "site", "hour"}
 
 
 class TableSource(Source):
@@ -119,25 +120,19 @@ class TableSource(Source):
         watch: Watch = unwatched,
         budget: Budget | None = None,
     ) -> Summary:
-        is_simple = start is None and end is None and step is None and len(keys) <= 1
-        if not is_simple or not set(keys) <= _GROUPED or not self._is_exact(selection):
+        if budget is not None:
             return super().summarise(
                 selection, step=step, keys=keys, start=start, end=end, watch=watch, budget=budget
             )
-        tally = Tally(None, keys)
-        with self._database.reading() as connection:
-            tables = self._within(self._database.entries(connection), selection)
-            for done, table in enumerate(tables):
-                log = self._database.table(connection, table)
-                found = self._count_table(connection, log, selection, next(iter(keys), None))
-                if self._database.is_current(connection, table):
-                    tally.total += found.total()
-                    for key in keys:
-                        for label, number in found.items():
-                            tally.add_label(key, label, number)
-                else:
-                    self._note_gone(table)
-                watch((done + 1) / len(tables))
+        span = self._span(start, end)
+        tally = Tally(step, keys)
+        if step == "auto" and tally.cells is not None:
+            tally.cells.go_by_minute()
+        self._count(tally, step, selection, span, watch)
+        if step == "auto" and tally.cells is not None and not tally.cells.is_wide:
+            # What took a few minutes only is shown by the second.
+            tally = Tally(step, keys)
+            self._count(tally, step, selection, span, watch)
         return tally.summary()
 
     def inventory(self) -> Sequence[Piece]:
@@ -172,23 +167,30 @@ class TableSource(Source):
                 raise Gone(f"{self.name}: what was at the position was dropped since")
         return range(lowest, highest + 1)
 
+    def _tables(self, connection: Connection, selection: Selection, span: range) -> list[LogTable]:
+        """The tables with records of the time and the ids that are asked for, oldest first."""
+        found = []
+        for entry in self._within(self._database.entries(connection), selection):
+            if entry.first_id >= span.stop or entry.next_id <= span.start:
+                continue
+            log = self._database.table(connection, entry)
+            if log.is_ordered:
+                found.append(log)
+            else:
+                self.on_note(f"table {entry.table_name} has no times and ids: left out")
+        return found
+
     def _rows(
         self, selection: Selection, order: Order, span: range, watch: Watch
     ) -> Iterator[tuple[str, int, Entry]]:
         """Table, id and entry of the rows that pass and have an id of `span`."""
         with self._database.reading() as connection:
-            entries = self._within(self._database.entries(connection), selection)
-            total = sum(entry.records for entry in entries) or 1
+            tables = self._tables(connection, selection, span)
+            total = sum(log.entry.records for log in tables) or 1
             done = 0
-            for entry in reversed(entries) if order.newest_first else entries:
-                if entry.first_id >= span.stop or entry.next_id <= span.start:
-                    continue
-                log = self._database.table(connection, entry)
-                if log.is_ordered:
-                    yield from self._table_rows(connection, log, selection, order, span)
-                else:
-                    self.on_note(f"table {entry.table_name} has no times and ids: left out")
-                done += entry.records
+            for log in reversed(tables) if order.newest_first else tables:
+                yield from self._table_rows(connection, log, selection, order, span)
+                done += log.entry.records
                 watch(done / total)
 
     def _table_rows(
@@ -199,12 +201,8 @@ class TableSource(Source):
         order: Order,
         span: range,
     ) -> Iterator[tuple[str, int, Entry]]:
-        conditions = conditions_of(selection, log, self._database.dialect_name)
-        common = list(conditions.common)
-        if log.entry.next_id > span.stop:
-            common.append(log.clause.c.id < span.stop)
-        if log.entry.first_id < span.start:
-            common.append(log.clause.c.id >= span.start)
+        conditions = conditions_of(selection, log)
+        common = [*conditions.common, *_within_ids(log, span)]
         parts = [
             chain.from_iterable(self._checked_pages(connection, log, [*common, *condition], order))
             for condition in ([[cat] for cat in conditions.by_cat] or [[]])
@@ -236,34 +234,53 @@ class TableSource(Source):
                     raise
             self._note_gone(log.entry)
 
-    def _count_table(
-        self, connection: Connection, log: LogTable, selection: Selection, key: Key | None
-    ) -> Counter[str]:
-        conditions = conditions_of(selection, log, self._database.dialect_name)
-        columns = log.clause.c
-        choice: dict[Key | None, list[ColumnElement[Any]]] = {
-            "cat": [columns.cat],
-            "host": [columns.peer],
-            "site": site_columns(columns),
-            "hour": [self._quarter(columns.time)],
-            None: [],
-        }
-        labels = choice[key]
-        statement = select(*labels, func.count()).select_from(log.clause).where(*conditions.common)
-        counts: Counter[str] = Counter()
-        # Categories differ: no row is counted twice.
-        for part in [[cat] for cat in conditions.by_cat] or [[]]:
-            with connection.begin():
-                rows = connection.execute(statement.where(*part).group_by(*labels)).all()
-            for *values, count in rows:
-                counts[label_of(key, values)] += count
-        return counts
+    def _count(
+        self, tally: Tally, step: Step | None, selection: Selection, span: range, watch: Watch
+    ) -> None:
+        """Add what passes and has an id of `span`."""
+        with self._database.reading() as connection:
+            tables = self._tables(connection, selection, span)
+            for done, log in enumerate(tables):
+                is_last = done + 1 == len(tables)
+                conditions = conditions_of(selection, log)
+                if conditions.is_exact:
+                    others = [*conditions.others, *_within_ids(log, span)]
+                    conditions = replace(conditions, others=others)
+                    next_id = partial(self._database.next_id, connection, log.entry)
+                    counter = TableCounter(
+                        connection, log, conditions, next_id=next_id if is_last else None
+                    )
+                    watched = _part(watch, done, len(tables))
+                    self._count_table(connection, log, tally, counter, step, watched)
+                else:
+                    order = Order(by_time=False)
+                    for _, _, entry in self._table_rows(connection, log, selection, order, span):
+                        tally.add(entry)
+                watch((done + 1) / len(tables))
 
-    def _quarter(self, time: ColumnElement[float]) -> ColumnElement[Any]:
-        """The number of the quarter of an hour that a time is in."""
-        if self._database.dialect_name == "sqlite":  # which may have been built without floor()
-            return cast(time / QUARTER_S, Integer)
-        return func.floor(time / QUARTER_S)
+    def _count_table(
+        self,
+        connection: Connection,
+        log: LogTable,
+        tally: Tally,
+        counter: TableCounter,
+        step: Step | None,
+        watch: Watch,
+    ) -> None:
+        """Add all of a table or, if the ring has taken its name meanwhile, nothing."""
+        counted = tally.like()
+        with self._database.translated():
+            try:
+                counter.add(counted, step, watch)
+                is_there = self._database.is_current(connection, log.entry)
+            except self._database.errors:
+                is_there = self._database.is_current(connection, log.entry)
+                if is_there:
+                    raise
+        if is_there:
+            tally.take(counted)
+        else:
+            self._note_gone(log.entry)
 
     @staticmethod
     def _within(entries: Sequence[TableEntry], selection: Selection) -> list[TableEntry]:
@@ -277,13 +294,21 @@ class TableSource(Source):
             and (until is None or entry.first_time is None or entry.first_time < until)
         ]
 
-    def _is_exact(self, selection: Selection) -> bool:
-        with self._database.reading() as connection:
-            entries = self._database.entries(connection)
-            if not entries:
-                return True
-            log = self._database.table(connection, entries[-1])
-        return conditions_of(selection, log, self._database.dialect_name).is_exact
-
     def _note_gone(self, entry: TableEntry) -> None:
         self.on_note(gone_text(entry))
+
+
+def _within_ids(log: LogTable, span: range) -> list[ColumnElement[bool]]:
+    """The condition that ids are of `span`; none if all are."""
+    column = log.clause.c.id
+    found = []
+    if log.entry.next_id > span.stop:
+        found.append(column < span.stop)
+    if log.entry.first_id < span.start:
+        found.append(column >= span.start)
+    return found
+
+
+def _part(watch: Watch, done: int, total: int) -> Watch:
+    """The watch of one table of several."""
+    return lambda part: watch((done + part) / total)

@@ -1,24 +1,15 @@
-"""What the columns of a log table's rows mean: entries, and labels of counts."""
+"""What the columns of a log table's rows mean."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, literal_column
-
-from logd.query.fields import NO_LABEL
-from logd.query.summaries import Key, bar_labels, bar_start
+from logd.query.tables.dialects import MAX_TIME
 from logd.query.tables.pages import Values
 from logd.records.entry import Entry, category, exact_time
-
-# Offsets from UTC are whole quarters of an hour, so hours of any zone are made of such.
-QUARTER_S = 900
-
-MAX_TIME = 253_000_000_000
-"""In the year 9987."""
 
 
 def entry_of(row: Values) -> Entry:
@@ -27,24 +18,25 @@ def entry_of(row: Values) -> Entry:
     special = values.get("special")
     return Entry(
         time=_time(values.get("time")),
-        ts=_text(values.get("ts")),
-        cat=category(_text(values.get("cat"))),
-        pid=_integer(values.get("pid")),
-        peer=_text(values.get("peer")),
-        msgid=_integer(values.get("msgid")),
-        msg=_text(values.get("msg")).replace("\r\n", "\n"),
-        threadname=_text(values.get("threadname")),
-        tid=_integer(values.get("tid")),
-        cfunc=_text(values.get("cfunc")),
-        path=_text(values.get("path")),
-        special=_items(special) if special else {},
+        ts=text_of(values.get("ts")),
+        cat=category(text_of(values.get("cat"))),
+        pid=integer_of(values.get("pid")),
+        peer=text_of(values.get("peer")),
+        msgid=integer_of(values.get("msgid")),
+        msg=text_of(values.get("msg")).replace("\r\n", "\n"),
+        threadname=text_of(values.get("threadname")),
+        tid=integer_of(values.get("tid")),
+        cfunc=text_of(values.get("cfunc")),
+        path=text_of(values.get("path")),
+        special=items_of(special) if special else {},
     )
 
 
 # Others write into tables, too, and SQLite takes any value in any column.
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """What stands in a column of texts."""
     if value is None:
         return ""
     if isinstance(value, bytes | bytearray | memoryview):
@@ -52,7 +44,8 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else str(value)
 
 
-def _integer(value: object) -> int:
+def integer_of(value: object) -> int:
+    """What stands in a column of integers."""
     return value if isinstance(value, int) else 0
 
 
@@ -67,35 +60,12 @@ def _time(value: object) -> float | None:
     return exact_time(time) if abs(time) < MAX_TIME else None
 
 
-def _items(text: object) -> Mapping[str, Any]:
+def items_of(text: object) -> Mapping[str, Any]:
+    """The special items of a JSON text, or of what the driver has made of it."""
+    if isinstance(text, dict):
+        return text
     try:
-        items = json.loads(_text(text))
+        items = json.loads(text_of(text))
     except (ValueError, RecursionError):  # cut to fit its column, or not ours
         return {}
     return items if isinstance(items, dict) else {}
-
-
-def site_columns(columns: Any) -> list[ColumnElement[Any]]:
-    """What tells the place in the program: file name, line, whether there is a path at all."""
-    if not {"cfn", "cln", "path"} <= set(columns.keys()):
-        return [literal_column("NULL"), literal_column("NULL"), literal_column("NULL")]
-    return [columns.cfn, columns.cln, func.coalesce(func.length(columns.path), 0) > 0]
-
-
-def label_of(key: Key | None, values: Sequence[Any]) -> str:
-    """What the columns that were counted by stand for."""
-    match key:
-        case "hour":
-            quarter = values[0]
-            start = None if isinstance(quarter, (str, bytes)) else _time((quarter or 0) * QUARTER_S)
-            if quarter is None or start is None:
-                return NO_LABEL
-            return bar_labels([bar_start(start, "hour")], "hour")[0]
-        case "site":
-            name, line, has_path = values
-            # A path without a name begins with a hidden file.
-            return f"{_text(name)}({line})" if name else "..." if has_path else NO_LABEL
-        case None:
-            return ""
-        case _:
-            return _text(values[0]) or NO_LABEL
