@@ -52,10 +52,15 @@ MAX_BATCH_OBJECTS = 50_000
 """Most texts and tuples that the pickle of a batch remembers; readers take 65,536 at most."""
 
 MAX_CONTEXT_CHARS = 4 * MAX_FRAME_BYTES
+RECORD_CONTEXT_CHARS = 4096
 MAX_ITEM_CHARS = 2 * MAX_FRAME_BYTES
-"""Characters that the contexts, and the special items, of a batch's records may be written as all
-together. Records share what they have in common, so that a short frame can be a long text; a
-server cuts what is longer than these are at its default limit of a frame."""
+RECORD_ITEM_CHARS = 2048
+"""Characters that the contexts, and the special items, of a batch's records may be written as: at
+most so many all together, and so many for each record. Records share what they have in common, so
+that a short frame can be a long text. A server writes this much without cutting anything."""
+
+ITEM_CHARS_PER_FRAME_BYTE = 15
+"""Items that are not shared may have this much more: their text is in the frame."""
 
 MAX_CONTEXTS = 65536
 
@@ -71,6 +76,8 @@ _IS_LITTLE_ENDIAN = sys.byteorder == "little"
 _NUL = "\0"
 _LEVEL_CHARS = 8
 _NUMBER_CHARS = 8
+_ESCAPE_CHARS = 6
+_FEW_ITEM_CHARS = 1000
 _CUT_CHARS = 32
 _SHORTEST_CUT = 64
 _SAMPLE = 64
@@ -222,7 +229,7 @@ def _has_good_size(columns: _Columns) -> bool:
     return (
         sum(map(len, columns.msgs)) <= BATCH_BYTES
         and _objects(columns) <= MAX_BATCH_OBJECTS
-        and _context_chars(columns) <= MAX_CONTEXT_CHARS
+        and _has_short_contexts(columns)
     )
 
 
@@ -234,26 +241,50 @@ def _objects(columns: _Columns) -> int:
     return objects
 
 
-def _context_chars(columns: _Columns) -> int:
-    """At least as many characters as a server takes the contexts of all rows to be written as."""
+def _has_short_contexts(columns: _Columns) -> bool:
+    """Whether a server writes the contexts of all rows without cutting any."""
     chars: dict[Context, int] = {}
     for context in columns.unique:
         try:
             chars[context] = context.chars
         except AttributeError:
-            _, _, threadname, cat, path, _, cfunc = context.fields
-            texts = [threadname, cat, cfunc, *(name or "" for name, _ in path)]
-            # A text that is cut says how much is missing.
-            cuts = _CUT_CHARS * sum([len(text) > _SHORTEST_CUT for text in texts])
-            written = sum(map(len, texts)) + _LEVEL_CHARS * len(path) + cuts
-            context.chars = chars[context] = written
-    most = max(chars.values()) * len(columns.contexts)
-    return most if most <= MAX_CONTEXT_CHARS else sum(map(chars.__getitem__, columns.contexts))
+            context.chars = chars[context] = _context_chars(context)
+    count = len(columns.contexts)
+    limit = min(MAX_CONTEXT_CHARS, RECORD_CONTEXT_CHARS * count)
+    if max(chars.values()) * count <= limit:
+        return True
+    return sum(map(chars.__getitem__, columns.contexts)) <= limit
+
+
+def _context_chars(context: Context) -> int:
+    """At least as many characters as a server takes a context to be written as."""
+    _, _, threadname, cat, path, _, cfunc = context.fields
+    names = [name or "" for name, _ in path]
+    texts = [threadname, cat, cfunc, *names]
+    # A text that is cut says how much is missing.
+    cuts = _CUT_CHARS * sum([len(text) > _SHORTEST_CUT for text in texts])
+    short = _written_chars(threadname + cat + cfunc)
+    return short + _written_chars("".join(names)) + _LEVEL_CHARS * len(path) + cuts
+
+
+def _has_short_items(chars: int, count: int, frame_bytes: int) -> bool:
+    """Whether a server writes that many characters of items without cutting any."""
+    own = ITEM_CHARS_PER_FRAME_BYTE * frame_bytes
+    return chars <= min(MAX_ITEM_CHARS, RECORD_ITEM_CHARS * count + own)
+
+
+def _written_chars(text: str) -> int:
+    """At most as many characters as a server writes for a text."""
+    return len(text) if text.isascii() and text.isprintable() else _ESCAPE_CHARS * len(text)
 
 
 def _item_chars(items: Iterable[Items]) -> int:
     parts = list(chain.from_iterable(items))
-    return sum([len(part) for part in parts if type(part) is str]) + _NUMBER_CHARS * len(parts)
+    texts = [part for part in parts if type(part) is str]
+    chars = _written_chars("".join(texts))
+    if chars > _FEW_ITEM_CHARS:
+        chars = sum(map(_written_chars, texts))
+    return chars + _NUMBER_CHARS * len(parts)
 
 
 def _encode_index(unique: list[Context], contexts: Sequence[Context]) -> bytes:
@@ -378,7 +409,7 @@ def _append_entries(entries: list[Entry], first: int, rows: Sequence[AnyRow]) ->
     if count == 1 or _has_good_size(columns):
         specials = _encode_specials(columns.items)
         frame = _encode_columns(first, columns, specials.encoded)
-        is_whole = count == 1 or specials.chars <= MAX_ITEM_CHARS
+        is_whole = count == 1 or _has_short_items(specials.chars, count, len(frame))
         if is_whole and len(frame) - _LENGTH.size <= MAX_FRAME_BYTES:
             entries.append(Entry(first, count, len(frame), frame))
             return

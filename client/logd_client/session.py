@@ -105,9 +105,11 @@ Limits
       specials. A batch of one record may have more.
     - Text as it is written: a context counts once for every record that uses it, and so do
       items. A path level counts 8 more than its file name, a number 8. If a name or a value is
-      not all printable ASCII, each of its characters counts 6. The records of a payload of N
-      bytes may have 16 * N + 4,096 characters. Of these, messages may have 2 * N + 4,096. The
-      server cuts the longest texts of a batch that has more.
+      not all printable ASCII, each of its characters counts 6. In a batch of R records, contexts
+      may have 4,096 * R characters, at most 4,194,304, and items 2,048 * R, at most 2,097,152.
+      Besides, the records of a payload of N bytes may have 16 * N + 4,096 characters. Of these,
+      messages may have 2 * N + 4,096. The server cuts the longest texts of a batch that has
+      more. If a program logs from very deep call paths, make its batches smaller.
 
 Three examples, byte for byte. Text in quotes is ASCII, everything else hexadecimal.
 

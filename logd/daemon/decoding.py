@@ -45,7 +45,7 @@ class Decoded(NamedTuple):
     Attributes:
         batches: the records.
         dropped: why frames were dropped, a reason each.
-        left: the frames that are still to be decoded, as the time was up; None for none.
+        left: the frames that are still to be decoded, as enough was done; None for none.
         failure: why the connection has to be closed; None if it stays.
     """
 
@@ -67,6 +67,7 @@ class Done:
         turns: connections, the bytes that they sent, and the time these take in all.
         writing_s: how long the outputs will take.
         deliveries: how many were finished.
+        has_left: whether some are still to be decoded, or what is left of them.
     """
 
     failures: list[Failure] = field(default_factory=list)
@@ -76,6 +77,7 @@ class Done:
     turns: list[tuple[Connection, int, float]] = field(default_factory=list)
     writing_s: float = 0.0
     deliveries: int = 0
+    has_left: bool = False
 
     def note(self, connection: Connection, decoded: Decoded) -> None:
         """Note what was dropped of a delivery, and whether its connection failed."""

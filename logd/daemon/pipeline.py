@@ -18,7 +18,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from logd.daemon.decoding import Delivery, Done, Failure, decode_delivery, divided
@@ -53,8 +52,8 @@ DECODED_S = 0.1
 PORTIONS_UNDER_WAY = 2
 
 SLICE_S = 0.05
-"""The thread decodes for so long at a time. What is not done then goes on behind what other
-connections sent, which would wait for it otherwise."""
+"""The thread decodes for so long at a time, or until what it has decoded takes this long to write.
+What is not done then goes on behind what other connections sent, which would wait otherwise."""
 
 DECODED_SHARE = 8
 """One in so many bytes of the queue's limit may wait decoded. That keeps an output busy; the rest
@@ -102,6 +101,8 @@ class Pipeline:
         self._portions: queue.SimpleQueue[Portion | Callable[[], None] | None] = queue.SimpleQueue()
         self._slots = asyncio.Semaphore(PORTIONS_UNDER_WAY)
         self._unfinished = 0
+        # Whether the thread has not decoded all that it took.
+        self._has_left = False
         self._has_failed = False
         self._changed = asyncio.Event()
         # What was handed to the sink and is not durable yet, as it counts in the budget.
@@ -129,7 +130,8 @@ class Pipeline:
         while True:
             await self._wait_for_room()
             await self._gather()
-            portion = await self._hub.intake.take(PORTION_BYTES, PORTION_S)
+            self._has_left = False
+            portion = self._hub.intake.take_waiting(PORTION_BYTES, PORTION_S)
             self._unfinished += len(portion)
             try:
                 await self._slots.acquire()
@@ -137,11 +139,11 @@ class Pipeline:
                 self._portions.put(portion)
 
     async def _gather(self) -> None:
-        """Return when there is something to take, and there won't be much more at once."""
+        """Return when there is something to do, and there won't be much more at once."""
         hub = self._hub
-        await hub.intake.wait()
+        await hub.intake.wait(lambda: self._has_left)
         is_quiet = hub.loop.time() - self._handed_over_at > QUIET_S
-        if not (is_quiet or self._is_unbounded or hub.is_draining):
+        if not (self._has_left or is_quiet or self._is_unbounded or hub.is_draining):
             await hub.intake.gather(GATHER_S, ENOUGH_BYTES)
         self._handed_over_at = hub.loop.time()
 
@@ -242,7 +244,7 @@ class Pipeline:
 
         self.call(drop)
 
-    def _handed_over(self, done: Done, portion: _DecodedPortion, *, is_first: bool) -> None:
+    def _handed_over(self, done: Done, portion: _DecodedPortion) -> None:
         """The thread is done with a slice: it is decoded, and on its way to the outputs."""
         for connection, size in done.heavy:
             self._hub.intake.charge(connection, size)
@@ -252,8 +254,10 @@ class Pipeline:
         self._decoded_bytes += sum(size for _, size in done.heavy)
         self._decoded_bytes += sum(delivery.size for _, delivery in portion)
         self._unfinished -= done.deliveries
-        if is_first:
-            self._slots.release()
+        self._slots.release()
+        if done.has_left:
+            self._has_left = True
+            self._hub.intake.look_again()
         self._changed.set()
         for connection, reason in done.dropped:
             self._hub.frame_dropped(connection.peer, reason)
@@ -314,11 +318,8 @@ class Pipeline:
             logger.exception("the pipeline failed")
 
     def _takes_next(self) -> bool:
-        """Do what is asked for next, or go on with what is left; False once the end is reached."""
-        try:
-            item = self._portions.get(block=not self._turns)
-        except queue.Empty:
-            item = []
+        """Do what is asked for next; False once the end is reached."""
+        item = self._portions.get()
         if item is None:
             while self._turns:
                 self._process([])
@@ -332,7 +333,10 @@ class Pipeline:
         return True
 
     def _process(self, taken: Portion) -> None:
-        """Decode for a slice of time, filter, hand it to the sink, show it to the observers."""
+        """Decode for a slice of time, filter, hand it to the sink, show it to the observers.
+
+        What is left then is for the next call, be it with nothing new.
+        """
         self._turns.add((one, Delivery(frames, frames.size)) for one, frames in taken)
         done = Done()
         portion: _DecodedPortion = []
@@ -344,7 +348,10 @@ class Pipeline:
                 batches.append(prepared.batch)
             if prepared.jobs:
                 seen.extend(prepared.jobs)
-        self._tell_loop(partial(self._handed_over, is_first=bool(taken)), done, portion)
+        done.has_left = bool(self._turns)
+        self._tell_loop(self._handed_over, done, portion)
+        if not portion:
+            return
         sizes = [(connection, delivery.size) for connection, delivery in portion] + done.heavy
         work = Work(
             batches,
@@ -400,7 +407,7 @@ class Pipeline:
             yield from self._unknown(connection, decoded.batches, done)
             ended = time.monotonic()
             done.turns.append((connection, delivery.size, ended - started + to_write_s))
-            if ended > deadline:
+            if ended > deadline or done.writing_s > SLICE_S:
                 return
 
     def _decoded_together(

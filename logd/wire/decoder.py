@@ -23,7 +23,7 @@ from logd.wire.contexts import KnownContexts
 from logd.wire.errors import WireError
 from logd.wire.expansion import room_of
 from logd.wire.frames import MAX_FRAME_BYTES, Frames
-from logd.wire.limits import MAX_ROW_OPCODES
+from logd.wire.limits import MAX_DECODED_CHARS, MAX_ROW_OPCODES
 from logd.wire.logrecords import cut_record, log_record
 from logd.wire.pickles import grammar, machine
 from logd.wire.pickles.loading import load_record
@@ -47,7 +47,7 @@ class Decoder:
     megabytes).
 
     Attributes:
-        left: the frames that the last call did not look at, as its time was up; None for none.
+        left: the frames that the last call did not look at, as it had done enough; None for none.
 
     Args:
         max_frame_bytes: the limit of a frame, for the word about a longer one.
@@ -94,7 +94,8 @@ class Decoder:
             now: when the frames came, for records of `SocketHandler` whose own time is none; such
                 a record is an error without it.
             is_late: asked after each frame that took some time; if it says so decoding stops,
-                and `left` has the frames that were not looked at.
+                and `left` has the frames that were not looked at. With it, decoding also stops
+                once the records are long enough when they are written, see `MAX_DECODED_CHARS`.
 
         Returns:
             For a session a batch a frame, with `client` and `first` set; whether they follow on
@@ -113,9 +114,9 @@ class Decoder:
             self.left = frames.from_frame(self._stopped)
         return batches
 
-    def _stops_after(self, number: int) -> bool:
-        """Whether the time is up once this frame is decoded."""
-        if self._is_late is None or not self._is_late():
+    def _stops_after(self, number: int, *, is_much: bool = False) -> bool:
+        """Whether the time is up once this frame is decoded, or enough was made of the frames."""
+        if self._is_late is None or not (is_much or self._is_late()):
             return False
         self._stopped = number + 1
         return True
@@ -123,9 +124,10 @@ class Decoder:
     def _session(self, frames: Frames, peer: str, client: bytes) -> list[Batch]:
         batches: list[Batch] = []
         data = frames.data
+        all_written = 0
         for number, (start, stop) in enumerate(zip(frames.starts, frames.stops, strict=True)):
             try:
-                batch = decode_batch(
+                batch, written = decode_batch(
                     data[start:stop],
                     peer=peer,
                     client=client,
@@ -136,7 +138,8 @@ class Decoder:
                 exc.batches = batches
                 raise
             batches.append(batch)
-            if self._stops_after(number):
+            all_written += written
+            if self._stops_after(number, is_much=all_written >= MAX_DECODED_CHARS):
                 break
         return batches
 

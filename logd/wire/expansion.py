@@ -18,8 +18,12 @@ from logd.wire.limits import (
     CHARS_OF_AN_ESCAPE,
     EXPANSION,
     EXPANSION_CHARS,
+    MAX_BATCH_CONTEXT_CHARS,
+    MAX_BATCH_ITEM_CHARS,
     MAX_SPECIAL_CHARS,
     MESSAGES_PER_FRAME_BYTE,
+    RECORD_CONTEXT_CHARS,
+    RECORD_ITEM_CHARS,
     cut,
     written_chars,
 )
@@ -31,26 +35,47 @@ _CONTEXTS_SHARE = 5 / 8
 
 
 class CharRoom:
-    """Characters that a batch's columns may be written as; what one leaves is for the next.
+    """Characters that a batch's columns may be written as.
+
+    Contexts and items have some room of their own. What remains of the common room after the
+    messages is for both.
 
     Args:
         frame_bytes: the length of its frame.
+        count: how many records it has.
+
+    Attributes:
+        messages: characters that the messages may take.
+        written: about how many characters were taken, in all.
     """
 
-    __slots__ = ("_left", "messages")
+    __slots__ = ("_common", "_contexts", "_items", "messages", "written")
 
-    def __init__(self, frame_bytes: int) -> None:
-        self._left = EXPANSION * frame_bytes + EXPANSION_CHARS
+    def __init__(self, frame_bytes: int, count: int) -> None:
+        self._common = EXPANSION * frame_bytes + EXPANSION_CHARS
+        self._contexts = min(MAX_BATCH_CONTEXT_CHARS, RECORD_CONTEXT_CHARS * count)
+        self._items = min(MAX_BATCH_ITEM_CHARS, RECORD_ITEM_CHARS * count)
         self.messages = MESSAGES_PER_FRAME_BYTE * frame_bytes + EXPANSION_CHARS
+        self.written = 0
 
     def items(self, msgs: Sequence[str], contexts_chars: int) -> int:
         """How many characters the items may take, besides the messages and the contexts."""
-        self._left -= sum(map(len, msgs))
-        return self._left - min(contexts_chars, int(self._left * _CONTEXTS_SHARE))
+        taken = sum(map(len, msgs))
+        self.written = taken
+        self._common -= taken
+        beyond = max(0, contexts_chars - self._contexts)
+        return self._items + self._common - min(beyond, int(self._common * _CONTEXTS_SHARE))
 
-    def contexts(self, items_chars: int) -> int:
-        """How many characters the contexts may take besides the items."""
-        return self._left - items_chars
+    def contexts(self, items_chars: int, contexts_chars: int) -> int:
+        """How many characters the contexts may take besides the items.
+
+        Args:
+            items_chars: what the items take.
+            contexts_chars: what the contexts would take.
+        """
+        room = self._contexts + self._common - max(0, items_chars - self._items)
+        self.written += items_chars + min(room, contexts_chars)
+        return room
 
 
 def contexts_chars(chars: Sequence[int], positions: Sequence[int]) -> int:

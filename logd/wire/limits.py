@@ -56,8 +56,21 @@ MAX_ROW_OPCODES: Final = 30_000
 
 EXPANSION: Final = 16
 EXPANSION_CHARS: Final = 4_096
-"""A frame's records may be written as so many characters for each of its bytes, and so many
-besides. What honest ones share are call paths, names and some items."""
+"""A frame's records may be written as this many characters for each of its bytes, and this many
+besides. What honest ones share are call paths, names and some items: these have more room."""
+
+MAX_BATCH_CONTEXT_CHARS: Final = 4 << 20
+RECORD_CONTEXT_CHARS: Final = 4_096
+MAX_BATCH_ITEM_CHARS: Final = 2 << 20
+RECORD_ITEM_CHARS: Final = 2_048
+"""Contexts and items of a session's batch may have this many characters, and this many for each
+record, besides. A message of five characters that was logged 40 levels deep is 10 bytes in its
+frame and 3,200 in the log: no multiple of the frame that honest records need would be a bound. So
+this bounds the single frame, to some 60 ms; `MAX_DECODED_CHARS` bounds what is decoded at a time,
+and what it costs counts for its sender."""
+
+MAX_DECODED_CHARS: Final = 4 << 20
+"""Decoding stops after the frame whose records bring the text of all to this; the rest waits."""
 
 MESSAGES_PER_FRAME_BYTE: Final = 2
 """So much of that for messages, which honest records do not share."""

@@ -134,8 +134,10 @@ def _opening(value: Sequence[object]) -> Opening | None:
     return Opening(*cast("tuple[int, bytes, int, str | None]", value[1:])) if is_whole else None
 
 
-def decode_batch(payload: bytes, *, peer: str, client: bytes, known: KnownContexts) -> Batch:
-    """The batch that a frame of a session is.
+def decode_batch(
+    payload: bytes, *, peer: str, client: bytes, known: KnownContexts
+) -> tuple[Batch, int]:
+    """The batch that a frame of a session is, and about how many characters it is written as.
 
     Args:
         payload: the frame.
@@ -152,13 +154,12 @@ def decode_batch(payload: bytes, *, peer: str, client: bytes, known: KnownContex
         proven = grammar.proven_tree(payload, max_opcodes=MAX_BATCH_OPCODES)
         value = load(payload, proven)
     items = _items(value)
-    room = CharRoom(len(payload))
     if not items or items[0] != _BATCH_NAME:
         raise WireError("session frame that is no batch")
     if len(items) == _COLUMNS_ITEMS:
-        return _batch_of_columns(items, peer, client, room, known)
+        return _batch_of_columns(items, peer, client, len(payload), known)
     if len(items) == _ROWS_ITEMS:
-        return _batch_of_rows(items, peer, client, room, known)
+        return _batch_of_rows(items, peer, client, len(payload), known)
     raise WireError(f"batch of {len(items)} items, {_COLUMNS_ITEMS} or {_ROWS_ITEMS} expected")
 
 
@@ -167,33 +168,32 @@ def _items(value: object) -> Sequence[object]:
 
 
 def _batch_of_rows(
-    items: Sequence[object], peer: str, client: bytes, room: CharRoom, known: KnownContexts
-) -> Batch:
+    items: Sequence[object], peer: str, client: bytes, size: int, known: KnownContexts
+) -> tuple[Batch, int]:
     rows = items[2]
     if len(_items(rows)) > MAX_SIMPLE_ROWS:
         raise WireError(f"batch of {len(_items(rows))} records, at most {MAX_SIMPLE_ROWS} allowed")
     columns = Columns(peer)
+    room = CharRoom(size, len(_items(rows)))
     # The half of the room: what the rows' messages and contexts are is not known yet.
     items_room = room.items((), 0) // 2
     left = add_rows(rows, columns, items_room)
     (batch,) = columns.batches()
     batch.msg = fit_messages(batch.msg, room.messages)
     room.items(batch.msg, 0)
+    chars = list(map(known.chars, batch.contexts))
+    contexts_room = room.contexts(items_room - left, contexts_chars(chars, batch.index))
     batch.contexts = fit_contexts(
-        batch.contexts,
-        list(map(known.chars, batch.contexts)),
-        batch.index,
-        room.contexts(items_room - left),
-        known.path_chars,
+        batch.contexts, chars, batch.index, contexts_room, known.path_chars
     )
     batch.client = client
     batch.first = _sequence(items[1])
-    return batch
+    return batch, room.written
 
 
 def _batch_of_columns(
-    items: Sequence[object], peer: str, client: bytes, room: CharRoom, known: KnownContexts
-) -> Batch:
+    items: Sequence[object], peer: str, client: bytes, size: int, known: KnownContexts
+) -> tuple[Batch, int]:
     _, first, count, contexts, index, msgids, times, msgs, specials = items
     if type(count) is not int or not 1 <= count <= MAX_FRAME_ROWS:
         raise WireError(f"batch: between 1 and {MAX_FRAME_ROWS} records expected")
@@ -203,11 +203,14 @@ def _batch_of_columns(
     if count > 1:
         _count_objects(checked, specials)
     positions = _index(index, count, len(checked))
+    room = CharRoom(size, count)
     texts = _msgs(msgs, count, room.messages)
-    items_room = room.items(texts, contexts_chars(chars, positions))
+    all_chars = contexts_chars(chars, positions)
+    items_room = room.items(texts, all_chars)
     special, left = _specials(specials, count, items_room)
-    return Batch(
-        fit_contexts(checked, chars, positions, room.contexts(items_room - left), known.path_chars),
+    contexts_room = room.contexts(items_room - left, all_chars)
+    batch = Batch(
+        fit_contexts(checked, chars, positions, contexts_room, known.path_chars),
         positions,
         _msgids(msgids, count),
         _times(times, count),
@@ -217,6 +220,7 @@ def _batch_of_columns(
         client=client,
         first=_sequence(first),
     )
+    return batch, room.written
 
 
 def _count_objects(contexts: Sequence[Context], specials: object) -> None:

@@ -17,6 +17,7 @@ import asyncio
 import enum
 import heapq
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -195,11 +196,15 @@ class Intake(Generic[S]):
         if account is not None and size > 0:
             account.s_per_byte = max(seconds / size, account.s_per_byte * FORGET_COST)
 
-    async def wait(self) -> None:
-        """Return once there are frames to be taken."""
-        while not self._turns:
+    async def wait(self, or_until: Callable[[], bool] = lambda: False) -> None:
+        """Return once there are frames to be taken, or `or_until` holds, see `look_again`."""
+        while not (self._turns or or_until()):
             self._has_news.clear()
             await self._has_news.wait()
+
+    def look_again(self) -> None:
+        """What `wait` was told to look at besides may have changed."""
+        self._has_news.set()
 
     async def gather(self, at_most_s: float, enough_bytes: int) -> None:
         """Wait for more than the little that is there, unless a sender waits for it to be stored.
@@ -230,13 +235,17 @@ class Intake(Generic[S]):
         return self._accounts[self._turns[0][1]].ready[0].is_awaiting
 
     async def take(self, at_most_bytes: int, at_most_s: float) -> list[tuple[S, Frames]]:
-        """Wait for frames, then take what else waits, one read at a time and by turns.
+        """Wait for frames, then do as `take_waiting`."""
+        await self.wait()
+        return self.take_waiting(at_most_bytes, at_most_s)
+
+    def take_waiting(self, at_most_bytes: int, at_most_s: float) -> list[tuple[S, Frames]]:
+        """Take what waits, one read at a time and by turns; may be nothing.
 
         Args:
             at_most_bytes: the read that reaches this sum is the last.
             at_most_s: the same for the time that all are expected to cost.
         """
-        await self.wait()
         taken: list[tuple[S, Frames]] = []
         size, cost_s = 0, 0.0
         while self._turns and size < at_most_bytes and cost_s < at_most_s:
