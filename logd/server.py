@@ -263,14 +263,15 @@ class LogServer:
         """
         self._failures.add(what, error)
 
-    def note(self, text: str, kind: object = None) -> None:
+    def note(self, text: str, kind: object = None, *, cat: str | None = None) -> None:
         """Note one line about the log itself, written as `report` does.
 
         Args:
             text: the line.
             kind: lines of one kind are one failure: hashable; by their text if None.
+            cat: its category; `CAT_INTERNALERROR` if None.
         """
-        self._failures.note(text if kind is None else kind, text)
+        self._failures.note(text if kind is None else kind, text, category=cat)
 
     # -- text of names and times -------------------------------------------------------------
 

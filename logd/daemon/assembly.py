@@ -30,6 +30,7 @@ from logd.outputs.deadletters import DeadLetterFile
 from logd.outputs.disk import make_folder
 from logd.outputs.diskqueue import DiskQueue, QueueFull
 from logd.outputs.fanout import Outputs
+from logd.outputs.health import PROBLEM, Tell
 from logd.outputs.leftbehind import LeftBehind, left_behind
 from logd.outputs.oldspool import move_spool
 from logd.outputs.queuefolder import folder_name, spool_name
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Fatal = Callable[[BaseException], None]
-Note = Callable[[str], None]
 
 
 Callables = dict[str, Callable[..., Any]]
@@ -59,6 +59,12 @@ Callables = dict[str, Callable[..., Any]]
 
 SERVER_SETTINGS = ("filter", "observer", "timestamp", "file_names")
 """The settings that the `LogServer` is made with."""
+
+
+class DaemonLogServer(LogServer):
+    """The daemon's: who looks for errors finds those of filters and observers, too."""
+
+    CAT_INTERNALERROR = PROBLEM
 
 
 @dataclass
@@ -135,10 +141,13 @@ class Workshop:
 
     state: Path
     dead_letters: DeadLetterFile
-    on_problem: Note
+    on_problem: Tell
     on_fatal: Fatal
     session_keys: SessionKeys = field(default_factory=SessionKeys)
     shared: SharedMarks | None = None
+
+    def _damaged(self, text: str) -> None:
+        self.on_problem(PROBLEM, text)
 
     def opened(self, spec: str, output: Output) -> Mapping[bytes, int]:
         """Open an output; returns its marks.
@@ -195,12 +204,12 @@ class Workshop:
             min_free_bytes=config.min_free_bytes,
             durable=config.sync == "batch",
             formatter=formatter,
-            on_damage=self.on_problem,
+            on_damage=self._damaged,
         )
         try:
             spool = self.state / spool_name(name)
             marks = queue.open()
-            marks |= move_spool(spool, queue, self.session_keys.named, self.on_problem)
+            marks |= move_spool(spool, queue, self.session_keys.named, self._damaged)
         except (OutputUnusable, OSError, QueueFull) as exc:
             queue.close()
             raise StartupError(f"output {name}: its queue on disk: {exc}") from exc
@@ -242,7 +251,7 @@ class Workshop:
             raise StartupError(f"output {registry.shown(spec)}: {exc}") from exc
 
 
-def assemble(config: Config, on_problem: Note, on_fatal: Fatal) -> Assembled:
+def assemble(config: Config, on_problem: Tell, on_fatal: Fatal) -> Assembled:
     """Load the filters and observers, open all outputs.
 
     Raises:
@@ -309,7 +318,7 @@ def make_server(
         StartupError: the same filter or observer is there under two names.
     """
     try:
-        return LogServer(
+        return DaemonLogServer(
             outputs,
             filters=filters.values(),
             observers=observers.values(),

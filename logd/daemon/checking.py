@@ -74,5 +74,5 @@ def _tables(config: Config) -> None:
         raise StartupError(f"table_pattern, columns: {exc.__cause__ or exc}") from exc
 
 
-def _ignore(_: object) -> None:
+def _ignore(*_: object) -> None:
     """Nothing is opened, so there is nothing to tell."""

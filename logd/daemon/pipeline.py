@@ -366,7 +366,7 @@ class Pipeline:
         if done.dropped:
             for connection, reason in done.dropped:
                 text = f"a frame from {connection.peer} was dropped: {reason}"
-                self._server.note(text, ("frame dropped", connection.account))
+                self._server.note(text, ("frame dropped", connection.account), cat="W")
             self._server.observe(())
 
     def _new_batches(self, portion: _DecodedPortion, done: Done) -> Iterator[Batch]:

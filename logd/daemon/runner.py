@@ -29,6 +29,7 @@ from logd.daemon.pipeline import Pipeline
 from logd.daemon.rates import EVERY_S, Pace, Rates
 from logd.daemon.sessionkeys import SessionKeys
 from logd.daemon.sinks import WriterSink
+from logd.outputs.health import PROBLEM, RETRYING, WORKS
 
 if TYPE_CHECKING:
     from logd.daemon.peers.connection import Connection
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from logd.server import LogServer
 
 logger = logging.getLogger(__name__)
+
+_LEVELS = {PROBLEM: logging.ERROR, RETRYING: logging.WARNING, WORKS: logging.WARNING}
 
 HOUSEKEEPING_S = 1.0
 KEEP_ALIVE_S = 3.0
@@ -159,18 +162,20 @@ class Daemon:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self.stopping.set)
 
-    def problem(self, text: str) -> None:
-        """Tell readers of the log about a problem of the daemon itself; from any thread."""
-        logger.warning("%s", text)
+    def problem(self, cat: str, text: str) -> None:
+        """Tell readers of the log about the daemon itself; from any thread."""
+        logger.log(_LEVELS[cat], "%s", text)
         server = self.pipeline.server
-        server.note(text)
+        server.note(text, cat=cat)
         self.pipeline.call(lambda: server.observe(()))
 
     def tell_left_behind(self, found: Sequence[LeftBehind]) -> None:
         """Say what waits on disk for no output of the settings."""
         self.left_behind = found
         for one in found:
-            self.problem(f"{one} is left, and no output has that name: see logd queue --help")
+            self.problem(
+                RETRYING, f"{one} is left, and no output has that name: see logd queue --help"
+            )
 
     def fatal(self, exc: BaseException) -> None:
         """A thread failed in a way that only a restart can mend: stop, with a non-zero status."""

@@ -85,7 +85,7 @@ async def _serve(config: Config) -> int:
     with contextlib.ExitStack() as undo:
         # Outputs report to the daemon, which is made of them: by the time they do, it is there.
         assembled = assembly.assemble(
-            config, lambda text: daemon.problem(text), lambda exc: daemon.fatal(exc)
+            config, lambda cat, text: daemon.problem(cat, text), lambda exc: daemon.fatal(exc)
         )
         undo.callback(assembled.close)
         tls = assembly.tls_context(config)

@@ -17,6 +17,12 @@ from logd.outputs.diskqueue import QueueStatus
 
 logger = logging.getLogger(__name__)
 
+Tell = Callable[[str, str], None]
+"""Takes a category and a line for the readers of the log."""
+
+PROBLEM, RETRYING, WORKS = "E", "W", "I"
+"""Categories of the daemon's own lines: something is wrong; it is tried again; it works again."""
+
 REPORT_EVERY_S = 60.0
 """How often what goes on failing is mentioned again in the daemon's own log."""
 
@@ -65,7 +71,7 @@ class Trouble:
         begins: str,
         lasts: str,
         ends: str,
-        on_problem: Callable[[str], None],
+        on_problem: Tell,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._begins, self._lasts, self._ends = begins, lasts, ends
@@ -83,7 +89,7 @@ class Trouble:
         self.last_error = (str(exc), now)
         if self.since is None:
             self._reported_at = self.since = now
-            self._on_problem(f"{self._begins}: {exc}")
+            self._on_problem(RETRYING, f"{self._begins}: {exc}")
         elif now - self._reported_at >= REPORT_EVERY_S:
             self._reported_at = now
             logger.warning(
@@ -101,4 +107,4 @@ class Trouble:
             away_s = self._clock() - self.since
             self.since = None
             self.tries = 0
-            self._on_problem(f"{self._ends} after {away_s:.1f} s")
+            self._on_problem(WORKS, f"{self._ends} after {away_s:.1f} s")

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 from logd.outputs.backoff import Backoff
 from logd.outputs.base import Output, OutputUnavailable
 from logd.outputs.diskqueue import QueueFull
-from logd.outputs.health import Health, Trouble
+from logd.outputs.health import Health, Tell, Trouble
 from logd.outputs.keeper import Keeper
 from logd.outputs.line import Item, Line
 from logd.outputs.syncer import Syncer
@@ -86,7 +86,7 @@ class OutputWorker:
         choose: Choose | None = None,
         read_marks: Callable[[Mapping[bytes, int]], Mapping[bytes, int]] = dict,
         keeps_sessions: bool = True,
-        on_problem: Callable[[str], None],
+        on_problem: Tell,
         on_fatal: Callable[[BaseException], None],
         clock: Callable[[], float] = time.time,
     ) -> None:

@@ -56,7 +56,14 @@ class FailureReports:
         self.note((what, type(error), path[:1]), text, details, path=path, function=function)
 
     def note(
-        self, key: object, text: str, details: str = "", *, path: Path = (), function: str = ""
+        self,
+        key: object,
+        text: str,
+        details: str = "",
+        *,
+        path: Path = (),
+        function: str = "",
+        category: str | None = None,
     ) -> None:
         """Report a failure; those of equal `key` are one kind.
 
@@ -66,6 +73,7 @@ class FailureReports:
             details: further lines, only in the first report of the kind.
             path: where in the program; empty if that says nothing.
             function: in which function.
+            category: `cat` of this record, if not that of all.
         """
         now = self._clock()
         with self._lock:
@@ -77,9 +85,8 @@ class FailureReports:
                 failure.unreported += 1
                 return
             thread = threading.current_thread()
-            context = Context(
-                os.getpid(), thread.ident or 0, thread.name, self._category, path, 0, function
-            )
+            cat = self._category if category is None else category
+            context = Context(os.getpid(), thread.ident or 0, thread.name, cat, path, 0, function)
             self._failures[key] = _Failure(text, context, now + PERIOD_S)
             self._pending.append((context, f"{text}\n{details}".rstrip("\n")))
 

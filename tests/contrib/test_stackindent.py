@@ -93,7 +93,7 @@ def test_print_log(capsys, arguments, token):
     log("start")
     order(log, 812)
     lines = capsys.readouterr().out.splitlines()
-    assert [line.partition(" *test_stackindent(")[0] for line in lines] == [
+    assert [line.partition(" :::")[0] for line in lines] == [
         "start",
         f"{token}order 812",
         f"D {token * 2}checking",

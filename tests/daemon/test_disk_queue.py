@@ -100,7 +100,7 @@ def test_records_wait_on_disk_while_the_database_is_away(
         disk = on_disk(tmp_path)
         assert disk["bytes"] > 0
         assert disk["oldest_at"] <= time.time()
-        assert status(tmp_path)["queue"]["bytes"] == 0
+        until(lambda: status(tmp_path)["queue"]["bytes"] == 0, "memory is free")
         gate.open()
         until(lambda: on_disk(tmp_path)["records"] == 0, "caught up")
         app.send(10)
@@ -108,6 +108,9 @@ def test_records_wait_on_disk_while_the_database_is_away(
         assert daemon.stop() == 0
         assert numbers(postgresql) == list(range(1, 2021))
         assert app.slowest_s < 1.0
+        text = daemon.log_text("logs/a_*.log")
+        assert re.search(r" W \S+ output db .* is unavailable, retrying: ", text)
+        assert re.search(r" I \S+ output db .* works again after ", text)
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ class Bench:
             marks or {},
             self.queue,
             durable=durable,
-            on_problem=self.problems.append,
+            on_problem=lambda cat, text: self.problems.append(text),
             on_fatal=self.failures.append,
         )
         self.outputs = Outputs([self.worker])
@@ -402,7 +402,7 @@ def late_worker(folder: Path, output: Output, done: Callable[[], None]) -> tuple
         None,
         queue,
         durable=True,
-        on_problem=lambda text: None,
+        on_problem=lambda cat, text: None,
         on_fatal=lambda exc: None,
     )
     return Outputs([worker]), Work([batch("a", "b", "c", first=1)], {}, lambda work: done())
