@@ -36,6 +36,9 @@ _PATIENCE_S = 0.001
 _MAX_LONE = 100
 """With more records in the buffer, none of them is a lone one."""
 
+_MAX_WAITED = 2000
+"""At most so many, that waited for a server that was away, are sent by the thread that logs."""
+
 _AWAY_LOOK_S = 0.25
 _AWAY_LOOK_BUSY_S = 0.02
 """While the server takes nothing, records are looked at that often, so that a burst is encoded,
@@ -127,10 +130,19 @@ class Courier:
 
     def _send_few(self) -> bool:
         """Send what waits besides the record that came now; and connect, if that is quick."""
-        if self._buffer.count > _MAX_LONE or self.session.has_unsent:
+        link, count = self.link, self._buffer.count
+        if link.is_open:
+            if count > _MAX_LONE or self.session.has_unsent:
+                return False
+        elif count > _MAX_WAITED or not link.may_connect:
             return False
         self._batcher.collect_few()
-        return self.link.send_at_once(_CONNECT_AT_ONCE_S) and self._buffer.is_empty
+        return link.send_at_once(_CONNECT_AT_ONCE_S) and self._buffer.is_empty
+
+    @property
+    def is_known(self) -> bool:
+        """True if the sender's thread knows that records wait for the end of a pause."""
+        return self.link.is_pausing and self._buffer.count > 1 and not self._buffer.has_full_batch
 
     def step(self, timeout_s: float | None = None) -> bool:
         """Encode what is due and move bytes, without waiting for any.

@@ -46,6 +46,10 @@ CONNECT_TIMEOUT_S = 5.0
 RETRY_FIRST_S = 0.05
 RETRY_MAX_S = 5.0
 RETRY_REFUSED_S = 60.0
+RECORD_TRIES_S = 0.1
+"""So soon after an attempt in vain a record may make one of its own, in the midst of a pause: the
+process may end before the pause does."""
+
 STALL_MAX_S = 960.0
 """If the server says nothing for so long (`Roaming.silence_s`) the connection is tried anew: its
 other end may be a machine that is gone. Doubles each time up to this, for a server of an earlier
@@ -105,7 +109,7 @@ class Link:
         self._approach: Approach | None = None
         self._socket: GuardedSocket | None = None
         self._outgoing = memoryview(b"")
-        self._retry_at = 0.0
+        self._retry_at = self._try_at = 0.0
         self._retry_pause_s = 0.0
         self._roaming = Roaming(address, session)
         self._stall_s = 0.0
@@ -180,13 +184,34 @@ class Link:
             within_s: how long it may take to connect first, to a place that is sure. What is not
                 done by then goes on in `step`.
         """
+        deadline = monotonic() + within_s
+        planned = self._retry_at, self._retry_pause_s
         try:
-            if self._socket is None and not self._connect_at_once(within_s):
+            if self._socket is None and not self._connect_at_once(deadline):
                 return False
             self._move_bytes()
+            while self._is_answer_awaited and (left_s := deadline - monotonic()) > 0:
+                wait_ready([self.wanted], left_s)
+                self._move_bytes()
         except NoServer as exc:
             self._not_found(exc)
+            if planned[0] > monotonic():  # it came before its time: the pause is no longer for it
+                self._retry_at, self._retry_pause_s = planned
         return not self.is_busy
+
+    @property
+    def _is_answer_awaited(self) -> bool:
+        return self._socket is not None and not self.session.may_send
+
+    @property
+    def is_pausing(self) -> bool:
+        """True while no connection is tried."""
+        return self._socket is None and self._approach is None
+
+    @property
+    def may_connect(self) -> bool:
+        """True if `send_at_once` may connect: the pause is over, or a record came long into it."""
+        return self.is_pausing and monotonic() >= min(self._retry_at, self._try_at)
 
     @property
     def is_clear(self) -> bool:
@@ -300,19 +325,17 @@ class Link:
         self._socket = self._approach.advance()
         return self._socket is not None
 
-    def _connect_at_once(self, within_s: float) -> bool:
-        if self._approach is not None:
+    def _connect_at_once(self, deadline: float) -> bool:
+        if not self.may_connect:
             return False
-        now = monotonic()
         sure = self._roaming.sure_place
-        if now < self._retry_at or sure is None or not self._address.resolved(sure):
+        if sure is None or not self._address.resolved(sure):
             return False
         # The answer to a new session is known, it is 0: no need to wait for it.
         opening = partial(self.session.opening, is_eager=True)
         self._approach = approach = Approach(
             self._address, opening, CONNECT_TIMEOUT_S, only=sure, at_once=True
         )
-        deadline = now + within_s
         while True:
             self._socket = approach.advance()
             left_s = deadline - monotonic()
@@ -352,8 +375,9 @@ class Link:
         if pause_s is None:
             self._retry_pause_s = min(max(self._retry_pause_s * 2, RETRY_FIRST_S), RETRY_MAX_S)
             pause_s = self._retry_pause_s
-        jitter = _random.uniform(0.5, 1.0)
-        self._retry_at = monotonic() + pause_s * jitter
+        jitter, now = _random.uniform(0.5, 1.0), monotonic()
+        self._retry_at = now + pause_s * jitter
+        self._try_at = now + (pause_s if self._is_hopeless else RECORD_TRIES_S) * jitter
 
     def _receive(self) -> None:
         """Take what the server sent so far."""

@@ -27,6 +27,7 @@ from logd_client.journaledbuffer import JournaledBuffer
 from logd_client.link import SessionProblem
 from logd_client.losses import Losses
 from logd_client.natives import Lock, acquire_within, monotonic, wait_ready
+from logd_client.outage import Outage
 from logd_client.receipt import Receipt
 from logd_client.senderthread import SenderThread
 from logd_client.store import MemoryStore, SpoolStore, Store
@@ -94,6 +95,7 @@ class Sender:
         self._lost_before = 0
         self._kept_until: tuple[Courier | None, int] = (None, 0)
         self._losses = Losses(lambda: self.buffer.lost, self._tell_losses)
+        self._outage = Outage(self._count_at_risk, self._tell_outage)
         self._begin_session()
 
     def _begin_session(self) -> None:
@@ -180,6 +182,10 @@ class Sender:
         if courier.send_now():
             # The acknowledgement is the thread's business.
             is_done = self._is_threadless or (self._thread or self._start_thread()) is not None
+        elif courier.is_known and self._thread is not None and not self._thread.has_ended:
+            is_done = True
+            if not courier.is_resting:
+                self.buffer.stay_awake()  # until the thread looks again, soon
         else:
             is_done = self._wake()
         if not is_done and not courier.is_ended:
@@ -354,6 +360,7 @@ class Sender:
     def _look(self) -> None:
         """The thread has done a step."""
         self._losses.look()
+        self._outage.look()
         if self._is_leaving and not self.unacknowledged and self._changing.acquire(False):
             self._is_leaving = False
             try:
@@ -457,6 +464,20 @@ class Sender:
         text = (
             f"{count} record(s) dropped by pid {os.getpid()}, {self.buffer.lost} so far: "
             f"the buffer is full{reason}"
+        )
+        self._report(SessionProblem(text))
+
+    def _count_at_risk(self) -> int:
+        """How many records wait in memory only, while there is no connection."""
+        link = self._courier.link
+        if self._settings.spool is not None or link.connected_to is not None or not link.last_error:
+            return 0
+        return self.unacknowledged
+
+    def _tell_outage(self, count: int) -> None:
+        text = (
+            f"{count} record(s) of pid {os.getpid()} wait in memory ({self.last_error}); "
+            "a sudden end of the process would lose them: set spool"
         )
         self._report(SessionProblem(text))
 

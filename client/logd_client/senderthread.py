@@ -81,6 +81,9 @@ class SenderThread:
         courier, buffer = self._courier, self._buffer
         if courier.is_resting and buffer.is_empty and not buffer.sleep():
             return
+        if courier.link.is_pausing and not courier.is_urgent:
+            # The process may end before the pause does: records may look for the server, too.
+            buffer.tell_each()
         limit_s = courier.due_s(monotonic())
         if limit_s is not None and limit_s <= 0:
             return

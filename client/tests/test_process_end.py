@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import pytest
 from ack_server import AckServer
+
+from logd_client import createClientLog
 
 SOURCES = str(Path(__file__).parent.parent)
 
@@ -276,3 +281,67 @@ asyncio.run(main())
     )
     assert done.returncode == 0, done.stderr
     assert len(server.texts) == 1000
+
+
+KILLED_AFTER_AN_OUTAGE = """
+import signal
+from logd_client import courier, link
+link.RETRY_FIRST_S = link.RETRY_MAX_S = 3600.0  # the thread alone would be far too late
+link.RECORD_TRIES_S = 0.0
+courier._CONNECT_AT_ONCE_S = courier._PATIENCE_S = 60.0  # a busy machine is no matter here
+log("before", sync=60)
+print("delivered", flush=True)
+sys.stdin.readline()
+while log.server.connected_to: time.sleep(0.001)
+log("meanwhile")
+print("noticed", flush=True)
+sys.stdin.readline()
+while not log.server._sender.buffer._sender_sleeps: time.sleep(0.001)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+log("shutting down")
+log("shutdown complete")
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_a_record_looks_for_a_server_that_was_away() -> None:
+    """A process that dies of SIGTERM in the midst of a pause delivers if the server is back."""
+    with AckServer() as server:
+        app = subprocess.Popen(
+            [sys.executable, "-c", PRELUDE + KILLED_AFTER_AN_OUTAGE, str(server.port)],
+            env={**os.environ, "PYTHONPATH": SOURCES},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert app.stdin is not None
+        assert app.stdout is not None
+        assert app.stdout.readline() == "delivered\n"
+    app.stdin.write("\n")
+    app.stdin.flush()
+    assert app.stdout.readline() == "noticed\n"
+    with AckServer(server.port) as again:
+        again.marks = server.marks
+        app.communicate("\n", timeout=60)
+        assert app.returncode == -signal.SIGTERM
+        again.wait_for_records(3)
+        assert again.texts == ["meanwhile", "shutting down", "shutdown complete"]
+
+
+def test_an_outage_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If records wait in memory for a server that stays away, people hear of it."""
+    monkeypatch.setattr("logd_client.outage._FIRST_S", 0.0)
+    heard = threading.Event()
+    problems: list[str] = []
+
+    class Handler:
+        def handleException(self, e: BaseException) -> None:
+            problems.append(str(e))
+            heard.set()
+
+    log = createClientLog("127.0.0.1", (1,), errorHandler=Handler(), exit_timeout_s=0.0)
+    log("a")
+    assert heard.wait(60)
+    log.close()
+    told = f"1 record(s) of pid {os.getpid()} wait in memory (127.0.0.1:1: Connection refused); "
+    assert problems[0].startswith(told)
