@@ -137,9 +137,12 @@ def running(
     folder: Path,
     environment: dict[str, str] | None = None,
     port: int | None = 0,
+    python_options: Sequence[str] = (),
 ) -> Iterator[DaemonProcess]:
     """A daemon that is ready, and that is gone when the block ends; a leftover one is killed."""
-    daemon = DaemonProcess(*options, folder=folder, environment=environment, port=port)
+    daemon = DaemonProcess(
+        *options, folder=folder, environment=environment, port=port, python_options=python_options
+    )
     try:
         yield daemon.wait_ready()
     finally:

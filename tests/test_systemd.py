@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import json
 import os
 import re
 import shutil
@@ -22,7 +23,10 @@ from logd.settings.loading import load
 from logd.settings.sources import Sources
 from logd.settings.table import Config
 from logd.settings.units import parse_duration
+from logd_client import createClientLog
 from logd_client.session import encode_opening
+from tests import under_filter
+from tests.daemon_process import running
 
 UNITS = Path(__file__).parents[1] / "systemd"
 PATIENCE_S = 60
@@ -222,6 +226,37 @@ def test_daemon_tells_the_manager_how_it_does(manager: Manager, tmp_path: Path) 
         daemon.send_signal(signal.SIGTERM)
         manager.wait_for("STOPPING=1")
         assert daemon.wait(PATIENCE_S) == 0
+
+
+@pytest.mark.skipif(not under_filter.is_possible(), reason="no systemd-analyze or libseccomp")
+def test_daemon_lives_with_the_units_system_calls(tmp_path: Path) -> None:
+    """Under the unit's filter all parts work: commands, the web page, indexes at a low priority."""
+    filtered = ("-m", "tests.under_filter", str(UNITS / "logd.service"), sys.executable)
+    options = ("--file", "app_%d.log", "--rotate-lines", "30000", "--state-dir", "state")
+    with running(
+        *options,
+        "--web",
+        "127.0.0.1:0",
+        folder=tmp_path,
+        environment={"PYTHONPATH": str(UNITS.parent)},
+        python_options=filtered,
+    ) as daemon:
+        log = createClientLog("127.0.0.1", (daemon.port,))
+        for number in range(40_000):
+            log(f"record {number} " + "x" * 150)
+        assert log.close(PATIENCE_S)
+        index = tmp_path / ".app_0.log.idx"
+        deadline = time.monotonic() + PATIENCE_S
+        while not index.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert index.exists()
+        control = tmp_path / "state/control.sock"
+        command = [sys.executable, "-m", "logd", "status", "--control", control, "--json"]
+        answer = subprocess.run(command, capture_output=True, check=True).stdout
+        assert json.loads(answer)["records"] == 40_000
+        assert daemon.stop() == 0
+        refused = [line for line in daemon.lines if "not permitted" in line]
+        assert refused == []
 
 
 def test_connections_wait_while_the_daemon_is_down(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterable
@@ -79,7 +80,8 @@ class CommandTable(click.Group):
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
-        if entry.niceness:
+        # A sandbox may refuse that; the command is wanted all the same.
+        with contextlib.suppress(OSError):
             os.nice(entry.niceness)
         command = getattr(import_module(entry.module), entry.attribute)
         assert isinstance(command, click.Command)  # noqa: S101 - a slip in the table above

@@ -126,7 +126,8 @@ def _give_to(path: str, uid: int, gid: int, mode: int) -> None:
             raise OSError(errno.ENOTSOCK, "exchanged for something else")
         # The system takes no descriptor of this kind for these calls, but its name.
         same = f"/proc/self/fd/{descriptor}"
-        os.chown(same, uid, gid)
+        if (uid, gid) != (-1, -1):
+            os.chown(same, uid, gid)
         Path(same).chmod(mode)
     finally:
         os.close(descriptor)
