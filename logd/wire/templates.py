@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import re
 from struct import Struct
-from typing import Final
+from typing import Final, cast
 
 from logd.records.batch import Context, Special
 from logd.wire import fields
 from logd.wire.errors import WireError
 from logd.wire.expansion import room_of
+from logd.wire.items import KnownItems
 from logd.wire.limits import MAX_SPECIAL_ITEMS, MAX_TIME
 from logd.wire.logrecords import STANDARD_ATTRIBUTES, log_record
 from logd.wire.pickles import grammar, machine, unpickler
@@ -129,6 +130,7 @@ class Templates:
 
     __slots__ = (
         "_candidates",
+        "_items",
         "_parts",
         "_parts_bytes",
         "_passed",
@@ -142,6 +144,7 @@ class Templates:
     def __init__(self) -> None:
         self._templates: dict[_Key, Template] = {}
         self.whole: dict[_Key, Template] = {}
+        self._items = KnownItems()
         self._parts: dict[bytes, bytes] = {}
         """Each different part once: templates differ in one or two of them. Comparing frames with
         few objects that the processor's cache still holds makes looking them up a third faster
@@ -169,7 +172,11 @@ class Templates:
             return None
         special = template.special
         if extras != _DICT_TAIL:
-            whole = _with_extras(template, key, extras, stop - start)
+            items = self._items.read(extras)
+            if items is None:
+                whole = _with_extras(template, key, extras, stop - start)
+            else:
+                whole = cast("Special", {**special, **items} if special else items)
             if whole is None or len(whole) > MAX_SPECIAL_ITEMS:
                 return None
             special = whole
