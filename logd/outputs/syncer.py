@@ -15,8 +15,9 @@ from logd.outputs.backoff import Backoff
 from logd.outputs.health import Trouble
 from logd.outputs.line import Item, Line
 
-SYNC_EVERY_S = 0.05
-"""From the begin of one sync to that of the next, if nobody is told that it happened."""
+SYNC_EVERY_S = 0.25
+"""From the begin of one sync to that of the next, if nobody is told that it happened: a pair of
+syncs costs what it costs to write ten records."""
 
 ACK_EVERY_S = 0.01
 """The same if acks depend on it: some caller may wait for one."""
@@ -54,9 +55,19 @@ class Syncer:
         # A write wakes the thread from a pause only if it makes it shorter.
         self._is_pausing = False
         self._begun_at = float("-inf")
+        self._forget()
 
-    def notify(self) -> None:
-        """Something was written; the lock is held."""
+    def _forget(self) -> None:
+        """Nothing waits for the next sync."""
+        self._records = 0
+        self._is_awaited = self._has_acks = False
+
+    def notify(self, items: Sequence[Item]) -> None:
+        """Items were written; the lock is held."""
+        for item in items:
+            self._records += item.records
+            self._is_awaited |= item.work is None or item.work.is_awaited
+            self._has_acks |= item.work is not None and bool(item.work.acks)
         if not self._is_pausing or self._due_at() <= self._begun_at + ACK_EVERY_S:
             self._written.notify()
 
@@ -73,6 +84,7 @@ class Syncer:
                 self._written.wait_for(lambda: self._line.written or self._is_ending)
                 self._pause()
                 items = self._line.take_to_sync()
+                self._forget()
             self._begun_at = time.monotonic()
             if not items or not self._backoff.persist(self._sync, self._trouble.failed):
                 return
@@ -92,15 +104,12 @@ class Syncer:
         """When to sync what is written, by `time.monotonic`."""
         if self._presses():
             return self._begun_at
-        works = (item.work for item in self._line.written)
-        has_acks = any(work is not None and work.acks for work in works)
-        return self._begun_at + (ACK_EVERY_S if has_acks else SYNC_EVERY_S)
+        return self._begun_at + (ACK_EVERY_S if self._has_acks else SYNC_EVERY_S)
 
     def _presses(self) -> bool:
-        if self._is_ending or self._backoff.is_ending:
-            return True
-        written = self._line.written
         return (
-            any(item.work is None or item.work.is_awaited for item in written)
-            or sum(item.records for item in written) >= MANY_RECORDS
+            self._is_awaited
+            or self._records >= MANY_RECORDS
+            or self._is_ending
+            or self._backoff.is_ending
         )

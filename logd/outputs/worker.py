@@ -22,9 +22,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from logd.outputs.backoff import Backoff
@@ -102,8 +102,11 @@ class OutputWorker:
         self._backoff = Backoff()
         self._line = Line()
         self._lock = threading.Lock()
-        self._for_writer = threading.Condition(self._lock)
+        # What wakes the writing thread; at most one thing, and only while that thread waits.
+        self._wakes: SimpleQueue[None] = SimpleQueue()
+        self._is_waiting = False
         self._for_others = threading.Condition(self._lock)
+        self._others = 0
         self._requests: deque[Callable[[], None]] = deque()
         self._is_stopping = False
         self._is_finished = False
@@ -164,7 +167,7 @@ class OutputWorker:
         with self._lock:
             work.unwritten.add(self)
             self._line.waiting.append(Item(batches, work.finish_one, work))
-            self._for_writer.notify()
+            self._wake_writer()
             if self._is_detour:
                 self._keeper.notify()
 
@@ -178,7 +181,7 @@ class OutputWorker:
         """Run `request` in the writing thread between two writes (rotate, reopen, tick)."""
         with self._lock:
             self._requests.append(request)
-            self._for_writer.notify()
+            self._wake_writer()
 
     def forget(self, clients: Sequence[bytes]) -> None:
         """Drop the marks of sessions that are gone; to be called from a request."""
@@ -208,9 +211,11 @@ class OutputWorker:
     def wait_written(self, work: Work) -> None:
         """Return once the output holds `work`, or won't have it soon."""
         with self._lock:
+            self._others += 1
             self._for_others.wait_for(
                 lambda: self not in work.unwritten or self.is_failing or self._is_finished
             )
+            self._others -= 1
 
     @property
     def is_failing(self) -> bool:
@@ -261,7 +266,7 @@ class OutputWorker:
         """
         self._backoff.give_up_at(deadline)
         with self._lock:
-            self._for_writer.notify()
+            self._wake_writer()
             self._keeper.notify()
 
     def stop(self) -> None:
@@ -271,7 +276,7 @@ class OutputWorker:
         """
         with self._lock:
             self._is_stopping = True
-            self._for_writer.notify()
+            self._wake_writer()
         self._join(self._writing)
         if self._syncer is not None:
             self._syncer.end()
@@ -345,7 +350,12 @@ class OutputWorker:
             if target == self._write_all:
                 with self._lock:
                     self._is_finished = True
-                    self._for_others.notify_all()
+                    self._tell_others()
+
+    def _tell_others(self) -> None:
+        """Let those look who wait for what is written; the lock is held."""
+        if self._others:
+            self._for_others.notify_all()
 
     @property
     def _is_detour(self) -> bool:
@@ -375,7 +385,7 @@ class OutputWorker:
             for item in fresh:
                 if item.work is not None:
                     item.work.unwritten.discard(self)
-            self._for_others.notify_all()
+            self._tell_others()
         for item in fresh:
             item.on_durable()
 
@@ -383,7 +393,7 @@ class OutputWorker:
         """Items are on disk, which the writing thread reads."""
         self._finish(items)
         with self._lock:
-            self._for_writer.notify()
+            self._wake_writer()
 
     # -- the writing thread ----------------------------------------------------------------
 
@@ -397,22 +407,18 @@ class OutputWorker:
 
     def _open(self) -> None:
         if not self._is_open:
-            with self._busy():
+            self._busy_since = time.monotonic()
+            try:
                 self._marks = dict(self._read_marks(self.output.open()))
+            finally:
+                self._busy_since = None
             self._is_open = True
 
     def _next(self) -> Sequence[Item] | None:
         """Wait for what is to be written next; None when it is time to stop."""
+        while not self._has_work():
+            self._wakes.get()
         with self._lock:
-            self._for_writer.wait_for(
-                lambda: (
-                    self._line.waiting
-                    or self._requests
-                    or self._is_stopping
-                    or self._backoff.is_over
-                    or self._queue.unread_bytes
-                )
-            )
             requests = list(self._requests)
             self._requests.clear()
             unread_bytes = self._queue.unread_bytes
@@ -425,6 +431,25 @@ class OutputWorker:
         for request in requests:
             self._run(request)
         return () if requests else self._from_disk()
+
+    def _has_work(self) -> bool:
+        """Whether there is something to do; if not, the next thing to do wakes this thread."""
+        with self._lock:
+            has_work = bool(
+                self._line.waiting
+                or self._requests
+                or self._is_stopping
+                or self._backoff.is_over
+                or self._queue.unread_bytes
+            )
+            self._is_waiting = not has_work
+            return has_work
+
+    def _wake_writer(self) -> None:
+        """Let the writing thread look; the lock is held."""
+        if self._is_waiting:
+            self._is_waiting = False
+            self._wakes.put(None)
 
     def _from_disk(self) -> Sequence[Item] | None:
         portion: Portion | None = None
@@ -450,11 +475,13 @@ class OutputWorker:
 
     def _run(self, request: Callable[[], None]) -> None:
         try:
-            with self._busy():
-                request()
+            self._busy_since = time.monotonic()
+            request()
         except (OutputUnavailable, OSError) as exc:
             self._trouble.note(exc)
             logger.warning("output %s: %s", self.output.name, exc)
+        finally:
+            self._busy_since = None
 
     def _is_delivered(self, items: Sequence[Item]) -> bool:
         """Write items, however long it takes; False if the time to stop was over before."""
@@ -462,13 +489,15 @@ class OutputWorker:
 
         def write() -> None:
             nonlocal batches
+            self._busy_since = time.monotonic()
             try:
-                with self._busy():
-                    written = self.output.write(batches)
+                written = self.output.write(batches)
             except OutputUnavailable as exc:
                 self._note_written(_done(batches, exc))
                 batches = _rest(batches, exc)
                 raise
+            finally:
+                self._busy_since = None
             self._note_written(batches, written)
 
         if batches and not self._backoff.persist(write, self._failed):
@@ -479,9 +508,9 @@ class OutputWorker:
             for item in items:
                 if item.work is not None:
                     item.work.unwritten.discard(self)
-            self._for_others.notify_all()
+            self._tell_others()
             if self._syncer is not None:
-                self._syncer.notify()
+                self._syncer.notify(items)
         if self._syncer is None:
             self._finish(items)
         return True
@@ -509,20 +538,12 @@ class OutputWorker:
         for watcher in self._watchers:
             watcher(batches if new is None else new, self.output)
 
-    @contextmanager
-    def _busy(self) -> Iterator[None]:
-        self._busy_since = time.monotonic()
-        try:
-            yield
-        finally:
-            self._busy_since = None
-
     def _failed(self, exc: Exception) -> None:
         is_first = not self.is_failing
         self._trouble.failed(exc)
         if is_first:
             with self._lock:
-                self._for_others.notify_all()
+                self._tell_others()
                 self._keeper.notify()
 
     def _worked(self) -> None:

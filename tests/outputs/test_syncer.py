@@ -47,8 +47,9 @@ class Bench:
         acks = {b"client": 1} if work.pop("has_acks", False) else {}
         one = Work([batch(records)], acks, lambda work: None, **work)  # type: ignore[arg-type]
         with self.lock:
-            self.line.written.append(Item(one.batches, one.finish_one, one))
-            self.syncer.notify()
+            item = Item(one.batches, one.finish_one, one)
+            self.line.written.append(item)
+            self.syncer.notify([item])
 
     def is_synced(self, timeout_s: float = TIMEOUT_S) -> bool:
         """Whether a sync came."""

@@ -96,6 +96,8 @@ class OpenLog:
         self._one_sync = threading.Lock()
         # A write failed and what it left behind is not removed yet.
         self._must_undo = False
+        # `prepare` has just looked; the first block after it need not.
+        self._has_met_others = False
         self.rotations = 0
         # Without syncs not even the note of the first file is on disk.
         self._settled_rotations = 0 if settings.durable else -1
@@ -197,6 +199,7 @@ class OpenLog:
             self._meet_others()
             if self._clock() >= self._due:
                 self._rotate()
+            self._has_met_others = True
 
     def room(self) -> Room:
         """What still goes into the current file."""
@@ -211,7 +214,9 @@ class OpenLog:
         """Write a block and its marks; either is there whole when it returns, or nothing is."""
         data = block.data()
         with self._lock:
-            self._meet_others()
+            if not self._has_met_others:
+                self._meet_others()
+            self._has_met_others = False
             file, now = self.file, self._clock()
             if file.lacks_line_end:
                 data = b"\n" + data
