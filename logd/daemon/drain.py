@@ -86,6 +86,7 @@ async def drain(
     await acceptor.stop()
     # Whoever was slowed down is not to be waited for: what has arrived is taken.
     hub.lift_rates()
+    hub.end_rounds()
     hub.is_draining = True
     for connection in hub.connections:
         if connection.kind is Kind.SESSION:

@@ -30,11 +30,12 @@ ANSWERS_IN_A_ROW = 3
 class Lockstep:
     """Tells whether a session sends its next record in answer to the ack of the last."""
 
-    __slots__ = ("_acked_at", "_answers")
+    __slots__ = ("_acked_at", "_answers", "_late_answers")
 
     def __init__(self) -> None:
         self._acked_at = float("-inf")
         self._answers = 0
+        self._late_answers = 0
 
     def acked(self, now: float) -> None:
         """An ack is sent."""
@@ -44,6 +45,18 @@ class Lockstep:
         """Records came."""
         is_answer = now - self._acked_at <= ANSWER_S
         self._answers = self._answers + 1 if is_answer else 0
+
+    def received_late(self, now: float, late_s: float) -> bool:
+        """Records came at most `late_s` ago, everything before is acked; whether that is a pattern.
+
+        Then it has to be looked at without delay.
+        """
+        is_answer = now - self._acked_at <= ANSWER_S + late_s
+        self._late_answers = self._late_answers + 1 if is_answer else 0
+        if self._late_answers < ANSWERS_IN_A_ROW:
+            return False
+        self._late_answers = 0
+        return True
 
     @property
     def is_awaiting(self) -> bool:

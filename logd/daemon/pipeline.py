@@ -20,12 +20,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from logd.daemon.costs import lone_bytes, writing_s
 from logd.daemon.decoding import Delivery, Done, Failure, decode_delivery, divided
 from logd.daemon.gathering import ENOUGH_BYTES, GATHER_S, QUIET_S
 from logd.daemon.peers.connection import Connection
 from logd.daemon.peers.hub import Hub
 from logd.daemon.sinks import Sink
-from logd.daemon.together import MAX_DELIVERIES, decode_together, is_lone, like
+from logd.daemon.together import (
+    MAX_DELIVERIES,
+    decode_together,
+    decode_whole,
+    is_lone,
+    like,
+    of_one_origin,
+)
 from logd.daemon.turns import Turns
 from logd.outputs.failpoints import failpoint
 from logd.outputs.work import Work
@@ -58,6 +66,14 @@ What is not done then goes on behind what other connections sent, which would wa
 DECODED_SHARE = 8
 """One in so many bytes of the queue's limit may wait decoded. That keeps an output busy; the rest
 waits as it came, for decoded records take several times the memory."""
+
+HERE_BYTES = 32_768
+HERE_S = 0.02
+"""A portion of at most so many bytes is decoded in the event loop's thread, if nothing is under
+way: less work than to wake the other thread, and to be woken by it. It gets so much time; after one
+that needed half of that the other thread has them all for `ELSEWHERE_S`."""
+
+ELSEWHERE_S = 1.0
 
 RELIEF_S = 1.0
 """If outputs make no room for so long, what they have not got goes to disk: one that is slow or
@@ -114,6 +130,9 @@ class Pipeline:
         self._awaited: set[asyncio.Future[Any]] = set()
         self._busy_since: float | None = None
         self._turns: Turns[Connection, Delivery] = Turns()
+        # Held by the thread that decodes, or runs a request.
+        self._at_work = threading.Lock()
+        self._elsewhere_until = float("-inf")
         self._thread = threading.Thread(target=self._guarded, name="logd-pipeline", daemon=True)
 
     def _new_decoder(self) -> Decoder:
@@ -127,9 +146,13 @@ class Pipeline:
     async def run(self) -> None:
         """Consume until cancelled. The single consumer task of the daemon."""
         self._thread.start()
+        self._hub.rounds.taker = self
         while True:
             await self._wait_for_room()
             await self._gather()
+            self.take_queued()
+            if self._hub.intake.is_empty and not self._has_left:
+                continue
             self._has_left = False
             portion = self._hub.intake.take_waiting(PORTION_BYTES, PORTION_S)
             self._unfinished += len(portion)
@@ -137,6 +160,114 @@ class Pipeline:
                 await self._slots.acquire()
             finally:
                 self._portions.put(portion)
+
+    def is_free(self) -> bool:
+        """See `rounds.Taker`."""
+        return (
+            not self._unfinished
+            and self._hub.intake.is_empty
+            and not self._hub.limits.peer_records_per_s
+            and self._may_work_here()
+        )
+
+    def take_lone(self, lone: list[tuple[Connection, bytes, int]]) -> None:
+        """Decode lone records of plain senders at once; see `rounds.Taker`.
+
+        Nothing of their connections is under way, so that they need no queue to keep their order.
+        """
+        hub = self._hub
+        if not self._at_work.acquire(blocking=False):
+            for connection, data, _ in lone:
+                hub.intake.put(connection, Frames.of_reads([data]))
+            return
+        try:
+            cpu_s = time.thread_time()
+            self._take_lone(lone)
+            if time.thread_time() - cpu_s > HERE_S / 2:
+                self._elsewhere_until = hub.loop.time() + ELSEWHERE_S
+        except Exception as exc:
+            self._fail(exc)
+        finally:
+            self._at_work.release()
+
+    def _take_lone(self, lone: list[tuple[Connection, bytes, int]]) -> None:
+        hub = self._hub
+        batches: list[Batch] = []
+        sizes: list[_Size] = []
+        to_write_s = 0.0
+        now, deadline = time.time(), time.monotonic() + HERE_S
+
+        def is_late() -> bool:
+            return time.monotonic() > deadline
+
+        for alike in of_one_origin(lone):
+            frames = Frames.of_reads([data for _, data, _ in alike])
+            first = alike[0][0]
+            decoded = decode_whole(self._decoder, frames, first.origin, now, is_late)
+            if decoded is None:
+                for connection, data, _ in alike:
+                    hub.intake.put(connection, Frames.of_reads([data]))
+                continue
+            hub.counts.records += frames.count
+            for connection, _, count in alike:
+                connection.records += count
+            size = frames.size
+            for batch in decoded:
+                text_size = lone_bytes(batch)
+                size += text_size
+                to_write_s += writing_s(batch, text_size)
+                hub.losses.look_at(batch)
+                prepared = self._server.prepare(batch).batch
+                if prepared is not None:
+                    batches.append(prepared)
+            hub.intake.charge(first, size)
+            sizes.append((first, size))
+            self._decoded_bytes += size
+        if batches:
+            self._writing_s += to_write_s
+            self._handed_over_at = hub.loop.time()
+            self._sink.submit(
+                Work(
+                    batches,
+                    {},
+                    lambda work: self._tell_loop(self._durable, work, sizes, to_write_s),
+                )
+            )
+
+    def take_queued(self) -> None:
+        """Do what waits in the loop's thread, if it is little and nobody else is at work."""
+        intake = self._hub.intake
+        if (
+            self._unfinished
+            or intake.waiting_bytes > HERE_BYTES
+            or intake.is_empty
+            or not self._may_work_here()
+            or not self._at_work.acquire(blocking=False)
+        ):
+            return
+        try:
+            portion = intake.take_waiting(PORTION_BYTES, PORTION_S)
+            self._unfinished += len(portion)
+            self._handed_over_at = self._hub.loop.time()
+            cpu_s = time.thread_time()
+            self._process(portion, HERE_S, self._handed_over)
+            if time.thread_time() - cpu_s > HERE_S / 2:
+                self._elsewhere_until = self._handed_over_at + ELSEWHERE_S
+        except Exception as exc:
+            self._fail(exc)
+        finally:
+            self._at_work.release()
+
+    def _may_work_here(self) -> bool:
+        """Whether there is room, and nothing that may be slow: filters, an app's own writer."""
+        return (
+            self._sink.is_quick
+            and not (self._server.filters or self._server.observers)
+            and self._decoded_bytes < self._most_decoded
+            and self._writing_s < DECODED_S
+            and self._hub.loop.time() >= self._elsewhere_until
+            and not self._has_failed
+        )
 
     async def _gather(self) -> None:
         """Return when there is something to do, and there won't be much more at once."""
@@ -245,7 +376,7 @@ class Pipeline:
         self.call(drop)
 
     def _handed_over(self, done: Done, portion: _DecodedPortion) -> None:
-        """The thread is done with a slice: it is decoded, and on its way to the outputs."""
+        """A slice is done: it is decoded, and on its way to the outputs."""
         for connection, size in done.heavy:
             self._hub.intake.charge(connection, size)
         for connection, size, seconds in done.turns:
@@ -254,7 +385,6 @@ class Pipeline:
         self._decoded_bytes += sum(size for _, size in done.heavy)
         self._decoded_bytes += sum(delivery.size for _, delivery in portion)
         self._unfinished -= done.deliveries
-        self._slots.release()
         if done.has_left:
             self._has_left = True
             self._hub.intake.look_again()
@@ -312,27 +442,42 @@ class Pipeline:
             while self._takes_next():
                 pass
         except BaseException as exc:
-            # First of all: without memory the next line may fail.
-            self._on_fatal(exc)
-            self._tell_loop(self._fail_awaited)
-            logger.exception("the pipeline failed")
+            self._fail(exc)
+
+    def _fail(self, exc: BaseException) -> None:
+        # First of all: without memory the next line may fail.
+        self._on_fatal(exc)
+        self._tell_loop(self._fail_awaited)
+        logger.error("the pipeline failed", exc_info=exc)
 
     def _takes_next(self) -> bool:
         """Do what is asked for next; False once the end is reached."""
         item = self._portions.get()
-        if item is None:
-            while self._turns:
-                self._process([])
-            return False
-        if callable(item):
-            item()
-        else:
+        with self._at_work:
+            if item is None:
+                while self._turns:
+                    self._process([], SLICE_S, self._tell_handed_over)
+                return False
+            if callable(item):
+                item()
+                return True
             self._busy_since = time.monotonic()
-            self._process(item)
+            self._process(item, SLICE_S, self._tell_handed_over)
             self._busy_since = None
         return True
 
-    def _process(self, taken: Portion) -> None:
+    def _tell_handed_over(self, done: Done, portion: _DecodedPortion) -> None:
+        """Let the loop know that the thread is done with a slice and has room for a portion."""
+
+        def tell() -> None:
+            self._slots.release()
+            self._handed_over(done, portion)
+
+        self._tell_loop(tell)
+
+    def _process(
+        self, taken: Portion, slice_s: float, hand_over: Callable[[Done, _DecodedPortion], None]
+    ) -> None:
         """Decode for a slice of time, filter, hand it to the sink, show it to the observers.
 
         What is left then is for the next call, be it with nothing new.
@@ -342,14 +487,14 @@ class Pipeline:
         portion: _DecodedPortion = []
         batches: list[Batch] = []
         seen: list[MsgJob] = []
-        for batch in self._new_batches(portion, done):
+        for batch in self._new_batches(portion, done, slice_s):
             prepared = self._server.prepare(batch)
             if prepared.batch is not None:
                 batches.append(prepared.batch)
             if prepared.jobs:
                 seen.extend(prepared.jobs)
         done.has_left = bool(self._turns)
-        self._tell_loop(self._handed_over, done, portion)
+        hand_over(done, portion)
         if not portion:
             return
         sizes = [(connection, delivery.size) for connection, delivery in portion] + done.heavy
@@ -369,12 +514,12 @@ class Pipeline:
                 self._server.note(text, ("frame dropped", connection.account), cat="W")
             self._server.observe(())
 
-    def _new_batches(self, portion: _DecodedPortion, done: Done) -> Iterator[Batch]:
+    def _new_batches(self, portion: _DecodedPortion, done: Done, slice_s: float) -> Iterator[Batch]:
         """Decode for a slice of time, and leave out what was accepted before.
 
         Appends what was decoded to `portion`.
         """
-        deadline = time.monotonic() + SLICE_S
+        deadline = time.monotonic() + slice_s
         now = time.time()
         alone = 0
 

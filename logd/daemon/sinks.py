@@ -16,7 +16,15 @@ logger = logging.getLogger(__name__)
 
 
 class Sink(Protocol):
-    """Where prepared batches go: all outputs of the daemon, or the writer of an app's server."""
+    """Where prepared batches go: all outputs of the daemon, or the writer of an app's server.
+
+    Attributes:
+        is_quick: `submit` waits for nothing, so that the event loop may call it.
+    """
+
+    @property
+    def is_quick(self) -> bool:
+        """See above."""
 
     def submit(self, work: Work) -> None:
         """Take `work`; its `on_done` is called once it is durable."""
@@ -35,6 +43,8 @@ the daemon it can't tell what will pass from what won't."""
 
 class WriterSink:
     """A sink for a `LogServer` with a writer of its own: written when `submit` returns."""
+
+    is_quick = False
 
     def __init__(self, server: LogServer) -> None:
         self._server = server

@@ -10,7 +10,7 @@ each delivery is decoded by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from logd.wire import Decoder, Frames
@@ -51,13 +51,31 @@ def like(connection: Connection) -> Callable[[Connection, Delivery], bool]:
     return is_like
 
 
+def of_one_origin(
+    lone: list[tuple[Connection, bytes, int]],
+) -> Iterable[list[tuple[Connection, bytes, int]]]:
+    """Reads of many connections, those together that may be decoded together; mostly all."""
+    groups: dict[tuple[str, str], list[tuple[Connection, bytes, int]]] = {}
+    for one in lone:
+        connection = one[0]
+        groups.setdefault((connection.account, connection.origin), []).append(one)
+    return groups.values()
+
+
 def decode_together(
     decoder: Decoder, turns: Sequence[Turn], now: float, is_late: Callable[[], bool]
 ) -> list[Batch] | None:
     """The records of lone deliveries that are alike; None if each is to be decoded by itself."""
     frames = Frames.joined([delivery.frames for _, delivery in turns])
+    return decode_whole(decoder, frames, turns[0][0].origin, now, is_late)
+
+
+def decode_whole(
+    decoder: Decoder, frames: Frames, origin: str, now: float, is_late: Callable[[], bool]
+) -> list[Batch] | None:
+    """The records of frames, one each; None if anything was odd, or the time was up."""
     try:
-        batches = decoder.decode(frames, peer=turns[0][0].origin, now=now, is_late=is_late)
+        batches = decoder.decode(frames, peer=origin, now=now, is_late=is_late)
     except Exception:
         # Decoded by itself, the delivery that fails shows whose it is.
         return None

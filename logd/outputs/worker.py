@@ -218,6 +218,11 @@ class OutputWorker:
             self._others -= 1
 
     @property
+    def chooses(self) -> bool:
+        """Whether it looks at records to see which of them the output gets."""
+        return self._choose is not None
+
+    @property
     def is_failing(self) -> bool:
         """Whether the output takes no records now and is tried again."""
         return self._trouble.since is not None

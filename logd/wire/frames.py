@@ -112,6 +112,20 @@ class Frames:
             at += len(part.data)
         return cls(b"".join([part.data for part in parts]), starts, stops)
 
+    @classmethod
+    def of_reads(cls, reads: Sequence[bytes]) -> Frames:
+        """The frames of several reads; each read is whole frames, see `whole_frames`."""
+        data = reads[0] if len(reads) == 1 else b"".join(reads)
+        starts: list[int] = []
+        stops: list[int] = []
+        at, end = 0, len(data)
+        while at < end:
+            start = at + _HEADER_BYTES
+            at = start + _LENGTH.unpack_from(data, at)[0]
+            starts.append(start)
+            stops.append(at)
+        return cls(data, starts, stops)
+
     def payload(self, number: int) -> bytes:
         """The bytes of one frame, counted from 0."""
         return self.data[self.starts[number] : self.stops[number]]
@@ -157,6 +171,19 @@ class FrameError(LogdError):
         self.length = length
         self.looks_like = looks_like
         self.frames = frames
+
+
+def whole_frames(data: bytes, max_frame_bytes: int) -> int:
+    """How many frames a read is made of; 0 if it is anything else than whole frames."""
+    count = at = 0
+    end = len(data)
+    while at + _HEADER_BYTES <= end:
+        length: int = _LENGTH.unpack_from(data, at)[0]
+        if not 0 < length <= max_frame_bytes:
+            return 0
+        at += _HEADER_BYTES + length
+        count += 1
+    return count if at == end else 0
 
 
 class FrameSplitter:

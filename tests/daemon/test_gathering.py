@@ -15,6 +15,17 @@ def test_a_sender_that_answers_each_ack_is_seen_to_wait() -> None:
     assert lockstep.is_awaiting
 
 
+def test_late_answers_are_looked_at_once_more() -> None:
+    """Records that are read late may be answers; several in a row call for a look without delay."""
+    lockstep = Lockstep()
+    for turn in range(1, ANSWERS_IN_A_ROW + 1):
+        lockstep.acked(float(turn))
+        assert lockstep.received_late(turn + 0.5, 0.5) == (turn == ANSWERS_IN_A_ROW)
+    lockstep.acked(9.0)
+    assert not lockstep.received_late(9.6, 0.5)
+    assert not lockstep.is_awaiting
+
+
 def test_a_sender_that_goes_its_own_pace_does_not_wait() -> None:
     """One record that has nothing to do with an ack takes the sender for one that does not wait."""
     lockstep = Lockstep()

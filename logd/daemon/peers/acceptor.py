@@ -184,7 +184,7 @@ class Acceptor:
             sock.close()
             return
         connection = Connection(self._hub, origin)
-        connection.starting = sock
+        connection.sock = sock
         self._hub.came(connection)
         task = self._hub.loop.create_task(self._start(listener, sock, connection))
         self._starting.add(task)
@@ -219,7 +219,6 @@ class Acceptor:
             else:
                 self._hub.fault(connection.peer, reason)
         finally:
-            connection.starting = None
             if connection not in self._hub.connections:
                 sock.close()
                 self._hub.left(connection)

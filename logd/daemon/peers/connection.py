@@ -34,8 +34,15 @@ from logd.daemon.peers.intake import Pause
 from logd.daemon.peers.markreader import MarkReader
 from logd.daemon.peers.origin import Origin
 from logd.daemon.peers.reading import Reading
+from logd.daemon.peers.rounds import (
+    LOOK_S,
+    MAX_LONE_BYTES,
+    QUIET_BYTES_PER_S,
+    READ_BYTES,
+    ROUND_S,
+)
 from logd.daemon.peers.sockets import MAX_NAGLED_BYTES, acknowledge_at_once, watch_for_death
-from logd.wire.frames import FrameError, Frames, FrameSplitter
+from logd.wire.frames import FrameError, Frames, FrameSplitter, whole_frames
 from logd.wire.session import (
     KEEP_ALIVE,
     MAX_OPENING_BYTES,
@@ -73,7 +80,7 @@ class Connection(asyncio.BufferedProtocol):
         peer, host, account, is_trusted: see `Origin`; a certificate makes a peer trusted, too.
         identity: the owner of a session: the certificate, else the account.
         origin: what records say of where they came from: `host`, or "" from this machine itself.
-        starting: the socket while it is being opened, through the handshake of TLS.
+        sock: the socket that was accepted; None if the transport has another one.
         has_place: it counts among the connections that may be open at a time.
         kind: plain or session, known after the first frame.
         client: the session's key, see `SessionKeys`; None without one.
@@ -93,6 +100,8 @@ class Connection(asyncio.BufferedProtocol):
         "_early",
         "_hub",
         "_lockstep",
+        "_looked_at",
+        "_looked_bytes",
         "_nagling",
         "_offered",
         "_splitter",
@@ -121,7 +130,7 @@ class Connection(asyncio.BufferedProtocol):
         "reading",
         "records",
         "since",
-        "starting",
+        "sock",
     )
 
     def __init__(self, hub: Hub[Connection], origin: Origin) -> None:
@@ -133,11 +142,11 @@ class Connection(asyncio.BufferedProtocol):
         self._lockstep: Lockstep | None = None
         # What came before the session's mark was known.
         self._early: list[Frames] | None = None
-        self.reading = Reading(hub.loop, hub.turns, self._reads_on)
+        self.reading = Reading(hub.loop, hub.turns, hub.rounds, self._reads_on)
         self.host, self.account, self.peer, self.is_trusted = origin
         self.origin = origin.recorded
         self.identity = origin.account
-        self.starting: socket.socket | None = None
+        self.sock: socket.socket | None = None
         self.has_place = False
         self.kind = Kind.NEW
         self.client: bytes | None = None
@@ -149,6 +158,8 @@ class Connection(asyncio.BufferedProtocol):
         self.is_undecodable = False
         self.is_closed = False
         self.since = self.last_read = hub.loop.time()
+        # When its pace was looked at, and what it had sent by then.
+        self._looked_at, self._looked_bytes = self.since, 0
         self.frames = 0
         self.read_bytes = 0
         self.records = 0
@@ -179,15 +190,21 @@ class Connection(asyncio.BufferedProtocol):
         if self._nagling is not None and nbytes < MAX_NAGLED_BYTES:
             acknowledge_at_once(self._nagling)
         hub = self._hub
-        self.last_read = hub.loop.time()
-        self.read_bytes += nbytes
-        hub.counts.bytes += nbytes
         if nbytes == self._offered or hub.turns.is_over:
             # uvloop would read on, up to 32 times, before it looks at anyone else.
             self.reading.end_turn(self.account)
+        self._received(hub.read_buffer_view[:nbytes])
+        if self.last_read - self._looked_at > LOOK_S:
+            self._look_at_pace()
+
+    def _received(self, data: bytes | memoryview) -> None:
+        hub = self._hub
+        self.last_read = hub.loop.time()
+        self.read_bytes += len(data)
+        hub.counts.bytes += len(data)
         had_partial = self._splitter.has_partial
         try:
-            frames = self._splitter.feed(hub.read_buffer_view[:nbytes])
+            frames = self._splitter.feed(data)
         except FrameError as exc:
             if exc.frames is not None:
                 self._deliver(exc.frames)
@@ -201,6 +218,77 @@ class Connection(asyncio.BufferedProtocol):
         elif self.kind is Kind.NEW and self._splitter.partial_bytes > MAX_OPENING_BYTES:
             # No opening is that long: a peer that has to show a token gets no room for more.
             self._is_admitted(None)
+
+    def read_round(
+        self, sock: socket.socket, lone: list[tuple[Connection, bytes, int]] | None
+    ) -> None:
+        """See `rounds.Member`."""
+        hub = self._hub
+        if lone is None and not hub.intake.has_room(self):
+            # What is done then is the transport's.
+            self.reading.go_alone()
+            return
+        try:
+            data = sock.recv(READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if not data:
+            # The end, or an error: the transport meets it too, and knows what to do.
+            self.reading.go_alone()
+            return
+        if self._nagling is not None:
+            acknowledge_at_once(self._nagling)
+        count = self._lone_frames(data) if lone is not None else 0
+        if lone is not None and count:
+            size = len(data)
+            self.last_read = hub.loop.time()
+            self.read_bytes += size
+            self.frames += count
+            hub.counts.bytes += size
+            hub.counts.frames += count
+            lone.append((self, data, count))
+            return
+        was_acked = not self.queued_bytes
+        self._received(data)
+        if len(data) >= READ_BYTES or (
+            was_acked
+            and self._lockstep is not None
+            and self._lockstep.received_late(self.last_read, ROUND_S)
+        ):
+            self._looked_at, self._looked_bytes = self.last_read, self.read_bytes
+            self.reading.go_alone()
+
+    def _lone_frames(self, data: bytes) -> int:
+        """How many frames a read is, if they are lone ones and nothing was odd before; else 0."""
+        if (
+            self.kind is not Kind.PLAIN
+            or len(data) > MAX_LONE_BYTES
+            or self.pending
+            or self.is_undecodable
+            or self._splitter.has_partial
+            or not self.bad_frames.is_clean
+        ):
+            return 0
+        return whole_frames(data, self._splitter.max_frame_bytes)
+
+    def _look_at_pace(self) -> None:
+        """Go on by rounds if little came since the last look."""
+        most = QUIET_BYTES_PER_S * (self.last_read - self._looked_at)
+        is_quiet = self.read_bytes - self._looked_bytes < most
+        self._looked_at, self._looked_bytes = self.last_read, self.read_bytes
+        if is_quiet and self._may_go_by_rounds and self.sock is not None:
+            self.reading.go_by_rounds(self, self.sock)
+
+    @property
+    def _may_go_by_rounds(self) -> bool:
+        return (
+            self._hub.rounds.takes_members
+            and self.kind is not Kind.NEW
+            and not (self.is_failed or self.is_awaiting or self._is_encrypted)
+            and self._writable() is not None
+        )
 
     def eof_received(self) -> bool:
         return False
@@ -263,7 +351,7 @@ class Connection(asyncio.BufferedProtocol):
     def _begin_plain(self) -> None:
         self.kind = Kind.PLAIN
         if self.host:
-            self._nagling = self.raw_socket()
+            self._nagling = self.sock or self.raw_socket()
 
     def _open_session(self, opening: Opening) -> bool:
         """Begin or go on with a session; False if another peer has it."""
@@ -353,6 +441,10 @@ class Connection(asyncio.BufferedProtocol):
             self._hub.patience.read_on(self)
         self.reading.resume(reason)
 
+    def read_alone(self) -> None:
+        """Let its transport read its socket from now on."""
+        self.reading.go_alone()
+
     def _reads_on(self) -> None:
         # The time it was not read from is not the peer's.
         self.last_read = self._hub.loop.time()
@@ -396,8 +488,8 @@ class Connection(asyncio.BufferedProtocol):
         """The socket, for asking the kernel about it; None when closed."""
         if self._transport is None or self.is_closed:
             return None
-        sock: socket.socket | None = self._transport.get_extra_info("socket")
-        return sock if sock is not None and sock.fileno() >= 0 else None
+        sock = self.sock or cast("socket.socket", self._transport.get_extra_info("socket"))
+        return sock if sock.fileno() >= 0 else None
 
     # -- the end ---------------------------------------------------------------------------
 
@@ -446,6 +538,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _look_at_no_more(self) -> None:
         self.is_failed = True
+        self.reading.go_alone()
         self._splitter.drop()
         self._hub.forget_partial(self)
 
@@ -455,6 +548,7 @@ class Connection(asyncio.BufferedProtocol):
         # A second close breaks asyncio's own TLS transport.
         if transport is None or self.is_closing:
             return
+        self.reading.go_alone()
         # With TLS the peer is to answer, too.
         if transport.get_write_buffer_size() or self._is_encrypted:
             self._hub.loop.call_later(LINGER_S, transport.abort)
@@ -463,8 +557,9 @@ class Connection(asyncio.BufferedProtocol):
     def abort(self) -> None:
         """Close at once, be it while it is being opened."""
         if self._transport is not None:
+            self.reading.go_alone()
             self._transport.abort()
-        elif self.starting is not None:
+        elif self.sock is not None:
             # A handshake that is under way fails by that.
             with suppress(OSError):
-                self.starting.shutdown(socket.SHUT_RDWR)
+                self.sock.shutdown(socket.SHUT_RDWR)

@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from logd.daemon.peers import rounds
 from logd.daemon.peers.intake import Intake, Pause, Source
 from logd.daemon.peers.limits import FaultCounts, Limits, PeerRates
 from logd.daemon.peers.losses import Losses
@@ -17,6 +18,7 @@ from logd.daemon.peers.newcomers import Newcomers
 from logd.daemon.peers.partials import Partials
 from logd.daemon.peers.patience import SIP_BYTES, Patience
 from logd.daemon.peers.readturns import READ_BYTES, ReadTurns
+from logd.daemon.peers.rounds import Rounds
 from logd.daemon.peers.sessions import Sessions
 from logd.daemon.peers.shares import Shares
 
@@ -40,7 +42,7 @@ class Fault(NamedTuple):
     reason: str
 
 
-class Member(Source, Protocol):
+class Member(Source, rounds.Member, Protocol):
     """What the hub asks of a connection.
 
     Attributes:
@@ -67,6 +69,9 @@ class Member(Source, Protocol):
 
     def resume(self, reason: Pause = ...) -> None:
         """Go on reading if no other reason to pause is left."""
+
+    def read_alone(self) -> None:
+        """Let its transport read its socket from now on."""
 
     def keep_alive(self) -> None:
         """Say that the daemon lives, if the peer waits."""
@@ -117,6 +122,7 @@ class Hub(Generic[C]):
         last_faults: what peers did wrong of late.
         losses: what clients say they lost.
         marks: asks for marks that other daemons share; None if there are no others.
+        rounds: read the sockets of quiet senders.
         is_draining: the daemon stops; sessions that open now are not read any more.
     """
 
@@ -138,6 +144,7 @@ class Hub(Generic[C]):
         self.faults = FaultCounts()
         self.last_faults: deque[Fault] = deque(maxlen=MAX_FAULTS)
         self.losses = Losses()
+        self.rounds: Rounds[C] = Rounds(loop, intake)
         self.is_draining = False
         self.marks: MarkReader | None = None
         self.started_at = time.time()
@@ -163,6 +170,12 @@ class Hub(Generic[C]):
         self.limits = limits
         for connection in self.connections:
             connection.limit_frames(limits.max_frame_bytes)
+
+    def end_rounds(self) -> None:
+        """From now on each socket is read as soon as it has something."""
+        for connection in self.connections:
+            connection.read_alone()
+        self.rounds.end()
 
     def lift_rates(self) -> None:
         """From now on nobody is too fast."""

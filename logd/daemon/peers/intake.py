@@ -133,11 +133,19 @@ class Intake(Generic[S]):
         self._waiting_bytes = 0
         self._enough_bytes = 0
         self._gathering: asyncio.Future[None] | None = None
+        # What a round brings is gathered already, and nobody is told of it before its end.
+        self._is_in_round = False
+        self._is_gathered = False
 
     @property
     def is_full(self) -> bool:
         """Whether the peers that fill the queue have to wait."""
         return self.queued_bytes >= self.limit_bytes * FULL_AT
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Of what waits to be taken."""
+        return self._waiting_bytes
 
     @property
     def is_empty(self) -> bool:
@@ -169,7 +177,8 @@ class Intake(Generic[S]):
             if len(account.ready) == 1:
                 account.used_s = max(account.used_s, self._least_used_s)
                 heapq.heappush(self._turns, (account.used_s, source.account))
-                self._has_news.set()
+                if not self._is_in_round:
+                    self._has_news.set()
         self._waiting_bytes += frames.size
         if self._gathering is not None and self._has_enough(source):
             self._end_gathering(self._gathering)
@@ -196,6 +205,19 @@ class Intake(Generic[S]):
         if account is not None and size > 0:
             account.s_per_byte = max(seconds / size, account.s_per_byte * FORGET_COST)
 
+    def begin_round(self) -> None:
+        """Tell nobody of what comes until the round is over."""
+        self._is_in_round = True
+
+    def end_round(self) -> None:
+        """Tell of what came in a round and is still there: it has waited for more already."""
+        self._is_in_round = False
+        if self._turns:
+            self._is_gathered = True
+            self._has_news.set()
+            if self._gathering is not None:
+                self._end_gathering(self._gathering)
+
     async def wait(self, or_until: Callable[[], bool] = lambda: False) -> None:
         """Return once there are frames to be taken, or `or_until` holds, see `look_again`."""
         while not (self._turns or or_until()):
@@ -214,7 +236,7 @@ class Intake(Generic[S]):
             enough_bytes: it ends once this much is there.
         """
         self._enough_bytes = enough_bytes
-        if self._waiting_bytes >= enough_bytes or self._next_is_awaiting:
+        if self._is_gathered or self._waiting_bytes >= enough_bytes or self._next_is_awaiting:
             return
         loop = asyncio.get_running_loop()
         self._gathering = gathering = loop.create_future()
@@ -248,6 +270,7 @@ class Intake(Generic[S]):
         """
         taken: list[tuple[S, Frames]] = []
         size, cost_s = 0, 0.0
+        self._is_gathered = False
         while self._turns and size < at_most_bytes and cost_s < at_most_s:
             source, frames, expected_s = self._next()
             taken.append((source, frames))

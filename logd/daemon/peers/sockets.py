@@ -22,9 +22,11 @@ _ACK_AT_ONCE: int = getattr(socket, "TCP_QUICKACK", 0)
 def acknowledge_at_once(sock: socket.socket) -> None:
     """Let the kernel acknowledge what was read just now, if it can be told to."""
     if _ACK_AT_ONCE:
-        # If the peer is cut off already, the next read finds out.
-        with suppress(OSError):
+        try:
             sock.setsockopt(socket.IPPROTO_TCP, _ACK_AT_ONCE, 1)
+        except OSError:
+            # If the peer is cut off already, the next read finds out.
+            pass
 
 
 def watch_for_death(sock: socket.socket) -> None:

@@ -72,6 +72,7 @@ async def run(test: Test) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         host = "10.0.0.7"
         connection = Connection(hub, Origin(host, host, "p", is_trusted=False))
+        connection.sock = ours
         hub.came(connection)
         await loop.connect_accepted_socket(lambda: connection, ours)
         made.append(Ends(hub, connection, peer))
