@@ -20,8 +20,8 @@ from logd_client.errorhandlers import (
     StdoutErrorHandler,
 )
 from logd_client.handler import LogdHandler
-from logd_client.link import SessionProblem
 from logd_client.log import Log
+from logd_client.problems import RecordsLost, SessionProblem
 from logd_client.receipt import NotDelivered, Receipt
 from logd_client.socketclient import LogServerProxy, createClientLog
 
@@ -44,6 +44,7 @@ __all__ = [
     "LoguruSink",
     "NotDelivered",
     "Receipt",
+    "RecordsLost",
     "SessionProblem",
     "SilentErrorHandler",
     "StderrErrorHandler",

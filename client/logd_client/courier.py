@@ -15,9 +15,10 @@ from logd_client.batcher import Batcher
 from logd_client.buffer import Buffer
 from logd_client.connection import ServerAddress
 from logd_client.decoding import rows_of_frame
-from logd_client.link import Link, SessionProblem
+from logd_client.link import Link
 from logd_client.natives import RLock, acquire_within, monotonic
 from logd_client.pace import Pace
+from logd_client.problems import SessionProblem
 from logd_client.session import CLIENT_ID_BYTES, AnyRow, Entry, Session
 from logd_client.spoolreader import SpoolPosition
 from logd_client.store import Store

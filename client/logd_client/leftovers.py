@@ -15,8 +15,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from logd_client.connection import ServerAddress
-from logd_client.link import Link, SessionProblem
+from logd_client.link import Link
 from logd_client.natives import wait_ready
+from logd_client.problems import RecordsLost, SessionProblem
 from logd_client.session import Entry, Session
 from logd_client.spool import Spool, open_leftovers
 from logd_client.spoolreader import SpoolPosition
@@ -148,7 +149,8 @@ class LeftoverSender:
         if is_delivered and (spool.damaged or left.lost):
             names = ", ".join([str(spool.kept_as(path)) for path in spool.damaged])
             kept = f"; the damaged files are kept: {names}" if names else ""
-            self._report(SessionProblem(f"spool {spool.folder}: {left.lost} record(s) lost{kept}"))
+            text = f"spool {spool.folder}: {left.lost} record(s) lost{kept}"
+            self._report(RecordsLost(text, left.lost) if left.lost else SessionProblem(text))
         store.close(is_delivered=is_delivered)
 
     def _send(self, store: _LeftoverStore, client_id: bytes, run: Sequence[Entry]) -> bool:

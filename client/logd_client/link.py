@@ -26,6 +26,7 @@ from logd_client.connection import ConnectionFailed, Place, ServerAddress
 from logd_client.descriptors import GuardedSocket
 from logd_client.framelimit import FrameLimit, memory_bytes
 from logd_client.natives import READABLE, WRITABLE, monotonic, wait_ready
+from logd_client.problems import RecordsLost, SessionProblem
 from logd_client.roaming import Roaming
 from logd_client.session import (
     REFUSED_FRAME,
@@ -40,7 +41,7 @@ from logd_client.session import (
 )
 from logd_client.store import Store
 
-__all__ = ["Link", "SessionProblem"]
+__all__ = ["Link"]
 
 CONNECT_TIMEOUT_S = 5.0
 RETRY_FIRST_S = 0.05
@@ -68,10 +69,6 @@ _random = random.SystemRandom()
 """The app's own random numbers (`random.seed`) are none of our business."""
 
 _NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
-
-class SessionProblem(Exception):
-    """What keeps records from being delivered, in words for people; given to error handlers."""
 
 
 class Link:
@@ -522,7 +519,7 @@ class Link:
         (notice,) = encode_batches(entry.last, [lost_row(entry.records, pid, time.time(), text)])
         self.session.replace_oldest(notice)
         self.given_up += entry.records
-        self._report(SessionProblem(text))
+        self._report(RecordsLost(text, entry.records))
         self._freed(memory_bytes(entry) - notice.size)
 
     def _freed(self, size: int) -> None:

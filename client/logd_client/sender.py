@@ -24,10 +24,10 @@ from logd_client.courier import Courier
 from logd_client.encoding import AnyRow
 from logd_client.fallback import Fallback, keep
 from logd_client.journaledbuffer import JournaledBuffer
-from logd_client.link import SessionProblem
 from logd_client.losses import Losses
 from logd_client.natives import Lock, acquire_within, monotonic, wait_ready
 from logd_client.outage import Outage
+from logd_client.problems import RecordsLost, SessionProblem
 from logd_client.receipt import Receipt
 from logd_client.senderthread import SenderThread
 from logd_client.store import MemoryStore, SpoolStore, Store
@@ -456,7 +456,7 @@ class Sender:
                 self._report(exc)
         lost = max(0, count - kept)
         if lost:
-            self._report(SessionProblem(f"{lost} record(s) lost {text}"))
+            self._report(RecordsLost(f"{lost} record(s) lost {text}", lost))
         return lost
 
     def _tell_losses(self, count: int) -> None:
@@ -465,7 +465,7 @@ class Sender:
             f"{count} record(s) dropped by pid {os.getpid()}, {self.buffer.lost} so far: "
             f"the buffer is full{reason}"
         )
-        self._report(SessionProblem(text))
+        self._report(RecordsLost(text, count))
 
     def _count_at_risk(self) -> int:
         """How many records wait in memory only, while there is no connection."""

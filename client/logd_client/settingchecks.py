@@ -19,6 +19,8 @@ from logd_client.places import FAILBACK_S, split_host
 if TYPE_CHECKING:
     from typing import Literal, TypedDict
 
+    from logd_client.problems import RecordsLost
+
     class ClientSettings(TypedDict, total=False):
         """What `LogServerProxy` takes besides `host` and `ports`; it says what they mean."""
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
         spool: str | Path | None
         spool_bytes: int
         fallback: str | Path | logging.Handler | None
+        on_loss: Callable[[RecordsLost], object] | None
         static: Mapping[str, object]
         context_items: bool
         environ: Mapping[str, str]
@@ -54,6 +57,7 @@ __all__ = [
     "DEFAULT_PORTS",
     "check_bool",
     "check_bytes",
+    "check_callable",
     "check_hosts",
     "check_optional_bool",
     "check_optional_seconds",
@@ -93,6 +97,7 @@ DEFAULTS: dict[str, Any] = {
     "spool": None,
     "spool_bytes": 256 << 20,
     "fallback": None,
+    "on_loss": None,
     "static": {},
     "context_items": True,
 }
@@ -217,6 +222,14 @@ def _fallback(name: str, value: Any) -> str | logging.Handler | None:
     return value if isinstance(value, logging.Handler) else _path(name, value)
 
 
+def check_callable(name: str, value: Any) -> Callable[[Any], object] | None:
+    """Something to call, or None. Never a text: what stands in the environment is refused."""
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} {value!r}: expected something to call, or None")
+    result: Callable[[Any], object] | None = value
+    return result
+
+
 def check_static(name: str, value: Any) -> dict[str, Any]:
     """Items of every record."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
@@ -246,6 +259,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "spool": _path,
     "spool_bytes": check_bytes,
     "fallback": _fallback,
+    "on_loss": check_callable,
     "static": check_static,
     "context_items": check_bool,
 }

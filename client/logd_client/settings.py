@@ -14,13 +14,14 @@ Nothing is opened here. Every error names the setting.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from logd_client.connection import TlsSettings
 from logd_client.fallback import Fallback
 from logd_client.places import Moving
+from logd_client.problems import RecordsLost
 from logd_client.session import Items
 from logd_client.settingchecks import (
     CHECKS,
@@ -52,6 +53,7 @@ class Settings(NamedTuple):
     spool: Path | None
     spool_bytes: int
     fallback: Fallback | None
+    on_loss: Callable[[RecordsLost], object] | None
     static: Items
     context_items: bool
 
@@ -104,6 +106,7 @@ def settle(host: str, ports: int | Sequence[int], given: Mapping[str, Any]) -> S
         spool=None if values["spool"] is None else Path(values["spool"]),
         spool_bytes=values["spool_bytes"],
         fallback=values["fallback"],
+        on_loss=values["on_loss"],
         static=flat_items(values["static"]),
         context_items=values["context_items"],
     )

@@ -9,6 +9,7 @@ from logd_client.settingchecks import (
     CHECKS,
     check_bool,
     check_bytes,
+    check_callable,
     check_hosts,
     check_optional_bool,
     check_optional_seconds,
@@ -86,7 +87,9 @@ def of_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if url := environ.get("LOGD_URL"):
         found = of_url(url, "LOGD_URL")
-    for setting in CHECKS:
+    for setting, check in CHECKS.items():
+        if check is check_callable:
+            continue
         name = "LOGD_PORT" if setting == "ports" else f"LOGD_{setting.upper()}"
         text = environ.get(name, "")
         # Kubernetes gives a container LOGD_PORT=tcp://... if some service is called logd.
@@ -132,6 +135,8 @@ def of_url(url: str, name: str) -> dict[str, Any]:
             found.setdefault("static", {})[key[len("static.") :]] = text
             continue
         refuse_unknown({key: text}, f"{name}: in the URL")
+        if CHECKS[key] is check_callable:
+            raise TypeError(f"{name}: in the URL {key!r}: expected as an argument only")
         found[key] = _checked_text(f"{name}: {key}", key, text)
     return found
 

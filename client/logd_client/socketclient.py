@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from logd_client import lifecycle
 from logd_client.connection import ServerAddress
 from logd_client.errorhandlers import ErrorHandler, StderrErrorHandler, create_error_handler
-from logd_client.link import SessionProblem
 from logd_client.log import Log
 from logd_client.natives import RLock
 from logd_client.places import split_host
+from logd_client.problems import RecordsLost, SessionProblem
 from logd_client.receipt import Receipt
 from logd_client.sender import Sender, SenderSettings
 from logd_client.session import Context, Items
@@ -82,6 +82,9 @@ class LogServerProxy:
         fallback: where records go that could not be delivered before the end, if there is no
             spool: a file, whose lines `logd replay FILE` sends later, or a handler of `logging`.
             Some of them may have reached the server, without its answer.
+        on_loss: called with a `RecordsLost` in place of the error handler: it has a `count`, and
+            says why. When the buffer is full, with the first record that is dropped and then once
+            a minute; else whenever records are lost. From any thread.
         static: special items of every record, as `{"service": "shop", "version": "1.2"}`.
         context_items: give records that are logged in an asyncio task its name as item `task`, and
             those in a span of OpenTelemetry `trace_id` and `span_id`.
@@ -108,6 +111,7 @@ class LogServerProxy:
         settled = settle(host, ports, settings)
         handler = create_error_handler(errorHandler)
         self._handler = StderrErrorHandler() if handler is None else handler
+        self._on_loss: Callable[[RecordsLost], object] | None = settled.on_loss
         self._reported: dict[str, float] = {}
         self._clients = 0
         self._lock = RLock()
@@ -279,7 +283,13 @@ class LogServerProxy:
         self._lock = RLock()
 
     def _report(self, problem: BaseException) -> None:
-        """Tell the error handler, the same text once a minute at most."""
+        """Tell the error handler, the same text once a minute at most; or `on_loss`."""
+        if self._on_loss is not None and isinstance(problem, RecordsLost):
+            try:
+                self._on_loss(problem)
+            except Exception as exc:  # as below
+                StderrErrorHandler().handleException(exc)
+            return
         text, now = str(problem), time.monotonic()
         with self._lock:
             if now - self._reported.get(text, -_SAME_REPORT_S) < _SAME_REPORT_S:

@@ -46,6 +46,7 @@ def test_defaults() -> None:
         spool=None,
         spool_bytes=256 << 20,
         fallback=None,
+        on_loss=None,
         static=(),
         context_items=True,
     )
@@ -166,6 +167,8 @@ def test_what_is_nearer_goes_first() -> None:
         ({"block_timeout_s": -1}, ValueError, "block_timeout_s -1: expected .* 0 or more"),
         ({"block_timeout_s": float("inf")}, ValueError, "block_timeout_s inf"),
         ({"buffer_bytes": 1e6}, TypeError, "buffer_bytes 1000000.0: expected a number of bytes"),
+        ({"on_loss": "print"}, TypeError, "on_loss 'print': expected something to call"),
+        ({"host": "logd://h?on_loss=print"}, TypeError, "'on_loss': expected as an argument only"),
         ({"static": ["a"]}, TypeError, "static .'a'.: expected a dict"),
         ({"static": {1: "a"}}, TypeError, "static {1: 'a'}: expected a dict"),
         ({"host": "http://h"}, ValueError, "host: URL with scheme 'http', expected logd"),
@@ -252,6 +255,8 @@ LogdHandler("h", spool=5)  # wrong
 createClientLog("h", when_full="wait")  # wrong
 LogServerProxy("h", buffer_bytes="5")  # wrong
 LogdHandler("h", "9801")  # wrong
+LogdHandler("h", on_loss=lambda loss: print(loss.count))
+LogdHandler("h", on_loss=lambda loss: print(loss.number))  # wrong
 """
 WRONG_LINES = [n for n, line in enumerate(TYPED.splitlines(), 1) if line.endswith("# wrong")]
 

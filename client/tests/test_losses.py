@@ -1,0 +1,76 @@
+"""What the app hears of records that are lost: `on_loss`, in place of a line on stderr."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from ack_server import AckServer, Refuse
+
+from logd_client import RecordsLost, createClientLog
+
+NOWHERE = ("127.0.0.1", (1,))
+
+
+def test_each_lost_record_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """The counts of the calls add up to all that is lost: dropped, and not sent before the end."""
+    losses: list[RecordsLost] = []
+    log = createClientLog(
+        *NOWHERE, on_loss=losses.append, buffer_bytes=5000, when_full="drop", exit_timeout_s=0.0
+    )
+    while log.server.lost < 100:
+        log("m" * 100)
+    log.close()
+    assert log.server.lost > 100
+    assert sum(loss.count for loss in losses) == log.server.lost
+    assert len(losses) <= 3
+    assert any("the buffer is full" in str(loss) for loss in losses)
+    assert any("before the end" in str(loss) for loss in losses)
+    assert capsys.readouterr().err == ""
+
+
+def test_what_the_server_refuses_is_told(server: AckServer) -> None:
+    """A record that the server refuses for good is one."""
+
+    def refuse(batch: tuple[Any, ...]) -> None:
+        if "bad" in batch[7]:
+            raise Refuse(4)
+
+    server.before_batch = refuse
+    losses: list[RecordsLost] = []
+    log = createClientLog("127.0.0.1", (server.port,), on_loss=losses.append)
+    log("good", sync=60)
+    log("bad")
+    assert log.flush(60)
+    assert [loss.count for loss in losses] == [1]
+    assert "refused" in str(losses[0])
+    assert log.close(60)
+
+
+def test_a_function_that_fails_or_logs_harms_nothing(
+    server: AckServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it raises is printed; what it logs is a record like others."""
+
+    def on_loss(loss: RecordsLost) -> None:
+        if not is_full.is_set():
+            is_full.set()
+            log(f"{loss.count} lost")
+        raise RuntimeError("mine")
+
+    is_full = threading.Event()
+    server.acknowledges.clear()
+    log = createClientLog(
+        "127.0.0.1", (server.port,), on_loss=on_loss, buffer_bytes=5000, when_full="drop"
+    )
+    while not log.server.lost:
+        log("m" * 100)
+    assert is_full.wait(60)
+    server.acknowledges.set()
+    server.cut()
+    assert log.flush(60)
+    log("after", sync=60)
+    assert log.close(60)
+    assert "RuntimeError: mine" in capsys.readouterr().err
+    assert "after" in server.texts
