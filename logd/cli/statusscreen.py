@@ -135,7 +135,7 @@ def _reloads(reloads: Snapshot, paint: Paint) -> str:
 
 
 def _outputs(outputs: Sequence[Snapshot], paint: Paint) -> list[str]:
-    table = [["output", "written", "current", "lines", "size", "waiting", "lag"]]
+    table = [["output", "written", "current", "lines", "size", "all", "since", "waiting", "lag"]]
     table += [
         [
             escape(output["name"]),
@@ -143,12 +143,14 @@ def _outputs(outputs: Sequence[Snapshot], paint: Paint) -> list[str]:
             escape(output["current"]),
             f"{output['lines']:,}",
             size(output["size"]) if output["size"] else "-",
+            size(output["kept_size"]) if output.get("kept_size") else "-",
+            clock(output["kept_since"]) if output.get("kept_since") else "-",
             f"{output['waiting_records']:,}",
             duration(output["lag_s"]) if output["lag_s"] >= 1 else "-",
         ]
         for output in outputs
     ]
-    lines = _columns(table, "<><>>>>")
+    lines = _columns(table, "<><>>>>>>")
     shown = [paint(lines[0], "dim")]
     for line, output in zip(lines[1:], outputs, strict=True):
         shown.append(line)

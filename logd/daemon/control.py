@@ -42,6 +42,7 @@ from logd.outputs.disk import make_folder
 from logd.settings.controlpath import control_path, feed_path, short_address
 
 if TYPE_CHECKING:
+    from logd.daemon.holdings import Holdings
     from logd.daemon.peers.listeners import Listener
     from logd.daemon.reload import Reloader
     from logd.daemon.runner import Daemon
@@ -125,6 +126,7 @@ class Control:
         listener: the socket, closed in `stop`.
         reloader: does the reloads.
         feed: of the live feed's followers.
+        holdings: what outputs keep.
         is_feed: whether this is the feed socket: it is asked for status and follows only, by
             those who may read the log and not rule the daemon.
         listen_again: makes another socket at the same place.
@@ -136,6 +138,7 @@ class Control:
         listener: Listener,
         reloader: Reloader,
         feed: Feed,
+        holdings: Holdings,
         *,
         is_feed: bool = False,
         listen_again: Callable[[], Listener | None] = lambda: None,
@@ -145,6 +148,7 @@ class Control:
         self._listen_again = listen_again
         self._reloader = reloader
         self._feed = feed
+        self._holdings = holdings
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._requests: dict[str, Callable[[Request], Coroutine[Any, Any, dict[str, Any]]]] = {
@@ -245,7 +249,8 @@ class Control:
     # -- requests --------------------------------------------------------------------------------
 
     async def _status(self, request: Request) -> dict[str, Any]:
-        status = snapshot(self._daemon, max(0, request.connections))
+        holdings = await self._holdings.look()
+        status = snapshot(self._daemon, max(0, request.connections), holdings)
         status["followers"] = len(self._feed.followers)
         status["reloads"] = {
             "total": self._reloader.reloads,

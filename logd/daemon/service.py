@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from logd.daemon import assembly, control
 from logd.daemon.allocator import keep_freed_memory
 from logd.daemon.feed import Feed
+from logd.daemon.holdings import Holdings
 from logd.daemon.indexkeeper import IndexKeeper
 from logd.daemon.notify import ServiceManager
 from logd.daemon.peers.listeners import Listener, inherited, listen_tcp, listen_unix
@@ -123,12 +124,14 @@ async def _serve(config: Config) -> int:
         feed = Feed()
         plain_hosts = _plain_hosts(listeners)
         reloader = Reloader(daemon, assembled, manager, feed, plain_hosts)
+        holdings = Holdings(lambda: assembled.config)
         if control_listener is not None:
             ruling = control.Control(
                 daemon,
                 control_listener,
                 reloader,
                 feed,
+                holdings,
                 listen_again=lambda: control.listen(config),
             )
             daemon.companions.append(ruling)
@@ -139,6 +142,7 @@ async def _serve(config: Config) -> int:
                 feed_listener,
                 reloader,
                 feed,
+                holdings,
                 is_feed=True,
                 listen_again=lambda: control.listen_feed(config),
             )

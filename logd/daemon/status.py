@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from logd import __version__
 from logd.daemon.rates import SPANS_S
 
 if TYPE_CHECKING:
+    from logd.daemon.holdings import Holding
     from logd.daemon.peers.connection import Connection
     from logd.daemon.runner import Daemon
     from logd.outputs.worker import OutputWorker
@@ -24,11 +25,16 @@ CONNECTIONS_SHOWN = 20
 MAX_CONNECTIONS_SHOWN = 1000
 
 
-def snapshot(daemon: Daemon, connections: int = CONNECTIONS_SHOWN) -> dict[str, Any]:
+def snapshot(
+    daemon: Daemon,
+    connections: int = CONNECTIONS_SHOWN,
+    holdings: Mapping[str, Holding] = {},
+) -> dict[str, Any]:
     """The state of the daemon.
 
     Args:
         daemon: the daemon.
+        holdings: what outputs keep, by name, as far as they don't know that themselves.
         connections: how many connections are listed: those with the most records.
 
     Returns:
@@ -64,7 +70,7 @@ def snapshot(daemon: Daemon, connections: int = CONNECTIONS_SHOWN) -> dict[str, 
                 for connection in _busiest(hub.connections, connections)
             ],
         },
-        "outputs": [_output(daemon, worker) for worker in _workers(daemon)],
+        "outputs": [_output(daemon, worker, holdings) for worker in _workers(daemon)],
         "left_behind": [
             {
                 "path": str(one.path),
@@ -109,15 +115,20 @@ def _workers(daemon: Daemon) -> list[OutputWorker]:
     return [] if daemon.outputs is None else daemon.outputs.workers
 
 
-def _output(daemon: Daemon, worker: OutputWorker) -> dict[str, Any]:
+def _output(
+    daemon: Daemon, worker: OutputWorker, holdings: Mapping[str, Holding]
+) -> dict[str, Any]:
     health = worker.health()
     status, queue, error = health.status, health.queue, health.last_error
     pace = daemon.paces.get(worker)
+    kept = holdings.get(status.name)
     return {
         "name": status.name,
         "current": status.current,
         "lines": status.lines,
         "size": status.size,
+        "kept_size": status.kept_size if kept is None else kept.size,
+        "kept_since": status.kept_since if kept is None else kept.since,
         "written": status.written,
         "rotations": status.rotations,
         "waiting_records": health.waiting_records,

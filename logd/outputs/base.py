@@ -114,6 +114,8 @@ class OutputStatus:
         current: the file or table now written to.
         lines: records in `current`.
         size: bytes in `current`; 0 where the store does not tell.
+        kept_size: bytes in all files or tables of the output; None if it does not know.
+        kept_since: when its oldest record was logged, in seconds since the epoch; None: not known.
         written: records written since the start.
         rotations: how often it went on to the next file or table since the start.
         last_error: text and time (seconds since the epoch) of the last failure, None without one.
@@ -127,6 +129,8 @@ class OutputStatus:
     current: str = ""
     lines: int = 0
     size: int = 0
+    kept_size: int | None = None
+    kept_since: float | None = None
     written: int = 0
     rotations: int = 0
     last_error: tuple[str, float] | None = None

@@ -38,12 +38,12 @@ def sources_of(
     own = {section.spec: (section, settings) for section, settings in outputs}
     outputs = [own[spec] for spec in dict.fromkeys(section.spec for section, _ in outputs)]
     outputs.sort(key=lambda output: (output[0].select is not None, output[0].place != "file"))
-    sources = (_source(section, own, on_note, unset) for section, own in outputs)
+    sources = (source_of(section, own, on_note, unset) for section, own in outputs)
     return [source for source in sources if source is not None]
 
 
-def _source(
-    section: OutputSection, config: Config, on_note: Note, unset: Set[str]
+def source_of(
+    section: OutputSection, config: Config, on_note: Note, unset: Set[str] = frozenset()
 ) -> Source | None:
     """The source for one output with its settings; None if it can't be read."""
     unset = unset - {name for name, _ in section.own}

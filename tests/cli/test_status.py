@@ -64,6 +64,8 @@ SNAPSHOT: dict[str, Any] = {
             "current": "logs/logd_3.log",
             "lines": 345_678,
             "size": 40 << 20,
+            "kept_size": 900 << 20,
+            "kept_since": 1_700_000_000.0,
             "written": 12_345_000,
             "waiting_records": 678,
             "lag_s": 3.2,
@@ -110,6 +112,7 @@ def test_the_screen_tells_all_that_matters() -> None:
         "2 open (1 with acknowledgements), 3 since the start, 1 refused",
         "5 records lost by clients, last 5 by pid 9 of this machine",
         "40.0 MiB",
+        "900.0 MiB  2023-11-14",
         "tried 17 times: disk \\x1b[31mfull",
         "54,321 records wait on disk, 7.0 MiB of 1.0 GiB, the oldest since 2023-11-1",
         "written at 2,500/s, 21 s left",
@@ -189,7 +192,7 @@ def test_the_socket_is_found_as_the_daemon_places_it(
     assert candidates(system_config=system) == [default, system_socket]
     assert candidates(system_config=tmp_path / "none") == [default]
     assert candidates("x.sock", str(own), system_config=system) == [Path("x.sock")]
-    own_socket = Path("log/.logd-state/control.sock")
+    own_socket = tmp_path / "log/.logd-state/control.sock"
     assert candidates(None, str(own), system_config=system) == [own_socket]
     monkeypatch.setenv("LOGD_CONFIG", str(own))
     assert candidates(system_config=system) == [own_socket]

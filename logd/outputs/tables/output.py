@@ -177,7 +177,14 @@ class TableOutput(Output):
         position: dict[str, str | int] = {}
         if ring.entries:
             position = {"table": ring.current.table_name, "id": ring.current.next_id - 1}
-        return replace(self._status, details=dict(self._status.details), position=position)
+        firsts = [entry.first_time for entry in ring.entries if entry.first_time is not None]
+        return replace(
+            self._status,
+            details=dict(self._status.details),
+            position=position,
+            kept_size=sum(entry.size for entry in ring.entries),
+            kept_since=min(firsts, default=None),
+        )
 
     def close(self) -> None:
         """End the connection, give up the lock."""
