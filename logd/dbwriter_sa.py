@@ -12,11 +12,22 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Engine, Table, create_engine, event, func, make_url, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Table,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+)
 from sqlalchemy import Integer as IntegerType
 from sqlalchemy import String as StringType
 from sqlalchemy.pool import StaticPool
 
+from logd.outputs.tables.adoption import why_not_dropped
 from logd.outputs.tables.columns import (
     ColumnError,
     ColumnSpec,
@@ -49,6 +60,10 @@ ColumnConfig = Sequence[Any]
 _PARAMETERS = frozenset({"message", "traceDepth"})
 
 
+class TableNotDropped(ValueError):
+    """A writer with `drop=True` found a table that no log left there; it is as it was."""
+
+
 class _Coltypes:
     """Column types."""
 
@@ -63,8 +78,8 @@ class DBConfig(_Coltypes):
         engineStr: SQLAlchemy engine str; mysql:// and mariadb:// use PyMySQL unless they name
             another driver.
         tablename: name of the table: letters, digits and underscores.
-        drop: True: a new writer drops an existing table. False: it appends to it, which makes no
-            sense with rotation.
+        drop: True: a new writer drops an existing table, if it is one that a log left there.
+            False: it appends to it, which makes no sense with rotation.
         cols: all columns as (name, type) or (name, type, keyword arguments for SQLAlchemy's
             `Column`); type is `DBConfig.Integer` or `DBConfig.String`. None: `COLS_DEFAULT`. To
             add one: `cols=DBConfig.COLS_DEFAULT + (("mycolumn", DBConfig.Integer),)`; it is filled
@@ -165,6 +180,8 @@ class DBLogWriter:
 
     Raises:
         sqlalchemy.exc.SQLAlchemyError: no connection, or the table can't be made.
+        TableNotDropped: a table of this name is there that is none of an earlier log, or is part
+            of a daemon's log.
     """
 
     def __init__(
@@ -183,16 +200,34 @@ class DBLogWriter:
         self._lock = threading.Lock()
         self._is_closed = False
         self._line_count = 0
-        self._make_table()
+        try:
+            self._make_table()
+        except BaseException:
+            self.engine.dispose()
+            raise
 
     def _make_table(self) -> None:
         with self.engine.begin() as connection:
             if self.config.drop:
-                self._table.drop(connection, checkfirst=True)
+                self._drop_table(connection)
             self._table.create(connection, checkfirst=True)
             if not self.config.drop:
                 count = select(func.count()).select_from(self._table)
                 self._line_count = connection.execute(count).scalar_one()
+
+    def _drop_table(self, connection: Connection) -> None:
+        if self.engine.dialect.name == "sqlite":
+            # Python's driver begins no transaction by itself here: if the new table can't be
+            # made, the old one is to stay.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        name = self.config.tablename
+        reason = why_not_dropped(connection, name, self._fits.keys())
+        if reason is not None:
+            raise TableNotDropped(
+                f"{self.config}: table {name} is not dropped, as {reason}; choose another name, or "
+                "drop it yourself"
+            )
+        self._table.drop(connection, checkfirst=True)
 
     def _format_dict(self, job: MsgJob) -> Mapping[str, Any]:
         """Return {column name: content} of a single row."""
@@ -323,7 +358,8 @@ def createRotatingServer(
         observers: see `LogServer`.
         logwriterFactory: makes a writer of a `DBConfig`; None: `LOGWRITER_CLASS` of this module
             at the time of the call does, with `format_dict`.
-        drop: drop existing tables when they come into use; False appends, for one table only.
+        drop: drop existing tables when they come into use, as `DBConfig` says; False appends, for
+            one table only.
         cols: columns, see `DBConfig`.
         format_dict: takes a job, returns {column name: content}; not used with a logwriterFactory.
         rotateAt: times to rotate at: "hourly", "daily 00:00" or "weekly mon 03:00".
@@ -332,6 +368,7 @@ def createRotatingServer(
     Raises:
         AssertionError: `drop=False` with several tables.
         ColumnConfigurationMismatch: a column is impossible.
+        TableNotDropped: see `DBLogWriter`.
         ValueError: a bad pattern, count or time; the text says which.
     """
     check_drop(drop, rotateCount)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from logd import dbwriter_sa
 from logd.dbwriter_sa import (
     DBConfig,
     DBLogWriter,
+    TableNotDropped,
     createLocalLog,
     createRotatingServer,
     default_format_dict,
@@ -23,6 +25,8 @@ from logd.records.job import MsgJob
 from logd.server import ColumnConfigurationMismatch, LogServer
 from logd.textwriter import WriterClosed
 from tests.conftest import Database
+from tests.daemon_process import running
+from tests.hostile.attack import Peer, plain
 
 
 def make_job(number: int = 1, **changes: Any) -> MsgJob:
@@ -224,6 +228,38 @@ def test_drop_true_starts_with_an_empty_table(writers: Writers) -> None:
     writers.writer().writeNow(make_job(1))
     writer = writers.writer()
     assert (writers.messages(), writer.estimateLineCount()) == ([], 0)
+
+
+def test_drop_true_spares_what_no_log_left(writers: Writers) -> None:
+    """A table of other columns than a log's, or of a daemon, is not dropped: an error names it."""
+    name = writers.database.pattern % 0
+    engine = writers.writer().engine
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"DROP TABLE {name}")
+        connection.exec_driver_sql(f"CREATE TABLE {name} (customer INTEGER, pid INTEGER)")
+        connection.exec_driver_sql(f"INSERT INTO {name} VALUES (7, 1)")
+    with pytest.raises(TableNotDropped, match=f"{name}.*no log table.*customer, pid"):
+        writers.writer()
+    assert writers.database.rows(name) == [{"customer": 7, "pid": 1}]
+    # An earlier log may have had fewer columns, or more.
+    own = (("customer", DBConfig.Integer), ("pid", DBConfig.Integer))
+    writers.writer(cols=(*own, ("text", DBConfig.String(9))))
+    writers.writer(cols=own)
+    assert writers.database.rows(name) == []
+
+
+def test_drop_true_spares_tables_of_a_daemon(writers: Writers, tmp_path: Path) -> None:
+    """What a daemon's catalogue names is its own, though it has a log's columns."""
+    name = writers.database.pattern % 0
+    pattern = writers.database.pattern
+    options = ("--db", writers.database.url, "--table-pattern", pattern)
+    with running(*options, folder=tmp_path) as daemon:
+        with Peer(daemon.port) as peer:
+            peer.send(plain("the daemon's")).end()
+        assert daemon.stop() == 0
+    with pytest.raises(TableNotDropped, match=f"{name}.*belongs to the log of a daemon"):
+        writers.writer()
+    assert writers.messages() == ["the daemon's"]
 
 
 def test_drop_false_extends_an_existing_table(writers: Writers) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from sqlalchemy import Connection, MetaData, Table, func, inspect, select
 
 from logd.outputs.base import OutputUnusable
+from logd.outputs.tables.catalogue import TABLES, TABLES_NAME
 from logd.outputs.tables.ring import Ring, TableEntry
 
 # A table without these is none that any log writer made.
@@ -57,6 +58,25 @@ def check_is_log_table(connection: Connection, name: str) -> None:
             f"{url}: table {name} is no log table (it has no column {min(missing)}) and would be "
             "dropped: choose another table pattern"
         )
+
+
+def why_not_dropped(connection: Connection, name: str, columns: Set[str]) -> str | None:
+    """Why a table must not be dropped to make room for a log of these columns; None if it may be.
+
+    It may be if an earlier log left it: it has the columns that logs have, or some of those of
+    this log, or more than them. The tables of a daemon are its own.
+    """
+    inspected = inspect(connection)
+    if not inspected.has_table(name):
+        return None
+    if inspected.has_table(TABLES_NAME):
+        is_a_daemons = TABLES.c.table_name == name
+        if connection.execute(select(TABLES.c.ring).where(is_a_daemons)).first() is not None:
+            return "it belongs to the log of a daemon"
+    existing = {column["name"] for column in inspected.get_columns(name)}
+    if existing >= _LOG_COLUMNS or existing <= columns or columns <= existing:
+        return None
+    return f"it is no log table: it has the columns {', '.join(sorted(existing)[:5])}"
 
 
 def _found_entry(connection: Connection, name: str, now: float) -> TableEntry:
