@@ -58,6 +58,9 @@ logger = logging.getLogger(__name__)
 MAX_UNREAD_ACKS_BYTES = 65_536
 """A client that lets more bytes of acks lie is broken; it is cut off."""
 
+FEW_QUEUED = 0.125
+"""A sender of which no more than this part of the limit is queued keeps up, and may be quiet."""
+
 LINGER_S = 5.0
 """How long a peer may take to read our last message before the connection is aborted."""
 
@@ -287,6 +290,7 @@ class Connection(asyncio.BufferedProtocol):
             self._hub.rounds.takes_members
             and self.kind is not Kind.NEW
             and not (self.is_failed or self.is_awaiting or self._is_encrypted)
+            and self.queued_bytes < self._hub.intake.connection_limit_bytes * FEW_QUEUED
             and self._writable() is not None
         )
 
@@ -432,8 +436,11 @@ class Connection(asyncio.BufferedProtocol):
     def pause(self, reason: Pause = Pause.INTAKE) -> None:
         """Stop reading, for a reason."""
         self.reading.pause(reason)
-        if reason is Pause.INTAKE and self.kind is Kind.PLAIN and not self.is_closed:
-            self._hub.patience.paused(self)
+        if reason is Pause.INTAKE:
+            # A round would read too little of it when it goes on.
+            self.reading.go_alone()
+            if self.kind is Kind.PLAIN and not self.is_closed:
+                self._hub.patience.paused(self)
 
     def resume(self, reason: Pause = Pause.INTAKE) -> None:
         """A reason to pause is gone; reads on if it was the last."""
@@ -447,7 +454,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def _reads_on(self) -> None:
         # The time it was not read from is not the peer's.
-        self.last_read = self._hub.loop.time()
+        self.last_read = self._looked_at = self._hub.loop.time()
+        self._looked_bytes = self.read_bytes
         self._hub.restart_frame_clock(self)
 
     def limit_frames(self, max_frame_bytes: int) -> None:

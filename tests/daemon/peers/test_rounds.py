@@ -129,6 +129,24 @@ async def test_a_pause_holds_in_rounds(connect: Connect) -> None:
 
 
 @on_both_loops
+async def test_who_has_filled_the_queue_is_read_alone(connect: Connect) -> None:
+    """A sender that was paused for want of room gets whole reads when it goes on."""
+    ends = await quiet(connect)
+    hub, connection = ends.hub, ends.connection
+    hub.intake.charge(connection, hub.intake.connection_limit_bytes)
+    assert connection.is_paused
+    await ends.loop.sock_sendall(ends.peer, plain("waits"))
+    hub.intake.release(connection, hub.intake.connection_limit_bytes // 2)
+    hub.intake.resume()
+    for text in ("one", "another"):
+        await ends.send(plain(text))
+        assert not connection.reading.is_by_rounds
+    hub.intake.release(connection, connection.queued_bytes)
+    await ends.send(plain("keeps up"))
+    await ends.until(lambda: connection.reading.is_by_rounds)
+
+
+@on_both_loops
 async def test_a_stop_reads_each_alone(connect: Connect) -> None:
     """After the end of the rounds transports read, paused ones once they go on."""
     for is_paused in (False, True):
