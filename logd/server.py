@@ -308,7 +308,9 @@ class LogServer:
             return True
         self._remember(self._filter_history, job)
         for one in tuple(self.filters):
-            self._call(one, self._filter_history, "filter")
+            # As with `logging`: who returns False does not want the record.
+            if self._call(one, self._filter_history, "filter") is False:
+                job.drop()
             if job.dropped:
                 if self._filter_history and self._filter_history[-1] is job:
                     del self._filter_history[-1]
@@ -320,13 +322,15 @@ class LogServer:
         if len(history) > self._jobhistSize:
             del history[0]
 
-    def _call(self, one: Callable[..., Any], history: list[MsgJob], kind: str) -> None:
+    def _call(self, one: Callable[..., Any], history: list[MsgJob], kind: str) -> object:
+        """What a filter or observer returns; None if it failed."""
         call = getattr(one, "observe", one)
         self._is_calling = True
         try:
-            call(history, self.writer)
+            return call(history, self.writer)
         except Exception as error:  # whatever it is, the record must not be harmed
             self._failures.add(f"{kind} {_name_of(one)}", error)
+            return None
         finally:
             self._is_calling = False
 

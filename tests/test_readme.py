@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import logging.handlers
 import re
 import shlex
 import subprocess
@@ -121,6 +123,26 @@ def test_the_client_does_what_the_table_says(daemon: DaemonProcess) -> None:
         "payment failed",
         "card charged",
     ]
+
+
+def test_a_filter_of_ones_own(tmp_path: Path) -> None:
+    """The README's filter, found by PYTHONPATH, drops and changes records as it says."""
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    (modules / "shop_filters.py").write_text(programs()["shop_filters.py"])
+    spec = "shop_filters:WithoutHealthChecks?slow_ms=200"
+    environment = {"PYTHONPATH": str(modules)}
+    with running("--filter", spec, folder=tmp_path, environment=environment) as daemon:
+        handler = logging.handlers.SocketHandler("127.0.0.1", daemon.port)
+        for text, ms in (("GET /healthz 200", 1), ("GET /cart 200", 5), ("GET /pay 200", 300)):
+            handler.emit(logging.makeLogRecord({"msg": text, "levelno": 20, "ms": ms}))
+        handler.close()
+        assert daemon.stop() == 0
+        fast, slow = daemon.log_text().splitlines()
+    assert " I " in fast
+    assert "GET /cart" in fast
+    assert " W " in slow
+    assert slow.endswith("ms=300 slow=true")
 
 
 def test_an_output_of_ones_own(tmp_path: Path) -> None:

@@ -348,6 +348,24 @@ def test_job_made_by_the_app() -> None:
 # -- failures ---------------------------------------------------------------------------------
 
 
+def test_a_filter_that_returns_false_drops_the_record() -> None:
+    """As with `logging`; what else is falsy leaves it, and later filters don't see it."""
+    writer = Writer()
+    seen: list[list[str]] = []
+
+    def choose(jobhist: list[MsgJob], writer: object) -> object:
+        return {"one": False, "two": None, "three": 0}[jobhist[-1].msg]
+
+    def see(jobhist: list[MsgJob], writer: object) -> None:
+        seen.append([job.msg for job in jobhist])
+
+    server = LogServer(writer, filters=[choose, see])
+    for msg in ("two", "one", "three"):
+        server.logJob(make_job(msg))
+    assert writer.messages == ["two", "three"]
+    assert seen == [["two"], ["two", "three"]]
+
+
 def test_failing_filter_harms_no_record() -> None:
     """A failing filter leaves the record; the failure is a record of CAT_INTERNALERROR."""
     writer = BatchWriter()
