@@ -133,12 +133,13 @@ def test_shared_marks_go_without(tmp_path: Path) -> None:
 
 
 def test_the_readme_is_right(tmp_path: Path) -> None:
-    """Its example is a settings file that a start takes."""
+    """Its examples are settings files that a start takes."""
     page = Path(__file__).parents[2] / "logd" / "settings" / "README.md"
-    text = page.read_text("utf-8").partition("```toml\n")[2].partition("```")[0]
-    config = config_of(tmp_path, text)
-    assert [section.select for section in config.outputs] == [
+    examples = [part.partition("```")[0] for part in page.read_text("utf-8").split("```toml\n")[1:]]
+    choice, month = (config_of(tmp_path, text) for text in examples)
+    assert [section.select for section in choice.outputs] == [
         "cat:E,C",
         "logger:shop.payments* -cat:D",
     ]
-    assert faults(config) == []
+    assert (month.keep_age_s, month.naming) == (30 * 86_400.0, "date")
+    assert faults(choice) == faults(month) == []
