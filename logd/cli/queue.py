@@ -17,10 +17,11 @@ from logd.cli.target import Target, target_options
 from logd.errors import LogdError
 from logd.outputs.base import OutputUnusable
 from logd.outputs.deadletters import record_of
-from logd.outputs.diskqueue import DiskQueue, Portion
+from logd.outputs.diskqueue import DiskQueue
 from logd.outputs.leftbehind import SPOOL_PREFIX, queues
 from logd.outputs.oldspool import move_spool
 from logd.outputs.queuefolder import PREFIX
+from logd.outputs.queuestate import Portion
 from logd.text.escaping import escape
 
 _READ_BYTES = 1 << 20

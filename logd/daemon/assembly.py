@@ -28,12 +28,13 @@ from logd.outputs.base import (
 )
 from logd.outputs.deadletters import DeadLetterFile
 from logd.outputs.disk import make_folder
-from logd.outputs.diskqueue import DiskQueue, QueueFull
+from logd.outputs.diskqueue import DiskQueue
 from logd.outputs.fanout import Outputs
 from logd.outputs.health import PROBLEM, Tell
 from logd.outputs.leftbehind import LeftBehind, left_behind
 from logd.outputs.oldspool import move_spool
 from logd.outputs.queuefolder import folder_name, spool_name
+from logd.outputs.queuestate import QueueFull
 from logd.outputs.worker import Choose, OutputWorker
 from logd.rotation.policy import Retention, RotationPolicy, Schedule
 from logd.server import LogServer, ObserverAlreadyAdded

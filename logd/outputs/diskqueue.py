@@ -21,26 +21,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import msgspec
 
-from logd.outputs.batchbytes import decode_batch, encode_batch
-from logd.outputs.disk import FILE_MODE, write_all
+from logd.outputs.batchbytes import decode_batch
 from logd.outputs.failpoints import failpoint
 from logd.outputs.queuefolder import QueueFolder
-from logd.outputs.segment import (
-    Damage,
-    Entry,
-    open_segment,
-    opening,
-    pack_end,
-    pack_entry,
-    read_segment,
-    take_up,
-)
+from logd.outputs.queuestate import Portion, QueueFull, QueueStatus
+from logd.outputs.segment import Damage, Entry, open_segment, read_segment, take_up
+from logd.outputs.segmentfile import Segment, begin, packed, remove
 from logd.records.batch import Batch
 from logd.records.callpath import PathFormatter
 
@@ -49,81 +40,11 @@ logger = logging.getLogger(__name__)
 SEGMENT_BYTES = 16 << 20
 """A segment of about this size is closed: small enough that room comes back while one reads."""
 
-SEGMENTS_OF_A_LIMIT = 16
-"""A small limit makes smaller segments, at least so many of them."""
+MIN_SEGMENTS = 16
+"""A small limit makes smaller segments, so that there are at least this many."""
 
 GROUP_BYTES = 4 << 20
-"""So much is written before it is synced; memory holds it twice while it is encoded."""
-
-_MAKE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-class QueueFull(Exception):
-    """There is no room on disk; the text says why.
-
-    Attributes:
-        kept: how many of the batches given are on disk all the same.
-    """
-
-    def __init__(self, reason: str, kept: int) -> None:
-        super().__init__(reason)
-        self.kept = kept
-
-
-class QueueStatus(NamedTuple):
-    """What waits on disk.
-
-    Attributes:
-        records: how many records.
-        bytes: what they take on disk.
-        limit_bytes: how many bytes they may take; 0 if the queue is off.
-        oldest_at: when the oldest of them was kept, in seconds since the epoch; None without any.
-        kept, taken: records kept and records durable in the output, since the start.
-    """
-
-    records: int = 0
-    bytes: int = 0
-    limit_bytes: int = 0
-    oldest_at: float | None = None
-    kept: int = 0
-    taken: int = 0
-
-
-@dataclass
-class _Segment:
-    """One file.
-
-    Attributes:
-        size: how much of it counts.
-        oldest_at: when its first entry was kept.
-        damage: what of it can't be read, by offset.
-    """
-
-    number: int
-    path: FilePath
-    size: int
-    oldest_at: float | None = None
-    damage: dict[int, Damage] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Portion:
-    """What `read` returned.
-
-    Attributes:
-        batches: the batches, in order; may be empty if all that was read is damaged.
-        records: how many records they have.
-        segment, end: where the next one stands.
-        size: how many bytes on disk it takes.
-        newest_at: when the last of them was kept.
-    """
-
-    batches: Sequence[Batch]
-    records: int
-    segment: int
-    end: int
-    size: int
-    newest_at: float | None
+"""This much is written before it is synced; memory holds it twice while it is encoded."""
 
 
 class DiskQueue:
@@ -160,11 +81,11 @@ class DiskQueue:
         self._formatter = formatter
         self._on_damage = on_damage
         self._clock = clock
-        self._segment_bytes = min(SEGMENT_BYTES, max(limit_bytes // SEGMENTS_OF_A_LIMIT, 1 << 16))
+        self._segment_bytes = min(SEGMENT_BYTES, max(limit_bytes // MIN_SEGMENTS, 1 << 16))
         self._lock = threading.Lock()
         # Held while the last segment is written to, or removed.
         self._appending = threading.Lock()
-        self._segments: deque[_Segment] = deque()
+        self._segments: deque[Segment] = deque()
         self._active: int | None = None
         self._reading: tuple[int, BinaryIO] | None = None
         self._place = (0, 0)
@@ -193,7 +114,7 @@ class DiskQueue:
         return marks
 
     def _take_up(self, path: FilePath, marks: dict[bytes, int]) -> None:
-        segment = _Segment(int(path.stem), path, 0)
+        segment = Segment(int(path.stem), path, 0)
         records = 0
         taken_up = take_up(path, self._folder.copy_aside)
         if taken_up.cut:
@@ -282,14 +203,18 @@ class DiskQueue:
             for batch in batches[start:]:
                 if pieces and size - segment.size >= GROUP_BYTES:
                     break
-                entry = _packed(batch, segment.size, now)
+                entry = packed(batch, segment.size, now)
                 size += len(entry)
                 count += 1
                 records += len(batch)
                 pieces.append(entry)
             self._check_room(size - segment.size, beyond_limit=beyond_limit)
             failpoint("queue.before_write")
-            self._write(file, segment, pieces)
+            segment.write(file, pieces, is_durable=self._durable)
+        except OSError:
+            # What a failed sync leaves is unknown: this file gets nothing more.
+            self._active = None
+            raise
         finally:
             os.close(file)
         written = size - segment.size
@@ -301,54 +226,25 @@ class DiskQueue:
         self._count(records, written, now)
         return count
 
-    def _write(self, file: int, segment: _Segment, pieces: Sequence[bytes]) -> None:
-        try:
-            os.lseek(file, segment.size, os.SEEK_SET)
-            write_all(file, b"".join(pieces))
-            failpoint("queue.before_sync")
-            if self._durable:
-                os.fdatasync(file)
-            failpoint("queue.after_sync")
-        except OSError:
-            # What a failed sync leaves is unknown: this file gets nothing more.
-            self._active = None
-            with contextlib.suppress(OSError):
-                os.ftruncate(file, segment.size)
-            raise
-
-    def _writable(self) -> tuple[_Segment, int]:
+    def _writable(self) -> tuple[Segment, int]:
         """The segment to append to, and a descriptor of it."""
         if self._active is not None:
             segment = self._segments[-1]
             if segment.size < self._segment_bytes:
-                flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-                return segment, os.open(segment.path, flags)
+                return segment, segment.open()
             self._close_segment()
         return self._begin_segment()
 
-    def _begin_segment(self) -> tuple[_Segment, int]:
+    def _begin_segment(self) -> tuple[Segment, int]:
         self._folder.make()
         self._folder.lock()
         number = 1 + max(self._place[0], self._segments[-1].number if self._segments else 0)
-        path = self._folder.new_segment(number)
-        failpoint("queue.before_create")
-        file = os.open(path, _MAKE_FLAGS, FILE_MODE)
-        try:
-            head = opening(self._output)
-            write_all(file, head)
-            self._folder.sync()
-        except OSError:
-            os.close(file)
-            with contextlib.suppress(OSError):
-                path.unlink()
-            raise
-        failpoint("queue.after_create")
-        segment = _Segment(int(path.stem), path, len(head))
+        segment, file = begin(self._folder, number, self._output)
         with self._lock:
             if not self._segments:
                 self._place = (segment.number, 0)
             self._segments.append(segment)
-            self._unread_bytes += len(head)
+            self._unread_bytes += segment.size
         self._active = segment.number
         return segment, file
 
@@ -358,16 +254,8 @@ class DiskQueue:
             return
         self._active = None
         segment = self._segments[-1]
-        end = pack_end(segment.size, self._clock())
         with contextlib.suppress(OSError):
-            file = os.open(segment.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                os.lseek(file, segment.size, os.SEEK_SET)
-                write_all(file, end)
-                if self._durable:
-                    os.fdatasync(file)
-            finally:
-                os.close(file)
+            segment.end(self._clock(), is_durable=self._durable)
 
     def _check_room(self, more: int, *, beyond_limit: bool) -> None:
         used = sum(segment.size for segment in tuple(self._segments))
@@ -419,7 +307,7 @@ class DiskQueue:
             place = self._place
         return Portion(batches, sum(map(len, batches)), *place, end - start, newest_at)
 
-    def _segment_at(self, number: int) -> tuple[_Segment | None, int, bool]:
+    def _segment_at(self, number: int) -> tuple[Segment | None, int, bool]:
         with self._lock:
             for segment in self._segments:
                 if segment.number >= number:
@@ -432,7 +320,7 @@ class DiskQueue:
     def _after(self, number: int) -> int:
         return min(segment.number for segment in self._segments if segment.number > number)
 
-    def _file_of(self, segment: _Segment) -> BinaryIO:
+    def _file_of(self, segment: Segment) -> BinaryIO:
         if self._reading is None or self._reading[0] != segment.number:
             self._stop_reading()
             self._reading = (segment.number, open_segment(segment.path))
@@ -452,12 +340,12 @@ class DiskQueue:
             # Whole, but of another version, perhaps.
             return None
 
-    def _note_damage(self, segment: _Segment, damage: Damage) -> None:
+    def _note_damage(self, segment: Segment, damage: Damage) -> None:
         if damage.start not in segment.damage:
             segment.damage[damage.start] = damage
             self._tell_damage(segment, [damage])
 
-    def _tell_damage(self, segment: _Segment, damage: Iterable[Damage]) -> None:
+    def _tell_damage(self, segment: Segment, damage: Iterable[Damage]) -> None:
         places = list(damage)
         known = sum(place.records or 0 for place in places)
         is_all_known = all(place.records is not None for place in places)
@@ -493,7 +381,7 @@ class DiskQueue:
                         self._segments.clear()
             finally:
                 self._appending.release()
-        self._remove(gone)
+        remove(self._folder, gone)
         if gone:
             with self._lock:
                 size = sum(segment.size for segment in self._segments)
@@ -504,36 +392,9 @@ class DiskQueue:
         is_end = last is not None and (last.number, last.size) == (portion.segment, portion.end)
         return is_end and not self._unread_bytes
 
-    def _remove(self, segments: Sequence[_Segment]) -> None:
-        failpoint("queue.before_remove")
-        for segment in segments:
-            try:
-                if segment.damage:
-                    self._folder.set_aside(segment.path)
-                else:
-                    segment.path.unlink()
-            except FileNotFoundError:
-                logger.warning("%s was removed by somebody else", segment.path)
-            except OSError as exc:
-                # Its records are written; the next start finds out by their marks.
-                logger.warning("can't remove %s: %s", segment.path, exc)
-        failpoint("queue.after_remove")
-
 
 class _NoRoom(Exception):
     """A limit is reached."""
-
-
-def _packed(batch: Batch, synced: int, at: float) -> bytes:
-    return pack_entry(
-        encode_batch(batch),
-        records=len(batch),
-        client=batch.client or b"",
-        first=batch.first if batch.client is not None else 0,
-        last=batch.last,
-        synced=synced,
-        at=at,
-    )
 
 
 def _records_of(part: Entry | Damage) -> int | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from logd.outputs.base import OutputStatus
-from logd.outputs.diskqueue import QueueStatus
+from logd.outputs.queuestate import QueueStatus
 
 logger = logging.getLogger(__name__)
 

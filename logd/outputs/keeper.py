@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from logd.outputs.backoff import Backoff
-from logd.outputs.diskqueue import DiskQueue, QueueFull
+from logd.outputs.diskqueue import DiskQueue
 from logd.outputs.health import Trouble
 from logd.outputs.line import Item, Line
+from logd.outputs.queuestate import QueueFull
 
 LOOK_AGAIN_S = 1.0
 """How often a full disk is tried again, if nothing was removed from the queue meanwhile."""

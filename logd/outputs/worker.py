@@ -29,15 +29,16 @@ from typing import TYPE_CHECKING
 
 from logd.outputs.backoff import Backoff
 from logd.outputs.base import Output, OutputUnavailable
-from logd.outputs.diskqueue import QueueFull
 from logd.outputs.health import Health, Tell, Trouble
 from logd.outputs.keeper import Keeper
 from logd.outputs.line import Item, Line
+from logd.outputs.queuestate import QueueFull
 from logd.outputs.syncer import Syncer
 from logd.outputs.work import SESSION_NAME, Work
 
 if TYPE_CHECKING:
-    from logd.outputs.diskqueue import DiskQueue, Portion, QueueStatus
+    from logd.outputs.diskqueue import DiskQueue
+    from logd.outputs.queuestate import Portion, QueueStatus
     from logd.records.batch import Batch
 
 logger = logging.getLogger(__name__)

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from logd.outputs.base import OutputUnusable
 from logd.outputs.batchbytes import decode_batch, encode_batch
-from logd.outputs.diskqueue import DiskQueue, QueueFull
+from logd.outputs.diskqueue import DiskQueue
 from logd.outputs.oldspool import move_spool
 from logd.outputs.queuefolder import QueueFolder, queue_folders
+from logd.outputs.queuestate import QueueFull
 from logd.outputs.segment import HEAD_BYTES, find_output
 from logd.records.batch import Batch, Context
 from logd.records.callpath import ShortNames

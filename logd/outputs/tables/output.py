@@ -34,8 +34,9 @@ from logd.outputs.base import (
 from logd.outputs.tables import patterns
 from logd.outputs.tables.columns import daemon_columns, parse_columns, split_pattern
 from logd.outputs.tables.databases import backend_for
+from logd.outputs.tables.probing import RefusedRecord
 from logd.outputs.tables.ring import Ring, TableNames
-from logd.outputs.tables.store import RecordsRefused, RefusedRecord, TableStore
+from logd.outputs.tables.store import RecordsRefused, TableStore
 
 if TYPE_CHECKING:
     from logd.records.batch import Batch

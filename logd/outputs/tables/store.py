@@ -14,13 +14,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect
 
 from logd.outputs.base import OutputUnavailable, OutputUnusable
 from logd.outputs.failpoints import failpoint
-from logd.outputs.tables.adoption import adopted, check_is_log_table
+from logd.outputs.tables.adoption import adopted
 from logd.outputs.tables.backend import (
     Backend,
     InsertTarget,
@@ -30,7 +30,10 @@ from logd.outputs.tables.backend import (
     one_line,
 )
 from logd.outputs.tables.catalogue import Catalogue
-from logd.outputs.tables.columns import ColumnSpec, build_table
+from logd.outputs.tables.changes import TableChanges
+from logd.outputs.tables.columns import ColumnSpec
+from logd.outputs.tables.predecessor import lock_of
+from logd.outputs.tables.probing import RefusedRecord, refused_of
 from logd.outputs.tables.ring import Ring, TablePlace
 from logd.outputs.tables.rows import RowMaker
 
@@ -39,22 +42,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_SHORT_WAIT_S = 0.1
-
 LOCK_WAIT_S = 5.0
 """How long the lock of a ring may take at the start: a killed daemon's may need a moment to go."""
 
 
 class RecordsRefused(Exception):
     """The database refuses some of the records for their content; none was written."""
-
-
-class RefusedRecord(NamedTuple):
-    """One refused record: the position of its batch, its row there, and the database's word."""
-
-    position: int
-    row: int
-    reason: str
 
 
 class _KnownElsewhere(Exception):
@@ -105,6 +98,7 @@ class TableStore:
         self.ring = replace(ring, layout=self._layout())
         self._is_shared = is_shared
         self._catalogue = Catalogue(backend, pattern, is_shared=is_shared)
+        self._changes = TableChanges(backend, columns)
         self._rows = RowMaker(columns, backend.dialect_name)
         self._connection: Connection | None = None
 
@@ -220,7 +214,7 @@ class TableStore:
 
     def _take_up(self, connection: Connection) -> None:
         now = self._clock()
-        with self._lock_of_predecessor() as predecessor, connection.begin():
+        with lock_of(self.predecessor, self.backend) as predecessor, connection.begin():
             self._catalogue.create(connection)
             if predecessor is not None:
                 self._take_along(connection, predecessor)
@@ -241,31 +235,12 @@ class TableStore:
             entries = tuple(entry for entry in ring.entries if entry.serial not in gone)
             ring = replace(ring, entries=entries)
             trimmed = ring.trimmed(now)
-            self._tell_surplus(ring, trimmed)
+            self._changes.tell_surplus(ring, trimmed)
             ring = trimmed
-            self._change_tables(connection, base, ring)
+            self._changes.apply(connection, base, ring)
             self._catalogue.store(connection, known, ring)
         self.ring = ring
         self.predecessor = None
-
-    @contextmanager
-    def _lock_of_predecessor(self) -> Iterator[str | None]:
-        """The ring whose tables may be taken along; None without one, or if others write to it."""
-        old = self.predecessor
-        if old is None:
-            yield None
-            return
-        other = type(self.backend)(self.backend.url, is_durable=False)
-        try:
-            with other.engine().connect() as connection:
-                try:
-                    other.acquire(connection, old, _SHORT_WAIT_S)
-                except RingLocked as exc:
-                    logger.warning("the tables %s stay apart: %s", old, exc)
-                    old = None
-                yield old
-        finally:
-            other.release()
 
     def _take_along(self, connection: Connection, old: str) -> None:
         """Make tables of an earlier pattern part of this ring."""
@@ -279,68 +254,6 @@ class TableStore:
                 records,
                 self.pattern,
             )
-
-    def _tell_surplus(self, before: Ring, after: Ring) -> None:
-        """Say which tables the settings no longer keep, before they are dropped."""
-        gone = before.entries[: len(before.entries) - len(after.entries)]
-        if gone:
-            logger.warning(
-                "%s: dropping %d tables that the settings no longer keep (%d records): %s",
-                self.backend.display,
-                len(gone),
-                sum(entry.records for entry in gone),
-                ", ".join(entry.table_name for entry in gone),
-            )
-
-    def _change_tables(self, connection: Connection, before: Ring, after: Ring) -> None:
-        """Drop the tables that `after` no longer has, and make its new ones."""
-        old = {entry.serial: entry.table_name for entry in before.entries}
-        new = {entry.serial: entry.table_name for entry in after.entries}
-        dropped = {name for serial, name in old.items() if serial not in new}
-        created = [entry for entry in after.entries if entry.serial not in old]
-        if not created and not dropped:
-            return
-        existing = set(inspect(connection).get_table_names())
-        names = {entry.table_name for entry in created}
-        for name in (existing & names) - set(old.values()):
-            check_is_log_table(connection, name)
-        failpoint("tables.before_rotate")
-        for name in sorted((existing & dropped) - names):
-            self.backend.drop(connection, name)
-        layouts = {entry.table_name: entry.layout for entry in before.entries}
-        model = before.current.table_name if before.entries else ""
-        for entry in created:
-            name = entry.table_name
-            is_like_new = layouts.get(name) == entry.layout
-            if name not in existing or self._is_cleared(connection, name, is_like_new=is_like_new):
-                build_table(name, self._columns, is_indexed=True).create(connection)
-                if model in existing - {name}:
-                    self.backend.inherit(connection, model, name)
-        failpoint("tables.after_rotate")
-
-    def _is_cleared(self, connection: Connection, name: str, *, is_like_new: bool) -> bool:
-        """Make way for a new table of this name; False if the old one can be used, now empty.
-
-        Not dropped and made again: so all that people gave to the table stays.
-
-        Raises:
-            OutputUnavailable: it can neither be used nor be dropped.
-        """
-        has_columns = self._has_columns(connection, name)
-        if is_like_new and has_columns:
-            self.backend.empty(connection, name)
-            return False
-        is_dropped = self.backend.drop(connection, name)
-        if not (is_dropped or has_columns):
-            raise OutputUnavailable(
-                f"{self.backend.display}: table {name} has not the columns of new ones, and can't "
-                "be dropped, because something depends on it"
-            )
-        return is_dropped
-
-    def _has_columns(self, connection: Connection, name: str) -> bool:
-        columns = {column["name"] for column in inspect(connection).get_columns(name)}
-        return columns >= {spec.name for spec in self._columns}
 
     # -- transactions ----------------------------------------------------------------------------
 
@@ -417,42 +330,15 @@ class TableStore:
         connection = self._connected()
         found: list[RefusedRecord] = []
         with self._translated():
-            self._change_tables_ahead(connection, after)
+            self._change_ahead(connection, after)
             transaction = connection.begin()
             if self.backend.has_transactional_ddl:
-                self._change_tables(connection, self.ring, after)
+                self._changes.apply(connection, self.ring, after)
             for place in places:
                 target = self._target(connection, after, place.serial)
-                self._probe(connection, target, place, 0, len(place.batch), found)
+                found += refused_of(self.backend, connection, target, self._rows, place)
             transaction.rollback()
         return found
-
-    def _probe(
-        self,
-        connection: Connection,
-        target: InsertTarget,
-        place: TablePlace,
-        start: int,
-        stop: int,
-        found: list[RefusedRecord],
-    ) -> None:
-        """Insert rows `start` to `stop`, but for those refused, which are found by halving."""
-        savepoint = connection.begin_nested()
-        rows = self._rows.rows(place.batch.part(start, stop), place.first_id + start)
-        try:
-            self.backend.insert(connection, target, [rows])
-        except self.backend.errors as exc:
-            if self.backend.judge(driver_error(exc)) is not Verdict.REFUSED:
-                raise
-            savepoint.rollback()
-            if stop - start == 1:
-                found.append(RefusedRecord(place.position, place.start + start, one_line(exc)))
-                return
-            middle = (start + stop) // 2
-            self._probe(connection, target, place, start, middle, found)
-            self._probe(connection, target, place, middle, stop, found)
-        else:
-            savepoint.commit()
 
     @contextmanager
     def _transaction(self, after: Ring, *, counts: bool = False) -> Iterator[Connection]:
@@ -464,10 +350,10 @@ class TableStore:
         """
         connection = self._connected()
         with self._translated():
-            self._change_tables_ahead(connection, after)
+            self._change_ahead(connection, after)
             transaction = connection.begin()
             if self.backend.has_transactional_ddl:
-                self._change_tables(connection, self.ring, after)
+                self._changes.apply(connection, self.ring, after)
             yield connection
             self._catalogue.store(connection, self.ring, after)
             failpoint("tables.before_commit")
@@ -479,7 +365,7 @@ class TableStore:
                 self.unknown = None
         self.ring = after
 
-    def _change_tables_ahead(self, connection: Connection, after: Ring) -> None:
+    def _change_ahead(self, connection: Connection, after: Ring) -> None:
         """Change tables before the transaction if the database can't do it within.
 
         If the transaction fails, the next try does it over again: the catalogue learns of the new
@@ -487,7 +373,7 @@ class TableStore:
         """
         if not self.backend.has_transactional_ddl:
             with connection.begin():
-                self._change_tables(connection, self.ring, after)
+                self._changes.apply(connection, self.ring, after)
 
     def _insert(self, connection: Connection, ring: Ring, places: Sequence[TablePlace]) -> None:
         for serial, group in groupby(places, key=attrgetter("serial")):
