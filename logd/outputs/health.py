@@ -108,3 +108,33 @@ class Trouble:
             self.since = None
             self.tries = 0
             self._on_problem(WORKS, f"{self._ends} after {away_s:.1f} s")
+
+
+def troubles(
+    output: str, on_problem: Tell, clock: Callable[[], float]
+) -> tuple[Trouble, Trouble, Trouble]:
+    """What may be wrong with an output: it takes no records, the disk has no room, a sync fails."""
+    name = f"output {output}"
+    return (
+        Trouble(
+            f"{name} is unavailable, retrying",
+            f"{name} is still unavailable",
+            f"{name} works again",
+            on_problem,
+            clock,
+        ),
+        Trouble(
+            f"{name}: there is no room on disk for what waits, so senders have to wait",
+            f"{name}: there is still no room on disk, and senders wait",
+            f"{name}: there is room on disk again for what waits",
+            on_problem,
+            clock,
+        ),
+        Trouble(
+            f"{name} can't sync, retrying",
+            f"{name} still can't sync",
+            f"{name} syncs again",
+            on_problem,
+            clock,
+        ),
+    )

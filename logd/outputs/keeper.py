@@ -6,15 +6,24 @@ If that is written after all, the output's marks tell, and what was kept is pass
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from logd.outputs.backoff import Backoff
+from logd.outputs.base import OutputUnavailable
 from logd.outputs.diskqueue import DiskQueue
 from logd.outputs.health import Trouble
 from logd.outputs.line import Item, Line
 from logd.outputs.queuestate import QueueFull
+from logd.outputs.work import SESSION_NAME
+
+if TYPE_CHECKING:
+    from logd.records.batch import Batch
+
+logger = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 1.0
 """How often a full disk is tried again, if nothing was removed from the queue meanwhile."""
@@ -109,6 +118,41 @@ class Keeper:
         self._finish(items)
         return True
 
+    def keep_rest(self, output: str, *, is_all: bool) -> Exception | None:
+        """Keep what is left at the end, beyond the limit if it must; returns what went wrong.
+
+        Args:
+            output: its name.
+            is_all: False to keep only what came by no client's session: clients have the rest, and
+                send it elsewhere.
+        """
+        with self._needed:
+            rest = self._line.unfinished()
+        if not is_all:
+            return self._keep_own(output, rest)
+        if not rest or self.keep(rest, beyond_limit=True):
+            return None
+        with self._needed:
+            records = sum(item.records for item in self._line.unfinished())
+        reason = self._trouble.last_error[0] if self._trouble.last_error else "no room"
+        problem = OutputUnavailable(
+            f"output {output}: {records} records could be neither written "
+            f"nor kept on disk: {reason}"
+        )
+        logger.error("%s", problem)
+        return problem
+
+    def _keep_own(self, output: str, rest: Sequence[Item]) -> Exception | None:
+        batches = [batch for item in rest for batch in item.batches]
+        try:
+            self._queue.append([batch for batch in batches if _is_own(batch)], beyond_limit=True)
+        except (QueueFull, OSError) as exc:
+            logger.error(
+                "output %s: records of senders without acknowledgements are lost: %s", output, exc
+            )
+            return exc
+        return None
+
 
 def _first(items: Sequence[Item], batches: int) -> list[Item]:
     """The items whose batches are all among the first `batches`."""
@@ -119,3 +163,7 @@ def _first(items: Sequence[Item], batches: int) -> list[Item]:
             break
         first.append(item)
     return first
+
+
+def _is_own(batch: Batch) -> bool:
+    return batch.client is None or batch.client.startswith(SESSION_NAME)

@@ -29,12 +29,12 @@ from typing import TYPE_CHECKING
 
 from logd.outputs.backoff import Backoff
 from logd.outputs.base import Output, OutputUnavailable
-from logd.outputs.health import Health, Tell, Trouble
+from logd.outputs.health import Health, Tell, troubles
 from logd.outputs.keeper import Keeper
 from logd.outputs.line import Item, Line
-from logd.outputs.queuestate import QueueFull
 from logd.outputs.syncer import Syncer
-from logd.outputs.work import SESSION_NAME, Work
+from logd.outputs.work import Work
+from logd.outputs.written import Watcher, Written, left_after, written_before
 
 if TYPE_CHECKING:
     from logd.outputs.diskqueue import DiskQueue
@@ -55,9 +55,6 @@ STUCK_S = 3.0
 
 Choose = Callable[["Batch"], "Batch | None"]
 """Gives the records of a batch that an output gets; None if there are none."""
-
-Watcher = Callable[[Sequence["Batch"], "Output"], None]
-"""Sees batches in the thread that wrote them; must be quick and must not raise."""
 
 
 class OutputWorker:
@@ -93,7 +90,7 @@ class OutputWorker:
     ) -> None:
         self.output = output
         self._is_open = marks is not None
-        self._marks = dict(marks or {})
+        self._written = Written(marks or {})
         self._read_marks = read_marks
         self._queue = queue
         self._choose = choose
@@ -111,30 +108,8 @@ class OutputWorker:
         self._requests: deque[Callable[[], None]] = deque()
         self._is_stopping = False
         self._is_finished = False
-        self._watchers: tuple[Watcher, ...] = ()
         self._busy_since: float | None = None
-        name = f"output {output.name}"
-        self._trouble = Trouble(
-            f"{name} is unavailable, retrying",
-            f"{name} is still unavailable",
-            f"{name} works again",
-            on_problem,
-            clock,
-        )
-        self._full = Trouble(
-            f"{name}: there is no room on disk for what waits, so senders have to wait",
-            f"{name}: there is still no room on disk, and senders wait",
-            f"{name}: there is room on disk again for what waits",
-            on_problem,
-            clock,
-        )
-        self._sync_trouble = Trouble(
-            f"{name} can't sync, retrying",
-            f"{name} still can't sync",
-            f"{name} syncs again",
-            on_problem,
-            clock,
-        )
+        self._trouble, self._full, self._sync_trouble = troubles(output.name, on_problem, clock)
         self._keeper = Keeper(
             *(queue, self._line, self._lock, self._must_keep, self._kept),
             *(self._backoff, self._full),
@@ -186,8 +161,7 @@ class OutputWorker:
 
     def forget(self, clients: Sequence[bytes]) -> None:
         """Drop the marks of sessions that are gone; to be called from a request."""
-        for client in clients:
-            self._marks.pop(client, None)
+        self._written.forget(clients)
         self.output.forget(clients)
 
     def watch(self, watcher: Watcher) -> None:
@@ -197,17 +171,18 @@ class OutputWorker:
         was written before is in the output, what comes after is seen, and nothing is both.
         """
         with self._lock:
-            self._watchers = (*self._watchers, watcher)
+            self._written.watchers = (*self._written.watchers, watcher)
 
     def unwatch(self, watcher: Watcher) -> None:
         """End that; from any thread."""
         with self._lock:
-            self._watchers = tuple(one for one in self._watchers if one is not watcher)
+            others = [one for one in self._written.watchers if one is not watcher]
+            self._written.watchers = tuple(others)
 
     @property
     def watchers(self) -> Sequence[Watcher]:
         """Who watches."""
-        return self._watchers
+        return self._written.watchers
 
     def wait_written(self, work: Work) -> None:
         """Return once the output holds `work`, or won't have it soon."""
@@ -289,7 +264,9 @@ class OutputWorker:
         self._join(self._syncing)
         self._keeper.end()
         self._keeping.join()
-        self._keep_rest()
+        problem = self._keeper.keep_rest(self.output.name, is_all=self._keeps_sessions)
+        if problem is not None:
+            self._on_fatal(problem)
         if self._queue.status.records:
             logger.warning(
                 "output %s: %d records wait in %s for the next start",
@@ -312,36 +289,6 @@ class OutputWorker:
             thread.join(0.5)
             if time.monotonic() > self._backoff.deadline + STUCK_S:
                 return
-
-    def _keep_rest(self) -> None:
-        with self._lock:
-            rest = self._line.unfinished()
-        if not self._keeps_sessions:
-            self._keep_own(rest)
-            return
-        if rest and not self._keeper.keep(rest, beyond_limit=True):
-            with self._lock:
-                records = sum(item.records for item in self._line.unfinished())
-            reason = self._full.last_error[0] if self._full.last_error else "no room"
-            error = OutputUnavailable(
-                f"output {self.output.name}: {records} records could be neither written "
-                f"nor kept on disk: {reason}"
-            )
-            logger.error("%s", error)
-            self._on_fatal(error)
-
-    def _keep_own(self, rest: Sequence[Item]) -> None:
-        """Keep what came by no client's session; clients have the rest, and send it elsewhere."""
-        batches = [batch for item in rest for batch in item.batches]
-        own = [batch for batch in batches if _is_own(batch)]
-        try:
-            self._queue.append(own, beyond_limit=True)
-        except (QueueFull, OSError) as exc:
-            self._on_fatal(exc)
-            logger.error(
-                "output %s: records of senders without acknowledgements are lost: %s",
-                *(self.output.name, exc),
-            )
 
     # -- any thread ------------------------------------------------------------------------
 
@@ -415,7 +362,7 @@ class OutputWorker:
         if not self._is_open:
             self._busy_since = time.monotonic()
             try:
-                self._marks = dict(self._read_marks(self.output.open()))
+                self._written.marks = dict(self._read_marks(self.output.open()))
             finally:
                 self._busy_since = None
             self._is_open = True
@@ -491,7 +438,7 @@ class OutputWorker:
 
     def _is_delivered(self, items: Sequence[Item]) -> bool:
         """Write items, however long it takes; False if the time to stop was over before."""
-        batches = self._unknown(items)
+        batches = self._written.without_known(items)
 
         def write() -> None:
             nonlocal batches
@@ -499,12 +446,12 @@ class OutputWorker:
             try:
                 written = self.output.write(batches)
             except OutputUnavailable as exc:
-                self._note_written(_done(batches, exc))
-                batches = _rest(batches, exc)
+                self._written.note(written_before(batches, exc), self.output)
+                batches = left_after(batches, exc)
                 raise
             finally:
                 self._busy_since = None
-            self._note_written(batches, written)
+            self._written.note(batches, self.output, written)
 
         if batches and not self._backoff.persist(write, self._failed):
             return False
@@ -520,29 +467,6 @@ class OutputWorker:
         if self._syncer is None:
             self._finish(items)
         return True
-
-    def _unknown(self, items: Sequence[Item]) -> Sequence[Batch]:
-        """The batches of `items` without what the output holds already."""
-        unknown: list[Batch] = []
-        seen: dict[bytes, int] = {}
-        for batch in (batch for item in items for batch in item.batches):
-            client = batch.client
-            if client is None:
-                unknown.append(batch)
-                continue
-            rest = batch.after(seen.get(client) or self._marks.get(client, 0))
-            if rest is not None:
-                seen[client] = rest.last
-                unknown.append(rest)
-        return unknown
-
-    def _note_written(self, batches: Sequence[Batch], new: Sequence[Batch] | None = None) -> None:
-        """Batches are in the output; by this one only those that are `new`, if that is not all."""
-        for batch in batches:
-            if batch.client is not None:
-                self._marks[batch.client] = batch.last
-        for watcher in self._watchers:
-            watcher(batches if new is None else new, self.output)
 
     def _failed(self, exc: Exception) -> None:
         is_first = not self.is_failing
@@ -563,25 +487,5 @@ class OutputWorker:
             self.output.sync()
 
 
-def _is_own(batch: Batch) -> bool:
-    return batch.client is None or batch.client.startswith(SESSION_NAME)
-
-
 def _nothing() -> None:
     """For an output that needs no syncs."""
-
-
-def _done(batches: Sequence[Batch], exc: OutputUnavailable) -> list[Batch]:
-    """What of `batches` was written before a write ended in `exc`."""
-    done = list(batches[: exc.batches_done])
-    if exc.rows_done:
-        done.append(batches[exc.batches_done].part(0, exc.rows_done))
-    return done
-
-
-def _rest(batches: Sequence[Batch], exc: OutputUnavailable) -> list[Batch]:
-    """What is left of `batches` after a write that ended in `exc`."""
-    rest = list(batches[exc.batches_done :])
-    if rest and exc.rows_done:
-        rest[0] = rest[0].part(exc.rows_done, len(rest[0]))
-    return rest
