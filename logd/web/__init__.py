@@ -5,8 +5,9 @@
 Mounted like this it asks nobody who they are: the site around it has a login of its own. By
 itself (`logd web`) it is safe by default; `guard.py` and `sessions.py` say how.
 
-- `application.py` the routes; `server.py` runs them; `guard.py` what each request has to pass;
-  `sessions.py` and `users.py` who somebody is; `live.py` the stream of new records;
+- `application.py` has the paths, `routes.py` what they answer, `shared.py` what answers share;
+  `server.py` runs it; `guard.py` is what each request has to pass; `signin.py`, `sessions.py` and
+  `users.py` say who somebody is; `live.py` is the stream of new records;
 - `workers.py` the processes that read the log, so that no search ever stops the server;
   `worker.py` is such a process, `tasks.py` what it can be asked;
 - `answers/` makes the answers out of the query library; `static/` is the page.

@@ -1,0 +1,230 @@
+"""What the routes share: who is signed in, the workers, and how requests and answers are read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from logd.query.controlclient import ControlClient
+from logd.settings.controlpath import control_path, feed_path
+from logd.settings.loading import InForce
+from logd.settings.sources import Sources
+from logd.web import settings
+from logd.web.answers.ledger import Known
+from logd.web.sessions import COOKIE, COOKIE_TLS, Failures, Sessions, User
+from logd.web.tasks import Failed
+from logd.web.users import Users
+from logd.web.workers import Workers
+
+MAX_BODY_BYTES = 65_536
+MAX_REQUESTS = 8
+"""Requests of one session that are worked on at a time; the live stream counts apart."""
+
+STATUS_S = 2.0
+READ_EVERY_S = 3.0
+KEEP_READING_S = 60.0
+"""What is known of the whole log is kept up to date while somebody looks, and this much longer."""
+
+logger = logging.getLogger(__name__)
+
+audit_logger = logging.getLogger("logd.web.audit")
+
+
+class Web:
+    """What the routes share: who is signed in, and the workers.
+
+    Args:
+        in_force: the settings.
+        is_mounted: whether a site around it has a login of its own.
+        show_link: told a fresh token, to be shown where only its owner sees it.
+    """
+
+    def __init__(
+        self, in_force: InForce, *, is_mounted: bool, show_link: Callable[[str], None]
+    ) -> None:
+        config = self.config = in_force.config
+        self.is_mounted = is_mounted
+        self.sessions = Sessions()
+        self.failures = Failures()
+        self.users = Users(Path(config.web_users_file)) if config.web_users_file else None
+        self.is_tls = config.web_tls_cert is not None or config.web_behind_proxy
+        self.cookie = COOKIE_TLS if self.is_tls else COOKIE
+        self.names = settings.host_names(config)
+        self.folders = settings.views_folders(config)
+        self._show_link = show_link
+        self._busy: dict[str, int] = {}
+        self.streams = 0
+        self._known: Known | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._asked_at = 0.0
+        sources = config.sources if config.sources is not None else Sources()
+        told = settings.for_workers(sources)
+        self.workers = Workers(told, config.web_workers, config.web_scan_s)
+
+    # -- who asks ----------------------------------------------------------------------------
+
+    def user(self, request: Request) -> User | None:
+        """Who asks; None if nobody knows."""
+        if self.is_mounted:
+            return User(str(request.scope.get("user", "") or "site"), "editor")
+        header = self.config.web_auth_header
+        peer = request.client.host if request.client is not None else ""
+        if header is not None and settings.is_trusted_proxy(self.config, peer):
+            name = request.headers.get(header, "")
+            if name:
+                return User(name[:100], "editor")
+        return self.sessions.find(request.cookies.get(self.cookie, ""))
+
+    def offer_link(self) -> None:
+        """Show a link with a fresh token, if the last one works no more."""
+        if (
+            self.users is None
+            and self.config.web_auth_header is None
+            and not self.sessions.has_token
+        ):
+            self._show_link(self.sessions.new_token())
+
+    # -- what is known of all of the log -----------------------------------------------------
+
+    def known_soon(self) -> Known | None:
+        """What is known by now; None while the log is read for the first time.
+
+        Asking keeps the reading up to date for a while.
+        """
+        self._asked_at = time.monotonic()
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_on())
+        return self._known
+
+    async def _read_on(self) -> None:
+        while time.monotonic() - self._asked_at < KEEP_READING_S:
+            try:
+                answer = await self.workers.run("ledger", {})
+            except Failed as exc:
+                logger.debug("the log can't be read now: %s", exc)
+            else:
+                self._known = Known(**answer)
+            await asyncio.sleep(READ_EVERY_S)
+
+    async def close(self) -> None:
+        """End the reading and the workers."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+        await self.workers.close()
+
+    # -- work --------------------------------------------------------------------------------
+
+    async def run(
+        self, request: Request, task: str, extra: Mapping[str, list[str]] | None = None
+    ) -> dict[str, Any]:
+        """Do a task for a request; ends when its browser hangs up.
+
+        Raises:
+            Failed: see there.
+        """
+        user = self.user(request)
+        if user is None:
+            raise Failed(401, "signed_out", "sign in first")
+        key = request.cookies.get(self.cookie, user.name)
+        if self._busy.get(key, 0) >= MAX_REQUESTS:
+            raise Failed(429, "too_many", f"over {MAX_REQUESTS} requests at once")
+        parameters = parameters_of(request) | dict(extra or {})
+        if self.config.web_audit and task in ("view", "entry"):
+            audit_logger.info(
+                "%s looked for %s",
+                user.name,
+                _shown(parameters),
+                extra={"web_user": user.name, "web_task": task},
+            )
+        self._busy[key] = self._busy.get(key, 0) + 1
+        working = asyncio.ensure_future(self.workers.run(task, parameters, user.only))
+        gone = asyncio.ensure_future(_hung_up(request))
+        try:
+            await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise Failed(499, "gone", "the browser hung up")
+            return working.result()
+        finally:
+            working.cancel()
+            gone.cancel()
+            await asyncio.gather(working, gone, return_exceptions=True)
+            self._busy[key] -= 1
+            if not self._busy[key]:
+                del self._busy[key]
+
+    async def daemon_status(self) -> dict[str, Any] | None:
+        """What the daemon says of itself; None if it does not answer."""
+        return await asyncio.to_thread(self._ask_status)
+
+    def _ask_status(self) -> dict[str, Any] | None:
+        paths = [
+            path for path in (feed_path(self.config), control_path(self.config)) if path.exists()
+        ]
+        if not paths:
+            return None
+        try:
+            with ControlClient(paths, timeout_s=STATUS_S) as client:
+                return client.ask({"do": "status"})
+        except Exception:  # whatever is wrong with it: the page says that it does not answer
+            return None
+
+
+def parameters_of(request: Request) -> dict[str, list[str]]:
+    """Name -> values of a request's parameters."""
+    found: dict[str, list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def _shown(parameters: Mapping[str, list[str]]) -> str:
+    words = [f"{name}={value}" for name, values in parameters.items() for value in values]
+    return " ".join(words)[:500] or "everything"
+
+
+async def _hung_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def body_of(request: Request) -> dict[str, Any]:
+    """The JSON object that a request carries.
+
+    Raises:
+        Failed: it is none, or too long.
+    """
+    data = b""
+    async for piece in request.stream():
+        data += piece
+        if len(data) > MAX_BODY_BYTES:
+            raise Failed(413, "too_long", f"a body of over {MAX_BODY_BYTES} bytes")
+    try:
+        found = json.loads(data)
+    except ValueError as exc:
+        raise Failed(400, "not_json", f"not JSON: {exc}") from exc
+    if not isinstance(found, dict):
+        raise Failed(400, "not_json", "expected an object")
+    return found
+
+
+def json_response(answer: object, status: int = 200) -> Response:
+    """An answer that nobody keeps."""
+    # In ASCII: a record may hold a lone surrogate, which no encoding takes.
+    data = json.dumps(answer, separators=(",", ":"), allow_nan=False).encode("ascii")
+    headers = {"cache-control": "no-store"}
+    return Response(data, status, media_type="application/json", headers=headers)
+
+
+def web_of(request: Request) -> Web:
+    """What the routes share."""
+    web: Web = request.app.state.web
+    return web
