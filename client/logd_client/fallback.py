@@ -39,11 +39,30 @@ def keep(rows: Iterable[AnyRow], fallback: Fallback, reason: str) -> int:
 
 
 def _letter(row: AnyRow, reason: str) -> dict[str, Any]:
+    """A line; the record has the shape that `logd` gives its dead letters."""
     context, msgid, when, msg, items = row
     pid, tid, threadname, cat, path, tblen, cfunc = context.fields
-    special = dict(zip(items[::2], items[1::2]))
-    record = [msgid, pid, tid, threadname, when, msg, cat, path, tblen, cfunc, special]
-    return {"time": time.time(), "output": "client", "reason": reason, "peer": "", "record": record}
+    record = {
+        "time": when,
+        "ts": "",
+        "cat": cat,
+        "pid": pid,
+        "peer": "",
+        "msgid": msgid,
+        "msg": msg,
+        "threadname": threadname,
+        "tid": tid,
+        "cfunc": cfunc,
+        "path": "<-".join(f"{_short_name(name)}({line})" for name, line in path if name),
+        "special": dict(zip(items[::2], items[1::2])),
+        "levels": path,
+        "tblen": tblen,
+    }
+    return {"time": time.time(), "output": "client", "reason": reason, "record": record}
+
+
+def _short_name(name: str) -> str:
+    return name.replace("\\", "/").rpartition("/")[2]
 
 
 def _handle(rows: Iterable[AnyRow], handler: logging.Handler) -> int:

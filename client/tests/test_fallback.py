@@ -27,7 +27,7 @@ class Keeper(logging.Handler):
         self.records.append(record)
 
 
-def letters(path: Path) -> list[list[object]]:
+def letters(path: Path) -> list[dict[str, object]]:
     """The records in a file of dead letters."""
     return [json.loads(line)["record"] for line in path.read_text().splitlines()]
 
@@ -49,10 +49,10 @@ for n in range(1000):
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
     records = letters(path)
-    assert [record[5] for record in records] == [*[f"m{n} ä" for n in range(1000)], "late"]
-    assert [record[10] for record in records] == [*[{"n": n} for n in range(1000)], {}]
-    assert records[0][0] == 1
-    assert records[0][6] == "E"
+    assert [record["msg"] for record in records] == [*[f"m{n} ä" for n in range(1000)], "late"]
+    assert [record["special"] for record in records] == [*[{"n": n} for n in range(1000)], {}]
+    assert records[0]["msgid"] == 1
+    assert records[0]["cat"] == "E"
     assert "1000 record(s) given to the fallback" in done.stderr
     assert "lost" not in done.stderr
     assert path.stat().st_mode & 0o777 == 0o600
@@ -73,7 +73,7 @@ def test_only_what_is_not_stored_goes_there(tmp_path: Path) -> None:
         log(str(n))
     log.close()
     log.close()
-    assert [record[5] for record in letters(path)] == [str(n) for n in range(20)]
+    assert [record["msg"] for record in letters(path)] == [str(n) for n in range(20)]
     assert log.server.lost == 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,12 +15,13 @@ from logd.cli.statusscreen import size
 from logd.cli.target import Target, target_options
 from logd.errors import LogdError
 from logd.outputs.base import OutputUnusable
-from logd.outputs.deadletters import record_of
+from logd.outputs.deadletters import letter_of
 from logd.outputs.diskqueue import DiskQueue
 from logd.outputs.leftbehind import SPOOL_PREFIX, queues
 from logd.outputs.oldspool import move_spool
 from logd.outputs.queuefolder import PREFIX
 from logd.outputs.queuestate import Portion
+from logd.records.shape import row_of, whole_of_job
 from logd.text.escaping import escape
 
 _READ_BYTES = 1 << 20
@@ -67,14 +67,8 @@ def export(queue: Path) -> None:
         for portion in _portions(opened):
             for batch in portion.batches:
                 for row in range(len(batch)):
-                    letter = {
-                        "time": batch.time[row],
-                        "output": opened.name,
-                        "reason": "waited on disk",
-                        "peer": batch.peer,
-                        "record": record_of(batch, row),
-                    }
-                    click.echo(json.dumps(letter, default=str))
+                    kept_at = batch.time[row]
+                    click.echo(letter_of(batch, row, "waited on disk", opened.name, kept_at))
 
 
 @queue.command()
@@ -99,8 +93,8 @@ def send(target: Target, queue: Path, remove: bool, timeout: float) -> None:
             for portion in _portions(opened):
                 portions.append(replace(portion, batches=()))
                 for batch in portion.batches:
-                    for row in range(len(batch)):
-                        delivery.proxy.log(tuple(record_of(batch, row)))
+                    for job in batch.jobs():
+                        delivery.proxy.log(row_of(whole_of_job(job)))
                         count += 1
             delivery.finish()
         if remove:

@@ -2,9 +2,11 @@
 
 One JSON object a line, ASCII, synced before it counts as kept:
 
-    {"time": 1790000000.0, "output": "db sqlite:///log.db", "reason": "...", "peer": "10.0.0.7",
-     "record": [msgid, pid, tid, threadname, time, msg, cat, [[file, line], ...], tblen, cfunc,
-                {"key": "value"}]}
+    {"time": 1790000000.0, "output": "db sqlite:///log.db", "reason": "...", "record": {...}}
+
+`time` is when it was refused. The record has the shape that records have everywhere, whole:
+`logd.records.shape`. In files of earlier versions it is the list of the 11 items that clients
+send, with the peer beside it; such lines are read, too.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from logd.outputs.disk import make_folder
 from logd.outputs.failpoints import failpoint
+from logd.records.shape import row_of, whole_of_job
 
 if TYPE_CHECKING:
     from logd.records.batch import Batch
@@ -88,14 +91,7 @@ class DeadLetterFile:
         What can't be kept is counted in `lost` and reported: one record must not stop a log.
         """
         now = self._clock()
-        letter = {
-            "time": now,
-            "output": output,
-            "reason": reason,
-            "peer": batch.peer,
-            "record": record_of(batch, row),
-        }
-        data = json.dumps(letter, default=str).encode("ascii") + b"\n"
+        data = letter_of(batch, row, reason, output, now).encode("ascii") + b"\n"
         with self._lock:
             try:
                 problem = self._append(data)
@@ -139,22 +135,11 @@ class DeadLetterFile:
         return ""
 
 
-def record_of(batch: Batch, row: int) -> list[Any]:
-    """The 11 items of a record."""
-    context = batch.contexts[batch.index[row]]
-    return [
-        batch.msgid[row],
-        context.pid,
-        context.tid,
-        context.threadname,
-        batch.time[row],
-        batch.msg[row],
-        context.cat,
-        context.path,
-        context.tblen,
-        context.cfunc,
-        dict(batch.special.get(row, {})),
-    ]
+def letter_of(batch: Batch, row: int, reason: str, output: str, now: float) -> str:
+    """The line of one record, without its end."""
+    (job,) = batch.part(row, row + 1).jobs()
+    letter = {"time": now, "output": output, "reason": reason, "record": whole_of_job(job)}
+    return json.dumps(letter, default=str)
 
 
 def read_dead_letters(path: FilePath) -> Iterator[DeadLetter]:
@@ -186,14 +171,18 @@ def read_lines(path: FilePath) -> Iterator[tuple[bytes, DeadLetter | None]]:
 
 
 def _letter(item: Any) -> DeadLetter:
-    record = list(item["record"])
-    if len(record) != 11:
-        raise ValueError(f"expected a record of 11 items, got {len(record)}")
-    record[7] = tuple((name, line) for name, line in record[7])
-    return DeadLetter(
-        float(item["time"]),
-        str(item["output"]),
-        str(item["reason"]),
-        str(item["peer"]),
-        tuple(record),
-    )
+    record = item["record"]
+    if isinstance(record, dict):
+        peer, row = record["peer"], row_of(record)
+    else:
+        peer, row = item["peer"], _row_of_list(record)
+    about = (float(item["time"]), str(item["output"]), str(item["reason"]))
+    return DeadLetter(*about, str(peer), row)
+
+
+def _row_of_list(record: Any) -> tuple[Any, ...]:
+    row = list(record)
+    if len(row) != 11:
+        raise ValueError(f"expected a record of 11 items, got {len(row)}")
+    row[7] = tuple((name, line) for name, line in row[7])
+    return tuple(row)

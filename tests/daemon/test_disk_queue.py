@@ -220,7 +220,7 @@ def test_what_is_left_of_an_output_is_told_and_sent_elsewhere(
         listed = subprocess.check_output([*command, "list", queue.parent], text=True)
         assert f"{left['records']} records" in listed
         exported = subprocess.check_output([*command, "export", queue], text=True)
-        texts = [json.loads(line)["record"][5] for line in exported.splitlines()]
+        texts = [json.loads(line)["record"]["msg"] for line in exported.splitlines()]
         texts = [text for text in texts if "left behind" in text]
         assert texts == [f"left behind {number}" for number in range(3)]
         arguments = ["send", queue, "--remove", "--port", str(daemon.port)]

@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from logd.outputs.deadletters import DeadLetterFile, read_dead_letters
+from logd.records.entry import Entry
+from logd.records.shape import NAMES
+from logd_client.encoding import Context, Row
+from logd_client.fallback import keep
 from tests.outputs.output_making import Clock, make_batch
 
 
@@ -39,6 +43,34 @@ def test_record_can_be_read_again(tmp_path: Path) -> None:
     )
     assert letters.path.stat().st_mode & 0o777 == 0o640
     assert letters.path.read_bytes().isascii()
+
+
+def test_a_letter_has_the_one_shape_of_a_record(tmp_path: Path) -> None:
+    """As the live feed, `--json` and webhooks; with what it takes to send it; so do clients'."""
+    letters = DeadLetterFile(tmp_path / "dead")
+    letters.put(make_batch(["text"], special={0: {"n": 3}}, peer="::1"), 0, "no room", "db")
+    record = json.loads(letters.path.read_bytes())["record"]
+    assert tuple(record) == (*NAMES, "levels", "tblen")
+    assert record["path"] == "views.py(42)"
+    entry = Entry.from_feed(record)
+    assert (entry.msg, entry.peer, entry.special) == ("text", "::1", {"n": 3})
+    context = Context((4711, 1, "MainThread", "E", (("/srv/app/views.py", 42),), 7, "charge"))
+    keep([Row(context, 1, record["time"], "text", ("n", 3))], tmp_path / "client", "no server")
+    (ours,) = read_dead_letters(letters.path)
+    (clients,) = read_dead_letters(tmp_path / "client")
+    assert clients.record == ours.record
+    kept = json.loads((tmp_path / "client").read_bytes())["record"]
+    assert kept == {**record, "peer": "", "ts": ""}
+
+
+def test_letters_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    """Their records are lists of 11 items."""
+    row = [2, 7, 1, "t", 1.5e9, "text", "E", [["a.py", 3], [None, None]], 0, "f", {"n": 3}]
+    letter = {"time": 1.6e9, "output": "db", "reason": "odd", "peer": "::1", "record": row}
+    (tmp_path / "dead").write_text(json.dumps(letter) + "\n")
+    (read,) = read_dead_letters(tmp_path / "dead")
+    assert read.peer == "::1"
+    assert read.record == (*row[:7], (("a.py", 3), (None, None)), *row[8:])
 
 
 def test_file_has_a_largest_size(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
