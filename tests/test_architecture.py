@@ -20,7 +20,7 @@ FLOORS = [
     {"text", "rotation"},
     {"appending", "textwriter", "wire", "settings", "server"},
     {"filters", "observers", "filewriter", "printwriter", "outputs", "xmlrpc"},
-    {"dbwriter_sa", "query", "contrib"},
+    {"dbwriter_sa", "query", "contrib", "engine"},
     {"daemon"},
     {"socketserver"},
     {"web"},

@@ -1,44 +1,57 @@
-"""A batch as bytes, for the queue on disk: a MessagePack array of its columns.
+"""A batch as bytes, for the disk and for other daemons: a MessagePack array of its columns.
 
 Everything that a batch may hold comes back as it was: lone surrogates and integers of any size,
-which MessagePack as such can't hold, are extensions 1 and 2.
+which MessagePack as such can't hold, are extensions 1 and 2. Items that records share are written
+once. Batches of earlier versions have two columns less, the last ones.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 import msgspec
 
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch, Context, ContextItems, Special
 from logd.records.callpath import PathFormatter
 
 _SURROGATES = 1
 _BIG_INTEGER = 2
 
 
-def encode_batch(batch: Batch) -> bytes:
-    """All of a batch but its formatter."""
+def encode_batch(batch: Batch, *, has_ts: bool = True) -> bytes:
+    """All of a batch but its formatter; without the texts of its times if they are not wanted."""
+    special = batch.special
+    shared = None
+    if isinstance(special, ContextItems):
+        shared = list(map(_flat, special.shared))
+        special = special.own
     items = (
         [tuple(context) for context in batch.contexts],
         list(batch.index),
         list(batch.msgid),
         list(batch.time),
         list(batch.msg),
-        # Flat, value after key: an extension, which a key may have to be, is no key of a dict.
-        {row: list(chain.from_iterable(items.items())) for row, items in batch.special.items()},
+        {row: _flat(items) for row, items in special.items()},
         batch.peer,
         batch.client,
         batch.first,
-        None if batch.ts is None else list(batch.ts),
+        None if batch.ts is None or not has_ts else list(batch.ts),
         None if batch.sequence is None else list(batch.sequence),
         batch.last,
+        batch.floor,
+        shared,
     )
     try:
         return msgspec.msgpack.encode(items)
     except (UnicodeEncodeError, OverflowError):
         return msgspec.msgpack.encode(_fitted(items))
+
+
+def _flat(items: Special) -> list[str | int]:
+    """Value after key: an extension, which a key may have to be, is no key of a dict."""
+    return list(chain.from_iterable(items.items()))
 
 
 def _fitted(item: Any) -> Any:
@@ -70,24 +83,33 @@ def decode_batch(payload: bytes, formatter: PathFormatter | None) -> Batch:
     Raises:
         ValueError, TypeError, msgspec.DecodeError: it did not.
     """
-    contexts, index, msgid, time, msg, special, peer, client, first, ts, sequence, last = (
+    contexts, index, msgid, time, msg, special, peer, client, first, ts, sequence, last, *more = (
         msgspec.msgpack.decode(payload, ext_hook=_extension)
     )
+    floor, shared = more or (0, None)
+    items: Mapping[int, Special] = {row: _unflat(flat) for row, flat in special.items()}
+    if shared is not None:
+        items = ContextItems(list(map(_unflat, shared)), index, items)
     return Batch(
         tuple(_context(*context) for context in contexts),
         index,
         msgid,
         time,
         msg,
-        {row: dict(zip(flat[::2], flat[1::2], strict=True)) for row, flat in special.items()},
+        items,
         peer=peer,
         client=client,
         first=first,
+        floor=floor,
         ts=ts,
         formatter=formatter,
         sequence=sequence,
         last=last if client is not None else None,
     )
+
+
+def _unflat(flat: Sequence[Any]) -> Special:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _context(

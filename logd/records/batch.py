@@ -108,7 +108,7 @@ class Context(NamedTuple):
 class Batch:
     """Some records of one sender, in the order they were sent. Not changed after it was made.
 
-    All columns have the same length, `len(batch)`, at least 1.
+    All columns have the same length, `len(batch)`. It is 0 only in what `of_none` makes.
 
     Attributes:
         contexts: the contexts, each in use at least once; equal ones may come twice.
@@ -119,8 +119,10 @@ class Batch:
         special: record number in this batch -> its items; records without items are not in it.
         peer: where the records came from: an IP address, or "" for this machine.
         client: 16-byte id of the session they came by, None for senders without acks.
-        first: sequence number of the first record in its session, 0 without one; the others
-            follow without a gap.
+        first: the first sequence number of its session that it covers, 0 without one; that of
+            its first record, unless filters left that out.
+        floor: numbers of the session up to this one never come again: the sender holds no more
+            of them. 0 if that is unknown.
         ts: the times as text ("" without timestamps), filled in by the `LogServer`; None before.
         formatter: makes text of file names; set by the `LogServer` too.
         sequence: the records' sequence numbers, ascending, if filters left some records out;
@@ -132,6 +134,7 @@ class Batch:
         "client",
         "contexts",
         "first",
+        "floor",
         "formatter",
         "index",
         "msg",
@@ -155,6 +158,7 @@ class Batch:
         peer: str = "",
         client: bytes | None = None,
         first: int = 0,
+        floor: int = 0,
         ts: Sequence[str] | None = None,
         formatter: PathFormatter | None = None,
         sequence: Sequence[int] | None = None,
@@ -170,10 +174,19 @@ class Batch:
         self.peer = peer
         self.client = client
         self.first = first
+        self.floor = floor
         self.ts = ts
         self.formatter = formatter
         self.sequence = sequence
         self._last = last
+
+    @classmethod
+    def of_none(cls, client: bytes, first: int, last: int, floor: int = 0) -> Batch:
+        """No records, but the word that the numbers `first` to `last` of a session are done with.
+
+        Only outputs that ask for such batches get them.
+        """
+        return cls((), b"", (), (), (), client=client, first=first, floor=floor, ts=(), last=last)
 
     @classmethod
     def from_jobs(cls, jobs: Sequence[MsgJob], original: Batch | None = None) -> Batch:
@@ -188,10 +201,11 @@ class Batch:
         """
         positions: dict[Context, int] = {}
         index = [_position_of(_context_of(job), positions) for job in jobs]
-        client, first = jobs[0].client, jobs[0].sequence
+        client, first, floor = jobs[0].client, jobs[0].sequence, 0
         last = sequence = None
         if original is not None:
             client, first, last = original.client, original.first, original.last
+            floor = original.floor
         if client is not None:
             sequence = [job.sequence for job in jobs]
             last = sequence[-1] if last is None else last
@@ -207,6 +221,7 @@ class Batch:
             peer=jobs[0].peer,
             client=client,
             first=first if client is not None else 0,
+            floor=floor,
             ts=[_text(job.ts) for job in jobs],
             formatter=jobs[0].formatter,
             sequence=sequence,
@@ -269,6 +284,11 @@ class Batch:
         return len(self.msg)
 
     @property
+    def prev(self) -> int:
+        """The sequence number before the first that it covers: it covers `(prev, last]`."""
+        return self.first - 1 if self.client is not None else 0
+
+    @property
     def last(self) -> int:
         """Sequence number of the last record it covers in its session, 0 without one.
 
@@ -283,7 +303,8 @@ class Batch:
         first, last, sequence = self.first, None, None
         if self.sequence is not None:
             sequence = self.sequence[start:stop]
-            first = first if start == 0 else sequence[0]
+            # What filters left out in front of a part belongs to it: parts leave no number out.
+            first = first if start == 0 else self.sequence[start - 1] + 1
             last = self.last if stop >= len(self) else sequence[-1]
         elif self.client is not None:
             first += start
@@ -297,6 +318,7 @@ class Batch:
             peer=self.peer,
             client=self.client,
             first=first,
+            floor=self.floor,
             ts=None if self.ts is None else self.ts[start:stop],
             formatter=self.formatter,
             sequence=sequence,
@@ -327,6 +349,7 @@ class Batch:
             peer=self.peer,
             client=client,
             first=self.first,
+            floor=self.floor,
             ts=None if self.ts is None else [self.ts[row] for row in rows],
             formatter=self.formatter,
             sequence=sequence,
@@ -356,6 +379,8 @@ class Batch:
         """
         if self.client is None or mark < self.first:
             return self
+        if not self.msg:
+            return self if mark < self.last else None
         if self.sequence is not None:
             skip = bisect_right(self.sequence, mark)
         else:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -22,7 +23,7 @@ from logd.outputs.oldspool import move_spool
 from logd.outputs.queuefolder import QueueFolder, queue_folders
 from logd.outputs.queuestate import QueueFull
 from logd.outputs.segment import HEAD_BYTES, find_output
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch, Context, ContextItems
 from logd.records.callpath import ShortNames
 from tests.outputs.output_making import CLIENT, make_batch, numbered
 
@@ -37,7 +38,7 @@ def columns(batch: Batch) -> dict[str, Any]:
     }
     found["contexts"] = list(batch.contexts)
     found["special"] = {row: dict(items) for row, items in batch.special.items()}
-    found |= {name: getattr(batch, name) for name in ("peer", "client", "first", "last")}
+    found |= {name: getattr(batch, name) for name in ("peer", "client", "first", "floor", "last")}
     return found
 
 
@@ -152,6 +153,24 @@ def test_what_comes_while_one_reads_follows(tmp_path: Path) -> None:
             bench.queue.done(portion)
     numbers += bench.lasts()
     assert numbers == list(range(1, 200))
+
+
+def test_batches_of_version_1_are_read() -> None:
+    """A batch that was kept before an upgrade comes back; its sender's floor is unknown."""
+    batch = make_batch(["x", "y"], first=6, floor=5)
+    again = decode_batch(of_version_1(batch), None)
+    assert columns(again) == columns(batch) | {"floor": 0}
+    assert columns(decode_batch(encode_batch(batch), None)) == columns(batch)
+
+
+def test_shared_items_stay_shared() -> None:
+    """Items that the records of a place have in common are one object after reading, too."""
+    index, shared = [0, 0, 0], [{"logger": "shop"}]
+    batch = make_batch(["x", "y", "z"])
+    batch.special = ContextItems(shared, index, {1: {"user": 7}})
+    again = decode_batch(encode_batch(batch), None)
+    assert columns(again) == columns(batch)
+    assert again.special[0] is again.special[2]
 
 
 def test_filtered_batch_keeps_its_numbers(tmp_path: Path) -> None:
@@ -399,11 +418,16 @@ def test_anything_survives(
 # -- what versions before the queue left ---------------------------------------------------------
 
 
+def of_version_1(batch: Batch) -> bytes:
+    """A batch as version 1 wrote it: with 12 columns."""
+    return msgspec.msgpack.encode(msgspec.msgpack.decode(encode_batch(batch))[:12])
+
+
 def old_spool(path: Path, *batches: Batch, magic: bytes = b"logd spool 1\n") -> list[int]:
     """Write a spool as version 1 did; returns where its entries begin."""
     data, found = magic, []
     for batch in batches:
-        payload = encode_batch(batch)
+        payload = of_version_1(batch)
         found.append(len(data))
         data += struct.pack("<II", len(payload), zlib.crc32(payload)) + payload
     path.write_bytes(data)
