@@ -15,7 +15,9 @@ from pathlib import Path
 READY_S = 60.0
 STOP_S = 90.0
 
-_READY = re.compile(r"ready on (?P<addresses>.*), writing to (?P<outputs>.*), pid \d+")
+_READY = re.compile(
+    r"ready(?: on|, reading) (?P<addresses>.*), writing to (?P<outputs>.*), pid \d+"
+)
 
 
 class DaemonProcess:
@@ -92,7 +94,7 @@ class DaemonProcess:
 
     def wait_ready(self) -> DaemonProcess:
         """Return once it takes records."""
-        match = _READY.search(self.wait_line(r"\bready on\b"))
+        match = _READY.search(self.wait_line(r"\bready( on|, reading)\b"))
         assert match is not None
         self.addresses = match["addresses"].split(", ")
         ports = [address.rsplit(":", 1)[1] for address in self.addresses if ":" in address]

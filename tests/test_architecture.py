@@ -31,7 +31,8 @@ FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in room
 
 # A library -> the only rooms that may import it.
 LIBRARIES = {
-    "asyncio": {"daemon", "socketserver", "web"},
+    "asyncio": {"daemon", "engine", "socketserver", "web"},
+    "nats": {"engine"},
     "uvloop": {"daemon"},
     "click": {"cli"},
     "sqlalchemy": {"outputs.tables", "query.tables", "dbwriter_sa"},
@@ -148,6 +149,8 @@ def test_every_module_is_reached() -> None:
         "logd.contrib.mail",
         # Started as a process of its own.
         "logd.web.worker",
+        # An entry point of the package.
+        "logd.engine.entry",
         "logd.contrib.richlog",
         "logd.contrib.stackindent",
         "logd.filters.__init__",

@@ -362,7 +362,7 @@ def test_make_uninstall_leaves_settings(stage: Path, checkout: Path, tmp_path: P
 
 def test_unknown_extra_is_named(checkout: Path, tmp_path: Path) -> None:
     """`make install EXTRAS=oracle` names the extras that there are before it does anything."""
-    with pytest.raises(AssertionError, match=r"no extra oracle; there are: mysql postgresql"):
+    with pytest.raises(AssertionError, match=r"no extra oracle; there are: mysql nats postgresql"):
         run("make", "install", "EXTRAS=oracle", *places(tmp_path / "stage"), cwd=checkout)
     assert not (tmp_path / "stage").exists()
 

@@ -50,6 +50,7 @@ def screen(status: Snapshot, paint: Paint = plain, rows: int | None = None) -> l
         *_totals(status, paint),
         "",
         *_outputs(status["outputs"], paint),
+        *_partitions(status.get("partitions", ()), paint),
         *_left_behind(status["left_behind"], paint),
     ]
     faults = _faults(status["faults"], paint)
@@ -154,9 +155,42 @@ def _outputs(outputs: Sequence[Snapshot], paint: Paint) -> list[str]:
     shown = [paint(lines[0], "dim")]
     for line, output in zip(lines[1:], outputs, strict=True):
         shown.append(line)
+        shown += _acknowledged(output.get("measures", {}))
         shown += _disk(output["disk"], paint)
         shown += _troubles(output, paint)
     return shown
+
+
+def _partitions(partitions: Sequence[Snapshot], paint: Paint) -> list[str]:
+    """What is read from a source."""
+    if not partitions:
+        return []
+    table = [["partition", "read", "records", "left", "lag", "repeated", "gaps", "holes", "poison"]]
+    table += [
+        [
+            str(one["number"]),
+            f"to {one['place'] or 0:,}" if one["is_reading"] else "by others",
+            f"{one['records']:,}",
+            f"{one['left_messages']:,}",
+            duration(one["lag_s"]) if one["lag_s"] >= 1 else "-",
+            *(f"{one[name]:,}" for name in ("repetitions", "gaps", "holes", "poison")),
+        ]
+        for one in partitions
+    ]
+    lines = _columns(table, "><>>>>>>>")
+    shown = [paint(lines[0], "dim")]
+    for line, one in zip(lines[1:], partitions, strict=True):
+        shown.append(paint(line, "red") if one["holes"] or one["poison"] else line)
+    return shown
+
+
+def _acknowledged(measures: Snapshot) -> list[str]:
+    """How an engine acknowledges."""
+    if "ack_p50_seconds" not in measures:
+        return []
+    p50, p99 = (measures[f"ack_{name}_seconds"] * 1000 for name in ("p50", "p99"))
+    again = f"{measures['published_again']:,.0f} times published again"
+    return [f"  acknowledged in {p50:,.1f} ms (p99 {p99:,.1f} ms), {again}"]
 
 
 def _left_behind(left: Sequence[Snapshot], paint: Paint) -> list[str]:

@@ -9,7 +9,7 @@ import os
 import ssl
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,6 +31,7 @@ from logd.outputs.disk import make_folder
 from logd.outputs.diskqueue import DiskQueue
 from logd.outputs.fanout import Outputs
 from logd.outputs.health import PROBLEM, Tell
+from logd.outputs.keeper import is_own
 from logd.outputs.leftbehind import LeftBehind, left_behind
 from logd.outputs.oldspool import move_spool
 from logd.outputs.queuefolder import folder_name, spool_name
@@ -48,6 +49,9 @@ from logd.text.lines import LineFormat
 from logd.text.logfmtlines import LogfmtFormat
 
 if TYPE_CHECKING:
+    from logd.daemon.partition import Partition
+    from logd.daemon.runner import Companion
+    from logd.records.batch import Batch
     from logd.records.callpath import PathFormatter
 
 logger = logging.getLogger(__name__)
@@ -80,6 +84,8 @@ class Assembled:
         workers: the same workers, by what the settings call their output.
         marks: client id -> sequence number that every output holds, at the start.
         filters, observers: to be closed at the end.
+        partitions: what is read from a source; none if senders are listened to.
+        way_in: where records come from if not from senders, for people.
     """
 
     config: Config
@@ -90,6 +96,19 @@ class Assembled:
     marks: Mapping[bytes, int]
     filters: Callables
     observers: Callables
+
+    partitions: Sequence[Partition] = ()
+    way_in = ""
+
+    def companions(self) -> list[Companion]:
+        """What else runs as long as the daemon serves."""
+        return []
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether clients may go to other daemons that write to the same place."""
+        outputs = (worker.output for worker in self.workers.values())
+        return self.config.shared_marks or any(one.shared_key is not None for one in outputs)
 
     def left_behind(self) -> list[LeftBehind]:
         """What waits on disk for outputs that the settings do not name."""
@@ -173,30 +192,37 @@ class Workshop:
             return self.opened(spec, output)
         except StartupError as exc:
             is_away = isinstance(exc.__cause__, OutputUnavailable)
-            if not is_away or not config.queue_disk_bytes or config.shared_marks:
+            is_kept = config.queue_disk_bytes or output.shared_key is not None
+            if not is_away or not is_kept or config.shared_marks:
                 raise
-            logger.warning("%s; what comes waits on disk until it is there", exc)
+            place = "with its clients" if output.shared_key is not None else "on disk"
+            logger.warning("%s; what comes waits %s until it is there", exc, place)
             return None
 
-    def output(self, spec: str, chosen: Chosen) -> Output:
+    def output(self, spec: str, chosen: Chosen, *, is_ring: bool = False) -> Output:
         """The output that the settings call `spec`, not opened.
+
+        Args:
+            spec: "NAME:ADDRESS".
+            chosen: what it is made with.
+            is_ring: whether it is a partition's, that another daemon may take over.
 
         Raises:
             ConfigError: it can't be used as configured.
         """
         try:
             _choose(chosen.select)
-            return registry.create(spec, _settings(chosen.config, self.state, self.dead_letters))
+            settings = _settings(chosen.config, self.state, self.dead_letters)
+            return registry.create(spec, replace(settings, has_standby=is_ring))
         except OutputUnusable as exc:
             raise ConfigError([f"output {registry.shown(spec)}: {exc}"]) from exc
 
-    def queue(self, spec: str, config: Config, formatter: PathFormatter) -> OpenedQueue:
-        """The queue on disk of the output that the settings call `spec`, opened.
+    def queue(self, name: str, config: Config, formatter: PathFormatter) -> OpenedQueue:
+        """The queue on disk of the output that is shown as `name`, opened.
 
         Raises:
             StartupError: it can't be read, or another process has it.
         """
-        name = registry.shown(spec)
         queue = DiskQueue(
             self.state / folder_name(name),
             name,
@@ -232,7 +258,38 @@ class Workshop:
             durable=config.sync == "batch",
             choose=_choose(chosen.select),
             read_marks=self.session_keys.marks,
-            keeps_sessions=not config.shared_marks,
+            keeps=is_own if config.shared_marks or output.shared_key is not None else None,
+            on_problem=self.on_problem,
+            on_fatal=self.on_fatal,
+        )
+
+    def ring_worker(
+        self,
+        output: Output,
+        marks: Mapping[bytes, int] | None,
+        queue: DiskQueue,
+        config: Config,
+        partition: Partition,
+        keeps: Callable[[Batch], bool],
+    ) -> OutputWorker:
+        """A worker for the ring of a partition, which has all that is not written yet.
+
+        Args:
+            output: the ring.
+            marks: its marks; None if the worker is to open it.
+            queue: for what the daemon itself has to say.
+            config: the settings.
+            partition: what is told when the ring is open, and when it is another daemon's.
+            keeps: tells what the daemon itself has to say.
+        """
+        return OutputWorker(
+            output,
+            marks,
+            queue,
+            durable=config.sync == "batch",
+            read_marks=partition.opened,
+            keeps=keeps,
+            on_taken=partition.taken,
             on_problem=self.on_problem,
             on_fatal=self.on_fatal,
         )
@@ -268,14 +325,15 @@ def assemble(config: Config, on_problem: Tell, on_fatal: Fatal) -> Assembled:
     # All of them before anything is made on disk: a wrong pattern leaves nothing behind.
     wanted = wanted_outputs(config)
     made = [(spec, workshop.output(spec, chosen)) for spec, chosen in wanted.items()]
-    _make_state_folder(config)
-    workshop.session_keys = session_keys(state)
+    check_alone(made, wanted)
+    make_state_folder(config)
+    workshop.session_keys = _keys_for(made, state)
     workers: dict[str, OutputWorker] = {}
     found: list[Mapping[bytes, int]] = []
     with contextlib.ExitStack() as undo:
         for spec, output in made:
             chosen = wanted[spec]
-            opened = workshop.queue(spec, chosen.config, server)
+            opened = workshop.queue(registry.shown(spec), chosen.config, server)
             undo.callback(opened.queue.close)
             marks = workshop.opened_or_away(spec, output, chosen.config)
             undo.callback(output.close)
@@ -287,6 +345,30 @@ def assemble(config: Config, on_problem: Tell, on_fatal: Fatal) -> Assembled:
         undo.pop_all()
     outputs.workers = list(workers.values())
     return Assembled(config, workshop, server, outputs, workers, _common(found), filters, observers)
+
+
+def check_alone(made: Sequence[tuple[str, Output]], wanted: Mapping[str, Chosen]) -> None:
+    """See that an output that other daemons write to is the only one, and gets all records.
+
+    What another daemon acknowledged would never be in the other outputs of this one, and what is
+    not chosen would look as if it were missing.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    for spec, output in made:
+        if output.shared_key is None:
+            continue
+        if len(made) > 1:
+            raise ConfigError([f"output {registry.shown(spec)} goes without other outputs"])
+        if wanted[spec].select is not None:
+            raise ConfigError([f"output {registry.shown(spec)} goes without select: set filter"])
+
+
+def _keys_for(made: Sequence[tuple[str, Output]], state: Path) -> SessionKeys:
+    """What sessions are called: as at all daemons that write to the same place, or here alone."""
+    shared = [output.shared_key for _, output in made if output.shared_key is not None]
+    return SessionKeys(shared[0]) if shared else session_keys(state)
 
 
 def _check_nothing_waits(opened: OpenedQueue, spec: str) -> None:
@@ -427,6 +509,7 @@ def _settings(config: Config, state: Path, dead_letters: DeadLetterFile) -> Outp
         table_pattern=config.table_pattern,
         shared_marks=config.shared_marks,
         columns=config.columns,
+        engine_durable=config.engine_durable,
     )
 
 
@@ -443,7 +526,12 @@ def _line_format(config: Config) -> LineFormat:
         raise StartupError(f"line_format: {exc}") from exc
 
 
-def _make_state_folder(config: Config) -> None:
+def make_state_folder(config: Config) -> None:
+    """Make the folder for dead letters and queues, or see that it is nobody else's.
+
+    Raises:
+        StartupError: it can't be used.
+    """
     folder = config.state_folder
     try:
         make_folder(folder)

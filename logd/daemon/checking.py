@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from logd.daemon import assembly
 from logd.errors import StartupError
+from logd.outputs.base import Output
 from logd.outputs.deadletters import DeadLetterFile
 from logd.outputs.fanout import Outputs
 from logd.settings.table import Config
@@ -49,9 +50,17 @@ def faults(config: Config) -> list[str]:
         with noted():
             assembly.make_server(config, Outputs([]), filters, observers)
         with noted():
-            for spec, chosen in assembly.wanted_outputs(config).items():
+            if config.source is not None:
+                from logd.daemon.store import made_outputs, make_source
+
+                source = make_source(config)
+                made_outputs(config, source.partitions[:1], _workshop(config))
+                return list(dict.fromkeys(found))
+            made, wanted = [], assembly.wanted_outputs(config)
+            for spec, chosen in wanted.items():
                 with noted():
-                    _output(spec, chosen)
+                    made.append((spec, _output(spec, chosen)))
+            assembly.check_alone(made, wanted)
         if not any(section.place == "db" for section, _ in config.each_output()):
             with noted():
                 _tables(config)
@@ -61,10 +70,13 @@ def faults(config: Config) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _output(spec: str, chosen: assembly.Chosen) -> None:
-    state = chosen.config.state_folder
-    workshop = assembly.Workshop(state, DeadLetterFile(state / "unused"), _ignore, _ignore)
-    workshop.output(spec, chosen)
+def _output(spec: str, chosen: assembly.Chosen) -> Output:
+    return _workshop(chosen.config).output(spec, chosen)
+
+
+def _workshop(config: Config) -> assembly.Workshop:
+    state = config.state_folder
+    return assembly.Workshop(state, DeadLetterFile(state / "unused"), _ignore, _ignore)
 
 
 def _tables(config: Config) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -37,6 +37,7 @@ from logd.daemon.httpserver import HttpServer
 
 if TYPE_CHECKING:
     from logd.daemon.feed import Feed
+    from logd.daemon.partition import Partition
     from logd.daemon.peers.listeners import Listener
     from logd.daemon.reload import Reloader
     from logd.daemon.runner import Daemon
@@ -63,6 +64,7 @@ class DaemonCollector(Collector):
         yield from self._of_senders()
         yield from self._of_queue()
         yield from self._of_outputs()
+        yield from self._of_partitions()
         left = [one for one in self._daemon.left_behind if one.is_left]
         yield _gauge(
             "logd_left_behind_bytes",
@@ -159,6 +161,7 @@ class DaemonCollector(Collector):
         taken = CounterMetricFamily(
             "logd_output_disk_taken_records", "Records that came back from disk.", labels=labels
         )
+        measures: dict[str, GaugeMetricFamily] = {}
         now = time.time()
         names: Counter[str] = Counter()
         for worker in _workers(self._daemon):
@@ -179,10 +182,48 @@ class DaemonCollector(Collector):
             disk_limit.add_metric(name, queue.limit_bytes)
             disk_age.add_metric(name, now - queue.oldest_at if queue.oldest_at else 0.0)
             disk_full.add_metric(name, health.queue_full_since is not None)
+            for what, value in status.measures.items():
+                more = f"logd_output_{what}"
+                if more not in measures:
+                    text = "See what the output says of itself in logd status."
+                    measures[more] = GaugeMetricFamily(more, text, labels=labels)
+                measures[more].add_metric(name, value)
             kept.add_metric(name, queue.kept)
             taken.add_metric(name, queue.taken)
         disk = (on_disk, disk_bytes, disk_limit, disk_age, disk_full, kept, taken)
-        return (records, rotations, size, waiting, lag, failing, *disk)
+        return (records, rotations, size, waiting, lag, failing, *disk, *measures.values())
+
+    def _of_partitions(self) -> Iterable[Metric]:
+        partitions = self._daemon.partitions
+        if not partitions:
+            return
+        for name, text, value in _PARTITION_GAUGES:
+            gauge = GaugeMetricFamily(f"logd_engine_{name}", text, labels=("partition",))
+            for partition in partitions:
+                gauge.add_metric([str(partition.number)], value(partition))
+            yield gauge
+        for name, text, value in _PARTITION_COUNTERS:
+            counter = CounterMetricFamily(f"logd_engine_{name}", text, labels=("partition",))
+            for partition in partitions:
+                counter.add_metric([str(partition.number)], value(partition))
+            yield counter
+
+
+_Value = Callable[["Partition"], float]
+
+_PARTITION_GAUGES: Sequence[tuple[str, str, _Value]] = (
+    ("reading", "1 while the partition's log is this daemon's.", lambda p: p.counts.is_reading),
+    ("left_messages", "Messages that the log has not got.", lambda p: p.counts.left),
+    ("lag_seconds", "How old the last message is that was read; 0 at the end.", lambda p: p.lag_s),
+)
+_PARTITION_COUNTERS: Sequence[tuple[str, str, _Value]] = (
+    ("messages", "Messages read.", lambda p: p.counts.messages),
+    ("records", "Records handed to the log.", lambda p: p.counts.records),
+    ("repetitions", "Pieces that the log had already.", lambda p: p.counts.repetitions),
+    ("gaps", "Pieces left out because they come again.", lambda p: p.counts.gaps),
+    ("holes", "Times that records were missing for good.", lambda p: p.counts.holes),
+    ("poison", "Messages, or parts of them, that can't be read.", lambda p: p.counts.poison),
+)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

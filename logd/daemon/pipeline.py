@@ -37,10 +37,10 @@ from logd.daemon.together import (
 from logd.daemon.turns import Turns
 from logd.outputs.failpoints import failpoint
 from logd.outputs.work import Work
+from logd.records.batch import Batch
 from logd.wire import Decoder, Frames, Refusal
 
 if TYPE_CHECKING:
-    from logd.records.batch import Batch
     from logd.records.job import MsgJob
     from logd.server import LogServer
 
@@ -97,6 +97,7 @@ class Pipeline:
         sink: where batches go.
         marks: client id -> sequence number that every output holds from earlier runs.
         on_fatal: called when the thread failed in a way that only a restart can mend.
+        tells_dropped: whether the sink is told of batches of which filters leave nothing.
     """
 
     def __init__(
@@ -106,12 +107,15 @@ class Pipeline:
         sink: Sink,
         marks: dict[bytes, int],
         on_fatal: Callable[[BaseException], None],
+        *,
+        tells_dropped: bool = False,
     ) -> None:
         self._hub = hub
         self._server = server
         self._sink = sink
         self._accepted = dict(marks)
         self._on_fatal = on_fatal
+        self._tells_dropped = tells_dropped
         self._max_frame_bytes = hub.limits.max_frame_bytes
         self._decoder = self._new_decoder()
         self._portions: queue.SimpleQueue[Portion | Callable[[], None] | None] = queue.SimpleQueue()
@@ -491,6 +495,8 @@ class Pipeline:
             prepared = self._server.prepare(batch)
             if prepared.batch is not None:
                 batches.append(prepared.batch)
+            elif self._tells_dropped and batch.client is not None:
+                batches.append(Batch.of_none(batch.client, batch.first, batch.last, batch.floor))
             if prepared.jobs:
                 seen.extend(prepared.jobs)
         done.has_left = bool(self._turns)
@@ -600,6 +606,7 @@ class Pipeline:
             new = batch.after(known)
             if new is not None:
                 self._accepted[batch.client] = new.last
+                new.floor = connection.first - 1
                 losses.look_at(new)
                 yield new
 

@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from logd.daemon import assembly
 from logd.daemon.assembly import SERVER_SETTINGS, changed, end_callables, wanted_outputs
 from logd.errors import StartupError
+from logd.outputs import registry
 from logd.outputs.base import OutputUnavailable
 from logd.outputs.fanout import stop_together
 from logd.settings.checks import warnings
@@ -236,15 +237,25 @@ class Reloader:
             stay = {
                 spec for spec in workers if spec in wanted and wanted[spec].is_like(before[spec])
             }
+            if old.source is not None:
+                if wanted != before:
+                    raise StartupError(
+                        "outputs of a daemon with a source, and their settings, change at a restart"
+                    )
+                wanted, stay = {}, set(workers)
             incoming = {
                 spec: assembled.workshop.output(spec, chosen)
                 for spec, chosen in wanted.items()
                 if spec not in stay
             }
             outgoing = {spec: worker for spec, worker in workers.items() if spec not in stay}
-            if (old.shared_marks or new.shared_marks) and (incoming or outgoing):
+            is_shared = assembled.is_shared or new.shared_marks
+            is_shared |= any(output.shared_key is not None for output in incoming.values())
+            if is_shared and (incoming or outgoing):
                 # What an output that goes has not written could not wait on disk meanwhile.
-                raise StartupError("shared_marks: outputs and their settings change at a restart")
+                raise StartupError(
+                    "outputs that other daemons write to, and their settings, change at a restart"
+                )
             plan = _Plan(
                 config=new,
                 changes=changes(old, new),
@@ -352,7 +363,7 @@ class Reloader:
                     raise
         workshop = self._assembled.workshop
         chosen = plan.wanted[spec]
-        opened = workshop.queue(spec, chosen.config, plan.server)
+        opened = workshop.queue(registry.shown(spec), chosen.config, plan.server)
         return workshop.worker(output, marks, opened.queue, chosen)
 
     def _taken_back(self, outgoing: Iterable[str]) -> dict[str, OutputWorker]:
@@ -368,7 +379,7 @@ class Reloader:
             workshop, chosen = assembled.workshop, wanted[spec]
             try:
                 output = workshop.output(spec, chosen)
-                opened = workshop.queue(spec, chosen.config, assembled.server)
+                opened = workshop.queue(registry.shown(spec), chosen.config, assembled.server)
             except StartupError as exc:
                 self._daemon.fatal(exc)
                 raise

@@ -32,6 +32,7 @@ from logd.daemon.sinks import WriterSink
 from logd.outputs.health import PROBLEM, RETRYING, WORKS
 
 if TYPE_CHECKING:
+    from logd.daemon.partition import Partition
     from logd.daemon.peers.connection import Connection
     from logd.daemon.peers.listeners import Listener
     from logd.outputs.base import SharedMarks
@@ -77,6 +78,7 @@ class Parts:
         queue_bytes, connection_queue_bytes: see `Intake`.
         drain_s: longest time to write what was received when told to stop.
         shared: marks that other daemons have in common with this one.
+        is_shared: clients may go to other daemons that write to the same place.
         close_plugins: ends what filters and observers have running, in at most the seconds given.
     """
 
@@ -93,6 +95,7 @@ class Parts:
     drain_s: float = 30.0
     close_plugins: Callable[[float], None] | None = None
     shared: SharedMarks | None = None
+    is_shared: bool = False
 
 
 class Companion(Protocol):
@@ -116,6 +119,7 @@ class Daemon:
         addresses: what it listens on, for people.
         rates: how much comes in.
         paces: how much comes back from the disk, for each output.
+        partitions: what is read from a source; none if the daemon listens.
         left_behind: what waits on disk for no output of the settings.
         companions: to be filled before `run`.
         changing: held while parts are exchanged; a stop waits for it.
@@ -134,6 +138,7 @@ class Daemon:
         self.rates = Rates(self._loop.time())
         self.paces: dict[OutputWorker, Pace] = {}
         self.left_behind: Sequence[LeftBehind] = ()
+        self.partitions: Sequence[Partition] = ()
         self.companions: list[Companion] = []
         self.changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -149,6 +154,7 @@ class Daemon:
             parts.outputs or WriterSink(parts.server),
             dict(parts.marks),
             self.fatal,
+            tells_dropped=parts.is_shared and parts.shared is None,
         )
         self.hub.patience.relieve = self.pipeline.relieve
         self.acceptor = Acceptor(self.hub, parts.listeners, parts.tls)
@@ -349,7 +355,8 @@ class Daemon:
 
     def _keep_alive(self) -> None:
         """Tell clients that wait that the daemon lives, unless another one may do better."""
-        workers = () if self.outputs is None or self.hub.marks is None else self.outputs.workers
+        is_alone = self.outputs is None or not self._parts.is_shared
+        workers = () if is_alone or self.outputs is None else self.outputs.workers
         if not any(worker.is_failing or worker.stuck_s() > STUCK_S for worker in workers):
             self.hub.keep_alive()
 

@@ -15,10 +15,11 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from logd.daemon import assembly, control
 from logd.daemon.allocator import keep_freed_memory
+from logd.daemon.assembly import Assembled, Fatal
 from logd.daemon.feed import Feed
 from logd.daemon.holdings import Holdings
 from logd.daemon.indexkeeper import IndexKeeper
@@ -27,7 +28,8 @@ from logd.daemon.peers.listeners import Listener, inherited, listen_tcp, listen_
 from logd.daemon.reload import Reloader
 from logd.daemon.runner import Companion, Daemon, Parts
 from logd.errors import StartupError
-from logd.outputs.fanout import Outputs
+from logd.outputs.health import Tell
+from logd.server import LogServer
 from logd.settings.checks import warnings
 from logd.settings.table import Config
 
@@ -85,12 +87,15 @@ def loop_factory(name: str) -> type[asyncio.AbstractEventLoop] | None:
 async def _serve(config: Config) -> int:
     with contextlib.ExitStack() as undo:
         # Outputs report to the daemon, which is made of them: by the time they do, it is there.
-        assembled = assembly.assemble(
-            config, lambda cat, text: daemon.problem(cat, text), lambda exc: daemon.fatal(exc)
+        assembled = _assembled(
+            config,
+            lambda cat, text: daemon.problem(cat, text),
+            lambda exc: daemon.fatal(exc),
+            lambda: daemon.pipeline.server,
         )
         undo.callback(assembled.close)
         tls = assembly.tls_context(config)
-        listeners = _listen(config)
+        listeners = _listen(config) if config.source is None else []
         for listener in listeners:
             undo.callback(listener.close)
         if tls is None and any(listener.is_tls for listener in listeners):
@@ -119,8 +124,11 @@ async def _serve(config: Config) -> int:
             drain_s=config.drain_s,
             close_plugins=assembled.close_plugins,
             shared=assembled.workshop.shared,
+            is_shared=assembled.is_shared,
         )
         daemon = Daemon(parts, manager)
+        daemon.partitions = assembled.partitions
+        daemon.companions += assembled.companions()
         feed = Feed()
         plain_hosts = _plain_hosts(listeners)
         reloader = Reloader(daemon, assembled, manager, feed, plain_hosts)
@@ -161,7 +169,19 @@ async def _serve(config: Config) -> int:
     for warning in warnings(config, plain_hosts):
         logger.warning("%s", warning)
     daemon.tell_left_behind(assembled.left_behind())
-    return await daemon.run(lambda: _tell_ready(manager, daemon.addresses, assembled.outputs))
+    return await daemon.run(lambda: _tell_ready(manager, daemon.addresses, assembled))
+
+
+def _assembled(
+    config: Config, on_problem: Tell, on_fatal: Fatal, server: Callable[[], LogServer]
+) -> Assembled:
+    """What the daemon is made of: outputs for what senders send, or for what a source has."""
+    if config.source is None:
+        return assembly.assemble(config, on_problem, on_fatal)
+    # Late: what reads from engines is not for those who have none.
+    from logd.daemon import store
+
+    return store.assemble(config, on_problem, on_fatal, server)
 
 
 def _listen(config: Config) -> list[Listener]:
@@ -228,9 +248,10 @@ def _metrics_server(
     return MetricsServer(daemon, listeners, reloader, feed, (own, *config.metrics_hosts))
 
 
-def _tell_ready(manager: ServiceManager, addresses: Sequence[str], outputs: Outputs) -> None:
-    names = ", ".join(worker.output.name for worker in outputs.workers)
-    text = f"ready on {', '.join(addresses)}, writing to {names}, pid {os.getpid()}"
+def _tell_ready(manager: ServiceManager, addresses: Sequence[str], assembled: Assembled) -> None:
+    names = ", ".join(worker.output.name for worker in assembled.outputs.workers)
+    where = assembled.way_in or f" on {', '.join(addresses)}"
+    text = f"ready{where}, writing to {names}, pid {os.getpid()}"
     logger.info("%s", text)
     manager.ready(text)
     # What it took to get here stays to the end: nothing of it needs to be looked at again.

@@ -17,6 +17,7 @@ from logd.daemon.rates import SPANS_S
 
 if TYPE_CHECKING:
     from logd.daemon.holdings import Holding
+    from logd.daemon.partition import Partition
     from logd.daemon.peers.connection import Connection
     from logd.daemon.runner import Daemon
     from logd.outputs.worker import OutputWorker
@@ -71,6 +72,7 @@ def snapshot(
             ],
         },
         "outputs": [_output(daemon, worker, holdings) for worker in _workers(daemon)],
+        "partitions": [_partition(partition) for partition in daemon.partitions],
         "left_behind": [
             {
                 "path": str(one.path),
@@ -145,7 +147,28 @@ def _output(
             "records_per_s": 0.0 if pace is None else pace.taken_per_s,
             "left_s": None if pace is None else pace.left_s(queue.records),
         },
+        "measures": status.measures,
         "details": status.details,
+    }
+
+
+def _partition(partition: Partition) -> dict[str, Any]:
+    counts = partition.counts
+    return {
+        "number": partition.number,
+        "ring": partition.ring,
+        "is_reading": counts.is_reading,
+        "place": counts.place,
+        "messages": counts.messages,
+        "records": counts.records,
+        "left_messages": counts.left,
+        "left_records": round(counts.left * counts.records_a_message),
+        "lag_s": partition.lag_s,
+        "repetitions": counts.repetitions,
+        "gaps": counts.gaps,
+        "holes": counts.holes,
+        "hole_records": counts.hole_records,
+        "poison": counts.poison,
     }
 
 

@@ -29,6 +29,17 @@ class OutputUnusable(Exception):
     """The output can never work as configured; the text says what, where and what to do."""
 
 
+class OutputLocked(OutputUnusable):
+    """Another process writes there, as far as a lock tells; it may end."""
+
+
+class OutputTaken(Exception):
+    """Another process had the lock meanwhile, and has written there.
+
+    What was to be written may be there: who writes begins anew with what `open` returns.
+    """
+
+
 class SharedMarks(Protocol):
     """Marks that several daemons have in common; calls may take long, from one thread at a time."""
 
@@ -89,6 +100,8 @@ class OutputSettings:
         table_pattern: names of database tables; %d is their number.
         shared_marks: other daemons write to the same database, and clients go to any of them.
         columns: further database columns, "name:type", such as "user:String(64)".
+        engine_durable: "always" if only an engine will do that syncs before it acknowledges.
+        has_standby: whether another daemon goes on with the same log as soon as it has the lock.
     """
 
     rotation: RotationPolicy
@@ -103,6 +116,8 @@ class OutputSettings:
     table_pattern: str = "log_%d"
     shared_marks: bool = False
     columns: Sequence[str] = ()
+    engine_durable: Literal["always", "lazy"] = "always"
+    has_standby: bool = False
 
 
 @dataclass
@@ -120,6 +135,7 @@ class OutputStatus:
         rotations: how often it went on to the next file or table since the start.
         last_error: text and time (seconds since the epoch) of the last failure, None without one.
         details: anything else, as text.
+        measures: what else can be measured, by the end of a metric's name: "ack_p50_seconds".
         position: where the next record goes, for those who read what was written so far:
             {"file": absolute path, "size": bytes} or {"table": name, "id": the highest one so
             far}; empty where it can't be read back. Exact in the writing thread.
@@ -135,13 +151,23 @@ class OutputStatus:
     rotations: int = 0
     last_error: tuple[str, float] | None = None
     details: dict[str, str] = field(default_factory=dict)
+    measures: dict[str, float] = field(default_factory=dict)
     position: dict[str, str | int] = field(default_factory=dict)
 
 
 class Output(ABC):
-    """One place that records are written to. Made closed; `open` before anything else."""
+    """One place that records are written to. Made closed; `open` before anything else.
+
+    Attributes:
+        name: what it is called in messages, e.g. "file logs/app_%d.log".
+        shared_key: set if clients may go to other daemons that write to the same place, and each
+            record counts once: what the names of sessions are made with, at all of them. Then
+            nothing of a client's session waits on this daemon's disk, all that filters leave out
+            is told (`Batch.of_none`), and there is no other output.
+    """
 
     name: str
+    shared_key: bytes | None = None
 
     @abstractmethod
     def open(self) -> Mapping[bytes, int]:
@@ -159,6 +185,9 @@ class Output(ABC):
     def write(self, batches: Sequence[Batch]) -> Sequence[Batch] | None:
         """Append batches, in order, with the marks they carry (`batch.client`, `batch.last`).
 
+        A batch without records (`Batch.of_none`) is a mark alone; it counts no earlier than what
+        stands before it.
+
         The caller has cut off what the marks already hold. When it returns the records survive
         the death of this process, whole and exactly once. Records refused for their content went
         to the dead letters and count as written.
@@ -169,6 +198,7 @@ class Output(ABC):
         Raises:
             OutputUnavailable: part or nothing was written, as its attributes say; the rest is to
                 be given again later.
+            OutputTaken: another daemon went on with the same log; only if `has_standby` is set.
         """
 
     def sync(self) -> None:

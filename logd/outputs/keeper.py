@@ -36,6 +36,7 @@ class Keeper:
         queue: where to.
         line: what waits; `lock` guards it.
         is_needed: whether anything should go to disk now; called with the lock held.
+        may_keep: whether a batch may be on disk; what may not stays in the line.
         finish: called with items that are on disk.
         trouble: a disk without room.
 
@@ -49,6 +50,7 @@ class Keeper:
         line: Line,
         lock: threading.Lock,
         is_needed: Callable[[], bool],
+        may_keep: Callable[[Batch], bool] | None,
         finish: Callable[[Sequence[Item]], None],
         backoff: Backoff,
         trouble: Trouble,
@@ -57,6 +59,7 @@ class Keeper:
         self._line = line
         self._needed = threading.Condition(lock)
         self._is_needed = is_needed
+        self._may_keep = may_keep
         self._finish = finish
         self._backoff = backoff
         self._trouble = trouble
@@ -107,6 +110,8 @@ class Keeper:
 
     def keep(self, items: Sequence[Item], *, beyond_limit: bool) -> bool:
         """Append items to the queue; False if there is not room for all of them."""
+        if self._may_keep is not None:
+            return self._keep_some(items, self._may_keep, beyond_limit=beyond_limit)
         batches = [batch for item in items for batch in item.batches]
         try:
             self._queue.append(batches, beyond_limit=beyond_limit)
@@ -118,18 +123,16 @@ class Keeper:
         self._finish(items)
         return True
 
-    def keep_rest(self, output: str, *, is_all: bool) -> Exception | None:
+    def keep_rest(self, output: str) -> Exception | None:
         """Keep what is left at the end, beyond the limit if it must; returns what went wrong.
 
         Args:
             output: its name.
-            is_all: False to keep only what came by no client's session: clients have the rest, and
-                send it elsewhere.
         """
         with self._needed:
             rest = self._line.unfinished()
-        if not is_all:
-            return self._keep_own(output, rest)
+        if self._may_keep is not None:
+            return self._keep_own(output, rest, self._may_keep)
         if not rest or self.keep(rest, beyond_limit=True):
             return None
         with self._needed:
@@ -142,16 +145,38 @@ class Keeper:
         logger.error("%s", problem)
         return problem
 
-    def _keep_own(self, output: str, rest: Sequence[Item]) -> Exception | None:
+    def _keep_own(
+        self, output: str, rest: Sequence[Item], may_keep: Callable[[Batch], bool]
+    ) -> Exception | None:
+        """Keep what nobody else has; of the rest clients or a source have each record."""
         batches = [batch for item in rest for batch in item.batches]
         try:
-            self._queue.append([batch for batch in batches if _is_own(batch)], beyond_limit=True)
+            self._queue.append([batch for batch in batches if may_keep(batch)], beyond_limit=True)
         except (QueueFull, OSError) as exc:
             logger.error(
                 "output %s: records of senders without acknowledgements are lost: %s", output, exc
             )
             return exc
         return None
+
+    def _keep_some(
+        self, items: Sequence[Item], may_keep: Callable[[Batch], bool], *, beyond_limit: bool
+    ) -> bool:
+        """Append what may be on disk; the rest of each item stays where it is."""
+        kept = [batch for item in items for batch in item.batches if may_keep(batch)]
+        try:
+            self._queue.append(kept, beyond_limit=beyond_limit)
+        except QueueFull as exc:
+            # Some of it may be kept, and is again the next time: marks tell what is there twice.
+            self._trouble.failed(exc)
+            return False
+        self._trouble.worked()
+        on_disk = {id(batch) for batch in kept}
+        for item in items:
+            item.batches = [batch for batch in item.batches if id(batch) not in on_disk]
+            item.records = sum(map(len, item.batches))
+        self._finish([item for item in items if not item.batches])
+        return True
 
 
 def _first(items: Sequence[Item], batches: int) -> list[Item]:
@@ -165,5 +190,6 @@ def _first(items: Sequence[Item], batches: int) -> list[Item]:
     return first
 
 
-def _is_own(batch: Batch) -> bool:
+def is_own(batch: Batch) -> bool:
+    """Whether a batch came by no client's session."""
     return batch.client is None or batch.client.startswith(SESSION_NAME)

@@ -50,6 +50,11 @@ class Item:
         self.is_finished = False
         self.on_durable = on_durable
 
+    @property
+    def comes_again(self) -> bool:
+        """Whether its batches come again from their source if they are dropped."""
+        return self.work is not None and self.work.comes_again
+
 
 class Line:
     """All items of one output that are in memory."""
@@ -99,6 +104,11 @@ class Line:
         while self.waiting and self.waiting[0].is_finished:
             self.waiting.popleft()
         return fresh
+
+    def drop(self) -> None:
+        """Let go of all that comes again; what is left is written next, in its order."""
+        left = deque(item for item in self.unfinished() if not item.comes_again)
+        self.waiting, self.in_hand, self.written, self.syncing = left, (), deque(), ()
 
     @property
     def unwritten(self) -> int:

@@ -16,6 +16,10 @@ MAX_AGE_S = 86_400.0
 """A session unseen for so many seconds is forgotten at the next `prune`."""
 
 
+PLACE_PREFIX = b"place"
+"""How the names of marks begin that say how far a log has come in a source: they never age."""
+
+
 class Marks:
     """The marks of one output. Not locked: belongs to whoever writes to the output.
 
@@ -77,7 +81,8 @@ class Marks:
         for client, (_, seen) in marks.items():
             if now - seen <= MAX_AGE_S:
                 break
-            gone.append(client)
+            if not client.startswith(PLACE_PREFIX):
+                gone.append(client)
         self.forget(gone)
 
     def items(self) -> list[tuple[bytes, int, float]]:

@@ -12,8 +12,9 @@ is not read for an output of logd's own: that would be a tenth of the time it ta
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from logd.errors import nearest
 from logd.outputs.base import Output, OutputSettings, OutputUnusable
@@ -88,6 +89,8 @@ def shown(spec: str) -> str:
     name, _, address = spec.partition(":")
     if name in ("file", "stdout"):
         return spec
+    if "://" in address and "," in address.partition("?")[0]:
+        return f"{name}:{_shown_servers(address)}"
     if "://" in address or name == "db":
         from logd.outputs.tables.addresses import shown_url
 
@@ -95,6 +98,17 @@ def shown(spec: str) -> str:
     login, at, rest = address.rpartition("@")
     rest, mark, _ = rest.partition("?")
     return f"{name}:{MASK if login else ''}{at}{rest}{mark and mark + MASK}"
+
+
+def _shown_servers(address: str) -> str:
+    """What can be shown of a URL with several servers."""
+    scheme, _, rest = address.partition("://")
+    login, at, rest = rest.rpartition("@")
+    servers, _, query = rest.partition("?")
+    if not re.fullmatch(r"[\w.:,\[\]/-]+", servers):
+        return f"{scheme}://{MASK}"
+    names = "&".join(f"{option.partition('=')[0]}={MASK}" for option in query.split("&") if option)
+    return f"{scheme}://{MASK if login else ''}{at}{servers}{'?' if names else ''}{names}"
 
 
 def resolve(name: str, found: Iterable[EntryPoint] | None = None) -> OutputFactory:
@@ -105,41 +119,66 @@ def resolve(name: str, found: Iterable[EntryPoint] | None = None) -> OutputFacto
     """
     if name in BUILT_IN:
         return BUILT_IN[name]
-    known = list(_registered() if found is None else found)
+    factory: OutputFactory = brought("output", name, GROUP, BUILT_IN, found)
+    return factory
+
+
+def brought(
+    kind: str,
+    name: str,
+    group: str,
+    others: Iterable[str] = (),
+    found: Iterable[EntryPoint] | None = None,
+) -> Callable[..., Any]:
+    """What a package has registered by this name.
+
+    Args:
+        kind: what it makes, for people.
+        name: which one is wanted.
+        group: the entry points' group.
+        others: names that are there besides, for people.
+        found: the entry points to choose from; those of the installed packages where None.
+
+    Raises:
+        OutputUnusable: no package or several have the name, or the package can't be loaded.
+    """
+    known = list(_registered(group) if found is None else found)
     # A package that is seen twice (editable and built) registers the same thing; that is no clash.
     matches = list({point.value: point for point in known if point.name == name}.values())
     if not matches:
-        raise OutputUnusable(_unknown(name, sorted({*BUILT_IN, *(point.name for point in known)})))
+        names = sorted({*others, *(point.name for point in known)})
+        raise OutputUnusable(_unknown(kind, name, names))
     if len(matches) > 1:
         owners = " and ".join(sorted(f"{_owner(point)} ({point.value})" for point in matches))
-        raise OutputUnusable(f"output {name!r} is brought by {owners}: uninstall all but one")
+        raise OutputUnusable(f"{kind} {name!r} is brought by {owners}: uninstall all but one")
     point = matches[0]
     try:
         factory = point.load()
     except (ImportError, AttributeError) as exc:
         raise OutputUnusable(
-            f"output {name!r}: can't load {point.value} of {_owner(point)}: {exc}"
+            f"{kind} {name!r}: can't load {point.value} of {_owner(point)}: {exc}"
         ) from exc
     if not callable(factory):
         raise OutputUnusable(
-            f"output {name!r}: {point.value} of {_owner(point)} is no callable but "
+            f"{kind} {name!r}: {point.value} of {_owner(point)} is no callable but "
             f"{type(factory).__name__}"
         )
-    return factory  # type: ignore[no-any-return]  # entry points are untyped by nature
+    found_factory: Callable[..., Any] = factory
+    return found_factory
 
 
-def _registered() -> Iterable[EntryPoint]:
+def _registered(group: str) -> Iterable[EntryPoint]:
     """What the installed packages registered."""
     from importlib.metadata import entry_points
 
-    return entry_points(group=GROUP)
+    return entry_points(group=group)
 
 
 def _owner(point: EntryPoint) -> str:
     return point.dist.name if point.dist is not None else "an unknown package"
 
 
-def _unknown(name: str, names: list[str]) -> str:
+def _unknown(kind: str, name: str, names: list[str]) -> str:
     meant = nearest(name, names)
     hint = f" (did you mean {meant!r}?)" if meant is not None else ""
-    return f"output {name!r} is not installed{hint}; there are: {', '.join(names)}"
+    return f"{kind} {name!r} is not installed{hint}; there are: {', '.join(names)}"

@@ -21,6 +21,7 @@ class Work:
     Attributes:
         batches: what is to be written; may be empty where all was known already.
         acks: session's client id -> sequence number that is durable once this work is.
+        comes_again: its batches come again from their source if they are dropped.
         is_awaited: somebody waits for it to be durable, rather than only sends on.
         since: when it was made, by `time.monotonic`.
         unwritten: the workers that were given it and have not written it yet.
@@ -32,6 +33,7 @@ class Work:
         "_on_done",
         "acks",
         "batches",
+        "comes_again",
         "is_awaited",
         "since",
         "unwritten",
@@ -44,10 +46,12 @@ class Work:
         on_done: Callable[[Work], None],
         *,
         is_awaited: bool = False,
+        comes_again: bool = False,
     ) -> None:
         self.batches = batches
         self.acks = acks
         self.is_awaited = is_awaited
+        self.comes_again = comes_again
         self.since = time.monotonic()
         self.unwritten: set[object] = set()
         self._left = 0

@@ -22,13 +22,13 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from logd.outputs.backoff import Backoff
-from logd.outputs.base import Output, OutputUnavailable
+from logd.outputs.base import Output, OutputTaken, OutputUnavailable
 from logd.outputs.health import Health, Tell, troubles
 from logd.outputs.keeper import Keeper
 from logd.outputs.line import Item, Line
@@ -65,9 +65,11 @@ class OutputWorker:
         marks: client id -> highest sequence number that the output holds from earlier runs; None
             for an output that is still closed: the worker opens it, however long that takes.
         queue: opened; where records wait on disk.
-        keeps_sessions: whether records of clients may be kept on disk, which acknowledges them.
+        keeps: which batches may be kept on disk, which acknowledges them; None for all.
         durable: whether work counts as done only after `output.sync`.
         choose: which records the output gets; None for all.
+        on_taken: called in the writing thread if others went on with the log: works that come again
+            are dropped when it returns, and none must be submitted before `read_marks` is called.
         read_marks: what `marks` went through, too, for what `open` returns later.
         on_problem: called from the worker's threads with one line when something begins to fail
             and when it works again.
@@ -83,7 +85,8 @@ class OutputWorker:
         durable: bool,
         choose: Choose | None = None,
         read_marks: Callable[[Mapping[bytes, int]], Mapping[bytes, int]] = dict,
-        keeps_sessions: bool = True,
+        keeps: Callable[[Batch], bool] | None = None,
+        on_taken: Callable[[], None] | None = None,
         on_problem: Tell,
         on_fatal: Callable[[BaseException], None],
         clock: Callable[[], float] = time.time,
@@ -94,7 +97,8 @@ class OutputWorker:
         self._read_marks = read_marks
         self._queue = queue
         self._choose = choose
-        self._keeps_sessions = keeps_sessions
+        self._keeps = keeps
+        self._on_taken = on_taken
         self._on_fatal = on_fatal
         self._clock = clock
         self._backoff = Backoff()
@@ -111,8 +115,8 @@ class OutputWorker:
         self._busy_since: float | None = None
         self._trouble, self._full, self._sync_trouble = troubles(output.name, on_problem, clock)
         self._keeper = Keeper(
-            *(queue, self._line, self._lock, self._must_keep, self._kept),
-            *(self._backoff, self._full),
+            *(queue, self._line, self._lock, self._must_keep),
+            *(keeps, self._kept, self._backoff, self._full),
         )
         self._syncer: Syncer | None = None
         if durable and type(output).sync is not Output.sync:
@@ -264,7 +268,7 @@ class OutputWorker:
         self._join(self._syncing)
         self._keeper.end()
         self._keeping.join()
-        problem = self._keeper.keep_rest(self.output.name, is_all=self._keeps_sessions)
+        problem = self._keeper.keep_rest(self.output.name)
         if problem is not None:
             self._on_fatal(problem)
         if self._queue.status.records:
@@ -321,15 +325,20 @@ class OutputWorker:
         )
 
     def _must_keep(self) -> bool:
-        if not self._keeps_sessions:
-            return False
         if self._backoff.is_over:
-            return bool(self._line.unfinished())
+            return self._has_to_keep(self._line.unfinished())
         if not (self._queue.limit_bytes or self._backoff.is_ending):
             return False
         if self.is_failing or self._keeper.is_relief_wanted:
-            return bool(self._line.unfinished())
-        return bool(self._line.waiting) and self._queue.unread_bytes > NEAR_END_BYTES
+            return self._has_to_keep(self._line.unfinished())
+        is_behind = self._queue.unread_bytes > NEAR_END_BYTES
+        return is_behind and self._has_to_keep(self._line.waiting)
+
+    def _has_to_keep(self, items: Collection[Item]) -> bool:
+        """Whether anything of it may be on disk."""
+        if self._keeps is None:
+            return bool(items)
+        return any(self._keeps(batch) for item in items for batch in item.batches)
 
     def _finish(self, items: Sequence[Item]) -> None:
         """Items are durable, in the output or on disk."""
@@ -351,12 +360,25 @@ class OutputWorker:
     # -- the writing thread ----------------------------------------------------------------
 
     def _write_all(self) -> None:
-        if not self._backoff.persist(self._open, self._failed):
-            return
-        self._worked()
-        while (items := self._next()) is not None:
-            if items and not self._is_delivered(items):
+        while self._backoff.persist(self._open, self._failed):
+            self._worked()
+            try:
+                while (items := self._next()) is not None:
+                    if items and not self._is_delivered(items):
+                        return
+            except OutputTaken as exc:
+                self._begin_anew(exc)
+            else:
                 return
+
+    def _begin_anew(self, exc: OutputTaken) -> None:
+        """Others went on with the log: what comes again is not ours to write any more."""
+        logger.warning("output %s: %s; it begins anew", self.output.name, exc)
+        self._is_open = False
+        if self._on_taken is not None:
+            self._on_taken()
+        with self._lock:
+            self._line.drop()
 
     def _open(self) -> None:
         if not self._is_open:

@@ -56,8 +56,10 @@ class Written:
         for batch in batches:
             if batch.client is not None:
                 self.marks[batch.client] = batch.last
-        for watcher in self.watchers:
-            watcher(batches if new is None else new, output)
+        if self.watchers:
+            seen = [batch for batch in (batches if new is None else new) if len(batch)]
+            for watcher in self.watchers:
+                watcher(seen, output)
 
 
 def written_before(batches: Sequence[Batch], exc: OutputUnavailable) -> list[Batch]:

@@ -34,6 +34,7 @@ def problems(config: Config) -> list[Problem]:
     """All that does not fit together; empty if the daemon may start with it."""
     return [
         *_listening(config),
+        *_source(config),
         *_tls(config),
         *_outputs(config),
         *_shared_marks(config),
@@ -54,6 +55,7 @@ def warnings(config: Config, hosts: Sequence[str] | None = None) -> list[str]:
         short_token_warning(config),
         frame_warning(config),
         own_format_warning(config),
+        lazy_engine_warning(config),
     )
     return [warning for warning in found if warning is not None]
 
@@ -114,6 +116,17 @@ def frame_warning(config: Config) -> str | None:
     )
 
 
+def lazy_engine_warning(config: Config) -> str | None:
+    """What to tell whoever accepts an engine that acknowledges before it syncs."""
+    engines = [one for one in config.output if str(reveal(one)).startswith("nats:")]
+    if not engines or config.engine_durable != "lazy":
+        return None
+    return (
+        "engine_durable is lazy: if all servers of the engine lose power at once, acknowledged "
+        "records of the last two minutes may be lost"
+    )
+
+
 def own_format_warning(config: Config) -> str | None:
     """What to tell whoever will search lines that do not say what is what."""
     formats = {own.line_format for section, own in config.each_output() if section.place == "file"}
@@ -132,7 +145,34 @@ def _is_loopback(host: str) -> bool:
         return host.lower().rstrip(".") in ("localhost", "ip6-localhost")
 
 
+def _source(config: Config) -> Iterator[Problem]:
+    """A ring for each partition: one output, whose name has the partition in it."""
+    outputs = config.each_output()
+    for section, own in outputs:
+        name, text = section.place, reveal(section.address)
+        if name == "db":
+            name, text = "table_pattern", own.table_pattern
+        if config.source is None and name != "output" and "%p" in text:
+            yield Problem(name, "has %p, the partition of a source, and source is not set")
+        elif config.source is not None and name == "stdout":
+            yield Problem(name, "can't keep how far a source was read: use file or db")
+        elif config.source is not None and "%p" not in text:
+            yield Problem(name, "needs %p, the number of the partition, beside a source")
+        if config.source is not None and section.select is not None:
+            yield Problem("outputs", "goes without select beside a source: set filter")
+    if config.source is None:
+        return
+    if is_masked(config.source):
+        yield Problem("source", f"has {MASK} for a hidden secret: put it in again")
+    if config.shared_marks:
+        yield Problem("shared_marks", "goes without source: each partition has its own marks")
+    if len(outputs) != 1:
+        yield Problem("source", "needs one output, that gets a log for each partition")
+
+
 def _listening(config: Config) -> Iterator[Problem]:
+    if config.source is not None:
+        return
     if not (config.port or config.tls_port or config.socket):
         yield Problem("port", "nothing to listen on: set port, tls_port or socket")
     if (config.port or config.tls_port) and not config.host:

@@ -46,6 +46,7 @@ OWN_SETTINGS = (
     "timestamp",
     "sync",
     "queue_disk_bytes",
+    "engine_durable",
 )
 """The settings that an output is made with, and may have for itself."""
 

@@ -151,7 +151,8 @@ class Config:
             )
         ),
         OUTPUTS,
-        "Write to an output of another package: its name, and the address that it expects.",
+        "Write to an engine (nats:URL, see the README of logd/engine), or to an output of another "
+        "package: its name, and the address that it expects.",
         hides=True,
     )
     table_pattern: str = _setting(
@@ -171,6 +172,49 @@ class Config:
         "Several daemons, each with a table_pattern of its own, write to one PostgreSQL or MariaDB "
         "and know of each other what is stored: clients may go to any of them. Such a daemon has "
         "no other output and keeps nothing on disk.",
+        reloads=False,
+    )
+    source: str | None = _setting(
+        None,
+        Optional(
+            Text(
+                "NAME:ADDRESS",
+                'text such as "name:address"',
+                lambda text: text.find(":") > 0,
+                is_secret=True,
+            )
+        ),
+        OUTPUTS,
+        "Take records from an engine (nats:URL, see the README of logd/engine) in place of "
+        "listening. Each of its partitions gets a log of its own: %p in file or table_pattern is "
+        "its number.",
+        reloads=False,
+        hides=True,
+    )
+    standby: Literal["wait", "fail"] = _setting(
+        "wait",
+        Choice("wait", "fail"),
+        OUTPUTS,
+        "What a daemon with a source does if another one writes to the same log: wait until that "
+        "one is gone, or fail at the start.",
+        reloads=False,
+    )
+    engine_keep_s: float = _setting(
+        3600.0,
+        Duration(is_zero_allowed=True),
+        OUTPUTS,
+        "How long records stay in the engine that all stores have, to be read again if need be.",
+        unit="s",
+        reloads=False,
+    )
+    engine_durable: Literal["always", "lazy"] = _setting(
+        "always",
+        Choice("always", "lazy"),
+        OUTPUTS,
+        "What an engine (output nats:...) must promise. always: its servers sync what they "
+        "acknowledge (sync_interval: always). lazy: any engine will do; if all its servers lose "
+        "power at once, records of the last two minutes may be lost, though they were "
+        "acknowledged.",
         reloads=False,
     )
     state_dir: str | None = _setting(
@@ -630,7 +674,11 @@ class Config:
         if self.state_dir is not None:
             return Path(self.state_dir)
         files = [*self.file, *(s.address for s in self.outputs if s.place == "file")]
-        return (Path(files[0]).parent if files else Path()) / ".logd-state"
+        folder = Path(files[0]).parent if files else Path()
+        # One for all partitions.
+        while "%p" in str(folder):
+            folder = folder.parent
+        return folder / ".logd-state"
 
     def each_output(self) -> list[tuple[OutputSection, Config]]:
         """All outputs with the settings each is made with; those of the short settings first."""

@@ -13,7 +13,7 @@ import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).parent
-EXTRAS = ("postgresql", "mysql")
+EXTRAS = ("postgresql", "mysql", "nats")
 HEADER = "# What the service's environment holds, each file with its hash. Made by: make lock\n"
 
 

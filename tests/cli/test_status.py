@@ -81,6 +81,29 @@ SNAPSHOT: dict[str, Any] = {
                 "records_per_s": 2_500.0,
                 "left_s": 21.0,
             },
+            "measures": {
+                "ack_p50_seconds": 0.002,
+                "ack_p99_seconds": 0.0083,
+                "published_again": 4.0,
+            },
+        }
+    ],
+    "partitions": [
+        {
+            "number": 3,
+            "ring": "file log_3_%d.log",
+            "is_reading": True,
+            "place": 4_321,
+            "messages": 4_000,
+            "records": 1_200_000,
+            "left_messages": 55,
+            "left_records": 16_500,
+            "lag_s": 2.0,
+            "repetitions": 7,
+            "gaps": 1,
+            "holes": 1,
+            "hole_records": 9,
+            "poison": 0,
         }
     ],
     "left_behind": [
@@ -120,6 +143,8 @@ def test_the_screen_tells_all_that_matters() -> None:
         "no room on disk since 2023-11-1",
         "2 faults of senders, 1 of them bad frames",
         "the last one failed",
+        "acknowledged in 2.0 ms (p99 8.3 ms), 4 times published again",
+        "3  to 4,321  1,200,000    55",
     ):
         assert part in text
     assert "\x1b" not in text
@@ -282,7 +307,7 @@ def test_watch_shows_it_again_in_place_and_ends_quietly(
         assert process.wait(PATIENCE_S) == 0
 
 
-UNNAMED = ("records_per_s", "bytes_per_s", "outputs[].details")
+UNNAMED = ("records_per_s", "bytes_per_s", "outputs[].details", "outputs[].measures")
 """Objects whose keys are no names: numbers of seconds, an output's own words."""
 
 

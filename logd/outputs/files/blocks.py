@@ -76,6 +76,9 @@ class Block:
             The first record that had no room; `row` if none had, the length if all had.
         """
         stop = len(batch)
+        if not stop:
+            self._note_done(position, batch)
+            return 0
         if room.lines is not None:
             stop = min(stop, row + room.lines - self.entries)
         if stop <= row:
@@ -98,6 +101,12 @@ class Block:
         if batch.client is not None:
             self.marks[batch.client] = _sequence_of(batch, stop - 1)
         return stop
+
+    def _note_done(self, position: int, batch: Batch) -> None:
+        """Take a batch without records: its mark."""
+        self.batches_done, self.rows_done = position + 1, 0
+        if batch.client is not None:
+            self.marks[batch.client] = batch.last
 
     def add_lone(
         self, line_format: LineFormat, position: int, batches: Sequence[Batch], room: Room

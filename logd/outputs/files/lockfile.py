@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 
-from logd.outputs.base import OutputUnusable
+from logd.outputs.base import OutputLocked
 from logd.outputs.disk import FILE_MODE, must_be_regular
 
 _MAX_BYTES = 4096
@@ -21,7 +21,7 @@ class LockFile:
         name: file name.
 
     Raises:
-        OutputUnusable: another process has it; the text says which.
+        OutputLocked: another process has it; the text says which.
         OSError: the system refused.
 
     Attributes:
@@ -46,7 +46,7 @@ class LockFile:
         """Take the lock again if someone removed its file; whether that was so.
 
         Raises:
-            OutputUnusable: another process has it by now.
+            OutputLocked: another process has it by now.
             OSError: the system refused.
         """
         if is_same(self._folder, self._name, self._descriptor):
@@ -83,7 +83,7 @@ def _taken(folder: int, name: str) -> tuple[int, str]:
     except BlockingIOError as exc:
         owner = os.pread(descriptor, 20, 0).decode("ascii", "replace").partition("\n")[0].strip()
         os.close(descriptor)
-        raise OutputUnusable(
+        raise OutputLocked(
             f"process {owner or '?'} is writing these files: stop it, or use another pattern"
         ) from exc
     except OSError:

@@ -218,7 +218,7 @@ class OpenLog:
                 self._meet_others()
             self._has_met_others = False
             file, now = self.file, self._clock()
-            if file.lacks_line_end:
+            if file.lacks_line_end and data:
                 data = b"\n" + data
             self._journal.append(
                 Append(
@@ -233,13 +233,14 @@ class OpenLog:
                 )
             )
             try:
-                file.append(data)
+                if data:
+                    file.append(data)
             except OSError:
                 self._must_undo = True
                 self._undo()
                 raise
             self._number += 1
-            if not file.lines:
+            if not file.lines and block.entries:
                 file.started = now
                 self._due = self._policy.due_after(now)
             file.lines += block.entries

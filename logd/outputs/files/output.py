@@ -115,7 +115,7 @@ class FileOutput(Output):
                 marks,
             )
         except OutputUnusable as exc:
-            raise OutputUnusable(f"{self.name}: {exc}") from exc
+            raise type(exc)(f"{self.name}: {exc}") from exc
         except OSError as exc:
             if exc.errno in _HOPELESS:
                 raise OutputUnusable(
@@ -172,7 +172,7 @@ class FileOutput(Output):
                 yield block
                 block = Block()
                 room = log.room()
-        if block.entries:
+        if block.entries or block.marks:
             yield block
 
     def sync(self) -> None:

@@ -252,7 +252,7 @@ def _state(current: Opened, good: Sequence[_Step]) -> Opened:
         current,
         size=own[-1].offset + own[-1].length,
         lines=current.lines + sum(step.entries for step in own),
-        started=current.started or own[0].time,
+        started=current.started or next((step.time for step in own if step.entries), 0.0),
     )
 
 

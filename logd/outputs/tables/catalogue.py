@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import CreateTable
 
 from logd.outputs.base import OutputUnavailable
-from logd.outputs.marks import MAX_AGE_S, MAX_MARKS
+from logd.outputs.marks import MAX_AGE_S, MAX_MARKS, PLACE_PREFIX
 from logd.outputs.tables.backend import Backend
 from logd.outputs.tables.ring import Ring, TableEntry
 
@@ -173,12 +173,11 @@ class Catalogue:
         ).scalar()
         if latest is not None:
             self.prune_marks(connection, float(latest))
-        rows = connection.execute(
-            select(MARKS.c.client, MARKS.c.last)
-            .where(MARKS.c.ring == self._ring)
-            .order_by(MARKS.c.seen.desc())
-            .limit(MAX_MARKS)
-        )
+        own = select(MARKS.c.client, MARKS.c.last).where(MARKS.c.ring == self._ring)
+        rows = [
+            *connection.execute(own.order_by(MARKS.c.seen.desc()).limit(MAX_MARKS)),
+            *connection.execute(own.where(MARKS.c.client.like(f"{PLACE_PREFIX.hex()}%"))),
+        ]
         return {bytes.fromhex(row.client): row.last for row in rows}
 
     def note_marks(self, connection: Connection, marks: Mapping[bytes, int], now: float) -> None:
@@ -206,7 +205,11 @@ class Catalogue:
     def prune_marks(self, connection: Connection, now: float) -> None:
         """Drop the marks of sessions unseen for a day."""
         connection.execute(
-            delete(MARKS).where(MARKS.c.ring == self._marks_of, MARKS.c.seen < now - MAX_AGE_S)
+            delete(MARKS).where(
+                MARKS.c.ring == self._marks_of,
+                MARKS.c.seen < now - MAX_AGE_S,
+                MARKS.c.client.not_like(f"{PLACE_PREFIX.hex()}%"),
+            )
         )
 
     # -- marks that are shared ---------------------------------------------------------------

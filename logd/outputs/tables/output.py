@@ -94,7 +94,13 @@ class TableOutput(Output):
         # "log_%s" of the reference and "log_%d" are one ring.
         pattern = f"{before}%d{after}"
         self._store = TableStore(
-            backend, specs, ring, pattern, clock, is_shared=settings.shared_marks
+            backend,
+            specs,
+            ring,
+            pattern,
+            clock,
+            is_shared=settings.shared_marks,
+            has_standby=settings.has_standby,
         )
         self._dead_letters = settings.dead_letters
         self._state_dir = settings.state_dir
@@ -211,7 +217,7 @@ class TableOutput(Output):
         """How many of `batches` a transaction has written whose answer got lost."""
         unknown, self._unknown = self._unknown, ()
         number, self._store.unknown = self._store.unknown, None
-        if number is None or self._store.ring.transactions < number:
+        if number is None or (self._store.number or 0) < number:
             return 0
         pairs = zip(batches, unknown, strict=False)
         done = list(takewhile(lambda pair: pair[0] is pair[1], pairs))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect
 
-from logd.outputs.base import OutputUnavailable, OutputUnusable
+from logd.outputs.base import OutputLocked, OutputTaken, OutputUnavailable, OutputUnusable
 from logd.outputs.failpoints import failpoint
 from logd.outputs.tables.adoption import adopted
 from logd.outputs.tables.backend import (
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from logd.records.batch import Batch
 
 logger = logging.getLogger(__name__)
+
+_STEP = 1 << 40
 
 LOCK_WAIT_S = 5.0
 """How long the lock of a ring may take at the start: a killed daemon's may need a moment to go."""
@@ -67,6 +70,7 @@ class TableStore:
         ring: an empty ring with names and limits.
         pattern: of the tables' names; also the ring's name in the catalogue.
         is_shared: whether other daemons' marks are looked at, and moved on, with each write.
+        has_standby: whether others may write to the ring while this process has lost the lock.
         clock: seconds since the epoch.
 
     Attributes:
@@ -76,6 +80,8 @@ class TableStore:
             are taken along by the next `connect`.
         unknown: the number of a transaction of which only the next `connect` can tell whether it
             was committed; None if all is known.
+        number: that of the last transaction in the database, as far as this process knows; None
+            before the first connection.
     """
 
     def __init__(
@@ -87,9 +93,12 @@ class TableStore:
         clock: Callable[[], float],
         *,
         is_shared: bool = False,
+        has_standby: bool = False,
     ) -> None:
         self.backend = backend
         self.unknown: int | None = None
+        self._has_standby = has_standby
+        self.number: int | None = None
         self._columns = columns
         self.pattern = pattern
         self.predecessor: str | None = None
@@ -145,7 +154,7 @@ class TableStore:
             raise OutputUnavailable(str(exc)) from exc
         except RingLocked as exc:
             self.disconnect()
-            raise OutputUnusable(
+            raise OutputLocked(
                 f"another daemon writes to the tables {self.pattern} of {self.backend.display} "
                 f"({exc}): stop it, or choose another table pattern"
             ) from exc
@@ -221,6 +230,7 @@ class TableStore:
             if self._is_shared:
                 self._catalogue.share_marks(connection)
             known = self._catalogue.load(connection, self.ring)
+            self._check_not_taken(known.transactions)
             existing = set(inspect(connection).get_table_names())
             base = adopted(connection, known, existing, now)
             ring = base
@@ -239,8 +249,24 @@ class TableStore:
             ring = trimmed
             self._changes.apply(connection, base, ring)
             self._catalogue.store(connection, known, ring)
+        if self._has_standby:
+            # Numbers that nobody else can come to: else one that is unknown may be another's.
+            ring = replace(ring, transactions=ring.transactions + secrets.randbelow(_STEP) + _STEP)
+        self.number = known.transactions
         self.ring = ring
         self.predecessor = None
+
+    def _check_not_taken(self, number: int) -> None:
+        """See that nobody has written to the ring since this process did.
+
+        Raises:
+            OutputTaken: somebody has.
+        """
+        if self._has_standby and self.number not in (None, number) and number != self.unknown:
+            self.number = self.unknown = None
+            raise OutputTaken(
+                f"{self.backend.display}: another daemon has written to {self.pattern}"
+            )
 
     def _take_along(self, connection: Connection, old: str) -> None:
         """Make tables of an earlier pattern part of this ring."""
@@ -363,6 +389,7 @@ class TableStore:
             failpoint("tables.after_commit")
             if counts:
                 self.unknown = None
+                self.number = after.transactions
         self.ring = after
 
     def _change_ahead(self, connection: Connection, after: Ring) -> None:

@@ -1,0 +1,205 @@
+"""The output to an engine: batches go to partitions, as messages, and are there once a quorum is.
+
+The engine is shared: clients go to any of the daemons that write to it, and what one of them keeps
+on disk the others do not know. So nothing that came by a client's session waits on disk: while the
+engine is away, clients hold what they have. What came without a session is this daemon's alone, and
+does wait on disk.
+
+`write` hands messages over and returns; `sync` waits for the acknowledgements, so that both go on
+at the same time. Records are in the engine more often than once if anything goes wrong; stores
+write each of them once (`rules.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+
+from logd.engine.address import EngineAddress, WrongAddress, parse
+from logd.engine.link import Link
+from logd.engine.pieces import pack_message, pack_piece
+from logd.engine.publisher import Publisher
+from logd.engine.streams import ensure_streams
+from logd.outputs.base import (
+    Output,
+    OutputSettings,
+    OutputStatus,
+    OutputUnavailable,
+    OutputUnusable,
+)
+from logd.records.batch import Batch
+
+MESSAGE_BYTES = 256 << 10
+"""A message is closed at this size, before compression: larger ones are no cheaper."""
+
+MARGIN_BYTES = 1024
+"""What a message has besides its pieces, at most."""
+
+WINDOW_BYTES = 16 << 20
+"""If more is not acknowledged, no more is taken: a wide network's round trip at full speed."""
+
+ROOM_S = 1.0
+ACKNOWLEDGED_S = 10.0
+"""How long one call waits; what is not acknowledged by then is waited for by the next one."""
+
+OPEN_S = 20.0
+
+
+class EngineOutput(Output):
+    """Publishes to an engine.
+
+    Args:
+        address: URL of the engine, see `address.py`.
+        settings: what of it matters here: durability and dead letters.
+
+    Raises:
+        OutputUnusable: the URL can't be used.
+    """
+
+    def __init__(self, address: str, settings: OutputSettings) -> None:
+        self._address = _parsed(address)
+        self._settings = settings
+        self.name = f"nats {self._address.shown}"
+        # No secret: what it is mixed with are 128 random bits, which nobody can find out by trying.
+        self.shared_key = hashlib.blake2b(self._address.stream.encode(), digest_size=32).digest()
+        self._link = Link(self._address, settings.engine_durable)
+        self._publisher = Publisher(self._link, self._address)
+        self._link.follow(self._publisher)
+        self._max_message = 1 << 20
+        self._written = 0
+        self._last_error: tuple[str, float] | None = None
+
+    def open(self) -> Mapping[bytes, int]:
+        """Connect and make the streams; an engine has no marks for those who write to it."""
+
+        async def prepare() -> int:
+            client = self._link.connected()
+            await ensure_streams(client, self._address)
+            return client.max_payload
+
+        self._link.open()
+        self._max_message = self._link.call(prepare, OPEN_S)
+        return {}
+
+    def write(self, batches: Sequence[Batch]) -> Sequence[Batch]:
+        """Publish batches; they are in the engine once `sync` has returned."""
+        try:
+            if self._link.problem:
+                raise OutputUnavailable(f"engine {self._address.shown}: {self._link.problem}")
+            messages = self._messages(batches)
+            if not self._publisher.wait_room(WINDOW_BYTES, ROOM_S):
+                raise self._not_acknowledged()
+            self._publisher.add(messages)
+            if not self._settings.durable:
+                # Nobody else waits, and an acknowledgement means the quorum's in any case.
+                self.sync()
+        except OutputUnavailable as exc:
+            self._last_error = (str(exc), time.time())
+            raise
+        records = [batch for batch in batches if len(batch)]
+        self._written += sum(map(len, records))
+        return records
+
+    def sync(self) -> None:
+        """Return once the engine has acknowledged all that was written."""
+        if not self._publisher.wait_done(ACKNOWLEDGED_S):
+            error = self._not_acknowledged()
+            self._last_error = (str(error), time.time())
+            raise error
+
+    def forget(self, clients: Sequence[bytes]) -> None:
+        """An engine has no marks."""
+
+    def status(self) -> OutputStatus:
+        """See `Output.status`."""
+        latency = self._publisher.latencies_s()
+        return OutputStatus(
+            name=self.name,
+            current=self._link.server or "not connected",
+            written=self._written,
+            last_error=self._last_error,
+            details={"engine": "may lose records if it loses power"} if self._is_lazy else {},
+            measures={
+                "unacknowledged_bytes": float(self._publisher.waiting_bytes),
+                "published_again": float(self._publisher.retries),
+                **{f"ack_{name}_seconds": value for name, value in latency.items()},
+            },
+        )
+
+    @property
+    def _is_lazy(self) -> bool:
+        return self._settings.engine_durable == "lazy"
+
+    def close(self) -> None:
+        """End the connection; what is not acknowledged was kept by others."""
+        self._link.close()
+
+    def _not_acknowledged(self) -> OutputUnavailable:
+        reason = self._link.problem or self._publisher.problem or "slow"
+        return OutputUnavailable(f"engine {self._address.shown} does not acknowledge: {reason}")
+
+    # -- messages ----------------------------------------------------------------------------------
+
+    def _messages(self, batches: Sequence[Batch]) -> Mapping[int, Sequence[bytes]]:
+        partitions = len(self._address.partitions)
+        pieces: dict[int, list[bytes]] = {}
+        for batch in batches:
+            if batch.client is None:
+                raise AssertionError("a batch without a session can't be told from its copies")
+            found = pieces.setdefault(partition_of(batch.client, partitions), [])
+            found += self._pieces(batch)
+        limit = min(MESSAGE_BYTES, self._max_message - MARGIN_BYTES)
+        return {
+            partition: [pack_message(group) for group in _groups(some, limit)]
+            for partition, some in pieces.items()
+        }
+
+    def _pieces(self, batch: Batch) -> Iterator[bytes]:
+        """A piece, or as many as it takes for each to fit into a message of its own."""
+        piece = pack_piece(batch)
+        if len(piece) <= MESSAGE_BYTES // 4 or len(pack_message([piece])) <= self._max_message:
+            yield piece
+        elif len(batch) > 1:
+            middle = len(batch) // 2
+            yield from self._pieces(batch.part(0, middle))
+            yield from self._pieces(batch.part(middle, len(batch)))
+        else:
+            yield self._buried(batch)
+
+    def _buried(self, batch: Batch) -> bytes:
+        """A record that is too long for the engine goes to the dead letters, its number goes on."""
+        reason = f"the engine takes messages of {self._max_message} bytes"
+        try:
+            self._settings.dead_letters.put(batch, 0, reason, self.name)
+        except OSError as exc:
+            raise OutputUnavailable(f"can't store a refused record: {exc}") from exc
+        session = batch.client or b""
+        return pack_piece(Batch.of_none(session, batch.first, batch.last, batch.floor))
+
+
+def partition_of(session: bytes, partitions: int) -> int:
+    """Where the records of a session go, for as long as the streams are there."""
+    return zlib.crc32(session) % partitions
+
+
+def _parsed(address: str) -> EngineAddress:
+    try:
+        return parse(address, reads=False)
+    except WrongAddress as exc:
+        raise OutputUnusable(f"nats: {exc}") from exc
+
+
+def _groups(pieces: Sequence[bytes], limit: int) -> Iterator[Sequence[bytes]]:
+    """Pieces, in stretches that are a message each, of about `limit` bytes at most."""
+    group: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        if group and size + len(piece) > limit:
+            yield group
+            group, size = [], 0
+        group.append(piece)
+        size += len(piece)
+    if group:
+        yield group
