@@ -80,14 +80,16 @@ def test_a_killed_store_goes_on_where_its_ring_stands(engine: Engine, tmp_path: 
     """Killed between the write of records and everything after it, again and again."""
     out = tmp_path / "out"
     with ingest(engine, tmp_path / "in", partitions=1) as daemon:
+        points = ("files.after_write=kill", "files.before_write=kill", "files.after_sync=kill")
         with createClientLog("127.0.0.1", daemon.port, environ={}) as log:
             for number in range(1, 101):
                 log(f"record {number}")
                 if number % 10 == 0:
                     assert log.flush(60)
-        for point in ("files.after_write=kill", "files.before_write=kill", "files.after_sync=kill"):
-            dying = store(engine, out, partitions="0", environment={"LOGD_FAILPOINTS": point})
-            assert dying.wait() < 0
+                if number % 30 == 0:
+                    # There is something to write whatever the one before got done.
+                    dying = {"LOGD_FAILPOINTS": points[number // 30 - 1]}
+                    assert store(engine, out, partitions="0", environment=dying).wait() < 0
         receiver = store(engine, out, partitions="0").wait_ready()
         wait_for(lambda: len(texts(out)) >= 100, "all records")
         assert receiver.stop() == 0
