@@ -36,8 +36,8 @@ from logd.outputs.tables.columns import (
     column_specs,
 )
 from logd.outputs.tables.fit import fit_for
+from logd.outputs.tables.itemtexts import json_text
 from logd.outputs.tables.postgresql import codec_of
-from logd.outputs.tables.rows import json_text
 from logd.rotation.writers import (
     RotateLogWriter,
     RotateWriterFactory,

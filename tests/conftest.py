@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +58,13 @@ class Database:
         return sorted(name for name in names if name.startswith(self.prefix))
 
     def rows(self, table_name: str, order_by: str | None = None) -> list[dict[str, Any]]:
-        """All rows of a table, as the driver gives their values."""
+        """All rows of a table: times in seconds and objects as JSON, whatever the database has."""
         statement = f"SELECT * FROM {table_name}"
         if order_by is not None:
             statement += f" ORDER BY {order_by}"
         with self.engine.connect() as connection:
-            return [dict(row._mapping) for row in connection.exec_driver_sql(statement)]
+            rows = connection.exec_driver_sql(statement)
+            return [{name: _plain(value) for name, value in row._mapping.items()} for row in rows]
 
     def run(self, statement: str, **values: object) -> None:
         """Run one statement in a transaction of its own."""
@@ -91,6 +94,9 @@ class Database:
         if self.kind == "postgresql":
             self.run("DROP EVENT TRIGGER IF EXISTS refuse")
             self.run("DROP FUNCTION IF EXISTS refuse")
+        for name in inspect(self.engine).get_view_names():
+            if name.startswith(self.prefix):
+                self.run(f"DROP VIEW {name}")
         names = inspect(self.engine).get_table_names()
         for name in names:
             if name.startswith(self.prefix):
@@ -98,6 +104,12 @@ class Database:
         for name in ("logd_tables", "logd_marks"):
             if name in names and self.kind != "sqlite":
                 self.run(f"DELETE FROM {name} WHERE ring LIKE :ring", ring=f"{self.prefix}%")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.timestamp()
+    return json.dumps(value) if isinstance(value, dict) else value
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def postgresql_target(folder: Path, server: str = POSTGRESQL) -> Target:
                 "SELECT tablename FROM pg_tables WHERE tablename ~ %s", (rf"^{prefix}_\d+$",)
             ).fetchall()
             for (name,) in names:
-                connection.execute(f"DROP TABLE {name}".encode())
+                connection.execute(f"DROP TABLE {name} CASCADE".encode())
             for name in ("logd_tables", "logd_marks"):
                 connection.execute(
                     f"DELETE FROM {name} WHERE ring LIKE %s".encode(), (f"%{prefix}%",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import replace
 
-from sqlalchemy import Connection, MetaData, Table, func, inspect, select
+from sqlalchemy import Connection, DateTime, MetaData, Table, func, inspect, select
 
 from logd.outputs.base import OutputUnusable
 from logd.outputs.tables.catalogue import TABLES, TABLES_NAME
@@ -82,7 +82,11 @@ def why_not_dropped(connection: Connection, name: str, columns: Set[str]) -> str
 def _found_entry(connection: Connection, name: str, now: float) -> TableEntry:
     check_is_log_table(connection, name)
     table = Table(name, MetaData(), autoload_with=connection)
-    times = [func.min(table.c.time), func.max(table.c.time)] if "time" in table.c else []
+    times = []
+    if "time" in table.c:
+        time = table.c.time
+        seconds = func.date_part("epoch", time) if isinstance(time.type, DateTime) else time
+        times = [func.min(seconds), func.max(seconds)]
     records, *span = connection.execute(select(func.count(), *times).select_from(table)).one()
     return TableEntry(
         serial=0,

@@ -13,6 +13,7 @@ from logd.outputs.tables.adoption import check_is_log_table
 from logd.outputs.tables.backend import Backend
 from logd.outputs.tables.columns import ColumnSpec, build_table
 from logd.outputs.tables.ring import Ring
+from logd.outputs.tables.ringview import RingView
 
 logger = logging.getLogger(__name__)
 
@@ -22,12 +23,14 @@ class TableChanges:
 
     Args:
         backend: the kind of database.
+        pattern: of the tables' names.
         columns: what the columns of new tables are.
     """
 
-    def __init__(self, backend: Backend, columns: Sequence[ColumnSpec]) -> None:
+    def __init__(self, backend: Backend, pattern: str, columns: Sequence[ColumnSpec]) -> None:
         self._backend = backend
         self._columns = columns
+        self._view = RingView(backend, pattern, columns)
 
     def apply(self, connection: Connection, before: Ring, after: Ring) -> None:
         """Drop the tables that `after` no longer has, and make its new ones."""
@@ -41,10 +44,14 @@ class TableChanges:
         names = {entry.table_name for entry in created}
         for name in (existing & names) - set(old.values()):
             check_is_log_table(connection, name)
+        layouts = {entry.table_name: entry.layout for entry in before.entries}
+        changed = {e.table_name for e in created if layouts.get(e.table_name) != e.layout}
         failpoint("tables.before_rotate")
+        if doomed := existing & (dropped - names | changed):
+            kept = [e for e in after.entries if e not in created and e.table_name not in doomed]
+            self._view.let_go(connection, kept, after.layout)
         for name in sorted((existing & dropped) - names):
             self._backend.drop(connection, name)
-        layouts = {entry.table_name: entry.layout for entry in before.entries}
         model = before.current.table_name if before.entries else ""
         for entry in created:
             name = entry.table_name
@@ -53,7 +60,22 @@ class TableChanges:
                 build_table(name, self._columns, is_indexed=True).create(connection)
                 if model in existing - {name}:
                     self._backend.inherit(connection, model, name)
+        if set(new.values()) != set(old.values()) or changed or self._view.is_stale:
+            self._view.refresh(connection, after.entries, after.layout)
         failpoint("tables.after_rotate")
+
+    @property
+    def is_view_stale(self) -> bool:
+        """Whether the view lacks tables, because somebody was reading it."""
+        return self._view.is_stale
+
+    def refresh_view(self, connection: Connection, ring: Ring) -> None:
+        """Make the view one of all tables of the ring."""
+        self._view.refresh(connection, ring.entries, ring.layout)
+
+    def drop_view(self, connection: Connection, pattern: str) -> None:
+        """Drop the view of an earlier pattern: its tables belong to this ring now."""
+        RingView(self._backend, pattern, self._columns).drop(connection)
 
     def _is_cleared(self, connection: Connection, name: str, *, is_like_new: bool) -> bool:
         """Make way for a new table of this name; False if the old one can be used, now empty.

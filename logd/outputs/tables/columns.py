@@ -14,9 +14,11 @@ from typing import Any, Literal
 
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, String, Table, Text
 from sqlalchemy.dialects.mysql import LONGTEXT
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TIMESTAMP, TypeEngine
 
 from logd.outputs.base import OutputUnusable
+from logd.outputs.tables.fit import BYTES_CODEC
 
 CONTEXT_FIELDS = frozenset(
     {"pid", "tid", "threadname", "cat", "cfunc", "cfn", "cln", "path", "tblen", "peer"}
@@ -39,6 +41,9 @@ UNSIZED_STRING_CHARS = 255
 
 # TEXT ends at 64 KiB on MariaDB and MySQL, less than one message may have.
 LongText = Text().with_variant(LONGTEXT(), "mysql", "mariadb")
+# On PostgreSQL people and tools expect a time, and objects that they can look into.
+_Moment: TypeEngine[Any] = Double().with_variant(TIMESTAMP(timezone=True), "postgresql")
+_Items: TypeEngine[Any] = LongText.with_variant(JSONB(), "postgresql")
 # SQLite's own row number serves as `id` only where the column is declared INTEGER.
 _Identity = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -80,6 +85,11 @@ class ColumnSpec:
             return "context"
         return "record" if self.name in RECORD_FIELDS else "special"
 
+    @property
+    def is_postgresqls_own(self) -> bool:
+        """Whether PostgreSQL has another type for it than others: a timestamp, or objects."""
+        return self.kind in (_Moment, _Items)
+
     def column(self) -> Column[Any]:
         """A new SQLAlchemy column."""
         return Column(self.name, self.kind, **self.options)
@@ -87,7 +97,7 @@ class ColumnSpec:
 
 DAEMON_COLUMNS: tuple[ColumnSpec, ...] = (
     ColumnSpec("id", _Identity, {"primary_key": True, "autoincrement": False}),
-    ColumnSpec("time", Double(), {"nullable": False}),
+    ColumnSpec("time", _Moment, {"nullable": False}),
     ColumnSpec("ts", String(40)),
     ColumnSpec("cat", String(32)),
     ColumnSpec("pid", BigInteger()),
@@ -100,10 +110,11 @@ DAEMON_COLUMNS: tuple[ColumnSpec, ...] = (
     ColumnSpec("cfn", String(255)),
     ColumnSpec("cln", BigInteger()),
     ColumnSpec("path", LongText),
-    ColumnSpec("special", LongText),
+    ColumnSpec("special", _Items),
 )
 """What the daemon's tables hold: the reference's columns, wider, so that no message is cut, and
-tid, peer, time (seconds since the epoch), special (a JSON object, NULL without items) and id."""
+tid, peer, time (seconds since the epoch; a timestamp on PostgreSQL), special (a JSON object, NULL
+without items) and id."""
 
 
 def check_name(name: object) -> str:
@@ -191,6 +202,23 @@ def daemon_columns(config: Sequence[Sequence[Any]] | None, dialect_name: str) ->
     if has_own_key or dialect_name == "postgresql":
         columns[0] = ColumnSpec("id", BigInteger(), {"nullable": False})
     return columns
+
+
+def for_encoding(columns: Sequence[ColumnSpec], codec: str | None) -> Sequence[ColumnSpec]:
+    """The columns as a database of some encoding can have them.
+
+    Its objects have no characters but those of the encoding; JSON texts have escapes for others.
+
+    Args:
+        columns: those of `daemon_columns`.
+        codec: see `logd.outputs.tables.fit.TextFit`.
+    """
+    if codec in (None, BYTES_CODEC):
+        return columns
+    return [
+        ColumnSpec(spec.name, LongText, spec.options) if spec.kind is _Items else spec
+        for spec in columns
+    ]
 
 
 def build_table(name: str, columns: Sequence[ColumnSpec], *, is_indexed: bool = False) -> Table:

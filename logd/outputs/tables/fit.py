@@ -12,9 +12,11 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import gmtime, strftime
 from typing import Any
 
-from sqlalchemy import Float, Integer, String
+from sqlalchemy import DateTime, Float, Integer, String
 from sqlalchemy.dialects.mysql import LONGTEXT, MEDIUMTEXT, TINYTEXT
 from sqlalchemy.types import TEXT, BigInteger, SmallInteger, Text, TypeEngine
 
@@ -25,6 +27,10 @@ _INTEGER = re.compile(r"\s*[+-]?\d{1,19}\s*", re.ASCII)
 BYTES_CODEC = "utf-8"
 """Stands for a database without an encoding: it takes any bytes, and counts those for lengths."""
 
+# The years 1 and 10,000, in seconds since the epoch.
+_MIN_TIME, _MAX_TIME = -62_135_596_800, 253_402_300_800
+
+_EPOCH = datetime(1970, 1, 1)
 _ELLIPSIS = "…"
 _ASCII_ELLIPSIS = "..."
 
@@ -141,6 +147,41 @@ class IntegerFit:
         return list(map(self, values))
 
 
+@dataclass(frozen=True)
+class TimestampFit:
+    """Makes times of a column of timestamps."""
+
+    def __call__(self, value: object) -> str | None:
+        """One time, in seconds since the epoch; NULL for what is none."""
+        number = fit_number(value)
+        return None if number is None else self.texts([number])[0]
+
+    def texts(self, times: Sequence[float]) -> list[str]:
+        """A column of times, cut to microseconds as all readers do.
+
+        Records have the years 1970 to 9999; what a filter made of one may have any.
+        """
+        if not times or not (min(times) >= 0 and max(times) < _MAX_TIME):
+            return list(map(_odd_timestamp, times))
+        heads = _Heads()
+        micros = [int(time * 1e6) for time in times]
+        return [f"{heads[micro // 1_000_000]}{micro % 1_000_000:06}+00" for micro in micros]
+
+
+class _Heads(dict[int, str]):
+    """Seconds since the epoch, from 1970 on, as text; makes what is missing."""
+
+    def __missing__(self, second: int) -> str:
+        self[second] = made = strftime("%Y-%m-%d %H:%M:%S.", gmtime(second))
+        return made
+
+
+def _odd_timestamp(time: float) -> str:
+    if not _MIN_TIME <= time < _MAX_TIME:
+        return "infinity" if time > 0 else "-infinity"
+    return f"{_EPOCH + timedelta(microseconds=int(time * 1e6))}+00"
+
+
 def fit_number(value: object) -> float | None:
     """A value for a column of floating-point numbers; NULL for what is none, NaN and infinity."""
     if isinstance(value, str | int | float):
@@ -182,6 +223,8 @@ def fit_for(
         if dialect_name == "sqlite" or isinstance(variant, BigInteger):
             return IntegerFit(64)
         return IntegerFit(16 if isinstance(variant, SmallInteger) else 32)
+    if isinstance(variant, DateTime):
+        return TimestampFit()
     if isinstance(variant, Float):
         return fit_number
     return _keep

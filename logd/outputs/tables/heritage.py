@@ -37,8 +37,15 @@ _INDEXES = text("""
 """)
 
 
-def statements(connection: Connection, model: str, name: str) -> Iterator[str]:
-    """What gives to table `name` what table `model` has; read in the connection's transaction."""
+def statements(connection: Connection, model: str, name: str, kind: str = "TABLE") -> Iterator[str]:
+    """What gives to table `name` what table `model` has; read in the connection's transaction.
+
+    Args:
+        connection: in a transaction.
+        model: the table that has it.
+        name: the table to get it.
+        kind: "VIEW" if they are views.
+    """
     model, name = quoted(connection, model), quoted(connection, name)
     for row in connection.execute(_RIGHTS, {"model": model}).all():
         columns = f" ({row.column_name})" if row.column_name else ""
@@ -46,7 +53,7 @@ def statements(connection: Connection, model: str, name: str) -> Iterator[str]:
         yield f"GRANT {row.right}{columns} ON {name} TO {row.role}{option}"
     for row in connection.execute(_COMMENTS, {"model": model}).all():
         if row.words is not None:
-            what = f"COLUMN {name}.{row.column_name}" if row.column_name else f"TABLE {name}"
+            what = f"COLUMN {name}.{row.column_name}" if row.column_name else f"{kind} {name}"
             yield f"COMMENT ON {what} IS {row.words}"
     there = _indexes(connection, name)
     for method, is_unique in _indexes(connection, model) - there:

@@ -45,6 +45,7 @@ ROWS_A_TRANSACTION = 16_384
 """About this many records go into one transaction; more make it no faster."""
 
 PRUNE_EVERY_S = 3600.0
+VIEW_EVERY_S = 60.0
 
 
 class TableOutput(Output):
@@ -107,6 +108,7 @@ class TableOutput(Output):
         self._clock = clock
         self._unknown: Sequence[Batch] = ()
         self._pruned_at = 0.0
+        self._viewed_at = 0.0
         self._first_serial = 0
         self._status = OutputStatus(self.name)
 
@@ -170,6 +172,9 @@ class TableOutput(Output):
                 self._rotate(now)
             elif (trimmed := ring.trimmed(now)) is not ring:
                 self._store.update(trimmed)
+            if now - self._viewed_at >= VIEW_EVERY_S:
+                self._viewed_at = now
+                self._store.refresh_view()
             if now - self._pruned_at >= PRUNE_EVERY_S:
                 self._pruned_at = now
                 self._store.update(

@@ -7,16 +7,13 @@ rows (tuples, COPY text, parameters) is the database's affair, see `backend.py`.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
-import msgspec
-
-from logd.outputs.tables.fit import BYTES_CODEC, Fit, IntegerFit, TextFit, fit_for, storable
+from logd.outputs.tables.fit import Fit, IntegerFit, TextFit, TimestampFit, fit_for
+from logd.outputs.tables.itemtexts import json_writer
 from logd.records.callpath import ShortNames
 
 if TYPE_CHECKING:
@@ -115,8 +112,10 @@ class RowMaker:
         self._context_fits = [(spec.name, fit(spec)) for spec in context_specs]
         self._known: dict[tuple[Context, str], tuple[Any, ...]] = {}
         self._formatter: PathFormatter = _SHORT_NAMES
-        to_json = json_text if codec in (None, BYTES_CODEC) else ascii_json_text
-        self._makers = [_column_maker(spec, fit(spec), to_json) for spec in record_specs]
+        self._makers = [
+            _column_maker(spec, fit(spec), json_writer(spec.kind, dialect_name, codec))
+            for spec in record_specs
+        ]
 
     def rows(self, batch: Batch, first_id: int) -> Rows:
         """The rows of `batch`; their ids count up from `first_id`."""
@@ -169,6 +168,8 @@ def _column_maker(spec: ColumnSpec, fit: Fit, to_json: Callable[[Special], str])
     match spec.name:
         case "id":
             return lambda batch, first_id: range(first_id, first_id + len(batch))
+        case "time" if isinstance(fit, TimestampFit):
+            return lambda batch, _first_id: fit.texts(batch.time)
         case "time":
             return lambda batch, _first_id: batch.time
         case "msgid" if isinstance(fit, IntegerFit):
@@ -215,26 +216,3 @@ def _once_each(
     different = dict(zip(keys, special.values(), strict=True))
     made = {key: make(items) for key, items in different.items()}
     return dict(zip(special, map(made.__getitem__, keys), strict=True))
-
-
-def json_text(items: Special) -> str:
-    """Special items as a JSON object that every database can store."""
-    try:
-        return msgspec.json.encode(items).decode()
-    except (UnicodeEncodeError, OverflowError, TypeError, ValueError):
-        # Lone surrogates or something odd from a filter: rare, so it may be slow.
-        return json.dumps({storable(str(key)): _plain(value) for key, value in items.items()})
-
-
-def ascii_json_text(items: Special) -> str:
-    """The same for a database that does not have all characters: JSON has escapes of its own."""
-    text = json_text(items)
-    return text if text.isascii() else json.dumps(json.loads(text))
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, bool | int | float) else storable(str(value))

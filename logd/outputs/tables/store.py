@@ -32,10 +32,11 @@ from logd.outputs.tables.backend import (
 )
 from logd.outputs.tables.catalogue import Catalogue
 from logd.outputs.tables.changes import TableChanges
-from logd.outputs.tables.columns import ColumnSpec
+from logd.outputs.tables.columns import ColumnSpec, for_encoding
 from logd.outputs.tables.predecessor import lock_of
 from logd.outputs.tables.probing import RefusedRecord, refused_of
 from logd.outputs.tables.ring import Ring, TablePlace
+from logd.outputs.tables.rowmakers import RowMakers
 from logd.outputs.tables.rows import RowMaker
 
 if TYPE_CHECKING:
@@ -107,8 +108,8 @@ class TableStore:
         self.ring = replace(ring, layout=self._layout())
         self._is_shared = is_shared
         self._catalogue = Catalogue(backend, pattern, is_shared=is_shared)
-        self._changes = TableChanges(backend, columns)
-        self._rows = RowMaker(columns, backend.dialect_name)
+        self._changes = TableChanges(backend, pattern, columns)
+        self._rows = RowMakers(backend, columns)
         self._connection: Connection | None = None
 
     def _layout(self) -> str:
@@ -141,12 +142,10 @@ class TableStore:
                 if self._is_shared:
                     self.backend.prepare_to_share(self._connection)
                 self.backend.acquire(self._connection, self.pattern, LOCK_WAIT_S)
-                self._rows = RowMaker(
-                    self._columns,
-                    self.backend.dialect_name,
-                    self.backend.max_text_bytes,
-                    self.backend.text_codec,
-                )
+                self._columns = for_encoding(self._columns, self.backend.text_codec)
+                self.ring = replace(self.ring, layout=self._layout())
+                self._changes = TableChanges(self.backend, self.pattern, self._columns)
+                self._rows = RowMakers(self.backend, self._columns)
                 self._take_up(self._connection)
         except RecordsRefused as exc:
             # No record was given yet: two daemons made the catalogue at the same moment.
@@ -248,6 +247,7 @@ class TableStore:
             self._changes.tell_surplus(ring, trimmed)
             ring = trimmed
             self._changes.apply(connection, base, ring)
+            self._changes.refresh_view(connection, ring)
             self._catalogue.store(connection, known, ring)
         if self._has_standby:
             # Numbers that nobody else can come to: else one that is unknown may be another's.
@@ -272,6 +272,7 @@ class TableStore:
         """Make tables of an earlier pattern part of this ring."""
         count, records = self._catalogue.take_along(connection, old)
         if count:
+            self._changes.drop_view(connection, old)
             logger.warning(
                 "%s: %d tables %s (%d records) belong to the log %s now: retention counts them",
                 self.backend.display,
@@ -341,6 +342,12 @@ class TableStore:
             if act is not None:
                 act(self._catalogue, connection)
 
+    def refresh_view(self) -> None:
+        """Bring the view of all tables up to date, if somebody was reading it; connected."""
+        if self._changes.is_view_stale:
+            with self._translated(), self._connected().begin():
+                self._changes.refresh_view(self._connected(), self.ring)
+
     def marks(self) -> dict[bytes, int]:
         """The marks; connected."""
         with self._translated(), self._connected().begin():
@@ -361,8 +368,8 @@ class TableStore:
             if self.backend.has_transactional_ddl:
                 self._changes.apply(connection, self.ring, after)
             for place in places:
-                target = self._target(connection, after, place.serial)
-                found += refused_of(self.backend, connection, target, self._rows, place)
+                target, maker = self._target(connection, after, place.serial)
+                found += refused_of(self.backend, connection, target, maker, place)
             transaction.rollback()
         return found
 
@@ -404,12 +411,15 @@ class TableStore:
 
     def _insert(self, connection: Connection, ring: Ring, places: Sequence[TablePlace]) -> None:
         for serial, group in groupby(places, key=attrgetter("serial")):
-            rows = (self._rows.rows(place.batch, place.first_id) for place in group)
-            self.backend.insert(connection, self._target(connection, ring, serial), rows)
+            target, maker = self._target(connection, ring, serial)
+            rows = (maker.rows(place.batch, place.first_id) for place in group)
+            self.backend.insert(connection, target, rows)
 
-    def _target(self, connection: Connection, ring: Ring, serial: int) -> InsertTarget:
+    def _target(
+        self, connection: Connection, ring: Ring, serial: int
+    ) -> tuple[InsertTarget, RowMaker]:
         name = next(entry.table_name for entry in ring.entries if entry.serial == serial)
-        return InsertTarget(connection, name, self._rows.context_columns, self._rows.record_columns)
+        return self._rows.of(connection, serial, name)
 
     def _connected(self) -> Connection:
         if self._connection is None:

@@ -25,6 +25,7 @@ from sqlalchemy import cast as sql_cast
 MAX_TIME = 253_000_000_000
 """In the year 9987: no calendar of Python's has much later times, in seconds since the epoch."""
 
+_MIN_TIME = -62_135_596_800  # the year 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ARROW = "<-"
 
@@ -79,7 +80,7 @@ def moment(seconds: float, *, is_timestamp: bool) -> ColumnElement[Any]:
     if not is_timestamp:
         return literal(seconds)
     text = "infinity" if seconds > 0 else "-infinity"
-    if abs(seconds) < MAX_TIME:
+    if _MIN_TIME <= seconds < MAX_TIME:
         text = str(_EPOCH + timedelta(microseconds=-int(-seconds * 1e6 // 1)))
     return literal_column(f"'{text}'::timestamptz")
 

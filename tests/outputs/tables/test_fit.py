@@ -14,7 +14,7 @@ from sqlalchemy.dialects.mysql import LONGTEXT, MEDIUMTEXT, TINYTEXT
 
 from logd.outputs.tables.columns import LongText
 from logd.outputs.tables.fit import IntegerFit, TextFit, fit_for, fit_number, is_storable, storable
-from logd.outputs.tables.rows import json_text
+from logd.outputs.tables.itemtexts import json_text
 
 if TYPE_CHECKING:
     from tests.outputs.table_making import Outputs
@@ -158,12 +158,12 @@ def test_special_items_become_storable_json(items: dict[str, Any]) -> None:
 )
 @given(
     st.lists(
-        st.tuples(any_text, any_text, st.floats(0, 2**40), st.integers(-(2**63), 2**63 - 1)),
+        st.tuples(any_text, any_text, st.floats(0, 2**37), st.integers(-(2**63), 2**63 - 1)),
         min_size=1,
         max_size=60,
     )
 )
-@example([("\\", "\t", 0.1, 1), ("'\\'", "\\N", 1e-300, 2), ("%s", "", 2.0**40, 3)])
+@example([("\\", "\t", 0.1, 1), ("'\\'", "\\N", 1e-300, 2), ("%s", "", 2.0**37, 3)])
 def test_any_record_comes_back_from_a_database(
     outputs: Outputs, records: list[tuple[str, str, float, int]]
 ) -> None:
@@ -178,8 +178,10 @@ def test_any_record_comes_back_from_a_database(
     output.write([batch])
     output.close()
     rows = outputs.database.rows(table, "id")
-    assert [(row["msg"], row["time"], row["msgid"]) for row in rows] == [
-        (storable(msg), time, msgid) for msg, _, time, msgid in records
+    assert [(row["msg"], row["msgid"]) for row in rows] == [
+        (storable(msg), msgid) for msg, _, _, msgid in records
     ]
+    times = [row["time"] for row in rows]
+    assert times == pytest.approx([record[2] for record in records], abs=1.1e-6, rel=0)
     items = [json.loads(row["special"])["item"] for row in rows]
     assert [storable(item) for item in items] == [storable(record[1]) for record in records]

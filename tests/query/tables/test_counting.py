@@ -39,7 +39,7 @@ ITEMS: Sequence[Any] = (
     {"logger": "shop.cart", "user": "ann", "n": 5},
     {"logger": "shop.pay", "user": "5", "n": 5.0, "flag": True},
     {"logger": "null", "user": None, "n": 1e16, "flag": "true"},
-    {"note": '"user":"ann" \\ 50% é \n', "n": -7, "deep": {"user": "ann", "list": [1, 2.5]}},
+    {"note": '"user":"ann" \\ 50% é \n', "n": -7, "deep": {"list": [1, 2.5], "user": "ann"}},
     {"logger": "shop.cart ", "odd key": 1, "é": "ü", "n": 1e-7, "x": 12345678901234567890},
     None,
 )
@@ -56,7 +56,7 @@ SELECTIONS: Sequence[Sequence[Term]] = (
             ("site", "a(b).py"), ("site", "a"), ("site", "-"), ("site", "..."), ("path", "urls.py"),
             ("logger", "shop.cart"), ("logger", "null"), ("user", "ann"), ("user", "5"),
             ("user", "null"), ("n", "5"), ("n", "5.0"), ("n", "-7"), ("flag", "true"),
-            ("odd key", "1"), ("é", "ü"), ("deep", '{"user":"ann","list":[1,2.5]}'),
+            ("odd key", "1"), ("é", "ü"), ("deep", '{"list":[1,2.5],"user":"ann"}'),
             ("text", "card"), ("text", "50%_\\"), ("text", "line\nline"), ("text", "é"),
             ("exc", "shop.CardError"),
         )
