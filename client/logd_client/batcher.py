@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from logd_client.buffer import Buffer
 from logd_client.pace import RATE
-from logd_client.rows import encode_fitting, encode_fitting_lone
-from logd_client.session import Entry, Session
+from logd_client.rows import encode_fitting
+from logd_client.session import Session
 from logd_client.spoolreader import SpoolPosition
 from logd_client.store import Store
 
 __all__ = ["Batcher"]
 
-LINGER_MIN_S = 0.010
-LINGER_MAX_S = 0.020
-LINGER_PER_ROW_S = 5e-6
-"""After a batch of n records the next is collected for n times this, within the limits above."""
+LINGER_S = 0.020
+"""How long a batch grows. The thread that takes it costs the app the more, the more often it wakes
+up; what waits is lost if the process is killed."""
 
 _WINDOW_S = 0.050
 """Over that time it is counted whether records are few."""
@@ -50,14 +49,13 @@ class Batcher:
         rows = self._take()
         self._measure(now, rows)
         if rows:
-            linger_s = min(max(LINGER_MIN_S, LINGER_PER_ROW_S * rows), LINGER_MAX_S)
-            self.collect_at = now + linger_s
+            self.collect_at = now + LINGER_S
 
     def expect_load(self, now: float) -> None:
         """Records are no lone ones any more: let batches grow."""
         self.is_under_load = True
         self._window_from, self._window_rows = now, 0
-        self.collect_at = now + LINGER_MIN_S
+        self.collect_at = now + LINGER_S
 
     def _measure(self, now: float, rows: int) -> None:
         """See whether records have become few."""
@@ -73,14 +71,6 @@ class Batcher:
         """Encode the few records that wait, for the thread that logged them."""
         if not self._store.is_full:
             self._take()
-
-    def take_lone(self) -> Entry | None:
-        """The entry of the one record that waits, not added to the session; None if not one."""
-        row = self._buffer.lone
-        if row is None:
-            return None
-        entry = encode_fitting_lone(self._session.next_sequence, row)
-        return entry if self._buffer.take_lone(row, entry.size) else None
 
     def _take(self) -> int:
         rows, row_bytes = self._buffer.take()

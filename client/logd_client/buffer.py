@@ -216,7 +216,8 @@ class Buffer:
             self._rows.clear()
             self._numbered += 1
             self._held += frame_bytes
-            self._room += row_cost(row) - frame_bytes
+            # `row_cost`, for each call pays.
+            self._room += ROW_BYTES + len(row[3]) + ITEM_BYTES * len(row[4]) - frame_bytes
             return True
 
     def sleep(self) -> bool:

@@ -15,10 +15,12 @@ from logd_client.batcher import Batcher
 from logd_client.buffer import Buffer
 from logd_client.connection import ServerAddress
 from logd_client.decoding import rows_of_frame
+from logd_client.encoding import encode_lone
 from logd_client.link import Link
 from logd_client.natives import RLock, acquire_within, monotonic
 from logd_client.pace import Pace
 from logd_client.problems import SessionProblem
+from logd_client.rows import UNFIT, fitted
 from logd_client.session import CLIENT_ID_BYTES, AnyRow, Entry, Session
 from logd_client.spoolreader import SpoolPosition
 from logd_client.store import Store
@@ -99,35 +101,42 @@ class Courier:
         Returns:
             False if the sender's thread has to do it: under load, or if sending would take time.
         """
-        while self._may_move():
+        moving = self._moving
+        # Not if this call interrupts one that moves records.
+        while not moving._is_owned() and (
+            moving.acquire(False) or acquire_within(moving, _PATIENCE_S)
+        ):
             try:
-                is_sent = self._send_lone()
+                now = monotonic()
+                if self._pace.allows(now) and not self.is_ended:
+                    is_sent = self._send_lone(now)
+                else:
+                    self._batcher.expect_load(now)
+                    is_sent = self.is_ended  # the next session takes what waits
             except Exception as exc:  # an app's log call must not raise for that
                 self._failed(exc)
                 is_sent = False
             finally:
-                self._release()
+                if self.is_ended:
+                    self.link.close()
+                moving.release()
             if not is_sent or self.is_ended or self._buffer.is_empty:
                 return is_sent
         return True  # the one who moves records looks again afterwards
 
-    def _may_move(self) -> bool:
-        """Whether no other thread moves records, nor the code that this call interrupted."""
-        moving = self._moving
-        if moving._is_owned():
-            return False
-        return moving.acquire(False) or acquire_within(moving, _PATIENCE_S)
-
-    def _send_lone(self) -> bool:
-        # Each line here is paid by every lone record: as a rule it is the first five.
-        now = monotonic()
-        if self._pace.allows(now) and not self.is_ended:
-            entry = self._batcher.take_lone() if self.link.is_clear else None
-            if entry is not None:
-                return self.link.send_lone(entry, now)
+    def _send_lone(self, now: float) -> bool:
+        # Each line here is paid by every lone record.
+        row = self._buffer.lone if self.link.is_clear else None
+        if row is None:
             return self._send_few()
-        self._batcher.expect_load(now)
-        return self.is_ended  # the next session takes what waits
+        first = self.session.next_sequence
+        try:
+            entry = encode_lone(first, row)
+        except UNFIT:
+            entry = encode_lone(first, fitted(row))
+        if self._buffer.take_lone(row, entry.size):
+            return self.link.send_lone(entry, now)
+        return self._send_few()
 
     def _send_few(self) -> bool:
         """Send what waits besides the record that came now; and connect, if that is quick."""

@@ -72,6 +72,7 @@ _FEW_OBJECTS = 1000
 """Texts and tuples of one record that nobody needs to count."""
 
 _LENGTH = struct.Struct(">I")
+_new_tuple: Any = tuple.__new__
 _IS_LITTLE_ENDIAN = sys.byteorder == "little"
 _NUL = "\0"
 _LEVEL_CHARS = 8
@@ -395,7 +396,9 @@ def encode_lone(first: int, row: AnyRow) -> Entry:
     size = len(payload)
     if size > MAX_FRAME_BYTES:
         raise ValueError(f"a record of {size} bytes, at most {MAX_FRAME_BYTES} allowed")
-    return Entry(first, 1, size + _LENGTH.size, _LENGTH.pack(size) + payload)
+    # As `Entry(...)` does, without the call of a function in between.
+    entry: Entry = _new_tuple(Entry, (first, 1, size + 4, _LENGTH.pack(size) + payload))
+    return entry
 
 
 def _append_entries(entries: list[Entry], first: int, rows: Sequence[AnyRow]) -> None:

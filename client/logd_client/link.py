@@ -61,8 +61,9 @@ BACK_TIMEOUT_S = 1.0
 
 _SEND_BYTES = 512 * 1024
 _RECEIVE_BYTES = 4096
-_HEAR_S = 0.1
-"""How long a lone record may be sent without a look at what the server says."""
+_HEAR_S = 0.25
+"""For how long lone records are sent without a look at what the server says: it costs as much as
+to send one."""
 
 
 _random = random.SystemRandom()
@@ -226,12 +227,8 @@ class Link:
 
         As `step` would, without all that it does besides; only while the link is clear.
         """
-        session = self.session
-        if not session.has_unacknowledged:
+        if self.session.add_sent(entry):
             self._alive_at = now
-        if self._approach is not None:
-            self._roaming.sent(self._approach.place)
-        session.add_sent(entry)
         frame = b""
         try:
             assert self._socket is not None  # noqa: S101

@@ -8,10 +8,14 @@ import time
 from collections.abc import Sequence
 
 from logd_client.buffer import lost_row
-from logd_client.encoding import AnyRow, Entry, encode_batches, encode_lone
+from logd_client.encoding import AnyRow, Entry, encode_batches
 from logd_client.values import fit_row
 
-__all__ = ["NumberedRows", "encode_fitting", "encode_fitting_lone", "fitted"]
+__all__ = ["UNFIT", "NumberedRows", "encode_fitting", "fitted"]
+
+UNFIT = (ValueError, TypeError, OverflowError, AttributeError, pickle.PicklingError)
+"""What encoding raises, rarely: a record over the size of a frame, or of types that came past
+`Log`."""
 
 
 class NumberedRows(list[AnyRow]):
@@ -43,17 +47,8 @@ def encode_fitting(first: int, rows: Sequence[AnyRow]) -> list[Entry]:
     """The rows as entries from sequence number `first` on, made to fit where they must be."""
     try:
         return encode_batches(first, rows)
-    except (ValueError, TypeError, OverflowError, AttributeError, pickle.PicklingError):
-        # Rare: a record over the size of a frame, or of types that came past `Log`.
+    except UNFIT:
         return encode_batches(first, [fitted(row) for row in rows])
-
-
-def encode_fitting_lone(first: int, row: AnyRow) -> Entry:
-    """As `encode_fitting`, for one row."""
-    try:
-        return encode_lone(first, row)
-    except (ValueError, TypeError, OverflowError, AttributeError, pickle.PicklingError):
-        return encode_lone(first, fitted(row))
 
 
 def fitted(row: AnyRow) -> AnyRow:

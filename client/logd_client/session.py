@@ -430,11 +430,18 @@ class Session:
         """True when the next batch could be sent at once: the connection is open, none waits."""
         return self.state is SessionState.OPEN and not self._unsent and not self._is_leftover
 
-    def add_sent(self, entry: Entry) -> None:
-        """As `add`, for a batch that is sent at once; only while the session is clear."""
-        self._sent.append(entry)
-        self.sent_sequence = entry.last
-        self.next_sequence += entry.records
+    def add_sent(self, entry: Entry) -> bool:
+        """As `add`, for one record that is sent at once; only while the session is clear.
+
+        Returns:
+            Whether nothing waited for its acknowledgement before.
+        """
+        sent = self._sent
+        is_first = not sent
+        sent.append(entry)
+        self.sent_sequence = number = self.next_sequence
+        self.next_sequence = number + 1
+        return is_first
 
     def replace_oldest(self, entry: Entry) -> Entry:
         """Hold `entry` in place of the oldest one, which the server will never take.
