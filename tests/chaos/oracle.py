@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _BODY = re.compile(r"(?P<body>sender (?P<sender>\d+) record (?P<number>\d+) .*)crc (?P<crc>\w{8})")
-_LINE = re.compile(r"\S+ (?P<cat>\S) \d+#\d+ (?P<msg>[^\t]*)(?:\t[^\t]*){5}")
-_OWN = "I"
-"""Category of the daemon's own records: an output was away, and works again."""
+_LINE = re.compile(r"\S+ \S \d+#\d+ (?P<msg>[^\t]*)(?:\t[^\t]*){5}")
+_OWN = "output "
+"""How the daemon's own records begin: an output was away, and works again."""
 
 SHOWN = 5
 
@@ -99,7 +99,7 @@ def file_messages(folder: Path) -> Iterator[str]:
                 match = _LINE.fullmatch(line.removesuffix("\n"))
                 if match is None or not line.endswith("\n"):
                     yield f"torn line in {path.name}: {line!r}"
-                elif match["cat"] != _OWN or match["msg"].startswith("sender "):
+                elif not match["msg"].startswith(_OWN):
                     yield match["msg"]
 
 
