@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -273,7 +273,7 @@ class Control:
             "notes": outcome.notes,
         }
 
-    def _workers(self) -> list[OutputWorker]:
+    def _workers(self) -> Sequence[OutputWorker]:
         return [] if self._daemon.outputs is None else self._daemon.outputs.workers
 
     # -- following ---------------------------------------------------------------------------------

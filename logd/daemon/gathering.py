@@ -46,12 +46,18 @@ class Lockstep:
         is_answer = now - self._acked_at <= ANSWER_S
         self._answers = self._answers + 1 if is_answer else 0
 
-    def received_late(self, now: float, late_s: float) -> bool:
-        """Records came at most `late_s` ago, everything before is acked; whether that is a pattern.
+    def received_late(self, now: float, late_s: float, *, is_all_acked: bool) -> bool:
+        """Records came at most `late_s` ago; whether they seem to be answers, several in a row.
 
         Then it has to be looked at without delay.
+
+        Args:
+            now: the time.
+            late_s: how long they may have waited to be read.
+            is_all_acked: whether all is that the sender sent before.
         """
-        is_answer = now - self._acked_at <= ANSWER_S + late_s
+        self._answers = 0
+        is_answer = is_all_acked and now - self._acked_at <= ANSWER_S + late_s
         self._late_answers = self._late_answers + 1 if is_answer else 0
         if self._late_answers < ANSWERS_IN_A_ROW:
             return False

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from logd.daemon.costs import lone_bytes, writing_s
+from logd.daemon.costs import lone_bytes, text_bytes, writing_s
 from logd.daemon.decoding import Delivery, Done, Failure, decode_delivery, divided
 from logd.daemon.gathering import ENOUGH_BYTES, GATHER_S, QUIET_S
 from logd.daemon.peers.connection import Connection
@@ -28,11 +28,12 @@ from logd.daemon.peers.hub import Hub
 from logd.daemon.sinks import Sink
 from logd.daemon.together import (
     MAX_DELIVERIES,
+    Lone,
     decode_together,
     decode_whole,
     is_lone,
     like,
-    of_one_origin,
+    sorted_out,
 )
 from logd.daemon.turns import Turns
 from logd.outputs.failpoints import failpoint
@@ -67,13 +68,14 @@ DECODED_SHARE = 8
 """One in so many bytes of the queue's limit may wait decoded. That keeps an output busy; the rest
 waits as it came, for decoded records take several times the memory."""
 
-HERE_BYTES = 32_768
+HERE_BYTES = 65_536
 HERE_S = 0.02
 """A portion of at most so many bytes is decoded in the event loop's thread, if nothing is under
 way: less work than to wake the other thread, and to be woken by it. It gets so much time; after one
 that needed half of that the other thread has them all for `ELSEWHERE_S`."""
 
 ELSEWHERE_S = 1.0
+MOMENT_S = 0.005
 
 RELIEF_S = 1.0
 """If outputs make no room for so long, what they have not got goes to disk: one that is slow or
@@ -154,6 +156,7 @@ class Pipeline:
         while True:
             await self._wait_for_room()
             await self._gather()
+            await self._let_finish()
             self.take_queued()
             if self._hub.intake.is_empty and not self._has_left:
                 continue
@@ -165,6 +168,20 @@ class Pipeline:
             finally:
                 self._portions.put(portion)
 
+    async def _let_finish(self) -> None:
+        """Give the thread a moment if little waits, which can be done here then.
+
+        Otherwise a busy machine would never be done with one portion before the next comes.
+        """
+        if (
+            self._unfinished
+            and not (self._has_left or self._hub.is_draining)
+            and self._hub.intake.waiting_bytes <= HERE_BYTES
+        ):
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), MOMENT_S)
+
     def is_free(self) -> bool:
         """See `rounds.Taker`."""
         return (
@@ -174,19 +191,19 @@ class Pipeline:
             and self._may_work_here()
         )
 
-    def take_lone(self, lone: list[tuple[Connection, bytes, int]]) -> None:
-        """Decode lone records of plain senders at once; see `rounds.Taker`.
+    def take_lone(self, lone: list[Lone]) -> None:
+        """Decode at once what a round brought; see `rounds.Taker`.
 
-        Nothing of their connections is under way, so that they need no queue to keep their order.
+        Nothing of these connections is under way, so that they need no queue to keep their order.
         """
         hub = self._hub
         if not self._at_work.acquire(blocking=False):
-            for connection, data, _ in lone:
-                hub.intake.put(connection, Frames.of_reads([data]))
+            for read in lone:
+                _queue(hub, read)
             return
         try:
             cpu_s = time.thread_time()
-            self._take_lone(lone)
+            self._decode_lone(lone)
             if time.thread_time() - cpu_s > HERE_S / 2:
                 self._elsewhere_until = hub.loop.time() + ELSEWHERE_S
         except Exception as exc:
@@ -194,49 +211,64 @@ class Pipeline:
         finally:
             self._at_work.release()
 
-    def _take_lone(self, lone: list[tuple[Connection, bytes, int]]) -> None:
+    def _decode_lone(self, lone: Sequence[Lone]) -> None:
         hub = self._hub
         batches: list[Batch] = []
         sizes: list[_Size] = []
-        to_write_s = 0.0
+        done = Done()
         now, deadline = time.time(), time.monotonic() + HERE_S
 
         def is_late() -> bool:
             return time.monotonic() > deadline
 
-        for alike in of_one_origin(lone):
-            frames = Frames.of_reads([data for _, data, _ in alike])
+        groups, odd = sorted_out(lone)
+        for alike in groups:
             first = alike[0][0]
-            decoded = decode_whole(self._decoder, frames, first.origin, now, is_late)
+            frames = Frames.of_reads([data for _, data, _ in alike])
+            decoded = decode_whole(self._decoder, frames, first.origin, now, is_late, first.client)
             if decoded is None:
-                for connection, data, _ in alike:
-                    hub.intake.put(connection, Frames.of_reads([data]))
+                for read in alike:
+                    _queue(hub, read)
                 continue
-            hub.counts.records += frames.count
-            for connection, _, count in alike:
-                connection.records += count
+            if first.client is not None:
+                decoded = list(self._unknown(first, decoded, done))
+            else:
+                hub.counts.records += frames.count
+                for connection, _, count in alike:
+                    connection.records += count
             size = frames.size
             for batch in decoded:
-                text_size = lone_bytes(batch)
+                has_own_texts = first.client is None or len(batch) == 1
+                text_size = lone_bytes(batch) if has_own_texts else text_bytes(batch)
                 size += text_size
-                to_write_s += writing_s(batch, text_size)
-                hub.losses.look_at(batch)
+                done.writing_s += writing_s(batch, text_size)
                 prepared = self._server.prepare(batch).batch
                 if prepared is not None:
                     batches.append(prepared)
             hub.intake.charge(first, size)
             sizes.append((first, size))
-            self._decoded_bytes += size
-        if batches:
-            self._writing_s += to_write_s
-            self._handed_over_at = hub.loop.time()
-            self._sink.submit(
-                Work(
-                    batches,
-                    {},
-                    lambda work: self._tell_loop(self._durable, work, sizes, to_write_s),
-                )
+        for read in odd:
+            _queue(hub, read)
+        if sizes:
+            self._submit_lone(batches, sizes, done)
+
+    def _submit_lone(self, batches: Sequence[Batch], sizes: Sequence[_Size], done: Done) -> None:
+        hub = self._hub
+        self._decoded_bytes += sum([size for _, size in sizes])
+        self._writing_s += done.writing_s
+        self._handed_over_at = hub.loop.time()
+        for batch in batches:
+            if batch.client is None:
+                hub.losses.look_at(batch)
+        for failure in done.failures:
+            failure.connection.fail(failure.refusal, failure.reason)
+        self._sink.submit(
+            Work(
+                batches,
+                done.acks,
+                lambda work: self._tell_loop(self._durable, work, sizes, done.writing_s),
             )
+        )
 
     def take_queued(self) -> None:
         """Do what waits in the loop's thread, if it is little and nobody else is at work."""
@@ -614,3 +646,12 @@ class Pipeline:
         # The loop is closed where the daemon was told to stop at once: nobody is left to tell.
         with contextlib.suppress(RuntimeError):
             self._hub.loop.call_soon_threadsafe(callback, *args)
+
+
+def _queue(hub: Hub[Connection], read: Lone) -> None:
+    """Queue a read of a connection as if it had not come in a round."""
+    connection, data, count = read
+    if count:
+        hub.intake.put(connection, Frames.of_reads([data]))
+    else:
+        connection.received(data)

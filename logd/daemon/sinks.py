@@ -22,9 +22,7 @@ class Sink(Protocol):
         is_quick: `submit` waits for nothing, so that the event loop may call it.
     """
 
-    @property
-    def is_quick(self) -> bool:
-        """See above."""
+    is_quick: bool
 
     def submit(self, work: Work) -> None:
         """Take `work`; its `on_done` is called once it is durable."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +113,7 @@ def _connection(daemon: Daemon, connection: Connection) -> dict[str, Any]:
     }
 
 
-def _workers(daemon: Daemon) -> list[OutputWorker]:
+def _workers(daemon: Daemon) -> Sequence[OutputWorker]:
     return [] if daemon.outputs is None else daemon.outputs.workers
 
 

@@ -51,15 +51,26 @@ def like(connection: Connection) -> Callable[[Connection, Delivery], bool]:
     return is_like
 
 
-def of_one_origin(
-    lone: list[tuple[Connection, bytes, int]],
-) -> Iterable[list[tuple[Connection, bytes, int]]]:
-    """Reads of many connections, those together that may be decoded together; mostly all."""
-    groups: dict[tuple[str, str], list[tuple[Connection, bytes, int]]] = {}
-    for one in lone:
-        connection = one[0]
-        groups.setdefault((connection.account, connection.origin), []).append(one)
-    return groups.values()
+Lone = tuple["Connection", bytes, int]
+"""A read of a connection, and how many frames it is made of; 0 if it is not whole frames."""
+
+
+def sorted_out(reads: Sequence[Lone]) -> tuple[Iterable[list[Lone]], list[Lone]]:
+    """Reads of many connections: those together that may be decoded together, and odd ones.
+
+    What follows something odd of the same connection is odd, too, so that its order is kept if
+    the odd ones come last.
+    """
+    groups: dict[object, list[Lone]] = {}
+    odd: dict[Connection, list[Lone]] = {}
+    for read in reads:
+        connection, _, count = read
+        if not count or connection in odd:
+            odd.setdefault(connection, []).append(read)
+        else:
+            key = connection.client or (connection.account, connection.origin)
+            groups.setdefault(key, []).append(read)
+    return groups.values(), [read for same in odd.values() for read in same]
 
 
 def decode_together(
@@ -71,14 +82,23 @@ def decode_together(
 
 
 def decode_whole(
-    decoder: Decoder, frames: Frames, origin: str, now: float, is_late: Callable[[], bool]
+    decoder: Decoder,
+    frames: Frames,
+    origin: str,
+    now: float,
+    is_late: Callable[[], bool],
+    client: bytes | None = None,
 ) -> list[Batch] | None:
-    """The records of frames, one each; None if anything was odd, or the time was up."""
+    """The records of frames, one each, or a batch each of a session's.
+
+    None if anything was odd, or the time was up.
+    """
     try:
-        batches = decoder.decode(frames, peer=origin, now=now, is_late=is_late)
+        batches = decoder.decode(frames, peer=origin, client=client, now=now, is_late=is_late)
     except Exception:
         # Decoded by itself, the delivery that fails shows whose it is.
         return None
-    if decoder.left is not None or sum(map(len, batches)) != frames.count:
+    if decoder.left is not None:
         return None
-    return batches
+    whole = len(batches) if client is not None else sum(map(len, batches))
+    return batches if whole == frames.count else None

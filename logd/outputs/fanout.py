@@ -28,19 +28,25 @@ class Outputs:
 
     Attributes:
         workers: one for each output. To exchange them, a new list is put in its place.
+        is_quick: `submit` takes no time: no output looks at records to choose among them.
     """
 
     def __init__(self, workers: Sequence[OutputWorker]) -> None:
-        self.workers = list(workers)
+        self.workers = workers
         self._session = SESSION_NAME + secrets.token_bytes(16 - len(SESSION_NAME))
         self._last = 0
         # Reentrant: who exchanges workers may have a last word to write.
         self._lock = threading.RLock()
 
     @property
-    def is_quick(self) -> bool:
-        """Whether `submit` takes no time: no output looks at records to choose among them."""
-        return not any(worker.chooses for worker in self.workers)
+    def workers(self) -> Sequence[OutputWorker]:
+        """See above."""
+        return self._workers
+
+    @workers.setter
+    def workers(self, workers: Sequence[OutputWorker]) -> None:
+        self._workers = list(workers)
+        self.is_quick = not any(worker.chooses for worker in workers)
 
     def start(self) -> None:
         """Start all workers."""

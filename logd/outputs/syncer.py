@@ -19,8 +19,9 @@ SYNC_EVERY_S = 0.25
 """From the begin of one sync to that of the next, if nobody is told that it happened: a pair of
 syncs costs what it costs to write ten records."""
 
-ACK_EVERY_S = 0.01
-"""The same if acks depend on it: some caller may wait for one."""
+ACK_EVERY_S = 0.1
+"""The same if acks depend on it: some caller may wait for one. Who waits for each is recognised
+(`Work.is_awaited`)."""
 
 MANY_RECORDS = 256
 """So many are worth a sync at once: their senders are fast, and may wait for room."""
@@ -64,11 +65,12 @@ class Syncer:
 
     def notify(self, items: Sequence[Item]) -> None:
         """Items were written; the lock is held."""
+        due_at = self._due_at()
         for item in items:
             self._records += item.records
             self._is_awaited |= item.work is None or item.work.is_awaited
             self._has_acks |= item.work is not None and bool(item.work.acks)
-        if not self._is_pausing or self._due_at() <= self._begun_at + ACK_EVERY_S:
+        if not self._is_pausing or self._due_at() < due_at:
             self._written.notify()
 
     def end(self) -> None:

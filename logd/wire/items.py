@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from math import isfinite
 from struct import Struct, error
-from typing import Final
+from typing import Any, Final
 
+from logd.records.batch import Special
 from logd.wire.limits import MAX_KEY_CHARS, MAX_SPECIAL_ITEMS
 from logd.wire.logrecords import STANDARD_ATTRIBUTES
 
@@ -40,12 +41,12 @@ class KnownItems:
     def __init__(self) -> None:
         self._keys: dict[bytes, str] = {}
 
-    def read(self, rest: bytes) -> dict[str, object] | None:
+    def read(self, rest: bytes) -> Special | None:
         """The items in the end of a frame; None if it holds anything else."""
         end = len(rest) - len(_DICT_TAIL)
         if end > MAX_ITEMS_BYTES or not rest.endswith(_DICT_TAIL):
             return None
-        items: dict[str, object] = {}
+        items: dict[str, Any] = {}
         known = self._keys.get
         at = 0
         try:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from struct import Struct
-from typing import Final, cast
+from typing import Final
 
 from logd.records.batch import Context, Special
 from logd.wire import fields
@@ -176,7 +176,7 @@ class Templates:
             if items is None:
                 whole = _with_extras(template, key, extras, stop - start)
             else:
-                whole = cast("Special", {**special, **items} if special else items)
+                whole = {**special, **items} if special else items
             if whole is None or len(whole) > MAX_SPECIAL_ITEMS:
                 return None
             special = whole

@@ -20,9 +20,13 @@ def test_late_answers_are_looked_at_once_more() -> None:
     lockstep = Lockstep()
     for turn in range(1, ANSWERS_IN_A_ROW + 1):
         lockstep.acked(float(turn))
-        assert lockstep.received_late(turn + 0.5, 0.5) == (turn == ANSWERS_IN_A_ROW)
-    lockstep.acked(9.0)
-    assert not lockstep.received_late(9.6, 0.5)
+        is_pattern = lockstep.received_late(turn + 0.5, 0.5, is_all_acked=True)
+        assert is_pattern == (turn == ANSWERS_IN_A_ROW)
+    for _ in range(ANSWERS_IN_A_ROW):
+        lockstep.acked(9.0)
+        assert not lockstep.received_late(9.6, 0.5, is_all_acked=True)
+        assert not lockstep.received_late(9.1, 0.5, is_all_acked=True)
+        assert not lockstep.received_late(9.1, 0.5, is_all_acked=False)
     assert not lockstep.is_awaiting
 
 

@@ -196,11 +196,12 @@ class Connection(asyncio.BufferedProtocol):
         if nbytes == self._offered or hub.turns.is_over:
             # uvloop would read on, up to 32 times, before it looks at anyone else.
             self.reading.end_turn(self.account)
-        self._received(hub.read_buffer_view[:nbytes])
+        self.received(hub.read_buffer_view[:nbytes])
         if self.last_read - self._looked_at > LOOK_S:
             self._look_at_pace()
 
-    def _received(self, data: bytes | memoryview) -> None:
+    def received(self, data: bytes | memoryview) -> None:
+        """Take what was read: its frames, with those parts that were there, are queued."""
         hub = self._hub
         self.last_read = hub.loop.time()
         self.read_bytes += len(data)
@@ -243,38 +244,38 @@ class Connection(asyncio.BufferedProtocol):
             return
         if self._nagling is not None:
             acknowledge_at_once(self._nagling)
-        count = self._lone_frames(data) if lone is not None else 0
-        if lone is not None and count:
-            size = len(data)
-            self.last_read = hub.loop.time()
-            self.read_bytes += size
-            self.frames += count
-            hub.counts.bytes += size
-            hub.counts.frames += count
-            lone.append((self, data, count))
-            return
-        was_acked = not self.queued_bytes
-        self._received(data)
-        if len(data) >= READ_BYTES or (
-            was_acked
-            and self._lockstep is not None
-            and self._lockstep.received_late(self.last_read, ROUND_S)
-        ):
+        lockstep = self._lockstep
+        is_fast = len(data) >= READ_BYTES or (
+            lockstep is not None
+            and lockstep.received_late(hub.loop.time(), ROUND_S, is_all_acked=not self.queued_bytes)
+        )
+        if lone is None:
+            self.received(data)
+        else:
+            lone.append((self, data, self._lone_frames(data)))
+        if is_fast:
             self._looked_at, self._looked_bytes = self.last_read, self.read_bytes
             self.reading.go_alone()
 
     def _lone_frames(self, data: bytes) -> int:
-        """How many frames a read is, if they are lone ones and nothing was odd before; else 0."""
+        """Count a read of whole frames, and how many; 0, and nothing is counted, if it is odd."""
         if (
-            self.kind is not Kind.PLAIN
-            or len(data) > MAX_LONE_BYTES
-            or self.pending
+            len(data) > MAX_LONE_BYTES
             or self.is_undecodable
+            or self._early is not None
             or self._splitter.has_partial
             or not self.bad_frames.is_clean
         ):
             return 0
-        return whole_frames(data, self._splitter.max_frame_bytes)
+        count = whole_frames(data, self._splitter.max_frame_bytes)
+        if count:
+            counts, size = self._hub.counts, len(data)
+            self.last_read = self._hub.loop.time()
+            self.read_bytes += size
+            self.frames += count
+            counts.bytes += size
+            counts.frames += count
+        return count
 
     def _look_at_pace(self) -> None:
         """Go on by rounds if little came since the last look."""

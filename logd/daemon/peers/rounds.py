@@ -49,8 +49,8 @@ class Member(Protocol):
 
         Args:
             sock: the socket.
-            lone: where to put what was read, with the number of its frames, if nothing is to be
-                known of it but the records; None if all is to be queued.
+            lone: where to put what was read, with the number of its frames, 0 if it is not whole
+                frames of a sender in good standing; None if all is to be queued at once.
         """
 
 
@@ -64,7 +64,7 @@ class Taker(Protocol[M]):
         """Whether nothing that came before is under way, so that lone records may go first."""
 
     def take_lone(self, lone: list[tuple[M, bytes, int]]) -> None:
-        """Take what was read, in this order."""
+        """Take what was read; in this order, as far as it is of one member."""
 
     def take_queued(self) -> None:
         """There may be something in the intake."""
