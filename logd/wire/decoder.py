@@ -25,6 +25,7 @@ from logd.wire.expansion import room_of
 from logd.wire.frames import MAX_FRAME_BYTES, Frames
 from logd.wire.limits import MAX_DECODED_CHARS, MAX_ROW_OPCODES
 from logd.wire.logrecords import cut_record, log_record
+from logd.wire.lonebatches import LoneBatches
 from logd.wire.pickles import grammar, machine
 from logd.wire.pickles.loading import load_record
 from logd.wire.pickles.made import Made, Mapped, Name
@@ -58,6 +59,7 @@ class Decoder:
     __slots__ = (
         "_contexts",
         "_is_late",
+        "_lone_batches",
         "_max_frame_bytes",
         "_now",
         "_stopped",
@@ -70,6 +72,7 @@ class Decoder:
     ) -> None:
         self._templates = Templates()
         self._contexts = KnownContexts(has_full_names=has_full_names)
+        self._lone_batches = LoneBatches(self._contexts)
         self._max_frame_bytes = max_frame_bytes
         self._now: float | None = None
         self._is_late: Callable[[], bool] | None = None
@@ -126,17 +129,18 @@ class Decoder:
         data = frames.data
         all_written = 0
         for number, (start, stop) in enumerate(zip(frames.starts, frames.stops, strict=True)):
-            try:
-                batch, written = decode_batch(
-                    data[start:stop],
-                    peer=peer,
-                    client=client,
-                    known=self._contexts,
-                )
-            except WireError as exc:
-                exc.frame = number
-                exc.batches = batches
-                raise
+            payload = data[start:stop]
+            known = self._lone_batches.decode(payload, peer, client)
+            if known is None:
+                try:
+                    known = decode_batch(payload, peer=peer, client=client, known=self._contexts)
+                except WireError as exc:
+                    exc.frame = number
+                    exc.batches = batches
+                    raise
+                if len(known[0]) == 1:
+                    self._lone_batches.learn(payload)
+            batch, written = known
             batches.append(batch)
             all_written += written
             if self._stops_after(number, is_much=all_written >= MAX_DECODED_CHARS):

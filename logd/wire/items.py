@@ -25,6 +25,8 @@ _MAX_KEYS: Final = 4096
 _DICT_TAIL: Final = b"u."
 _UNICODE, _PUT = b"Xq"
 _BYTE, _SHORT, _LONG, _FLOAT, _NONE = b"KMJGN"
+_NEW_TRUE, _NEW_FALSE, _LONG_NUMBER_CODE = b"\x88\x89\x8a"
+_MAX_LONG_BYTES: Final = 8
 _TRUE, _FALSE = b"I01\n", b"I00\n"
 
 _TEXT_LENGTH = Struct("<I")
@@ -63,7 +65,7 @@ class KnownItems:
                         return None
                     at += 2
                 else:
-                    items[key], at = _literal(rest, value_at)
+                    items[key], at = literal(rest, value_at)
         except (IndexError, KeyError, error, UnicodeDecodeError):
             return None
         items.pop("taskName", None)
@@ -93,7 +95,7 @@ class KnownItems:
         return key
 
 
-def _literal(rest: bytes, at: int) -> tuple[object, int]:
+def literal(rest: bytes, at: int) -> tuple[object, int]:
     """A value that is no text, and where it ends.
 
     Raises:
@@ -112,6 +114,13 @@ def _literal(rest: bytes, at: int) -> tuple[object, int]:
         return number if isfinite(number) else str(number), at + 9
     if code == _NONE:
         return None, at + 1
+    if code in (_NEW_TRUE, _NEW_FALSE):
+        return code == _NEW_TRUE, at + 1
+    if code == _LONG_NUMBER_CODE:
+        end = at + 2 + rest[at + 1]
+        if end > len(rest) or end - at > _MAX_LONG_BYTES + 2:
+            raise KeyError(code)
+        return int.from_bytes(rest[at + 2 : end], "little", signed=True), end
     if rest.startswith((_TRUE, _FALSE), at):
         return rest.startswith(_TRUE, at), at + 4
     raise KeyError(code)
