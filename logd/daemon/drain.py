@@ -21,9 +21,10 @@ import time
 from collections.abc import Callable
 
 from logd.daemon.peers.acceptor import Acceptor
-from logd.daemon.peers.connection import Connection, Kind
+from logd.daemon.peers.connection import Connection
 from logd.daemon.peers.hub import Hub
 from logd.daemon.peers.intake import Pause
+from logd.daemon.peers.peerend import Kind
 from logd.daemon.pipeline import Pipeline
 from logd.outputs.fanout import Outputs
 

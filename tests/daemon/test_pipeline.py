@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logd.daemon.peers.connection import Connection, Kind
+from logd.daemon.peers.connection import Connection
 from logd.daemon.peers.hub import Hub
 from logd.daemon.peers.intake import Intake
 from logd.daemon.peers.limits import Limits
 from logd.daemon.peers.origin import Origin
+from logd.daemon.peers.peerend import Kind
 from logd.daemon.peers.sessions import Sessions
 from logd.daemon.pipeline import Pipeline
 from logd.outputs.work import Work

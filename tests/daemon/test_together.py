@@ -10,8 +10,9 @@ import pickle
 
 import pytest
 
-from logd.daemon.peers.connection import Connection, Kind
+from logd.daemon.peers.connection import Connection
 from logd.daemon.peers.origin import Origin
+from logd.daemon.peers.peerend import Kind
 from logd.wire import Decoder, WireError
 from logd.wire.frames import Frames
 from tests.daemon.test_pipeline import Bench

@@ -8,7 +8,7 @@ here, because a session's opening wants its answer before the first batch.
     acks, a refusal <- `Hub.sessions`, the pipeline
 
 What is not complete yet is kept by the splitter and counted by `Partials`; whether the socket is
-read is `Reading`'s concern; how a connection ends stands at the end of this file.
+read is `Reading`'s concern; what a peer is told and how its connection ends is `PeerEnd`'s.
 
 All connections of a loop read into one shared buffer (`Hub.read_view`): between `get_buffer` and
 `buffer_updated` the loop serves nobody else, and what stays behind for later is only a frame that
@@ -18,12 +18,10 @@ is not complete yet. That keeps ten thousand idle connections small.
 from __future__ import annotations
 
 import asyncio
-import enum
 import hashlib
 import logging
 import socket
 from collections import deque
-from contextlib import suppress
 from typing import cast
 
 from logd.daemon.gathering import Lockstep
@@ -33,7 +31,7 @@ from logd.daemon.peers.hub import Hub
 from logd.daemon.peers.intake import Pause
 from logd.daemon.peers.markreader import MarkReader
 from logd.daemon.peers.origin import Origin
-from logd.daemon.peers.reading import Reading
+from logd.daemon.peers.peerend import Kind, PeerEnd
 from logd.daemon.peers.rounds import (
     LOOK_S,
     MAX_LONE_BYTES,
@@ -42,73 +40,48 @@ from logd.daemon.peers.rounds import (
     ROUND_S,
 )
 from logd.daemon.peers.sockets import MAX_NAGLED_BYTES, acknowledge_at_once, watch_for_death
-from logd.wire.frames import FrameError, Frames, FrameSplitter, whole_frames
+from logd.wire.frames import FrameError, Frames, whole_frames
 from logd.wire.session import (
     KEEP_ALIVE,
     MAX_OPENING_BYTES,
     Opening,
     Refusal,
-    encode_ack,
-    encode_refusal,
     read_opening,
 )
 
 logger = logging.getLogger(__name__)
 
-MAX_UNREAD_ACKS_BYTES = 65_536
-"""A client that lets more bytes of acks lie is broken; it is cut off."""
-
 FEW_QUEUED = 0.125
 """A sender of which no more than this part of the limit is queued keeps up, and may be quiet."""
-
-LINGER_S = 5.0
-"""How long a peer may take to read our last message before the connection is aborted."""
 
 FOREIGN_LENGTH = 1 << 24
 """No sender ever made a record of 16 MiB: a first frame that long is another protocol's text."""
 
 
-class Kind(enum.Enum):
-    """What a connection turned out to be."""
-
-    NEW = "new"
-    PLAIN = "plain"
-    SESSION = "session"
-
-
-class Connection(asyncio.BufferedProtocol):
+class Connection(PeerEnd):
     """The daemon's end of one connection; lives from accept to close.
 
-    Attributes:
-        peer, host, account, is_trusted: see `Origin`; a certificate makes a peer trusted, too.
+    Attributes, besides those of `PeerEnd`:
+        host, account, is_trusted: see `Origin`; a certificate makes a peer trusted, too.
         identity: the owner of a session: the certificate, else the account.
         origin: what records say of where they came from: `host`, or "" from this machine itself.
-        sock: the socket that was accepted; None if the transport has another one.
         has_place: it counts among the connections that may be open at a time.
-        kind: plain or session, known after the first frame.
         client: the session's key, see `SessionKeys`; None without one.
         first: the lowest sequence number that the session's opening announced.
         pending: what was read and the pipeline has not taken yet.
-        queued_bytes: bytes received and not yet held by every output.
         records: records received; written by the pipeline's thread only.
         counted_records: how many of them were counted against the peer's rate.
         bad_frames: counts frames that were dropped; used by the pipeline's thread only.
-        is_failed: it was refused; what it still sends is not looked at.
         is_undecodable: a bad frame was found: nothing after it is decoded. Written by the
             pipeline's thread only.
-        reading: whether its socket is read.
     """
 
     __slots__ = (
         "_early",
-        "_hub",
-        "_lockstep",
         "_looked_at",
         "_looked_bytes",
         "_nagling",
         "_offered",
-        "_splitter",
-        "_transport",
         "account",
         "bad_frames",
         "client",
@@ -118,48 +91,32 @@ class Connection(asyncio.BufferedProtocol):
         "has_place",
         "host",
         "identity",
-        "is_closed",
-        "is_failed",
         "is_trusted",
         "is_undecodable",
         "is_waiting",
-        "kind",
         "last_read",
         "origin",
-        "peer",
         "pending",
-        "queued_bytes",
         "read_bytes",
-        "reading",
         "records",
         "since",
-        "sock",
     )
 
     def __init__(self, hub: Hub[Connection], origin: Origin) -> None:
-        self._hub = hub
-        self._transport: asyncio.Transport | None = None
-        self._splitter = FrameSplitter(hub.limits.max_frame_bytes, may_skip=True)
+        super().__init__(hub, origin.name, self._reads_on)
         self._nagling: socket.socket | None = None
         self._offered = 0
-        self._lockstep: Lockstep | None = None
         # What came before the session's mark was known.
         self._early: list[Frames] | None = None
-        self.reading = Reading(hub.loop, hub.turns, hub.rounds, self._reads_on)
-        self.host, self.account, self.peer, self.is_trusted = origin
+        self.host, self.account, _, self.is_trusted = origin
         self.origin = origin.recorded
         self.identity = origin.account
-        self.sock: socket.socket | None = None
         self.has_place = False
-        self.kind = Kind.NEW
         self.client: bytes | None = None
         self.first = 0
         self.pending: deque[Frames] = deque()
-        self.queued_bytes = 0
         self.is_waiting = False
-        self.is_failed = False
         self.is_undecodable = False
-        self.is_closed = False
         self.since = self.last_read = hub.loop.time()
         # When its pace was looked at, and what it had sent by then.
         self._looked_at, self._looked_bytes = self.since, 0
@@ -405,33 +362,6 @@ class Connection(asyncio.BufferedProtocol):
             self._hub.intake.put(self, frames)
         self.resume(Pause.MARK)
 
-    def send_ack(self, number: int) -> None:
-        """Tell the client that all up to `number` is durable."""
-        self._tell(encode_ack(number))
-        if self._lockstep is not None:
-            self._lockstep.acked(self._hub.loop.time())
-
-    def keep_alive(self) -> None:
-        """Tell a client that waits for an ack that the daemon lives."""
-        if self.kind is Kind.SESSION and (self.queued_bytes or self.is_paused):
-            self._tell(KEEP_ALIVE)
-
-    def _tell(self, answer: bytes) -> None:
-        transport = self._writable()
-        if transport is None:
-            return
-        transport.write(answer)
-        if transport.get_write_buffer_size() > MAX_UNREAD_ACKS_BYTES:
-            self._hub.fault(self.peer, "does not read its acks")
-            transport.abort()
-
-    def _writable(self) -> asyncio.Transport | None:
-        """The transport, unless it is closed or closing: then uvloop's raises at a write."""
-        transport = self._transport
-        if self.is_closed or transport is None or transport.is_closing():
-            return None
-        return transport
-
     # -- what others ask of it -------------------------------------------------------------
 
     def pause(self, reason: Pause = Pause.INTAKE) -> None:
@@ -469,106 +399,11 @@ class Connection(asyncio.BufferedProtocol):
         return self._lockstep is not None and self._lockstep.is_awaiting
 
     @property
-    def is_paused(self) -> bool:
-        """Whether reading is paused for any reason."""
-        return self.reading.is_paused
-
-    @property
     def may_hold_back(self) -> bool:
         """Whether bytes may wait here that the kernel no longer has: decrypted, while paused."""
         return self.is_paused and self._is_encrypted
 
     @property
-    def _is_encrypted(self) -> bool:
-        transport = self._transport
-        return transport is not None and transport.get_extra_info("sslcontext") is not None
-
-    @property
-    def is_closing(self) -> bool:
-        """Whether it is closed, or will be as soon as its peer has read the last it is told."""
-        return self.is_closed or (self._transport is not None and self._transport.is_closing())
-
-    @property
     def partial_bytes(self) -> int:
         """Bytes of a frame that is not complete yet."""
         return self._splitter.partial_bytes
-
-    def raw_socket(self) -> socket.socket | None:
-        """The socket, for asking the kernel about it; None when closed."""
-        if self._transport is None or self.is_closed:
-            return None
-        sock = self.sock or cast("socket.socket", self._transport.get_extra_info("socket"))
-        return sock if sock.fileno() >= 0 else None
-
-    # -- the end ---------------------------------------------------------------------------
-
-    def fail(
-        self,
-        refusal: Refusal,
-        reason: str,
-        *,
-        is_session: bool | None = None,
-        is_stranger: bool = False,
-    ) -> None:
-        """Refuse this connection: tell a session why, look at nothing it still sends, close.
-
-        Args:
-            refusal: what a session is told.
-            reason: what the daemon's own log says.
-            is_session: whether the peer understands answers; by its kind if None.
-            is_stranger: the peer speaks another protocol: no fault worth more than a debug line.
-        """
-        if self.is_failed:
-            return
-        if refusal is Refusal.FRAME:
-            self._hub.counts.bad_frames += 1
-        if is_stranger:
-            logger.debug("%s refused: %s", self.peer, reason)
-        else:
-            self._hub.fault(self.peer, reason)
-        self._look_at_no_more()
-        transport = self._writable()
-        if transport is not None:
-            if self.kind is Kind.SESSION if is_session is None else is_session:
-                transport.write(encode_refusal(refusal))
-            self.close()
-
-    def give_up(self, reason: str) -> None:
-        """Cut this connection off, for what may be the network's fault: a session may come back."""
-        if not self.is_failed:
-            self._hub.fault(self.peer, reason)
-            self._look_at_no_more()
-            self.abort()
-
-    def turn_away(self, reason: str) -> None:
-        """Cut off a connection that has said nothing yet; its place is free at once."""
-        self.give_up(reason)
-        self._hub.left(self)
-
-    def _look_at_no_more(self) -> None:
-        self.is_failed = True
-        self.reading.go_alone()
-        self._splitter.drop()
-        self._hub.forget_partial(self)
-
-    def close(self) -> None:
-        """Close after what was written to the peer has been sent, or when it does not read that."""
-        transport = self._transport
-        # A second close breaks asyncio's own TLS transport.
-        if transport is None or self.is_closing:
-            return
-        self.reading.go_alone()
-        # With TLS the peer is to answer, too.
-        if transport.get_write_buffer_size() or self._is_encrypted:
-            self._hub.loop.call_later(LINGER_S, transport.abort)
-        transport.close()
-
-    def abort(self) -> None:
-        """Close at once, be it while it is being opened."""
-        if self._transport is not None:
-            self.reading.go_alone()
-            self._transport.abort()
-        elif self.sock is not None:
-            # A handshake that is under way fails by that.
-            with suppress(OSError):
-                self.sock.shutdown(socket.SHUT_RDWR)

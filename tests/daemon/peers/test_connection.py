@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import uvloop
 
-from logd.daemon.peers.connection import Connection, Kind
+from logd.daemon.peers.connection import Connection
 from logd.daemon.peers.hub import FULL_READ_BYTES, Hub
 from logd.daemon.peers.intake import Intake, Pause
 from logd.daemon.peers.limits import Limits
 from logd.daemon.peers.origin import Origin
+from logd.daemon.peers.peerend import Kind
 from logd.daemon.peers.reading import Reading
 from logd.daemon.peers.sessions import Sessions
 from logd.daemon.sessionkeys import SessionKeys
@@ -129,7 +130,7 @@ async def test_unread_acks_end_a_connection(connect: Connect) -> None:
 async def test_a_refused_peer_that_reads_nothing_is_not_waited_for(connect: Connect) -> None:
     """What it is told last may lie in its buffer; the connection ends all the same."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("logd.daemon.peers.connection.LINGER_S", 0.05)
+        patch.setattr("logd.daemon.peers.peerend.LINGER_S", 0.05)
         ends = await connect()
         await ends.send(opening(CLIENT, 8))
         for number in range(2000):
