@@ -12,7 +12,7 @@ import click
 from logd.cli import logs
 from logd.cli.delivery import Delivery
 from logd.cli.statusscreen import size
-from logd.cli.target import Target, target_options
+from logd.cli.target import Target, target_options, timeout_option
 from logd.errors import LogdError
 from logd.outputs.base import OutputUnusable
 from logd.outputs.deadletters import letter_of
@@ -75,14 +75,7 @@ def export(queue: Path) -> None:
 @_queue
 @click.option("--remove", is_flag=True, help="Remove the records from QUEUE when all are stored.")
 @target_options
-@click.option(
-    "--timeout",
-    metavar="SECONDS",
-    type=click.FloatRange(0, min_open=True),
-    default=60.0,
-    show_default=True,
-    help="Give up if the delivery takes longer, counted after the queue was read.",
-)
+@timeout_option("queue")
 def send(target: Target, queue: Path, remove: bool, timeout: float) -> None:
     """Send the records of QUEUE to a daemon, which writes them to its outputs."""
     logs.configure("warning")

@@ -11,7 +11,7 @@ import click
 
 from logd.cli import logs
 from logd.cli.delivery import Delivery
-from logd.cli.target import Target, target_options
+from logd.cli.target import Target, target_options, timeout_option
 from logd.errors import LogdError
 from logd.outputs.deadletters import read_lines
 
@@ -27,14 +27,7 @@ _SUFFIX = ".replaying"
     "new dead letters are kept. Lines that are no dead letters go to FILE.not-sent.",
 )
 @target_options
-@click.option(
-    "--timeout",
-    metavar="SECONDS",
-    type=click.FloatRange(0, min_open=True),
-    default=60.0,
-    show_default=True,
-    help="Give up if the delivery takes longer, counted after the file was read.",
-)
+@timeout_option("file")
 def replay(target: Target, file: Path, remove: bool, timeout: float) -> None:
     """Send the records in a file of dead letters again.
 

@@ -191,3 +191,15 @@ def _token(path: Path | None) -> str | None:
     if not token:
         raise LogdError(f"token file {path}: its first line should hold the token, and is empty")
     return token
+
+
+def timeout_option(what: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command that sends `what` the option `--timeout`."""
+    return click.option(
+        "--timeout",
+        metavar="SECONDS",
+        type=click.FloatRange(0, min_open=True),
+        default=60.0,
+        show_default=True,
+        help=f"Give up if the delivery takes longer, counted after the {what} was read.",
+    )

@@ -16,7 +16,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from logd.daemon.peers.listeners import Listener
     from logd.daemon.reload import Reloader
     from logd.daemon.runner import Daemon
+    from logd.outputs.health import Health
     from logd.outputs.worker import OutputWorker
 
 STUCK_S = 60.0
@@ -119,79 +120,26 @@ class DaemonCollector(Collector):
         )
 
     def _of_outputs(self) -> Iterable[Metric]:
-        labels = ("output",)
-        records = CounterMetricFamily("logd_output_records", "Records written.", labels=labels)
-        rotations = CounterMetricFamily(
-            "logd_output_rotations", "Times it went on to the next file or table.", labels=labels
-        )
-        size = GaugeMetricFamily(
-            "logd_output_current_bytes", "Size of the current file or table.", labels=labels
-        )
-        waiting = GaugeMetricFamily(
-            "logd_output_waiting_records", "Records that wait to be written.", labels=labels
-        )
-        lag = GaugeMetricFamily(
-            "logd_output_lag_seconds",
-            "How long the oldest record has waited that is not durable yet.",
-            labels=labels,
-        )
-        failing = GaugeMetricFamily(
-            "logd_output_failing", "1 while it refuses records and is tried again.", labels=labels
-        )
-        on_disk = GaugeMetricFamily(
-            "logd_output_disk_records", "Records that wait on disk for the output.", labels=labels
-        )
-        disk_bytes = GaugeMetricFamily(
-            "logd_output_disk_bytes", "What the queue on disk takes.", labels=labels
-        )
-        disk_limit = GaugeMetricFamily(
-            "logd_output_disk_limit_bytes", "What it may take; 0 is off.", labels=labels
-        )
-        disk_age = GaugeMetricFamily(
-            "logd_output_disk_age_seconds", "How long the oldest of them has waited.", labels=labels
-        )
-        disk_full = GaugeMetricFamily(
-            "logd_output_disk_full",
-            "1 while it takes no more, so that senders wait.",
-            labels=labels,
-        )
-        kept = CounterMetricFamily(
-            "logd_output_disk_kept_records", "Records that went to disk.", labels=labels
-        )
-        taken = CounterMetricFamily(
-            "logd_output_disk_taken_records", "Records that came back from disk.", labels=labels
-        )
+        families: list[GaugeMetricFamily | CounterMetricFamily] = [
+            one.kind(f"logd_output_{one.name}", one.text, labels=("output",)) for one in _OUTPUT
+        ]
         measures: dict[str, GaugeMetricFamily] = {}
-        now = time.time()
         names: Counter[str] = Counter()
         for worker in _workers(self._daemon):
             health = worker.health()
-            status, queue = health.status, health.queue
-            names[status.name] += 1
-            same = names[status.name]
+            name = health.status.name
+            names[name] += 1
             # Two of one name would make the whole answer invalid.
-            name = [status.name if same == 1 else f"{status.name} ({same})"]
-            records.add_metric(name, status.written)
-            rotations.add_metric(name, status.rotations)
-            size.add_metric(name, status.size)
-            waiting.add_metric(name, health.waiting_records)
-            lag.add_metric(name, health.lag_s)
-            failing.add_metric(name, health.failing_since is not None)
-            on_disk.add_metric(name, queue.records)
-            disk_bytes.add_metric(name, queue.bytes)
-            disk_limit.add_metric(name, queue.limit_bytes)
-            disk_age.add_metric(name, now - queue.oldest_at if queue.oldest_at else 0.0)
-            disk_full.add_metric(name, health.queue_full_since is not None)
-            for what, value in status.measures.items():
+            label = [name if names[name] == 1 else f"{name} ({names[name]})"]
+            for one, family in zip(_OUTPUT, families, strict=True):
+                family.add_metric(label, one.value(health))
+            for what, value in health.status.measures.items():
                 more = f"logd_output_{what}"
                 if more not in measures:
                     text = "See what the output says of itself in logd status."
-                    measures[more] = GaugeMetricFamily(more, text, labels=labels)
-                measures[more].add_metric(name, value)
-            kept.add_metric(name, queue.kept)
-            taken.add_metric(name, queue.taken)
-        disk = (on_disk, disk_bytes, disk_limit, disk_age, disk_full, kept, taken)
-        return (records, rotations, size, waiting, lag, failing, *disk, *measures.values())
+                    measures[more] = GaugeMetricFamily(more, text, labels=("output",))
+                measures[more].add_metric(label, value)
+        return (*families, *measures.values())
 
     def _of_partitions(self) -> Iterable[Metric]:
         partitions = self._daemon.partitions
@@ -223,6 +171,70 @@ _PARTITION_COUNTERS: Sequence[tuple[str, str, _Value]] = (
     ("gaps", "Pieces left out because they come again.", lambda p: p.counts.gaps),
     ("holes", "Times that records were missing for good.", lambda p: p.counts.holes),
     ("poison", "Messages, or parts of them, that can't be read.", lambda p: p.counts.poison),
+)
+
+
+class _OutputMetric(NamedTuple):
+    """A metric of each output: what it is called, and where its value comes from."""
+
+    kind: type[GaugeMetricFamily | CounterMetricFamily]
+    name: str
+    text: str
+    value: Callable[[Health], float]
+
+
+def _disk_age_s(health: Health) -> float:
+    oldest_at = health.queue.oldest_at
+    return time.time() - oldest_at if oldest_at else 0.0
+
+
+_COUNTER, _GAUGE = CounterMetricFamily, GaugeMetricFamily
+_OUTPUT = (
+    _OutputMetric(_COUNTER, "records", "Records written.", lambda h: h.status.written),
+    _OutputMetric(
+        *(_COUNTER, "rotations", "Times it went on to the next file or table."),
+        lambda h: h.status.rotations,
+    ),
+    _OutputMetric(
+        *(_GAUGE, "current_bytes", "Size of the current file or table."), lambda h: h.status.size
+    ),
+    _OutputMetric(
+        *(_GAUGE, "waiting_records", "Records that wait to be written."),
+        lambda h: h.waiting_records,
+    ),
+    _OutputMetric(
+        *(_GAUGE, "lag_seconds", "How long the oldest record has waited that is not durable yet."),
+        lambda h: h.lag_s,
+    ),
+    _OutputMetric(
+        *(_GAUGE, "failing", "1 while it refuses records and is tried again."),
+        lambda h: h.failing_since is not None,
+    ),
+    _OutputMetric(
+        *(_GAUGE, "disk_records", "Records that wait on disk for the output."),
+        lambda h: h.queue.records,
+    ),
+    _OutputMetric(
+        *(_GAUGE, "disk_bytes", "What the queue on disk takes."), lambda h: h.queue.bytes
+    ),
+    _OutputMetric(
+        *(_GAUGE, "disk_limit_bytes", "What it may take; 0 is off."),
+        lambda h: h.queue.limit_bytes,
+    ),
+    _OutputMetric(
+        *(_GAUGE, "disk_age_seconds", "How long the oldest of them has waited."), _disk_age_s
+    ),
+    _OutputMetric(
+        *(_GAUGE, "disk_full", "1 while it takes no more, so that senders wait."),
+        lambda h: h.queue_full_since is not None,
+    ),
+    _OutputMetric(
+        *(_COUNTER, "disk_kept_records", "Records that went to disk."), lambda h: h.queue.kept
+    ),
+    _OutputMetric(
+        *(_COUNTER, "disk_taken_records", "Records that came back from disk."),
+        lambda h: h.queue.taken,
+    ),
 )
 
 

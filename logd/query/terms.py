@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Literal
 
 from logd.errors import LogdError
-from logd.query.fields import FIELDS, TEXT, has, values
+from logd.query.fields import TEXT, has, values
 from logd.records.entry import Entry
 
 Operator = Literal["=", "<", "<=", ">", ">=", "~", "has"]
@@ -134,8 +134,3 @@ class Term:
             except ValueError:
                 continue
         return False
-
-
-def is_field(name: str) -> bool:
-    """Whether a name is one of a field that every log has."""
-    return name in FIELDS

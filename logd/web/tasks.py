@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from logd.query.contexts import SCOPES
-from logd.query.fields import FIELDS
 from logd.query.positions import Gone, WrongCursor
 from logd.query.source import CannotRead, Source
 from logd.query.terms import WrongSelection
@@ -260,11 +259,6 @@ class Reader:
         if self.ledger.begins is None:
             self.ledger.begins = first_time(self.source)
         return self.ledger.begins
-
-
-def known_fields() -> Sequence[str]:
-    """The fields that the search box offers."""
-    return FIELDS
 
 
 def _local(moment: float) -> str:

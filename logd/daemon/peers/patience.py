@@ -54,7 +54,6 @@ class Patience(Generic[S]):
 
     Attributes:
         relieve: asks the outputs to make room.
-        sips: reads that were let in so far.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, intake: Intake[S]) -> None:  # type: ignore[type-var]
@@ -65,7 +64,6 @@ class Patience(Generic[S]):
         self._sipping: set[S] = set()
         self._timer: asyncio.TimerHandle | None = None
         self.relieve: Callable[[], None] = _nothing
-        self.sips = 0
 
     def paused(self, sender: S) -> None:
         """The intake has stopped reading from a plain sender."""
@@ -99,7 +97,6 @@ class Patience(Generic[S]):
             if now - since < SIP_S or room < 0:
                 break
             self._sipping.add(sender)
-            self.sips += 1
             sender.resume(Pause.INTAKE)
         if self._since:
             self._timer = self._loop.call_later(LOOK_S, self._look)

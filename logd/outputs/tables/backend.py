@@ -162,7 +162,6 @@ class InsertTarget:
     Attributes:
         name: the table's name, quoted.
         columns: names of its columns, quoted: first those that contexts fill.
-        context_count: how many of them contexts fill.
     """
 
     def __init__(
@@ -174,7 +173,6 @@ class InsertTarget:
     ) -> None:
         self.name = quoted(connection, table_name)
         self.columns = [quoted(connection, name) for name in (*context_columns, *record_columns)]
-        self.context_count = len(context_columns)
 
     @property
     def head(self) -> str:

@@ -47,8 +47,6 @@ _Items: TypeEngine[Any] = LongText.with_variant(JSONB(), "postgresql")
 # SQLite's own row number serves as `id` only where the column is declared INTEGER.
 _Identity = BigInteger().with_variant(Integer(), "sqlite")
 
-ColumnKind = type[TypeEngine[Any]] | TypeEngine[Any]
-
 
 class ColumnError(ValueError):
     """A column can't be as configured.

@@ -34,6 +34,7 @@ from sqlalchemy.sql import column, table
 
 from logd.outputs.tables.ring import TableEntry
 from logd.query.tables.dialects import moment, seconds_of
+from logd.records.shape import NAMES
 
 PAGE_CHARS = 8 << 20
 """A page ends when its rows have about this many characters; that is held in memory."""
@@ -44,21 +45,7 @@ _ROW_CHARS = 300
 _FETCHED_AT_ONCE = 256
 _STREAMED = {"stream_results": True, "max_row_buffer": _FETCHED_AT_ONCE}
 
-COLUMNS = (
-    "id",
-    "time",
-    "ts",
-    "cat",
-    "pid",
-    "peer",
-    "msgid",
-    "msg",
-    "threadname",
-    "tid",
-    "cfunc",
-    "path",
-    "special",
-)
+COLUMNS = ("id", *NAMES)
 """What is read of a row."""
 
 Values = Row[Any]
