@@ -194,6 +194,9 @@ class Templates:
         if key in self._templates:
             # It was decoded in full for its extras.
             return
+        if not _has_usual_times(key):
+            # What stands there is an item of the record, and its value counts.
+            return
         # Both are asked, so that each is noted.
         if not all([self._is_seen(key[:4]), self._is_seen(key[4])]):
             return
@@ -329,13 +332,18 @@ def _split(data: bytes, start: int, stop: int) -> _Parts | None:
     )
 
 
+def _has_usual_times(key: _Key) -> bool:
+    """Whether the two floats after the time are those that nobody needs."""
+    return bool(_MILLISECONDS.fullmatch(key[2]) and _RELATIVE.fullmatch(key[3]))
+
+
 def _constants(key: _Key) -> bytes | None:
     """A program that puts the texts in the parts into the memo; None if they are no flat dict.
 
     That is so whatever stands between them.
     """
     head, middle, milliseconds, relative, tail = key
-    if _MILLISECONDS.fullmatch(milliseconds) is None or _RELATIVE.fullmatch(relative) is None:
+    if not _has_usual_times(key):
         return None
     return constants(head, middle, (milliseconds, relative), tail)
 

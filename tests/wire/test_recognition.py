@@ -190,6 +190,20 @@ def test_a_name_that_comes_twice_is_taken_as_the_last_one() -> None:
         assert records(decoder.decode(Frames.of(other))) == expected
 
 
+def test_another_float_in_the_place_of_a_usual_one_is_an_item() -> None:
+    """Its value is each frame's own; that of the frame learned first was given to all others.
+
+    Found by fuzzing.
+    """
+    for usual, other in ((b"relativeCreated", b"measured_by_app"), (b"msecs", b"price")):
+        payloads = [frame("text", created=1.5e9 + n).replace(usual, other) for n in range(9)]
+        got = records(learned(*payloads).decode(Frames.of(*payloads)))
+        assert got == decoded_singly(payloads)[0]
+        item = other.decode()
+        values = {record[-1][item] for record in got}  # type: ignore[index]
+        assert len(values) == len({payload[payload.index(other) :][:30] for payload in payloads})
+
+
 def test_a_frame_is_the_same_record_however_often_it_comes() -> None:
     """Numbers that only the slow machine takes don't turn into an error once a frame is learned.
 
