@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 FILE_MODE = 0o640
@@ -37,6 +39,25 @@ def sync_folder(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def entries_of(folder: int) -> Iterator[Iterator[os.DirEntry[str]]]:
+    """What is in an open folder.
+
+    `os.scandir` of a descriptor goes on where others that use the same descriptor are: two threads
+    would see a part each.
+
+    Raises:
+        OSError: the system refused.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    descriptor = os.open(".", flags, dir_fd=folder)
+    try:
+        with os.scandir(descriptor) as entries:
+            yield entries
     finally:
         os.close(descriptor)
 

@@ -15,12 +15,6 @@ from tests.chaos.powerloss.workloads import WORKLOADS
 SEED = 20_261_122
 MOMENTS = 10
 
-UNSETTLED = ("files by date, gzip", "files, zstd", "plain name", "plain name, few files")
-"""Compression beside a rotation, and renamed files: some moments still show a fault there (see
-`tests/FLAKY.md`). `make chaos` runs all of them."""
-
-SETTLED = [name for name in WORKLOADS if name not in UNSETTLED]
-
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C compiler to make the recorder")
 
 
@@ -32,7 +26,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
 
 
 @pytest.mark.parametrize("order", ["ext4", "posix"])
-@pytest.mark.parametrize("name", SETTLED)
+@pytest.mark.parametrize("name", WORKLOADS)
 def test_power_lost_at_random_moments(
     name: str, order: Order, runner: Runner, tmp_path: Path
 ) -> None:
@@ -42,7 +36,7 @@ def test_power_lost_at_random_moments(
 
 
 @pytest.mark.parametrize("faults", ["eio=6", "short=3 eintr=4"])
-@pytest.mark.parametrize("name", ["sqlite"])
+@pytest.mark.parametrize("name", ["files, zstd", "sqlite"])
 def test_power_lost_while_the_disk_is_failing(
     name: str, faults: str, runner: Runner, tmp_path: Path
 ) -> None:

@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from logd.outputs.disk import entries_of
 from logd.outputs.failpoints import failpoint
 from logd.outputs.files.age import oldest_first
 from logd.outputs.files.compression import (
@@ -164,7 +165,10 @@ class Janitor:
 
     def _remove_half_done(self) -> None:
         """Trash and half-made compressed files."""
-        for name in filter(self._is_leftover, self._listing()):
+        with self._lock:
+            # Not in the middle of a rotation, which `settle` would not know of.
+            names = self._listing()
+        for name in filter(self._is_leftover, names):
             self._settle()
             self._unlink(name)
 
@@ -222,7 +226,7 @@ class Janitor:
         return False
 
     def _listing(self) -> list[str]:
-        with os.scandir(self._folder) as entries:
+        with entries_of(self._folder) as entries:
             return [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
 
     def _current(self) -> str:

@@ -90,12 +90,13 @@ class Rotating(msgspec.Struct, tag="rot", array_like=True, frozen=True):
     Attributes:
         name: its name.
         old_inode: the file that has that name now and goes; 0 for none.
-        old_files: all that goes, compressed forms of it, too: inode, time of the last write (ns).
+        old_files: inodes of all that goes, compressed forms of it, too; earlier versions noted the
+            time of the last write with each.
     """
 
     name: str
     old_inode: int
-    old_files: list[tuple[int, int]] = []
+    old_files: list[int | tuple[int, int]] = []
 
 
 class Append(msgspec.Struct, tag="app", array_like=True, frozen=True):
@@ -122,6 +123,16 @@ class Append(msgspec.Struct, tag="app", array_like=True, frozen=True):
     marks: dict[bytes, int]
 
 
+class Synced(msgspec.Struct, tag="sync", array_like=True, frozen=True):
+    """All blocks up to a number survive the death of the machine; said before a file goes for good.
+
+    Of a file that is no longer there nobody can see whether a block is in it, and another file may
+    have got its inode.
+    """
+
+    number: int
+
+
 class Forgotten(msgspec.Struct, tag="forget", array_like=True, frozen=True):
     """Sessions whose marks were dropped."""
 
@@ -142,11 +153,11 @@ class Gap(msgspec.Struct, frozen=True):
     size: int
 
 
-Entry: TypeAlias = Snapshot | Opened | Rotating | Append | Forgotten | Stopped
+Entry: TypeAlias = Snapshot | Opened | Rotating | Append | Synced | Forgotten | Stopped
 """What a journal is written of."""
 
 # An array of less than 16 items, and the kind of an entry.
-_BEGINNING = re.compile(rb"[\x90-\x9f](?:\xa3(?:rot|app)|\xa4(?:open|snap|stop)|\xa6forget)")
+_BEGINNING = re.compile(rb"[\x90-\x9f](?:\xa3(?:rot|app)|\xa4(?:open|snap|stop|sync)|\xa6forget)")
 
 _NO_SNAPSHOT = Snapshot("", durable=True, number=0, marks=[], current=None)
 
@@ -169,12 +180,19 @@ def decode_entries(data: bytes) -> Iterator[Entry | Gap]:
         yield entry
 
 
+def synced_by(entry: Entry | Gap) -> int:
+    """The last block that is on disk for certain, as far as one entry tells; 0 if it does not."""
+    match entry:
+        case Append(synced=number) | Synced(number=number):
+            return number
+    return 0
+
+
 def _was_on_disk(behind: Sequence[Entry | Gap]) -> bool:
     """Whether what stands behind a gap says that all before it was synced."""
     first = next((entry for entry in behind if isinstance(entry, Append)), None)
     return any(
-        isinstance(entry, Stopped)
-        or (isinstance(entry, Append) and first is not None and entry.synced >= first.number)
+        isinstance(entry, Stopped) or (first is not None and synced_by(entry) >= first.number)
         for entry in behind
     )
 
@@ -304,7 +322,7 @@ class Journal:
         self._last_length = len(frame)
         if self._since is not None:
             self._since.append(frame)
-            self._has_rotated_since |= isinstance(entry, (Rotating, Opened))
+            self._has_rotated_since |= isinstance(entry, (Rotating, Opened, Synced))
         failpoint("journal.after_write")
 
     def take_back(self) -> None:
@@ -318,10 +336,6 @@ class Journal:
     def duplicate(self) -> int:
         """A second descriptor of the file, for syncing it while it may be replaced."""
         return os.dup(self._descriptor)
-
-    def sync(self) -> None:
-        """Bring the entries to disk and wait for it."""
-        os.fdatasync(self._descriptor)
 
     def begin_compaction(self) -> None:
         """From now on remember what is appended: it comes after the snapshot taken now."""

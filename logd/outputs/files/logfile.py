@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
-from logd.outputs.disk import FILE_MODE, must_be_regular, write_all
+from logd.outputs.disk import FILE_MODE, entries_of, must_be_regular, write_all
 from logd.outputs.failpoints import failpoint
 from logd.outputs.files.compression import read_compressed
 from logd.outputs.files.journal import Append, Opened
-from logd.outputs.files.names import COMPRESSED_SUFFIXES
+from logd.outputs.files.names import COMPRESSED_SUFFIXES, plain_name
 from logd.outputs.files.unpacking import DAMAGED
 
 # What a line begins with that continues the entry before it.
@@ -113,16 +113,19 @@ def holds_block(folder: int, file: Opened, block: Append) -> bool:
 
     It is looked for where the journal says and at the end of the file: where something else was
     appended between the look at the size and our write, it came to stand later. The file may have
-    been compressed meanwhile, or copied to another disk; what it holds tells that it is the one.
+    been moved, compressed or copied to another disk meanwhile, and another may have its inode;
+    what a file holds tells that it is the one.
     """
-    descriptor = open_known(folder, file)
+    names = dict.fromkeys((file.name, *names_of_inode(folder, file.inode)))
+    return any(_is_block(folder, name, block) for name in names) or any(
+        _is_compressed_block(folder, file.name + suffix, block) for suffix in COMPRESSED_SUFFIXES
+    )
+
+
+def _is_block(folder: int, name: str, block: Append) -> bool:
+    descriptor = _open_plain(folder, name)
     if descriptor is None:
-        descriptor = _open_plain(folder, file.name)
-    if descriptor is None:
-        return any(
-            _is_compressed_block(folder, file.name + suffix, block)
-            for suffix in COMPRESSED_SUFFIXES
-        )
+        return False
     try:
         size = os.fstat(descriptor).st_size
         return any(
@@ -158,21 +161,32 @@ def _open_plain(folder: int, name: str) -> int | None:
         return None
 
 
-def open_known(folder: int, file: Opened) -> int | None:
-    """Open a file that the journal knows for reading and writing, by name or, moved, by inode."""
-    descriptor = _open_same(folder, file.name, file.inode)
-    if descriptor is not None:
-        return descriptor
-    with os.scandir(folder) as entries:
-        moved = [entry.name for entry in entries if entry.inode() == file.inode]
-    return next(
-        (
-            descriptor
-            for name in moved
-            if (descriptor := _open_same(folder, name, file.inode)) is not None
-        ),
-        None,
-    )
+def names_of_inode(folder: int, inode: int) -> list[str]:
+    """What a file of the folder is called."""
+    with entries_of(folder) as entries:
+        return [entry.name for entry in entries if entry.inode() == inode]
+
+
+def open_known(folder: int, file: Opened, others: Container[str]) -> int | None:
+    """Open a file that the journal knows for reading and writing, by name or, moved, by inode.
+
+    Args:
+        folder: descriptor of the folder.
+        file: the file.
+        others: plain names of the log's other files. One of them may be what had the inode before,
+            if the disk lacks its removal, or what got it since.
+    """
+    moved = [
+        name
+        for name in names_of_inode(folder, file.inode)
+        # Hidden are the journal, and what the janitor makes and removes.
+        if not name.startswith(".") and plain_name(name) not in others
+    ]
+    for name in (file.name, *moved):
+        descriptor = _open_same(folder, name, file.inode)
+        if descriptor is not None:
+            return descriptor
+    return None
 
 
 def cut_off(folder: int, descriptor: int, size: int, keep_as: str) -> int:
@@ -211,8 +225,11 @@ def write_again(descriptor: int, start: int, stop: int) -> None:
     try:
         place = start
         for piece in _pieces(second, start, stop - start):
-            os.pwrite(second, piece, place)
-            place += len(piece)
+            view = memoryview(piece)
+            while view:
+                written = os.pwrite(second, view, place)
+                view = view[written:]
+                place += written
     finally:
         os.close(second)
 

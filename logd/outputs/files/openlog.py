@@ -10,6 +10,7 @@ writes; nobody waits for the disk while holding it, except if the system makes a
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import threading
@@ -31,6 +32,7 @@ from logd.outputs.files.journal import (
     Rotating,
     Snapshot,
     Stopped,
+    Synced,
     read_journal,
 )
 from logd.outputs.files.lockfile import LockFile
@@ -41,10 +43,10 @@ from logd.outputs.files.resume import (
     boot_id,
     described,
     inode_of,
+    inodes_of,
     make_way,
     moved_name,
     resume,
-    states_of,
 )
 from logd.outputs.files.succession import Succession
 from logd.outputs.files.syncing import Syncing
@@ -94,6 +96,8 @@ class OpenLog:
         self._label = label
         self._lock = threading.RLock()
         self._one_sync = threading.Lock()
+        # What the journal called `Opened.next_inode` since the last rotation.
+        self._noted_next: set[int] = set()
         # A write failed and what it left behind is not removed yet.
         self._must_undo = False
         # `prepare` has just looked; the first block after it need not.
@@ -171,7 +175,9 @@ class OpenLog:
         )
 
     def _described(self, file: LogFile) -> Opened:
-        return described(file, self._folder, self._succession.foreseen)
+        opened = described(file, self._folder, self._succession.foreseen)
+        self._noted_next.add(opened.next_inode)
+        return opened
 
     def close(self) -> None:
         """Sync and close. After an error, too, everything is closed; the next start repairs it.
@@ -346,13 +352,10 @@ class OpenLog:
         if self._durable and self._syncing.rotations < self.rotations:
             # After the death of the machine one file may have been begun of which the journal
             # does not know (`Opened.next_inode`); with two of them there was no telling.
-            try:
-                self._journal.sync()
-                # The journal itself may have been replaced since the folder was synced.
-                os.fsync(self._folder)
-            except OSError:
-                self._syncing.distrust()
-                raise
+            self._note_synced()
+            self._syncing.journal_now()
+            # The journal itself may have been replaced since the folder was synced.
+            os.fsync(self._folder)
             self._syncing.rotations = self.rotations
         if self._names.current_name:
             self._begin_plain()
@@ -368,13 +371,16 @@ class OpenLog:
         target = self._succession.next_name(self._clock())
         failpoint("rotation.before_note")
         self._journal.append(
-            Rotating(target, inode_of(self._folder, target), states_of(self._folder, target))
+            Rotating(target, inode_of(self._folder, target), [*inodes_of(self._folder, target)])
         )
         failpoint("rotation.before_way")
         make_way(self._folder, target)
         failpoint("rotation.before_create")
         fresh = LogFile(self._folder, target, is_new=True)
         try:
+            if self._durable and fresh.inode in self._noted_next:
+                # By its inode it would be taken for the file that it overwrites.
+                self._syncing.journal_now()
             self._go_on_with(fresh, "")
         except OSError:
             with contextlib.suppress(OSError):
@@ -434,13 +440,13 @@ class OpenLog:
         succession = self._succession
         try:
             self._succession = succession.with_file(fresh.name, self.file.lines, name_of_old)
-            self._journal.append(
-                described(fresh, self._folder, self._succession.foreseen, name_of_old)
-            )
+            opened = described(fresh, self._folder, self._succession.foreseen, name_of_old)
+            self._journal.append(opened)
         except OSError:
             self._succession = succession
             fresh.close()
             raise
+        self._noted_next = {opened.next_inode}
         self._syncing.is_folder_changed = True
         if self._durable:
             self._syncing.retire(self.file)
@@ -492,13 +498,31 @@ class OpenLog:
             rotations = self.rotations
             if rotations == self._settled_rotations:
                 return
-            journal = None if self._durable else self._journal.duplicate()
-        if journal is None:
-            self.sync()
-        else:
-            _sync_and_close(journal)
-            os.fsync(self._folder)
+        with self._one_sync:
+            if self._durable:
+                self._sync()
+            with self._lock:
+                if self._durable:
+                    self._note_synced()
+                journal = self._journal.duplicate()
+            try:
+                _sync_and_close(journal)
+                if not self._durable:
+                    os.fsync(self._folder)
+            except OSError:
+                with self._lock:
+                    self._syncing.distrust()
+                raise
         self._settled_rotations = rotations
+
+    def _note_synced(self) -> None:
+        self._undo()
+        try:
+            self._journal.append(Synced(self._syncing.number))
+        except OSError as exc:
+            # Files go to make room for others: that must not fail for want of room.
+            if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
 
     def _compact(self, snapshot: Snapshot) -> None:
         """Replace the journal; `snapshot` is synced, what came since is copied."""

@@ -13,6 +13,7 @@ the one before. Blocks of which the file is unknown are left as they are: nothin
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -28,6 +29,7 @@ from logd.outputs.files.journal import (
     Rotating,
     Snapshot,
     Stopped,
+    synced_by,
 )
 from logd.outputs.marks import Marks
 
@@ -56,10 +58,10 @@ class Unsynced(NamedTuple):
 
 
 class Replaced(NamedTuple):
-    """A name that a file was begun under, and the files that had it: inode, last write (ns)."""
+    """A name that a file was begun under, and the inodes of what had it, compressed or not."""
 
     name: str
-    files: list[tuple[int, int]]
+    inodes: set[int]
 
 
 @dataclass
@@ -129,7 +131,7 @@ def recover(
         number=max((e.number for e in entries if isinstance(e, Append)), default=snapshot.number),
         current=None if current is None else _state(current, steps[:good]),
         rotating=story.rotating,
-        replaced=_replaced(entries),
+        replaced=_replaced(entries, _synced(entries, snapshot)),
         cuts=_cuts(steps[good:]),
         unsynced=_starts(steps[at] for at in unsynced if at < good),
         lost_bytes=sum(entry.size for entry in entries if isinstance(entry, Gap)),
@@ -197,16 +199,27 @@ class _Story:
         self.steps.append((self.current, block))
 
 
-def _replaced(entries: Sequence[Entry | Gap]) -> list[Replaced]:
+def _replaced(entries: Sequence[Entry | Gap], synced: int) -> list[Replaced]:
     found: dict[str, Replaced] = {}
+    earlier: defaultdict[str, set[int]] = defaultdict(set)
+    current = ""
     for entry in entries:
         match entry:
             case Rotating():
-                found[entry.name] = Replaced(entry.name, entry.old_files)
-            case Opened(name=name, inode=inode) if name in found:
-                # Numbers of inodes come again.
-                files = [file for file in found[name].files if file[0] != inode]
-                found[name] = Replaced(name, files)
+                inodes = {old if isinstance(old, int) else old[0] for old in entry.old_files}
+                # The removal of an original that was compressed may be lost, too.
+                found[entry.name] = Replaced(entry.name, inodes | earlier[entry.name])
+            case Opened():
+                current = entry.name
+                earlier[current].add(entry.inode)
+                if current in found:
+                    # Inodes come again.
+                    found[current].inodes.discard(entry.inode)
+            case Append() if entry.number <= synced:
+                # Names are synced with blocks: what is there since may have any inode.
+                found.pop(current, None)
+            case Gap():
+                current = ""
     return list(found.values())
 
 
@@ -220,7 +233,7 @@ def _unsynced(steps: Sequence[_Step], entries: Sequence[Entry | Gap], snapshot: 
 
 def _synced(entries: Sequence[Entry | Gap], snapshot: Snapshot) -> int:
     """Number of the last block that is on disk for certain."""
-    return max((e.synced for e in entries if isinstance(e, Append)), default=snapshot.number)
+    return max(snapshot.number, *map(synced_by, entries))
 
 
 def _last_bytes(steps: Sequence[_Step], size: int) -> range:

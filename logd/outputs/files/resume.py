@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from logd.outputs.disk import entries_of
 from logd.outputs.files.age import KnownFiles, oldest_first
 from logd.outputs.files.janitor import trash_name
 from logd.outputs.files.journal import Entry, Gap, Opened
@@ -18,6 +19,7 @@ from logd.outputs.files.logfile import (
     count_entries,
     cut_off,
     holds_block,
+    names_of_inode,
     open_known,
     write_again,
 )
@@ -66,10 +68,20 @@ def inode_of(folder: int, name: str) -> int:
         return 0
 
 
-def moved_name(folder: int, names: Names, file: Opened) -> str:
-    """The name of this log that a file has by now; "" if it has the one of before, or none."""
-    with os.scandir(folder) as entries:
-        found = [e.name for e in entries if e.inode() == file.inode and names.matches(e.name)]
+def moved_name(folder: int, names: Names, file: Opened, others: Container[str] = ()) -> str:
+    """The name of this log that a file has by now; "" if it has the one of before, or none.
+
+    Args:
+        folder: descriptor of the folder.
+        names: how the log's files are called.
+        file: the file.
+        others: plain names of other files, one of which may have had the inode, see `open_known`.
+    """
+    found = [
+        name
+        for name in names_of_inode(folder, file.inode)
+        if names.matches(name) and plain_name(name) not in others
+    ]
     return "" if file.name in found else next(iter(found), "")
 
 
@@ -83,14 +95,9 @@ def forms(name: str) -> tuple[str, ...]:
     return (name, *(name + suffix for suffix in COMPRESSED_SUFFIXES))
 
 
-def states_of(folder: int, name: str) -> list[tuple[int, int]]:
-    """Inode and time of the last write (ns) of each form of a file that there is."""
-    found = []
-    for form in forms(name):
-        with contextlib.suppress(FileNotFoundError):
-            state = os.stat(form, dir_fd=folder, follow_symlinks=False)
-            found.append((state.st_ino, state.st_mtime_ns))
-    return found
+def inodes_of(folder: int, name: str) -> Iterator[int]:
+    """Each form of a file that there is."""
+    return filter(None, (inode_of(folder, form) for form in forms(name)))
 
 
 def torn_name(name: str) -> str:
@@ -119,7 +126,7 @@ def adopt(folder: int, names: Names, now: float) -> Resumed:
 def files_of(folder: int) -> dict[str, int]:
     """The files of a folder, whatever they are -> when they were last written to (ns)."""
     found = {}
-    with os.scandir(folder) as entries:
+    with entries_of(folder) as entries:
         for entry in entries:
             with contextlib.suppress(FileNotFoundError):
                 if entry.is_file(follow_symlinks=False):
@@ -180,19 +187,21 @@ def resume(
             "the journal is damaged: %d bytes of it can't be read; the log keeps what it holds",
             found.lost_bytes,
         )
-    for cut in found.cuts:
-        _cut(folder, cut.file, cut.size)
-    if durable:
-        _sync_files(folder, found.unsynced)
-    found.marks.take_up(now)
+    known = KnownFiles.of_journal(entries)
     if not (found.is_clean or found.is_same_boot):
         for replaced in found.replaced:
             _give_up_again(folder, replaced)
-    known = KnownFiles.of_journal(entries)
+    for cut in found.cuts:
+        _cut(folder, cut.file, cut.size, known)
+    if durable:
+        _sync_files(folder, found.unsynced, known)
+    found.marks.take_up(now)
     lines = found.current.lines if found.current is not None else 0
     file = _current(folder, names, found, known, now)
     is_other = found.current is not None and file.inode != found.current.inode
-    before = moved_name(folder, names, found.current) if is_other and found.current else ""
+    before = ""
+    if is_other and found.current:
+        before = moved_name(folder, names, found.current, known.closed)
     known.go_on(file.name, lines, before)
     if durable:
         # Before the next journal is in force: it takes for granted what was renamed here.
@@ -223,11 +232,9 @@ def _resume_by_old(
 def _give_up_again(folder: int, replaced: Replaced) -> None:
     """Move away what a rotation had, if the disk has the journal's note of it but not that."""
     for name in forms(replaced.name):
-        with contextlib.suppress(FileNotFoundError):
-            state = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            if (state.st_ino, state.st_mtime_ns) in replaced.files:
-                trash = trash_name(name, state.st_ino)
-                os.rename(name, trash, src_dir_fd=folder, dst_dir_fd=folder)
+        inode = inode_of(folder, name)
+        if inode in replaced.inodes:
+            os.rename(name, trash_name(name, inode), src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _current(folder: int, names: Names, found: Recovered, files: KnownFiles, now: float) -> LogFile:
@@ -241,7 +248,7 @@ def _current(folder: int, names: Names, found: Recovered, files: KnownFiles, now
     if known is None or not names.matches(known.name):
         return _newest(folder, names, files, now)[0]
     if not (found.is_clean or found.is_same_boot):
-        _set_aside_unknown(folder, names, known)
+        _set_aside_unknown(folder, names, known, files)
     if names.current_name not in ("", known.name):
         # The log has a plain name now.
         return _opened_and_counted(folder, names.current_name, now)
@@ -250,7 +257,7 @@ def _current(folder: int, names: Names, found: Recovered, files: KnownFiles, now
         return _opened_and_counted(folder, known.name, now)
     file = LogFile(folder, known.name)
     if file.size > known.size and not (found.is_clean or found.is_same_boot):
-        _cut(folder, known, known.size)
+        _cut(folder, known, known.size, files)
         file.size = known.size
         file.look_at_end()
     if file.size != known.size:
@@ -273,22 +280,22 @@ def _opened_and_counted(folder: int, name: str, now: float) -> LogFile:
     return file
 
 
-def _set_aside_unknown(folder: int, names: Names, known: Opened) -> None:
+def _set_aside_unknown(folder: int, names: Names, known: Opened, files: KnownFiles) -> None:
     """Rename files that a rotation began of which the journal lost its note.
 
     What is in them was written after everything that the journal knows, and will be sent again.
     """
     unknown = []
-    if names.current_name == known.name and moved_name(folder, names, known):
+    if names.current_name == known.name and moved_name(folder, names, known, files.closed):
         # The last of what is in the one that was renamed may be unknown, too.
-        _cut(folder, known, known.size)
+        _cut(folder, known, known.size, files)
         unknown.append(known.name)
     elif known.next_name and known.next_name != known.name:
         inode = inode_of(folder, known.next_name)
         if inode not in (0, known.next_inode):
             unknown.append(known.next_name)
     elif not known.next_name and (key := names.key(known.name)):
-        with os.scandir(folder) as entries:
+        with entries_of(folder) as entries:
             unknown += [
                 entry.name
                 for entry in entries
@@ -312,8 +319,8 @@ def _set_aside(folder: int, name: str) -> None:
         )
 
 
-def _cut(folder: int, file: Opened, size: int) -> None:
-    descriptor = open_known(folder, file)
+def _cut(folder: int, file: Opened, size: int, files: KnownFiles) -> None:
+    descriptor = open_known(folder, file, _others(file, files))
     if descriptor is None:
         return
     try:
@@ -343,10 +350,14 @@ def _records_in(folder: int, name: str) -> int:
         os.close(descriptor)
 
 
-def _sync_files(folder: int, files: Sequence[Unsynced]) -> None:
+def _others(file: Opened, files: KnownFiles) -> set[str]:
+    return set(files.names) - {file.name}
+
+
+def _sync_files(folder: int, unsynced: Sequence[Unsynced], files: KnownFiles) -> None:
     """Bring to disk what counts; written anew, for an earlier sync may have failed."""
-    for file, start in files:
-        descriptor = open_known(folder, file)
+    for file, start in unsynced:
+        descriptor = open_known(folder, file, _others(file, files))
         if descriptor is not None:
             try:
                 write_again(descriptor, start, os.fstat(descriptor).st_size)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
+from logd.outputs.disk import entries_of
 from logd.outputs.files.age import KnownFiles
 from logd.outputs.files.names import Names, PlainNames, plain_name
 from logd.outputs.files.resume import UNCOUNTED, files_of, is_there, plain_order
@@ -63,7 +63,7 @@ class Succession:
         if not isinstance(names, PlainNames):
             raise AssertionError(f"files with names of their own are not renamed: {names!r}")
         # Whatever has the name of one of the log's files, be it a folder, keeps it.
-        with os.scandir(self._folder) as entries:
+        with entries_of(self._folder) as entries:
             there = {plain_name(entry.name) for entry in entries}
         return names.closed_name([*there, *self._known.closed], started)
 

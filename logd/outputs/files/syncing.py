@@ -106,6 +106,23 @@ class Syncing:
                 os.close(descriptor)
             raise
 
+    def journal_now(self) -> None:
+        """Sync the journal at once, under the lock.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        descriptor = self._journal.duplicate()
+        try:
+            if self._must_rewrite:
+                write_again(descriptor, 0, os.fstat(descriptor).st_size)
+            os.fdatasync(descriptor)
+        except OSError:
+            self._must_rewrite = True
+            raise
+        finally:
+            os.close(descriptor)
+
     def distrust(self) -> None:
         """A sync failed elsewhere: the next one must not take for written what is not."""
         self._must_rewrite = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import random
 import shutil
 from collections.abc import Mapping
@@ -96,6 +97,11 @@ class PowerLoss:
             self.tally.add(f"{order}, {where}", self._checked(state, root, marks))
         return self.tally
 
+    def again(self, files: Path) -> list[str]:
+        """Check the state that an earlier check, perhaps of another process, found wrong."""
+        state, root, marks = pickle.loads((files / "state").read_bytes())
+        return self._checked(state, root, marks)
+
     def _lose(self, recording: Recording, root: int, order: Order) -> tuple[State, list[str], str]:
         done = recording.operations
         moment = self._dice.randint(0, len(done))
@@ -128,9 +134,10 @@ class PowerLoss:
         environment = self._environment(files, put(state, folder, root))
         faults = self._do("check", folder, files, environment, marks)
         if faults:
-            # What was on disk, for whoever looks into it.
+            # What was on disk, for whoever looks into it, or for `again`.
             (files / "before").mkdir()
             put(state, files / "before", root)
+            (files / "state").write_bytes(pickle.dumps((state, root, marks)))
         else:
             shutil.rmtree(files)
         return [f"{files}: {fault}" for fault in faults]

@@ -31,7 +31,7 @@ class Write:
     is_given_up: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class File:
     """A file with all that was ever done to it."""
 
@@ -42,12 +42,24 @@ class File:
 
 @dataclass
 class Change:
-    """A change of names: `gone` leaves its folder, `there` gets `node`; one step on disk."""
+    """A change of names: `gone` leaves its folder, `there` gets `node`; one step on disk.
+
+    Attributes:
+        at: number of the operation.
+        gone: a name that goes.
+        there: a name that comes; what had it before loses it.
+        node: what gets the name.
+        losers: what loses one.
+        needs: what must be on disk if this is.
+        is_durable: whether it is on disk for certain.
+    """
 
     at: int
     gone: tuple[Folder, str] | None
     there: tuple[Folder, str] | None
     node: File | Folder | None
+    losers: tuple[File | Folder, ...] = ()
+    needs: tuple[Change, ...] = ()
     is_durable: bool = False
 
 
@@ -84,7 +96,7 @@ class Disk:
         self._order = order
         self._root = Folder(root)
         self._nodes: dict[int, File | Folder] = {root: self._root}
-        self._names: dict[tuple[int, str], File | Folder] = {}
+        self._names: dict[tuple[Folder, str], File | Folder] = {}
         self._files: list[File] = []
         self._changes: list[Change] = []
         self._begun: dict[int, int] = {}
@@ -123,7 +135,11 @@ class Disk:
     def _change(self, at: int, operation: Operation) -> None:
         folder, name = self._folder(operation.folder), operation.name
         gone = there = node = None
+        needs: list[Change] = []
         if operation.kind == "C":
+            # No file system gives a new file a number that another has on disk.
+            old = self._nodes.get(operation.inode)
+            needs = [change for change in self._changes if old in change.losers]
             node = self._nodes[operation.inode] = File(operation.inode, operation.time)
             self._files.append(node)
         elif operation.kind == "D":
@@ -136,7 +152,12 @@ class Disk:
             there = (folder, name)
         if operation.kind == "R" and (other := self._folder(operation.other)) is not None:
             there = (other, operation.target)
-        self._changes.append(Change(at, gone, there, node))
+        losers = [self._names.pop(place, None) for place in (gone, there) if place is not None]
+        if there is not None and node is not None:
+            self._names[there] = node
+        self._changes.append(
+            Change(at, gone, there, node, tuple(filter(None, losers)), tuple(needs))
+        )
 
     def _sync(self, begun: int, node: File | Folder | None, *, failed: bool) -> None:
         if isinstance(node, File):
@@ -192,7 +213,11 @@ class Disk:
             )
             return self._changes[: dice.randint(first, len(self._changes))]
         chance = dice.choice((0.0, 0.5, 1.0, dice.random()))
-        return [change for change in self._changes if change.is_durable or dice.random() < chance]
+        chosen: set[int] = set()
+        for change in reversed(self._changes):
+            if change.at in chosen or change.is_durable or dice.random() < chance:
+                chosen |= {change.at, *(needed.at for needed in change.needs)}
+        return [change for change in self._changes if change.at in chosen]
 
     def _content(self, file: File, habit: float, dice: random.Random) -> Kept:
         unsynced = [write for write in file.writes if not write.is_durable]

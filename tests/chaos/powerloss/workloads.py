@@ -62,16 +62,26 @@ def client_id(client: str) -> bytes:
     return (client * 4).encode()
 
 
-def compared(found: Sequence[str], *, may_lack_oldest: bool = False) -> list[str]:
-    """What is wrong with messages of which each client must have all, once, and in order."""
+def compared(
+    found: Sequence[str], lasts: Mapping[str, int], *, may_lack_oldest: bool = False
+) -> list[str]:
+    """What is wrong with messages of which each client must have all, once, and in order.
+
+    Args:
+        found: the messages.
+        lasts: how many of each client there must be.
+        may_lack_oldest: older ones may be gone.
+    """
     faults = []
     for client in CLIENTS:
         own = [
             int(match[2]) for match in map(_MESSAGE.search, found) if match and match[1] == client
         ]
-        missing = set(range(1, TOTAL + 1)) - set(own)
-        if may_lack_oldest and own:
-            missing -= set(range(1, own[0]))
+        missing = set(range(1, lasts[client] + 1)) - set(own)
+        if may_lack_oldest:
+            missing -= set(range(1, own[0] if own else TOTAL + 1))
+        if own and own[-1] > lasts[client]:
+            faults.append(f"{client}: too many: {own[-1]}, told that {lasts[client]} are stored")
         repeated = sorted({number for number in own if own.count(number) > 1})
         if missing:
             faults.append(f"{client}: missing {_spans(missing)}")
@@ -120,11 +130,24 @@ class OutputWorkload:
 
     def check(self, folder: Path, marks: Sequence[str]) -> list[str]:
         output = self._make(folder)
-        self._go_on(output, _opened(output), facts(marks)["acked"], lambda text: None)
+        acked = facts(marks)["acked"]
+        known = _opened(output)
+        told = {client: known.get(client_id(client), 0) for client in CLIENTS}
+        faults = [
+            f"{client}: told that {told[client]} are stored, {acked[client]} are acknowledged"
+            for client in CLIENTS
+            if told[client] < acked[client]
+        ]
+        faults += self._compared(output, folder, told)
+        self._go_on(output, known, acked, lambda text: None)
+        faults += self._compared(output, folder, dict.fromkeys(CLIENTS, TOTAL))
+        output.close()
+        return faults
+
+    def _compared(self, output: Output, folder: Path, lasts: Mapping[str, int]) -> list[str]:
         if isinstance(output, FileOutput):
             output.wait_idle()
-        output.close()
-        return compared(self._messages(folder), may_lack_oldest=self._may_lack_oldest)
+        return compared(self._messages(folder), lasts, may_lack_oldest=self._may_lack_oldest)
 
     def _go_on(
         self, output: Output, known: Mapping[bytes, int], acked: Mapping[str, int], mark: Mark
@@ -358,6 +381,8 @@ WORKLOADS: dict[str, dict[str, Any]] = {
     },
     "ring": {"kind": "files", "count": 4, "compact_bytes": 1 << 20},
     "ring, gzip": {"kind": "files", "count": 4, "compress": "gzip"},
+    "small ring, zstd": {"kind": "files", "count": 3, "lines": 3, "compress": "zstd"},
+    "plain name, two files": {"kind": "files", "pattern": "logs/app.log", "count": 2, "lines": 3},
     "sqlite": {"kind": "tables"},
     "queue": {"kind": "queue"},
     "client spool": {"kind": "client spool"},

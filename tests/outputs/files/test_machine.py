@@ -61,8 +61,8 @@ class Machine:
         self.marks = self.output.open()
         self.note_synced()
         assert self.output._log is not None
-        log_journal = self.output._log._journal
-        sync = log_journal.sync
+        syncing = self.output._log._syncing
+        sync = syncing.journal_now
 
         def sync_and_note() -> None:
             sync()
@@ -71,7 +71,7 @@ class Machine:
                 self.synced_sizes[state.st_ino] = state.st_size
                 self.synced_journal = (self.folder / JOURNAL).read_bytes()
 
-        log_journal.sync = sync_and_note  # type: ignore[method-assign]
+        syncing.journal_now = sync_and_note  # type: ignore[method-assign]
         return self.output
 
     def sync(self) -> None:

@@ -1,0 +1,166 @@
+"""Inodes come again: a file is known by what it holds, and names are listed by one at a time."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from logd.outputs.disk import entries_of
+from logd.outputs.files import journal
+from logd.outputs.files.journal import Append, Opened, Rotating, Snapshot, Synced
+from logd.outputs.files.logfile import write_again
+from logd.outputs.files.output import FileOutput
+from logd.outputs.files.recovery import Replaced, recover
+from logd.query.files.source import FileSource
+from logd.rotation.policy import Retention, RotationPolicy
+from tests.outputs.output_making import CLIENT, make_settings, numbered
+
+JOURNAL = ".app_%d.log.journal"
+
+
+def opened(folder: Path, **more: Any) -> FileOutput:
+    """A log with 10 records a file."""
+    output = FileOutput(
+        str(folder / "app_%d.log"),
+        make_settings(folder, rotation=RotationPolicy(lines=10), **more),
+    )
+    output.open()
+    return output
+
+
+def kept(folder: Path) -> list[int]:
+    """The records that readers find, in their order."""
+    source = FileSource(str(folder / "app_%d.log"), print)
+    return [int(entry.msg.split()[-1]) for entry in source.entries()]
+
+
+def block(number: int, synced: int) -> Append:
+    """A block that is in no file."""
+    return Append(number, synced, 0, 50, 1, 1, 0.0, {CLIENT: 100 + number})
+
+
+def on_another_boot(path: Path, *more: journal.Entry) -> None:
+    """A journal as the death of the machine leaves it, with these entries behind its own."""
+    entries: list[journal.Entry] = []
+    for entry in journal.decode_entries(path.read_bytes()):
+        assert not isinstance(entry, journal.Gap)
+        if isinstance(entry, Snapshot):
+            entry = Snapshot(
+                "another boot",
+                entry.durable,
+                entry.number,
+                entry.marks,
+                entry.current,
+                entry.files,
+                entry.generation,
+            )
+        if not isinstance(entry, journal.Stopped):
+            entries.append(entry)
+    path.write_bytes(journal.MAGIC + b"".join(map(journal.encode_entry, [*entries, *more])))
+    # What the orderly stop left does not fit any more.
+    lock = path.with_suffix(".lock")
+    lock.write_text(lock.read_text().partition(", stopped")[0] + "\n")
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_a_new_file_that_was_to_get_the_inode_of_an_old_one(
+    is_compressed: bool, tmp_path: Path
+) -> None:
+    """The journal is ahead of the folder: what is still the old file is not cut as the new one."""
+    output = opened(tmp_path)
+    output.write([numbered(1, 10)])
+    output.close()
+    old = tmp_path / "app_0.log"
+    state = old.stat()
+    if is_compressed:
+        # Its removal is lost; so is the creation of the new one.
+        trash = tmp_path / f".app_0.log.{state.st_ino}.trash"
+        (tmp_path / "app_0.log.copy").write_bytes(old.read_bytes())
+        old.rename(trash)
+        (tmp_path / "app_0.log.copy").rename(old)
+    on_another_boot(
+        tmp_path / JOURNAL,
+        Rotating("app_1.log", 0),
+        Opened("app_1.log", state.st_ino, 0, 0, 0.0),
+        block(2, 1),
+    )
+    output = opened(tmp_path)
+    try:
+        assert output.wait_idle()
+        assert kept(tmp_path) == [*range(1, 11)]
+        assert not list(tmp_path.glob("*.torn*"))
+    finally:
+        output.close()
+
+
+def test_files_removed_before_the_journal_says_more(tmp_path: Path) -> None:
+    """What is synced is noted before a closed file goes: its blocks are not missed later."""
+    settings: dict[str, Any] = {"naming": "date", "retention": Retention(count=2)}
+    output = opened(tmp_path, **settings)
+    output.write([numbered(1, 45)])
+    output.sync()
+    assert output.wait_idle()
+    assert kept(tmp_path) == [*range(31, 46)]
+    assert output._log is not None
+    # It ends as if it was killed.
+    output._log.janitor.close()
+    output._log._closing.close()
+    output._log = None
+    on_another_boot(tmp_path / JOURNAL)
+    output = opened(tmp_path, **settings)
+    assert output._log is not None
+    assert output._log.marks.numbers() == {CLIENT: 45}
+    output.close()
+    assert kept(tmp_path) == [*range(31, 46)]
+    assert not list(tmp_path.glob("*.torn*"))
+
+
+def test_what_a_rotation_overwrote_goes_whatever_its_time() -> None:
+    """By its inode, until the new file is known to be on disk: from then on that may be another."""
+    current = Opened("a_1", 1, 0, 0, 0.0)
+    snapshot = Snapshot("boot", durable=True, number=0, marks=[], current=current)
+    story: list[journal.Entry] = [
+        snapshot,
+        Opened("a_0", 4, 0, 0, 0.0),
+        Rotating("a_0", 0, [5, (6, 1_790_000_000)]),
+        Opened("a_0", 6, 0, 0, 0.0),
+        block(1, 0),
+    ]
+    assert recover(story, "", lambda *_: True).replaced == [Replaced("a_0", {4, 5})]
+    assert recover([*story, Synced(1)], "", lambda *_: True).replaced == []
+
+
+def test_two_look_into_a_folder_at_once(tmp_path: Path) -> None:
+    """Each sees all names: a rotation missed some while the janitor was looking."""
+    names = {f"{number}.log" for number in range(20)}
+    for name in names:
+        (tmp_path / name).touch()
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with entries_of(folder) as some, entries_of(folder) as others:
+            first = next(some).name
+            assert {entry.name for entry in others} == names
+            assert {first, *(entry.name for entry in some)} == names
+    finally:
+        os.close(folder)
+
+
+def test_written_again_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that takes a part only is gone on with."""
+    path = tmp_path / "app_0.log"
+    path.write_bytes(b"a record\n" * 3)
+    written = set[int]()
+    pwrite = os.pwrite
+
+    def short(descriptor: int, data: bytes, place: int) -> int:
+        written.update(range(place, place + min(2, len(data))))
+        return pwrite(descriptor, data[:2], place)
+
+    monkeypatch.setattr(os, "pwrite", short)
+    with path.open("r+b") as file:
+        write_again(file.fileno(), 9, 27)
+    assert written == set(range(9, 27))
+    assert path.read_bytes() == b"a record\n" * 3
