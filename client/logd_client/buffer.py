@@ -12,12 +12,11 @@ What is dropped is counted, and a record that says so stands in the log exactly 
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from logd_client.natives import RLock
+from logd_client.natives import Gate, RLock, monotonic
 from logd_client.session import BATCH_BYTES, MAX_BATCH_RECORDS, AnyRow, Context, Items
 
 __all__ = ["CAT_INTERNALERROR", "ITEM_BYTES", "ROW_BYTES", "Buffer", "lost_row", "row_cost"]
@@ -71,14 +70,14 @@ class Buffer:
         """Forget all records and locks: in a child process they are the parent's."""
         # Reentrant, because a signal handler or a finalizer may log in the midst of a log call.
         self._lock: Any = RLock()
-        self._has_room = threading.Condition(self._lock)
         self._rows = self._empty_rows()
         self._room = self._max_bytes
         self._held = 0
         self._numbered = 0
         self._sender_sleeps = True
         self._gave_up_waiting = False
-        self._waiting = 0
+        self._gates: list[Gate] = []
+        """Of those who wait for room."""
         self._gap_count = 0
         self._gap_from = self._gap_until = 0.0
         self.lost = 0
@@ -119,18 +118,28 @@ class Buffer:
     def _admit(self, cost: int, pid: int) -> bool:
         """Wait for room as the user wants it; true where a record of that cost may come in."""
         if not self._has_room_for(cost) and self._may_wait(cost):
-            self._waiting += 1
-            try:
-                self._wake()
-                has_room = self._has_room.wait_for(
-                    lambda: self._has_room_for(cost), self._block_timeout_s
-                )
-            finally:
-                self._waiting -= 1
-            self._gave_up_waiting = not has_room
+            self._wake()
+            self._gave_up_waiting = not self._wait_for_room(cost)
         if not self._has_room_for(cost):
             return False
         self._append_gap(pid)
+        return True
+
+    def _wait_for_room(self, cost: int) -> bool:
+        """Give up the lock until there is room; false if that takes too long."""
+        deadline = monotonic() + self._block_timeout_s
+        while not self._has_room_for(cost):
+            left_s = deadline - monotonic()
+            if left_s <= 0:
+                return False
+            gate = Gate()
+            self._gates.append(gate)
+            # As `threading.Condition` does it, with locks that nobody replaced.
+            depth = self._lock._release_save()
+            try:
+                gate.wait(left_s)
+            finally:
+                self._lock._acquire_restore(depth)
         return True
 
     def _has_room_for(self, cost: int) -> bool:
@@ -253,8 +262,9 @@ class Buffer:
 
     def _has_room_again(self) -> None:
         self._gave_up_waiting = False
-        if self._waiting and self._block_timeout_s > 0:
-            self._has_room.notify_all()
+        gates, self._gates = self._gates, []
+        for gate in gates:
+            gate.open()
 
     def stored(self, sequence: int) -> None:
         """Records up to that sequence number are on disk as batches, or stored by the server."""
@@ -277,10 +287,8 @@ class Buffer:
             self._rows += rows
             self._numbered = self._held = 0
             self._room = self._max_bytes - sum([row_cost(row) for row in rows])
-            self._gave_up_waiting = False
             self.tell_each()
-            if self._waiting:
-                self._has_room.notify_all()
+            self._has_room_again()
 
     def last_after(self, forget: Callable[[], None]) -> None:
         """Forget all records but the last, of which `forget` knows nothing."""

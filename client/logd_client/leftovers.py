@@ -9,14 +9,12 @@ process that logs to the directory looks, and a lock makes one of them the heir.
 from __future__ import annotations
 
 import random
-import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from logd_client.connection import ServerAddress
 from logd_client.link import Link
-from logd_client.natives import wait_ready
+from logd_client.natives import Gate, monotonic, start_thread, wait_ready
 from logd_client.problems import RecordsLost, SessionProblem
 from logd_client.session import Entry, Session
 from logd_client.spool import Spool, open_leftovers
@@ -87,31 +85,34 @@ class LeftoverSender:
         self._token = token
         self._report = report
         self._tidy = tidy
-        self._is_stopping = threading.Event()
-        self._is_idle = threading.Event()
+        self._stopping = Gate()
+        self._idle = Gate()
+        self._ended = Gate()
+        self._is_started = False
         self._link: Link | None = None
         self._store: _LeftoverStore | None = None
-        self._thread = threading.Thread(target=self._run, name="logd_client spool", daemon=True)
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
         try:
-            self._thread.start()
+            start_thread(self._run, "logd_client spool")
+            self._is_started = True
         except RuntimeError:
             # The interpreter shuts down: another process finds what is here.
             pass
 
-    def stop(self, deadline: float) -> None:
+    def stop(self, deadline: float, *, is_server_there: bool) -> None:
         """End soon; with a server there, not before `deadline` (monotonic time) or all is done.
 
         What is not delivered stays in the directory.
         """
+        if not self._is_started:
+            return
         link = self._link
-        if link is not None and link.connected_to is not None:
-            self._is_idle.wait(max(0.0, deadline - time.monotonic()))
-        self._is_stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join(max(_LOOK_S, deadline - time.monotonic()))
+        if is_server_there or (link is not None and link.connected_to is not None):
+            self._idle.wait(max(0.0, deadline - monotonic()))
+        self._stopping.open()
+        self._ended.wait(max(_LOOK_S, deadline - monotonic()))
 
     def abandon(self) -> None:
         """Give up, in a child process, what the parent is delivering."""
@@ -121,16 +122,19 @@ class LeftoverSender:
             self._store.abandon()
 
     def _run(self) -> None:
-        self._look()
-        while not self._is_stopping.wait(_ROUND_S * _random.uniform(0.7, 1.0)):
-            self._tidy()
+        try:
             self._look()
+            while not self._stopping.wait(_ROUND_S * _random.uniform(0.7, 1.0)):
+                self._tidy()
+                self._idle = Gate()
+                self._look()
+        finally:
+            self._ended.open()
 
     def _look(self) -> None:
-        self._is_idle.clear()
         try:
             for spool in open_leftovers(self._directory):
-                if self._is_stopping.is_set():
+                if self._stopping.is_open:
                     spool.close(remove=False)
                     return
                 self._deliver(spool)
@@ -139,7 +143,7 @@ class LeftoverSender:
                 SessionProblem(f"spool {self._directory}: leftovers not delivered: {exc!r}")
             )
         finally:
-            self._is_idle.set()
+            self._idle.open()
 
     def _deliver(self, spool: Spool) -> None:
         self._store = store = _LeftoverStore(spool)
@@ -161,7 +165,7 @@ class LeftoverSender:
         """
         session = Session(client_id, entries=run, token=self._token)
         self._link = link = Link(session, store, self._address, self._report, _ignore)
-        while session.oldest is not None and not self._is_stopping.is_set():
+        while session.oldest is not None and not self._stopping.is_open:
             link.step()
             if session.oldest is not None:
                 _wait(link)
@@ -175,6 +179,6 @@ def _ignore(entries: Sequence[Entry]) -> None:
 
 
 def _wait(link: Link) -> None:
-    timeout_s = link.timeout_s(time.monotonic())
+    timeout_s = link.timeout_s(monotonic())
     wanted = [link.wanted] if link.wanted[0] >= 0 else []
     wait_ready(wanted, _LOOK_S if timeout_s is None else min(timeout_s, _LOOK_S))

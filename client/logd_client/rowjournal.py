@@ -28,18 +28,17 @@ import contextlib
 import fcntl
 import itertools
 import json
-import mmap
 import os
 import struct
 import sys
-import time
 import zlib
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from logd_client.encoding import MAX_FRAME_BYTES, AnyRow, Items
+from logd_client.mappedfile import MappedFile
+from logd_client.natives import monotonic
 from logd_client.rows import NumberedRows, fitted
 from logd_client.spoolreader import ROW_FIELDS, ROW_HEADER, ROWS_BEGIN, ROWS_MAGIC, SALT
 
@@ -61,9 +60,6 @@ _MAX_FREE = 3
 
 _RETRY_S = 1.0
 _MAX_ITEMS = 1024
-
-# Else closing the map closes a copy of the descriptor, by a number that may be the app's by then.
-_UNTRACKED: Any = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -88,7 +84,8 @@ class _Segment:
             # Every block must be there: where the disk is full, a write into a hole of a mapped
             # file ends the process.
             _fill(fd, size)
-            self.map = mmap.mmap(fd, size, **_UNTRACKED)
+            self._mapped = MappedFile(fd, size)
+            self.map = self._mapped.bytes
         except BaseException:
             path.unlink()
             raise
@@ -101,9 +98,13 @@ class _Segment:
         self.map[:ROWS_BEGIN] = ROWS_MAGIC + salt
         (self.salt,) = SALT.unpack(salt)
 
+    def close(self) -> None:
+        """Close it; what is written stays."""
+        self._mapped.close()
+
     def remove(self) -> None:
         """Close and delete it."""
-        self.map.close()
+        self.close()
         with contextlib.suppress(OSError):
             self._path.unlink()
 
@@ -231,7 +232,7 @@ class RowJournal:
     def _next_segment(self, frame_bytes: int) -> _Segment | None:
         """An empty file that takes a frame of that length; None where the disk refuses."""
         self._segment_bytes = self._next_bytes()
-        self._begun_at = time.monotonic()
+        self._begun_at = monotonic()
         size = max(self._segment_bytes, ROWS_BEGIN + frame_bytes)
         while self._free and self._free[-1].size < size:
             self._free.pop().remove()
@@ -250,19 +251,19 @@ class RowJournal:
 
     def _next_bytes(self) -> int:
         """The size of the file that follows the one that is written."""
-        is_quick = time.monotonic() - self._begun_at < _QUICK_S
+        is_quick = monotonic() - self._begun_at < _QUICK_S
         if self._at[2] is None or not is_quick:
             return self._segment_bytes
         return min(self._segment_bytes * _GROWTH, self._largest_bytes)
 
     def _make_segment(self, size: int) -> _Segment | None:
-        if self._is_closed or time.monotonic() < self._retry_at:
+        if self._is_closed or monotonic() < self._retry_at:
             return None
         try:
             path = self._open_folder() / f"{next(self._numbers)}{ROWS_SUFFIX}"
             return _Segment(path, size)
         except (OSError, ValueError) as exc:
-            self._retry_at = time.monotonic() + _RETRY_S
+            self._retry_at = monotonic() + _RETRY_S
             self._report(exc)
             return None
 
@@ -317,6 +318,6 @@ class RowJournal:
         self._is_closed = True
         self._at = (self._at[0], 0, None)
         for segment in [*self._in_use, *self._free]:
-            segment.map.close()
+            segment.close()
         self._in_use.clear()
         self._free.clear()

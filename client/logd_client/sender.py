@@ -331,7 +331,8 @@ class Sender:
         try:
             self._stop_thread(deadline)
             if self._leftovers is not None:
-                self._leftovers.stop(deadline)
+                is_there = courier.link.connected_to is not None
+                self._leftovers.stop(deadline, is_server_there=is_there)
                 self._leftovers = None
             if courier is self._courier:
                 self._end_session(courier, target)
@@ -350,10 +351,11 @@ class Sender:
         lifecycle.look_for_fork()
         _, target = self._position()
         waited_for, waited_until = self._in_vain
+        deadline = monotonic() + self._settings.exit_timeout_s
         if waited_for < target or monotonic() - waited_until > _JUST_BEFORE_S:
-            self._deliver_until(monotonic() + self._settings.exit_timeout_s, target)
+            self._deliver_until(deadline, target)
         if self.acked >= target or self._is_ended:
-            self.close(0.0)
+            self.close(0.0 if self._is_ended else _left(deadline))
         else:
             self._is_leaving = True
 
@@ -391,6 +393,9 @@ class Sender:
         # Daemon threads may go on logging: this is about what is there now.
         target = self.buffer.last_sequence
         self._deliver_until(deadline, target)
+        if self._leftovers is not None:
+            is_there = self._courier.link.connected_to is not None
+            self._leftovers.stop(deadline, is_server_there=is_there)
         self._is_threadless = True
         self._stop_thread(deadline)
         # The thread is gone, or hangs: none that the interpreter freezes may hold our lock.

@@ -5,11 +5,11 @@ The session keeps the order and the numbers; a store keeps the bytes.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from logd_client.natives import Lock
 from logd_client.rowjournal import RowJournal
 from logd_client.session import Entry
 from logd_client.spool import Spool
@@ -106,7 +106,7 @@ class SpoolStore:
         self._report = report
         self._memory_until = 0
         self._acked = 0
-        self._opening = threading.Lock()
+        self._opening = Lock()
         self.journal = RowJournal(
             lambda: self._opened().folder, max_bytes, self._batch_bytes, report
         )

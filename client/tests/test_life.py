@@ -280,7 +280,8 @@ import _thread, select, socket
 def replaced(*_args, **_kwargs): raise AssertionError("looked up after it was replaced")
 _thread.start_new_thread = lambda *a, **k: replaced()
 for module, names in {
-    _thread: ["allocate_lock", "get_ident"], threading: ["Thread", "Event", "Lock", "RLock"],
+    _thread: ["allocate_lock", "get_ident"],
+    threading: ["Thread", "Event", "Lock", "RLock", "_allocate_lock"],
     select: ["poll", "select"], time: ["sleep", "monotonic"],
     socket: ["socket", "create_connection"],
 }.items():
@@ -289,9 +290,20 @@ for module, names in {
 
 
 @pytest.mark.parametrize("when", ["before the first record", "after the first record"])
-def test_modules_that_are_replaced_later(server: AckServer, when: str) -> None:
-    """What gevent and eventlet put in place of standard functions after the import is not used."""
+@pytest.mark.parametrize("has_spool", [False, True])
+def test_modules_that_are_replaced_later(
+    server: AckServer, tmp_path: Path, when: str, has_spool: bool
+) -> None:
+    """What gevent and eventlet put in place of standard functions after the import is not used.
+
+    Not by calls that wait for room either, nor by the thread that sends what others left.
+    """
     first = "log('first'); assert handler.flush(60)\n" if when.startswith("after") else ""
+    settings = f"spool={str(tmp_path)!r}" if has_spool else "buffer_bytes=20_000"
+    first = f"""
+handler = LogdHandler("127.0.0.1", port, {settings}, block_timeout_s=60)
+logging.getLogger().handlers = [handler]
+{first}"""
     code = """
 for n in range(300): log(str(n))
 assert handler.flush(60)

@@ -437,6 +437,17 @@ def test_a_living_process_adopts_what_others_leave_later(
     assert server.texts == ["own", *[str(n) for n in range(20)]]
 
 
+def test_a_short_process_adopts_all(tmp_path: Path, server: AckServer) -> None:
+    """A process that ends at once sends what all dead ones left first, as far as its time goes."""
+    for first in range(0, 80, 10):
+        end_app(start_app(1, tmp_path, first, 10), kill=True)
+    log = createClientLog("127.0.0.1", server.port, spool=tmp_path, exit_timeout_s=60.0)
+    log("own", sync=60)
+    log.server.let_go()
+    assert sorted(server.texts) == sorted(["own", *[str(n) for n in range(80)]])
+    assert folders(tmp_path) == []
+
+
 def test_a_forked_child_adopts_too(
     tmp_path: Path, server: AckServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
