@@ -19,8 +19,7 @@ from logd import __version__
 from logd.cli.commands import COMMANDS, logd
 from logd.settings.kinds import Flag
 from logd.settings.printing import default_text
-from logd.settings.sections import OWN_SETTINGS
-from logd.settings.table import SETTINGS
+from logd.settings.table import OUTPUT_SETTINGS, SETTINGS
 
 FILES = {
     "/etc/logd/logd.toml": "Settings of the service, see logd.toml(5).",
@@ -135,7 +134,7 @@ def main_page(context: click.Context) -> str:
 OUTPUTS = (
     "A table [[outputs]] is one more output. It names one of file, db, stdout and output. With "
     'select it gets only the records of that selection, such as select = "cat:E,C". It may have '
-    f"for itself: {', '.join(OWN_SETTINGS)}. Everything else is as for all outputs."
+    f"for itself: {', '.join(OUTPUT_SETTINGS)}. Everything else is as for all outputs."
 )
 
 

@@ -41,8 +41,7 @@ from logd.rotation.policy import Retention, RotationPolicy, Schedule
 from logd.server import LogServer, ObserverAlreadyAdded
 from logd.settings.loading import ConfigError
 from logd.settings.secrets import reveal
-from logd.settings.sections import OWN_SETTINGS
-from logd.settings.table import Config
+from logd.settings.table import OUTPUT_SETTINGS, Config
 from logd.text.formatter import Formatter
 from logd.text.jsonlines import JsonFormat
 from logd.text.lines import LineFormat
@@ -137,7 +136,9 @@ class Chosen(NamedTuple):
 
     def is_like(self, other: Chosen) -> bool:
         """Whether an output made with the other would be the same."""
-        return self.select == other.select and not changed(OWN_SETTINGS, self.config, other.config)
+        return self.select == other.select and not changed(
+            OUTPUT_SETTINGS, self.config, other.config
+        )
 
 
 class OpenedQueue(NamedTuple):

@@ -29,38 +29,22 @@ SELECT = "select"
 PLACES = ("file", "db", "stdout", "output")
 """The settings that name a place to write to."""
 
-OWN_SETTINGS = (
-    "rotate_count",
-    "rotate_lines",
-    "rotate_size",
-    "rotate_at",
-    "rotate_utc",
-    "naming",
-    "compress",
-    "keep_age_s",
-    "keep_total_bytes",
-    "min_free_bytes",
-    "table_pattern",
-    "columns",
-    "line_format",
-    "timestamp",
-    "sync",
-    "queue_disk_bytes",
-    "engine_durable",
-)
-"""The settings that an output is made with, and may have for itself."""
-
 _SELECT = Optional(Text("SELECTION"))
 
 
 class Setting(Protocol):
-    """What is to be known of a setting: its kind, and whether its values may hold secrets."""
+    """What is to be known of a setting: its kind, whether its values may hold secrets, and whether
+    each output may have a value of its own.
+    """
 
     @property
     def kind(self) -> Kind[Any]: ...
 
     @property
     def hides(self) -> bool: ...
+
+    @property
+    def of_output(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -130,7 +114,9 @@ def _section(
         return None
     if values[place] is False:
         wrong.append("stdout: expected true; a table names an output")
-    own = tuple((name, values[name]) for name in OWN_SETTINGS if name in values)
+    own = tuple(
+        (name, values[name]) for name in settings if settings[name].of_output and name in values
+    )
     address = "-" if place == "stdout" else values[place]
     return OutputSection(place, address, values.get(SELECT), own)
 
@@ -143,8 +129,9 @@ def _value(name: str, value: object, settings: Mapping[str, Setting], folder: Pa
     """
     if name == SELECT:
         return _of_kind(_SELECT, value)
-    if name not in (*PLACES, *OWN_SETTINGS):
-        meant = nearest(name, (*PLACES, SELECT, *OWN_SETTINGS))
+    if name not in PLACES and not (name in settings and settings[name].of_output):
+        own = (known for known, setting in settings.items() if setting.of_output)
+        meant = nearest(name, (*PLACES, SELECT, *own))
         hint = f'; did you mean "{meant}"?' if meant is not None else ""
         why = "is no setting of one output" if name in settings else "unknown key"
         raise ValueError(why + hint)

@@ -64,10 +64,11 @@ def _setting(
     unit: str = "",
     reloads: bool = True,
     hides: bool = False,
+    of_output: bool = False,
 ) -> T:
     """A field of `Config`; type checkers see the default value, as for `dataclasses.field`."""
     about = {"kind": kind, "group": group, "help": help, "unit": unit}
-    about |= {"reloads": reloads, "hides": hides}
+    about |= {"reloads": reloads, "hides": hides, "of_output": of_output}
     return field(default=default, repr=not hides, metadata={"setting": about})
 
 
@@ -156,7 +157,11 @@ class Config:
         hides=True,
     )
     table_pattern: str = _setting(
-        "log_%d", Text("PATTERN"), OUTPUTS, "Names of database tables; %d is their number."
+        "log_%d",
+        Text("PATTERN"),
+        OUTPUTS,
+        "Names of database tables; %d is their number.",
+        of_output=True,
     )
     columns: tuple[str, ...] = _setting(
         (),
@@ -164,6 +169,7 @@ class Config:
         OUTPUTS,
         "More database columns. Each holds the special item of its name. Types: Text, String(64), "
         "Integer, BigInteger, Float.",
+        of_output=True,
     )
     shared_marks: bool = _setting(
         False,
@@ -216,6 +222,7 @@ class Config:
         "power at once, records of the last two minutes may be lost, though they were "
         "acknowledged.",
         reloads=False,
+        of_output=True,
     )
     state_dir: str | None = _setting(
         None,
@@ -231,6 +238,7 @@ class Config:
         Integer(1),
         ROTATION,
         "How many files or tables to keep. When all are full, the oldest is overwritten.",
+        of_output=True,
     )
     rotate_lines: int | None = _setting(
         1_000_000,
@@ -238,6 +246,7 @@ class Config:
         ROTATION,
         "After this many records the next file or table is begun.",
         unit="records",
+        of_output=True,
     )
     rotate_size: int | None = _setting(
         256 * 1024**2,
@@ -245,6 +254,7 @@ class Config:
         ROTATION,
         "At this size the next file is begun, or after rotate_lines, whichever comes first.",
         unit="bytes",
+        of_output=True,
     )
     rotate_at: str | None = _setting(
         None,
@@ -258,20 +268,29 @@ class Config:
         ),
         ROTATION,
         'Begin the next file or table at these times: "hourly", "daily 00:00", "weekly mon 03:00".',
+        of_output=True,
     )
-    rotate_utc: bool = _setting(False, Flag(), ROTATION, "rotate_at means UTC, not local time.")
+    rotate_utc: bool = _setting(
+        False,
+        Flag(),
+        ROTATION,
+        "rotate_at means UTC, not local time.",
+        of_output=True,
+    )
     naming: Literal["ring", "date"] = _setting(
         "ring",
         Choice("ring", "date"),
         ROTATION,
         "What %d stands for: a number in the ring, or the date and time a file was begun. What "
         "app.log is called once it is closed: app.log.1, or app-2026-11-22.log.",
+        of_output=True,
     )
     compress: Literal["none", "gzip", "zstd"] = _setting(
         "none",
         Choice("none", "gzip", "zstd"),
         ROTATION,
         "How to compress full files. The daemon does it in the background.",
+        of_output=True,
     )
     index: bool = _setting(
         True,
@@ -286,6 +305,7 @@ class Config:
         ROTATION,
         "Remove full files and tables when their last record is older than this.",
         unit="seconds",
+        of_output=True,
     )
     keep_total_bytes: int | None = _setting(
         4 * 1024**3,
@@ -293,6 +313,7 @@ class Config:
         ROTATION,
         "Remove the oldest files of an output when all its files together are larger than this.",
         unit="bytes",
+        of_output=True,
     )
     min_free_bytes: int = _setting(
         0,
@@ -300,6 +321,7 @@ class Config:
         ROTATION,
         "Remove the oldest files when the disk has less free space than this, and log it. 0: off.",
         unit="bytes",
+        of_output=True,
     )
 
     line_format: str | None = _setting(
@@ -309,12 +331,14 @@ class Config:
         'Text of a line: "json" for one object a line, "logfmt" for key=value pairs, or a format '
         "as for logging.Formatter: %(asctime)s %(message)s. Not set: logd's own format "
         "(logd/README.md), which is faster.",
+        of_output=True,
     )
     timestamp: str | None = _setting(
         "%Y-%m-%dT%H:%M:%S.%3N%z",
         Optional(Text("FORMAT"), "none"),
         TEXT,
         "How to write times: a strftime format, with %3N for milliseconds; or std1, std2, none.",
+        of_output=True,
     )
     file_names: Literal["short", "full"] = _setting(
         "short",
@@ -394,6 +418,7 @@ class Config:
         DELIVERY,
         "When to acknowledge records. batch: they survive a crash of the machine. none: they "
         "survive a crash of the daemon only.",
+        of_output=True,
     )
     queue_disk_bytes: int = _setting(
         1024**3,
@@ -403,6 +428,7 @@ class Config:
         "gets the records later, in order. When this space is used up, or the disk has only "
         "min_free_bytes left, senders wait. 0: off.",
         unit="bytes",
+        of_output=True,
     )
     drain_s: float = _setting(
         30.0,
@@ -704,6 +730,7 @@ class Setting(NamedTuple):
         unit: what its number counts; empty if that is plain.
         reloads: a reload (SIGHUP) can change it.
         hides: values may hold passwords, so they are shown without.
+        of_output: an output is made with it, and may have a value of its own.
     """
 
     name: str
@@ -714,6 +741,7 @@ class Setting(NamedTuple):
     unit: str
     reloads: bool
     hides: bool
+    of_output: bool
 
     @property
     def option(self) -> str:
@@ -732,3 +760,6 @@ SETTINGS: Mapping[str, Setting] = {
     if "setting" in item.metadata
 }
 """Every setting by name, in the order in which people see them."""
+
+OUTPUT_SETTINGS = tuple(name for name, setting in SETTINGS.items() if setting.of_output)
+"""Those that an output is made with: if one of them changes, it is opened anew."""
