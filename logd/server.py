@@ -223,6 +223,15 @@ class LogServer:
                 batch, jobs = Batch.from_jobs(kept, batch), kept
             return Prepared(batch, jobs if self.observers else None)
 
+    def fill_in(self, batches: Sequence[Batch]) -> None:
+        """Fill in the timestamps of batches that no filter and no observer looks at."""
+        texts = iter(
+            self._timestamps.texts([instant for batch in batches for instant in batch.time])
+        )
+        for batch in batches:
+            batch.ts = list(itertools.islice(texts, len(batch)))
+            batch.formatter = self
+
     def _left_by_rows(self, batch: Batch) -> Batch | None:
         """What filters leave that look at whole batches; nobody sees single records."""
         for one in self.filters:

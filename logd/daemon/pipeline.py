@@ -20,20 +20,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from logd.daemon.costs import lone_bytes, text_bytes, writing_s
 from logd.daemon.decoding import Delivery, Done, Failure, decode_delivery, divided
 from logd.daemon.gathering import ENOUGH_BYTES, GATHER_S, QUIET_S
+from logd.daemon.lone import Lone, decode_round
 from logd.daemon.peers.connection import Connection
 from logd.daemon.peers.hub import Hub
 from logd.daemon.sinks import Sink
 from logd.daemon.together import (
     MAX_DELIVERIES,
-    Lone,
     decode_together,
-    decode_whole,
     is_lone,
     like,
-    sorted_out,
 )
 from logd.daemon.turns import Turns
 from logd.outputs.failpoints import failpoint
@@ -213,60 +210,23 @@ class Pipeline:
 
     def _decode_lone(self, lone: Sequence[Lone]) -> None:
         hub = self._hub
-        batches: list[Batch] = []
-        sizes: list[_Size] = []
-        done = Done()
-        now, deadline = time.time(), time.monotonic() + HERE_S
-
-        def is_late() -> bool:
-            return time.monotonic() > deadline
-
-        groups, odd = sorted_out(lone)
-        for alike in groups:
-            first = alike[0][0]
-            frames = Frames.of_reads([data for _, data, _ in alike])
-            decoded = decode_whole(self._decoder, frames, first.origin, now, is_late, first.client)
-            if decoded is None:
-                for read in alike:
-                    _queue(hub, read)
-                continue
-            if first.client is not None:
-                decoded = list(self._unknown(first, decoded, done))
-            else:
-                hub.counts.records += frames.count
-                for connection, _, count in alike:
-                    connection.records += count
-            size = frames.size
-            for batch in decoded:
-                has_own_texts = first.client is None or len(batch) == 1
-                text_size = lone_bytes(batch) if has_own_texts else text_bytes(batch)
-                size += text_size
-                done.writing_s += writing_s(batch, text_size)
-                prepared = self._server.prepare(batch).batch
-                if prepared is not None:
-                    batches.append(prepared)
-            hub.intake.charge(first, size)
-            sizes.append((first, size))
-        for read in odd:
+        done = decode_round(lone, self._decoder, self._accepted, HERE_S)
+        for read in done.rest:
             _queue(hub, read)
-        if sizes:
-            self._submit_lone(batches, sizes, done)
-
-    def _submit_lone(self, batches: Sequence[Batch], sizes: Sequence[_Size], done: Done) -> None:
-        hub = self._hub
-        self._decoded_bytes += sum([size for _, size in sizes])
-        self._writing_s += done.writing_s
+        if not done.batches:
+            return
         self._handed_over_at = hub.loop.time()
-        for batch in batches:
-            if batch.client is None:
-                hub.losses.look_at(batch)
-        for failure in done.failures:
-            failure.connection.fail(failure.refusal, failure.reason)
+        self._server.fill_in(done.batches)
+        hub.losses.look_at_each(done.batches)
+        hub.counts.records += done.records
+        sizes, to_write_s = done.sizes, done.writing_s
+        self._decoded_bytes += hub.intake.charge_each(sizes)
+        self._writing_s += to_write_s
         self._sink.submit(
             Work(
-                batches,
+                done.batches,
                 done.acks,
-                lambda work: self._tell_loop(self._durable, work, sizes, done.writing_s),
+                lambda work: self._tell_loop(self._durable, work, sizes, to_write_s),
             )
         )
 

@@ -10,7 +10,7 @@ each delivery is decoded by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from logd.wire import Decoder, Frames
@@ -51,28 +51,6 @@ def like(connection: Connection) -> Callable[[Connection, Delivery], bool]:
     return is_like
 
 
-Lone = tuple["Connection", bytes, int]
-"""A read of a connection, and how many frames it is made of; 0 if it is not whole frames."""
-
-
-def sorted_out(reads: Sequence[Lone]) -> tuple[Iterable[list[Lone]], list[Lone]]:
-    """Reads of many connections: those together that may be decoded together, and odd ones.
-
-    What follows something odd of the same connection is odd, too, so that its order is kept if
-    the odd ones come last.
-    """
-    groups: dict[object, list[Lone]] = {}
-    odd: dict[Connection, list[Lone]] = {}
-    for read in reads:
-        connection, _, count = read
-        if not count or connection in odd:
-            odd.setdefault(connection, []).append(read)
-        else:
-            key = connection.client or (connection.account, connection.origin)
-            groups.setdefault(key, []).append(read)
-    return groups.values(), [read for same in odd.values() for read in same]
-
-
 def decode_together(
     decoder: Decoder, turns: Sequence[Turn], now: float, is_late: Callable[[], bool]
 ) -> list[Batch] | None:
@@ -87,18 +65,13 @@ def decode_whole(
     origin: str,
     now: float,
     is_late: Callable[[], bool],
-    client: bytes | None = None,
 ) -> list[Batch] | None:
-    """The records of frames, one each, or a batch each of a session's.
-
-    None if anything was odd, or the time was up.
-    """
+    """The records of frames without a session, one each; None if anything was odd, or too late."""
     try:
-        batches = decoder.decode(frames, peer=origin, client=client, now=now, is_late=is_late)
+        batches = decoder.decode(frames, peer=origin, now=now, is_late=is_late)
     except Exception:
         # Decoded by itself, the delivery that fails shows whose it is.
         return None
-    if decoder.left is not None:
+    if decoder.left is not None or sum(map(len, batches)) != frames.count:
         return None
-    whole = len(batches) if client is not None else sum(map(len, batches))
-    return batches if whole == frames.count else None
+    return batches

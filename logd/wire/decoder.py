@@ -117,6 +117,13 @@ class Decoder:
             self.left = frames.from_frame(self._stopped)
         return batches
 
+    def lone_batch(self, payload: bytes, peer: str, client: bytes) -> tuple[Batch, int] | None:
+        """A session's batch of one record, and about how many characters it is written as.
+
+        None if it has to be decoded by `decode`, for whatever reason; that may be quick next time.
+        """
+        return self._lone_batches.decode(payload, peer, client)
+
     def _stops_after(self, number: int, *, is_much: bool = False) -> bool:
         """Whether the time is up once this frame is decoded, or enough was made of the frames."""
         if self._is_late is None or not (is_much or self._is_late()):

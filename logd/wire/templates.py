@@ -172,6 +172,9 @@ class Templates:
             return None
         special = template.special
         if extras != _DICT_TAIL:
+            if not extras.endswith(_DICT_TAIL):
+                # By itself it may mean something, behind the rest of the frame it does not.
+                return None
             items = self._items.read(extras)
             if items is None:
                 whole = _with_extras(template, key, extras, stop - start)

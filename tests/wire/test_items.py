@@ -95,6 +95,17 @@ def test_walked_items_are_those_of_the_whole_frame(items: dict[str, object]) -> 
         assert repr(decoded(payload, known)) == repr(fresh)
 
 
+def test_another_end_is_no_end() -> None:
+    """A frame whose last opcodes are others is refused, known or not."""
+    payload = frame({})
+    known = Decoder()
+    for _ in range(3):
+        decoded(payload, known)
+    for end in (b"s.", b"u0", b"0."):
+        damaged = payload[:-2] + end
+        assert decoded(damaged, known) == decoded(damaged, Decoder())
+
+
 @given(st.dictionaries(KEYS, VALUES, max_size=4), st.data())
 def test_damaged_items_are_never_taken_for_others(
     items: dict[str, object], data: st.DataObject

@@ -17,7 +17,7 @@ import asyncio
 import enum
 import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -198,6 +198,14 @@ class Intake(Generic[S]):
             account.paused[source] = None
             self._paused[source.account] = account
             source.pause()
+
+    def charge_each(self, sizes: Sequence[tuple[S, int]]) -> int:
+        """Charge several sources; what they were charged in all."""
+        charged = 0
+        for source, size in sizes:
+            self.charge(source, size)
+            charged += size
+        return charged
 
     def spent(self, source: S, size: int, seconds: float) -> None:
         """Records that came as `size` bytes of `source` took so long to be decoded and written."""

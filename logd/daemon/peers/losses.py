@@ -8,7 +8,7 @@ thread; read by any.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -60,6 +60,14 @@ class Losses:
         self.records = 0
         self.reports = 0
         self.last: Report | None = None
+
+    def look_at_each(self, batches: Sequence[Batch]) -> None:
+        """Count the reports in batches of few contexts."""
+        for batch in batches:
+            for context in batch.contexts:
+                if context.threadname == THREADNAME:
+                    self.look_at(batch)
+                    break
 
     def look_at(self, batch: Batch) -> None:
         """Count the reports in a batch; cheap if it has none."""
