@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import ssl
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -29,13 +30,13 @@ from logd.daemon.pipeline import Pipeline
 from logd.daemon.rates import EVERY_S, Pace, Rates
 from logd.daemon.sessionkeys import SessionKeys
 from logd.daemon.sinks import WriterSink
+from logd.outputs.base import OutputUnavailable, SharedMarks
 from logd.outputs.health import PROBLEM, RETRYING, WORKS
 
 if TYPE_CHECKING:
     from logd.daemon.partition import Partition
     from logd.daemon.peers.connection import Connection
     from logd.daemon.peers.listeners import Listener
-    from logd.outputs.base import SharedMarks
     from logd.outputs.fanout import Outputs
     from logd.outputs.leftbehind import LeftBehind
     from logd.outputs.worker import OutputWorker
@@ -79,6 +80,7 @@ class Parts:
         drain_s: longest time to write what was received when told to stop.
         shared: marks that other daemons have in common with this one.
         is_shared: clients may go to other daemons that write to the same place.
+        give_up_s: if it is, how old what is not stored may get, before others forget its sessions.
         close_plugins: ends what filters and observers have running, in at most the seconds given.
     """
 
@@ -96,6 +98,7 @@ class Parts:
     close_plugins: Callable[[float], None] | None = None
     shared: SharedMarks | None = None
     is_shared: bool = False
+    give_up_s: float = math.inf
 
 
 class Companion(Protocol):
@@ -371,9 +374,17 @@ class Daemon:
             return
         now = time.time()
         for worker in self.outputs.workers:
+            if self._parts.is_shared and worker.waits_s() > self._parts.give_up_s:
+                self._give_up(worker)
             # One that is away has more than enough to do when it is back.
             if not worker.is_failing:
                 worker.call(partial(worker.output.tick, now))
+
+    def _give_up(self, worker: OutputWorker) -> None:
+        """End: what it holds is so old that others may have forgotten that they stored it."""
+        text = f"output {worker.output.name} stores nothing since {self._parts.give_up_s:g} s"
+        logger.error("%s: the daemon ends; clients have all that is not stored", text)
+        self.fatal(OutputUnavailable(text))
 
     def _measure(self) -> None:
         counts = self.hub.counts

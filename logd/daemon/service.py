@@ -125,6 +125,7 @@ async def _serve(config: Config) -> int:
             close_plugins=assembled.close_plugins,
             shared=assembled.workshop.shared,
             is_shared=assembled.is_shared,
+            give_up_s=config.engine_retry_s,
         )
         daemon = Daemon(parts, manager)
         daemon.partitions = assembled.partitions

@@ -239,6 +239,12 @@ class OutputWorker:
             queue_full_since=self._full.since,
         )
 
+    def waits_s(self) -> float:
+        """For how long the oldest work in memory has waited that is not durable; 0 without any."""
+        with self._lock:
+            since = self._line.since
+        return 0.0 if since is None else time.monotonic() - since
+
     def stuck_s(self) -> float:
         """Seconds that the writing thread has spent in one call of the output; 0 when it waits."""
         since = self._busy_since

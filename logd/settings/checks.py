@@ -15,6 +15,7 @@ from logd.settings.table import READABLE_FORMATS, Config
 from logd_client.session import MAX_FRAME_BYTES
 
 MIN_TOKEN_LENGTH = 16
+MARKS_KEPT_S = 86_400.0
 _SHARING = ("postgresql", "postgres", "mysql", "mariadb")
 
 
@@ -35,6 +36,7 @@ def problems(config: Config) -> list[Problem]:
     return [
         *_listening(config),
         *_source(config),
+        *_retrying(config),
         *_tls(config),
         *_outputs(config),
         *_shared_marks(config),
@@ -143,6 +145,12 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]").partition("%")[0]).is_loopback
     except ValueError:
         return host.lower().rstrip(".") in ("localhost", "ip6-localhost")
+
+
+def _retrying(config: Config) -> Iterator[Problem]:
+    if config.engine_retry_s >= MARKS_KEPT_S:
+        # A store that has forgotten a session takes what it sent long ago for new.
+        yield Problem("engine_retry_s", f"must be under {MARKS_KEPT_S:g} s: so long marks are kept")
 
 
 def _source(config: Config) -> Iterator[Problem]:

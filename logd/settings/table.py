@@ -213,6 +213,16 @@ class Config:
         unit="s",
         reloads=False,
     )
+    engine_retry_s: float = _setting(
+        43_200.0,
+        Duration(),
+        OUTPUTS,
+        "If an engine, or a database with shared_marks, stores nothing for so long that clients "
+        "wait for, the daemon ends with status 1, to be started again: what it still holds might "
+        "be stored twice by then. Clients have all of it. Under a day.",
+        unit="s",
+        reloads=False,
+    )
     engine_durable: Literal["always", "lazy"] = _setting(
         "always",
         Choice("always", "lazy"),

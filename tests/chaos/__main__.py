@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.chaos import scenarios, shared
+from tests.chaos import engine, scenarios, shared
 from tests.chaos.oracle import Verdict
 from tests.chaos.powerloss.checking import PowerLoss, Tally
 from tests.chaos.powerloss.disk import Order
 from tests.chaos.powerloss.recording import Runner, compile_recorder, compiler
 from tests.chaos.powerloss.workloads import WORKLOADS
+from tests.engine.engines import find_server
 
 Scenario = Callable[[Path, int], Verdict | Tally]
 
@@ -69,6 +70,10 @@ def _power_loss(name: str, order: Order) -> Scenario:
     return run
 
 
+def _engine(act: engine.Act) -> Scenario:
+    return lambda folder, seed: engine.run(folder, seed, act)
+
+
 def _shared(kind: str, kills: int) -> dict[str, Scenario]:
     """Two daemons with shared marks on one database."""
 
@@ -100,6 +105,9 @@ def plan(kills: int) -> dict[str, Scenario]:
     }
     for kind in shared.SERVERS:
         found |= _shared(kind, kills)
+    if find_server() is not None:
+        for name, act in engine.plan(max(1, kills // 10)).items():
+            found[name] = _engine(act)
     for kind, names in scenarios.FAIL_POINTS.items():
         found |= {f"{kind}: {name}": _fail_point(kind, name) for name in names}
     orders: tuple[Order, ...] = ("ext4", "posix")

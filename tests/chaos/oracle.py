@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _BODY = re.compile(r"(?P<body>sender (?P<sender>\d+) record (?P<number>\d+) .*)crc (?P<crc>\w{8})")
-_LINE = re.compile(r"\S+ \S \d+#\d+ (?P<msg>[^\t]*)(?:\t[^\t]*){5}")
+LINE = re.compile(r"\S+ \S \d+#\d+ (?P<msg>[^\t]*)(?:\t[^\t]*){5}")
 _OWN = "output "
 """How the daemon's own records begin: an output was away, and works again."""
 
@@ -96,7 +96,7 @@ def file_messages(folder: Path) -> Iterator[str]:
     for path in paths:
         with path.open(encoding="utf-8", newline="\n") as lines:
             for line in lines:
-                match = _LINE.fullmatch(line.removesuffix("\n"))
+                match = LINE.fullmatch(line.removesuffix("\n"))
                 if match is None or not line.endswith("\n"):
                     yield f"torn line in {path.name}: {line!r}"
                 elif not match["msg"].startswith(_OWN):

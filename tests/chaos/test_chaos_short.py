@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos import scenarios, shared
+from tests.chaos import engine, scenarios, shared
 from tests.chaos.__main__ import small_disk
 from tests.chaos.cluster import binaries
 
@@ -106,3 +106,15 @@ def test_apps_killed_with_a_spool(tmp_path: Path) -> None:
     """What dead apps left in their spool is delivered by the next one, exactly once."""
     verdict = scenarios.dead_apps(tmp_path, SEED, 6)
     assert verdict.is_good, str(verdict)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [engine.ingest_kills(2), engine.store_kills(2), engine.anything(3)],
+    ids=["ingest daemons", "stores", "anything"],
+)
+def test_an_engine_of_three_servers(act: engine.Act, tmp_path: Path) -> None:
+    """Daemons and servers die under senders: 0 lost, 0 twice, order kept, no hole told."""
+    verdict = engine.run(tmp_path, SEED, act)
+    assert verdict.is_good, str(verdict)
+    assert verdict.records > 1000

@@ -132,6 +132,29 @@ def test_it_starts_while_the_engine_is_away(engine: Engine, tmp_path: Path) -> N
     assert found == {"from a plain sender", "from a client"}
 
 
+def test_it_gives_up_what_others_may_have_forgotten(engine: Engine, tmp_path: Path) -> None:
+    """A daemon that can store nothing for too long ends, and its clients have their records."""
+    daemon = ingest(engine, tmp_path, "--engine-retry-s", "1").wait_ready()
+    engine.servers[0].kill()
+    with createClientLog("127.0.0.1", daemon.port, environ={}) as log:
+        log("held")
+        assert daemon.wait() == 1
+        daemon.wait_line("the daemon ends; clients have all that is not stored")
+        engine.servers[0].start()
+        again = ("--output", engine.output(partitions=2), "--port", str(daemon.port))
+        with running(*again, folder=tmp_path, port=None):
+            assert log.flush(60)
+            assert of_clients(stored(engine)) == ["held"]
+
+
+def test_giving_up_comes_before_marks_are_forgotten(tmp_path: Path) -> None:
+    """A day is too long: stores forget sessions by then."""
+    url = "nats:nats://127.0.0.1:1"
+    daemon = DaemonProcess("--output", url, "--engine-retry-s", "1d", folder=tmp_path)
+    assert daemon.wait() == 2
+    assert "engine_retry_s: must be under 86400 s" in daemon.output
+
+
 def test_plain_senders_records_outlive_the_daemon(engine: Engine, tmp_path: Path) -> None:
     """A daemon that is told to stop while the engine is away keeps them for its next start."""
     engine.servers[0].kill()
