@@ -22,11 +22,13 @@ class KnownFiles:
     Attributes:
         closed: plain name -> records; the file that is written to is not among them.
         current: plain name of the file that is written to, "" if there is none yet.
+        begun: how many files there were ever, as far as it was counted.
     """
 
-    def __init__(self, closed: Mapping[str, int], current: str = "") -> None:
+    def __init__(self, closed: Mapping[str, int], current: str = "", begun: int = 0) -> None:
         self.closed = dict(closed)
         self.current = current
+        self.begun = begun
 
     @classmethod
     def of_journal(cls, entries: Sequence[Entry | Gap]) -> KnownFiles:
@@ -36,7 +38,7 @@ class KnownFiles:
         for entry in entries:
             match entry:
                 case Snapshot():
-                    known = cls(dict(entry.files))
+                    known = cls(dict(entry.files), begun=entry.begun)
                     if entry.current is not None:
                         known.current, lines = entry.current.name, entry.current.lines
                 case Opened():
@@ -58,6 +60,8 @@ class KnownFiles:
             self.closed.pop(self.current, None)
             self.closed.pop(before, None)
             self.closed[before or self.current] = lines
+        if before or self.current != name:
+            self.begun += 1
         self.closed.pop(name, None)
         self.current = name
 
@@ -65,6 +69,13 @@ class KnownFiles:
     def names(self) -> list[str]:
         """All of them, oldest first."""
         return [*self.closed, self.current] if self.current else [*self.closed]
+
+    @property
+    def ordinals(self) -> dict[str, int]:
+        """Plain name -> the how many-th file of the log it is, from 1 on; empty if unknown."""
+        names = self.names
+        first = self.begun - len(names) + 1
+        return {name: first + place for place, name in enumerate(names)} if first > 0 else {}
 
 
 def oldest_first(found: Mapping[str, int], known: Sequence[str], names: Names) -> list[str]:

@@ -73,6 +73,7 @@ class Snapshot(msgspec.Struct, tag="snap", array_like=True, frozen=True):
         current: the current file; None before the first.
         files: the closed files in the order in which they were begun: plain name, records.
         generation: counts the starts of the log.
+        begun: how many files the log has begun, the current one included; 0: unknown.
     """
 
     boot: str
@@ -82,6 +83,7 @@ class Snapshot(msgspec.Struct, tag="snap", array_like=True, frozen=True):
     current: Opened | None
     files: list[tuple[str, int]] = []
     generation: int = 0
+    begun: int = 0
 
 
 class Rotating(msgspec.Struct, tag="rot", array_like=True, frozen=True):

@@ -172,6 +172,7 @@ class OpenLog:
             current=self._described(self.file),
             files=self._succession.closed(),
             generation=self._generation,
+            begun=self._succession.begun,
         )
 
     def _described(self, file: LogFile) -> Opened:

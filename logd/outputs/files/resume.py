@@ -120,7 +120,8 @@ def adopt(folder: int, names: Names, now: float) -> Resumed:
     The newest file goes on; its entries are counted, once.
     """
     file, closed = _newest(folder, names, KnownFiles({}), now)
-    return Resumed(file, Marks(), 0, KnownFiles(dict.fromkeys(closed, UNCOUNTED), file.name))
+    known = KnownFiles(dict.fromkeys(closed, UNCOUNTED), file.name, len(closed) + 1)
+    return Resumed(file, Marks(), 0, known)
 
 
 def files_of(folder: int) -> dict[str, int]:
@@ -226,7 +227,7 @@ def _resume_by_old(
     known = KnownFiles.of_journal(entries)
     file, closed = _newest(folder, names, KnownFiles({}), now)
     lines = {name: known.closed.get(name, UNCOUNTED) for name in closed}
-    return Resumed(file, found.marks, found.number, KnownFiles(lines, file.name))
+    return Resumed(file, found.marks, found.number, KnownFiles(lines, file.name, known.begun))
 
 
 def _give_up_again(folder: int, replaced: Replaced) -> None:

@@ -38,6 +38,11 @@ class Succession:
         """Plain names, oldest first; the last file is the current one."""
         return self._known.names
 
+    @property
+    def begun(self) -> int:
+        """How many files the log has begun."""
+        return self._known.begun
+
     def closed(self) -> list[tuple[str, int]]:
         """The closed files that are there, as `Snapshot.files` has them."""
         there = set(map(plain_name, files_of(self._folder)))
@@ -77,7 +82,7 @@ class Succession:
             lines: records in the one before it.
             before: what that one is called by now; "": as it was.
         """
-        known = KnownFiles(self._known.closed, self._known.current)
+        known = KnownFiles(self._known.closed, self._known.current, self._known.begun)
         known.go_on(name, lines, before)
         return Succession(self._folder, self._names, known)
 

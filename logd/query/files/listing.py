@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -42,6 +42,7 @@ class FileRef:
         size: its bytes on disk.
         mtime_ns: when it was last written to; compression leaves that.
         is_renamed: whether it gets another name when it is closed.
+        ordinal: the how many-th file of the log it is, from 1 on; 0: unknown.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class FileRef:
     size: int
     mtime_ns: int
     is_renamed: bool = False
+    ordinal: int = 0
 
     @property
     def plain_path(self) -> str:
@@ -132,6 +134,8 @@ class RingFiles:
             overwritten_ns: when it was.
             first: the oldest file that there is.
         """
+        if last.ordinal and first.ordinal:
+            return first.ordinal <= last.ordinal + 1
         name = Path(last.plain_path).name
         kind = self._names.kind_of(name)
         if not isinstance(kind, RingNames):
@@ -156,16 +160,16 @@ class RingFiles:
         try:
             before = self._look()
             for _ in range(_MAX_LOOKS):
-                order = self._ordered(before)
+                known = self._known(before)
                 after = self._look()
                 if _identities(after) == _identities(before):
-                    return [after[name] for name in order]
+                    return self._ordered(after, known)
                 before = after
         except FileNotFoundError:
             return []
         except OSError as exc:
             raise CannotRead(f"can't read the folder {self._folder}: {exc.strerror}") from exc
-        return [before[name] for name in self._ordered(before)]
+        return self._ordered(before, self._known(before))
 
     def _look(self) -> dict[str, FileRef]:
         found: dict[str, FileRef] = {}
@@ -190,20 +194,24 @@ class RingFiles:
             or not _is_form_of(ref, found[plain_name(name)])
         }
 
-    def _ordered(self, found: dict[str, FileRef]) -> list[str]:
+    def _ordered(self, found: dict[str, FileRef], known: KnownFiles) -> list[FileRef]:
         written = {name: ref.mtime_ns for name, ref in found.items()}
-        return oldest_first(written, self._known(found), self._names)
+        ordinals = known.ordinals
+        return [
+            replace(found[name], ordinal=ordinals.get(plain_name(name), 0))
+            for name in oldest_first(written, known.names, self._names)
+        ]
 
-    def _known(self, found: dict[str, FileRef]) -> list[str]:
+    def _known(self, found: dict[str, FileRef]) -> KnownFiles:
         """The log's files as the journal beside them has them, oldest first; else nothing."""
         try:
             folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
-            return []
+            return KnownFiles({})
         try:
             entries = read_journal(folder, f".{Path(self.pattern).name}.journal")
         except OSError:
-            return []
+            return KnownFiles({})
         finally:
             os.close(folder)
         known = KnownFiles.of_journal(entries)
@@ -215,7 +223,7 @@ class RingFiles:
                 inode = entry.current.inode
         current = found.get(known.current)
         # Another file has the name: the journal is not of the log as it is.
-        return known.names if current is not None and current.inode == inode else []
+        return known if current is not None and current.inode == inode else KnownFiles({})
 
 
 def _is_form_of(compressed: FileRef, plain: FileRef) -> bool:
@@ -279,7 +287,13 @@ def _opened(ref: FileRef, paths: Sequence[Path]) -> tuple[int, FileRef] | None:
         is_same = is_same and (path == ref.path or ref.is_renamed)
         is_compressed = path != ref.path and state.st_mtime_ns == ref.mtime_ns
         if is_same or is_compressed:
-            now = FileRef(path, state.st_ino, state.st_size, state.st_mtime_ns, ref.is_renamed)
+            now = replace(
+                ref,
+                path=path,
+                inode=state.st_ino,
+                size=state.st_size,
+                mtime_ns=state.st_mtime_ns,
+            )
             return descriptor, now
         os.close(descriptor)
     return None

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from logd.outputs.files.janitor import Janitor
 from logd.query.files.source import FileSource
 from logd.query.selection import EVERYTHING, Selection
 from logd.query.source import FilePosition, Follower
@@ -86,15 +87,24 @@ def test_rotation(tmp_path: Path, compress: str, name: str, naming: Any) -> None
     assert not log.notes
 
 
-@pytest.mark.parametrize("last", [52])
-def test_the_ring_comes_round(tmp_path: Path, log: Log, last: int) -> None:
+@pytest.mark.parametrize("is_removed_late", [False, True])
+@pytest.mark.parametrize("last", [52, 247])
+def test_the_ring_comes_round(
+    tmp_path: Path, log: Log, last: int, is_removed_late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who looks too late misses what was overwritten, is told so, and repeats nothing."""
+    if is_removed_late:
+        monkeypatch.setattr(Janitor, "wake", lambda self: None)
     with log_files(tmp_path / "app_%d.log", lines=5, count=4) as output:
         for batch in records(1, 7):
             output.write([batch])
         follower = log.follow()
         for batch in records(8, last):
             output.write([batch])
+        if is_removed_late:
+            # When a file goes for good says nothing about when it was overwritten.
+            for trash in tmp_path.glob(".*.trash"):
+                trash.unlink()
         found = news(follower)
         # The file that was open is read to its end, the others are what the ring has.
         assert found == [8, 9, 10, *range(last - 16, last + 1)]
