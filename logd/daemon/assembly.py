@@ -457,13 +457,17 @@ def wanted_outputs(config: Config) -> dict[str, Chosen]:
     """Every output of the settings by its "NAME:ADDRESS", as `registry.create` takes it.
 
     Raises:
-        StartupError: one is there twice.
+        StartupError: one is there twice, or is for the partitions of a source.
     """
     wanted: dict[str, Chosen] = {}
     for section, own in config.each_output():
         if section.spec in wanted:
             shown = registry.shown(section.spec)
             raise StartupError(f"output {shown} is named twice; name it once")
+        pattern = own.table_pattern if section.place == "db" else section.spec
+        if config.source is None and section.place != "output" and "%p" in pattern:
+            name = "table_pattern" if section.place == "db" else section.place
+            raise ConfigError([f"{name} has %p, the partition of a source, and source is not set"])
         wanted[section.spec] = Chosen(own, section.select)
     return wanted
 

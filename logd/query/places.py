@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence, Set
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from logd.query.files.source import FileSource
+from logd.query.merged import MergedSource
 from logd.query.positions import CannotRead
 from logd.query.source import Note, Source
 from logd.settings.secrets import reveal
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from logd.settings.table import Config
 
 logger = logging.getLogger(__name__)
+
+PARTITION = "%p"
+"""Stands for the number of a partition in the names of a store's logs."""
+
+MAX_PARTITIONS = 256
 
 
 def sources_of(
@@ -47,6 +54,9 @@ def source_of(
 ) -> Source | None:
     """The source for one output with its settings; None if it can't be read."""
     unset = unset - {name for name, _ in section.own}
+    if section.place == "file" and PARTITION in section.address:
+        parts = _partitions(section, config, on_note, unset)
+        return parts[0] if len(parts) == 1 else MergedSource(parts, on_note)
     if section.place == "file":
         return FileSource(
             section.address,
@@ -63,6 +73,19 @@ def source_of(
         pattern = None if is_unknown else config.table_pattern
         return open_tables(reveal(section.address), on_note, pattern)
     return None
+
+
+def _partitions(
+    section: OutputSection, config: Config, on_note: Note, unset: Set[str]
+) -> list[Source]:
+    """The logs of all partitions that are there; that of the first if there is none."""
+    found: list[Source] = []
+    for number in range(MAX_PARTITIONS):
+        own = replace(section, address=section.address.replace(PARTITION, str(number)))
+        source = source_of(own, config, on_note, unset)
+        if source is not None and (source.is_there() or number == 0):
+            found.append(source)
+    return [source for source in found if source.is_there()] or found
 
 
 def first_there(sources: Sequence[Source]) -> Source:

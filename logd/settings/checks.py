@@ -160,13 +160,13 @@ def _source(config: Config) -> Iterator[Problem]:
         name, text = section.place, reveal(section.address)
         if name == "db":
             name, text = "table_pattern", own.table_pattern
-        if config.source is None and name != "output" and "%p" in text:
-            yield Problem(name, "has %p, the partition of a source, and source is not set")
-        elif config.source is not None and name == "stdout":
+        if config.source is None:
+            continue
+        if name == "stdout":
             yield Problem(name, "can't keep how far a source was read: use file or db")
-        elif config.source is not None and "%p" not in text:
+        elif "%p" not in text:
             yield Problem(name, "needs %p, the number of the partition, beside a source")
-        if config.source is not None and section.select is not None:
+        if section.select is not None:
             yield Problem("outputs", "goes without select beside a source: set filter")
     if config.source is None:
         return

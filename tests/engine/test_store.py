@@ -121,6 +121,57 @@ def test_tables_of_partitions(engine: Engine, tmp_path: Path) -> None:
     assert sorted(rows()) == sorted(numbered(1, 100))
 
 
+def test_the_logs_of_all_partitions_are_read_as_one(engine: Engine, tmp_path: Path) -> None:
+    """`logd query` and `logd tail` show what is in every ring, files or tables, in time's order."""
+    options = {
+        "files": ("--file", "log_%p_%d.log"),
+        "tables": ("--db", "sqlite:///log.db", "--table-pattern", "log_%p_%d"),
+    }
+    with ingest(engine, tmp_path / "in") as daemon:
+        with contextlib.ExitStack() as stack:
+            for number in range(1, 9):
+                log = stack.enter_context(createClientLog("127.0.0.1", daemon.port, environ={}))
+                assert log(f"record {number}", sync=60)
+        # Eight sessions are in one partition once in 128 times: as good a case.
+        for name, given in options.items():
+            out = tmp_path / name
+            source = engine.source(partitions="0-1", group=name)
+            out.mkdir()
+            receiver = DaemonProcess("--source", source, *given, folder=out, port=None)
+            receiver.wait_ready()
+
+            def shown(out: Path = out, given: tuple[str, ...] = given) -> list[str]:
+                return read(out, "query", *given)
+
+            wait_for(lambda shown=shown: len(shown()) >= 8, "all records")  # type: ignore[misc]
+            assert shown() == numbered(1, 8)
+            assert read(out, "tail", "-n", "3", *given) == numbered(6, 8)
+            assert receiver.stop() == 0
+
+
+def read(folder: Path, command: str, *options: str) -> list[str]:
+    """What a command shows of the clients' records."""
+    import subprocess
+    import sys
+
+    shown = subprocess.run(
+        [sys.executable, "-m", "logd", command, *options],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return re.findall(r"\brecord \d+\b", shown.stdout)
+
+
+def test_a_ring_needs_a_source(tmp_path: Path) -> None:
+    """A daemon that listens has no partitions to put into names."""
+    for options in (("--file", "a_%p"), ("--db", "sqlite:///a.db", "--table-pattern", "a_%p_%d")):
+        daemon = DaemonProcess(*options, folder=tmp_path)
+        assert daemon.wait() == 2
+        assert "has %p, the partition of a source, and source is not set" in daemon.output
+
+
 def test_a_standby_takes_over(engine: Engine, tmp_path: Path) -> None:
     """A second store with the same files waits for the lock, and goes on when the first is dead."""
     out = tmp_path / "out"
