@@ -16,7 +16,7 @@ from logd_client.store import Store
 
 __all__ = ["FrameLimit", "memory_bytes"]
 
-_LEAST_LIMIT = 4096
+_MIN_LIMIT = 4096
 """No server has a lower limit: a smaller frame is refused for something else."""
 
 
@@ -46,7 +46,7 @@ class FrameLimit:
     def is_cut(self, refused: Entry) -> bool:
         """Cut an entry that was refused, the session's next one; false if that can't help."""
         if refused.records < 2:
-            if refused.size <= _LEAST_LIMIT:
+            if refused.size <= _MIN_LIMIT:
                 self.max_bytes = None
             return False
         self.max_bytes = refused.size - 1

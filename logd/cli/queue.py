@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from logd.cli import logs
-from logd.cli.delivery import Delivery
+from logd.cli.sending import Sending
 from logd.cli.statusscreen import size
 from logd.cli.target import Target, target_options, timeout_option
 from logd.errors import LogdError
@@ -82,14 +82,14 @@ def send(target: Target, queue: Path, remove: bool, timeout: float) -> None:
     count = 0
     with _opened(queue) as opened:
         portions: list[Portion] = []
-        with Delivery(target, timeout) as delivery:
+        with Sending(target, timeout) as sending:
             for portion in _portions(opened):
                 portions.append(replace(portion, batches=()))
                 for batch in portion.batches:
                     for job in batch.jobs():
-                        delivery.proxy.log(row_of(whole_of_job(job)))
+                        sending.proxy.log(row_of(whole_of_job(job)))
                         count += 1
-            delivery.finish()
+            sending.finish()
         if remove:
             for portion in portions:
                 opened.done(portion)

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from logd.cli import logs
-from logd.cli.delivery import Delivery
+from logd.cli.sending import Sending
 from logd.cli.target import Target, target_options, timeout_option
 from logd.errors import LogdError
 from logd.outputs.deadletters import read_lines
@@ -44,14 +44,14 @@ def replay(target: Target, file: Path, remove: bool, timeout: float) -> None:
     source = _taken_away(file) if remove else file
     count = 0
     rest: list[bytes] = []
-    with Delivery(target, timeout) as delivery:
+    with Sending(target, timeout) as sending:
         for line, letter in read_lines(source):
             if letter is None:
                 rest.append(line)
             else:
-                delivery.proxy.log(letter.record)
+                sending.proxy.log(letter.record)
                 count += 1
-        delivery.finish()
+        sending.finish()
     place = _remove_sent(file, source, rest, is_any_sent=count > 0) if remove else source
     if count or not rest:
         click.echo(f"{source}: {count} records sent and stored")

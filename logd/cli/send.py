@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import click
 
-from logd.cli.delivery import Delivery
+from logd.cli.sending import Sending
 from logd.cli.target import Target, target_options
 from logd_client.log import Log
 
@@ -54,14 +54,14 @@ def send(
     """
     items = _items(special)
     is_interrupted = False
-    with Delivery(target, timeout) as delivery:
-        log = Log(delivery.proxy, stackMax=0, extractStack=False)
+    with Sending(target, timeout) as sending:
+        log = Log(sending.proxy, stackMax=0, extractStack=False)
         try:
             for text in _lines() if message in ((), ("-",)) else [" ".join(message)]:
                 log(text, cat, items)
         except KeyboardInterrupt:
             is_interrupted = True
-        delivery.finish()
+        sending.finish()
     if is_interrupted:
         sys.exit(_INTERRUPTED)
 

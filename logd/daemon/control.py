@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from logd.daemon.feed import Feed, Follower, Places, choose, encode
+from logd.daemon.feed import Feed, Places, Subscriber, choose, encode
 from logd.daemon.peers.listeners import listen_unix
 from logd.daemon.status import CONNECTIONS_SHOWN, snapshot
 from logd.errors import StartupError
@@ -65,7 +65,7 @@ STOP_S = 2.0
 """How long followers may take to read the last entries when the daemon stops."""
 
 BUFFER_BYTES = 1 << 20
-"""What waits in the transport for a slow follower; the rest waits in its `Follower`."""
+"""What waits in the transport for a slow follower; the rest waits in its `Subscriber`."""
 
 
 class Request(msgspec.Struct):
@@ -285,7 +285,7 @@ class Control:
         if worker is None:
             await _send(writer, {"error": f"there is no output {request.output or ''}".rstrip()})
             return
-        follower = Follower(self._daemon.hub.loop, request.cats, request.pid)
+        follower = Subscriber(self._daemon.hub.loop, request.cats, request.pid)
         self._feed.add(follower, worker)
         try:
             position = await self._begun(follower, worker)
@@ -305,7 +305,7 @@ class Control:
         finally:
             self._feed.remove(follower)
 
-    async def _begun(self, follower: Follower, worker: OutputWorker) -> dict[str, Any] | str:
+    async def _begun(self, follower: Subscriber, worker: OutputWorker) -> dict[str, Any] | str:
         """Let the follower begin between two writes; the log's position, or why it did not."""
         position: dict[str, Any] = {}
 
@@ -318,7 +318,7 @@ class Control:
         return problems[0] if problems else position
 
 
-async def _feed(follower: Follower, writer: asyncio.StreamWriter) -> None:
+async def _feed(follower: Subscriber, writer: asyncio.StreamWriter) -> None:
     """Send what the follower gets, till its end."""
     writer.transport.set_write_buffer_limits(BUFFER_BYTES)
     while True:

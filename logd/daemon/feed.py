@@ -92,7 +92,7 @@ class Slice(NamedTuple):
     at: Mapping[str, str | int] | None = None
 
 
-class Follower:
+class Subscriber:
     """One listener. Called with batches in the output's thread, read from in the event loop's.
 
     Args:
@@ -212,14 +212,14 @@ class Feed:
     """All followers. Event loop's thread only."""
 
     def __init__(self) -> None:
-        self.followers: set[Follower] = set()
+        self.followers: set[Subscriber] = set()
 
-    def add(self, follower: Follower, worker: OutputWorker) -> None:
+    def add(self, follower: Subscriber, worker: OutputWorker) -> None:
         """`follower` is about to watch `worker`."""
         follower.worker = worker
         self.followers.add(follower)
 
-    def remove(self, follower: Follower) -> None:
+    def remove(self, follower: Subscriber) -> None:
         """It hung up."""
         self.followers.discard(follower)
         follower.end("closed")
@@ -238,7 +238,7 @@ class Feed:
         for successor in filter(None, successors.values()):
             for watcher in successor.watchers:
                 # It hung up while it was handed over.
-                if isinstance(watcher, Follower) and watcher not in self.followers:
+                if isinstance(watcher, Subscriber) and watcher not in self.followers:
                     successor.unwatch(watcher)
 
 

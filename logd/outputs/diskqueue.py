@@ -30,7 +30,7 @@ from logd.outputs.batchbytes import decode_batch
 from logd.outputs.failpoints import failpoint
 from logd.outputs.queuefolder import QueueFolder
 from logd.outputs.queuestate import Portion, QueueFull, QueueStatus
-from logd.outputs.segment import Damage, Entry, open_segment, read_segment, take_up
+from logd.outputs.segment import Damage, StoredBatch, open_segment, read_segment, take_up
 from logd.outputs.segmentfile import Segment, begin, packed, remove
 from logd.records.batch import Batch
 from logd.records.callpath import PathFormatter
@@ -294,7 +294,7 @@ class DiskQueue:
                 batches.append(batch)
             elif isinstance(part, Damage) or not part.head.is_end:
                 self._note_damage(segment, Damage(part.start, part.end, _records_of(part)))
-            if isinstance(part, Entry) and part.head.at:
+            if isinstance(part, StoredBatch) and part.head.at:
                 newest_at = part.head.at
             if end - start >= at_most_bytes:
                 break
@@ -331,7 +331,7 @@ class DiskQueue:
             self._reading[1].close()
             self._reading = None
 
-    def _decoded(self, entry: Entry) -> Batch | None:
+    def _decoded(self, entry: StoredBatch) -> Batch | None:
         if entry.head.is_end:
             return None
         try:
@@ -397,5 +397,5 @@ class _NoRoom(Exception):
     """A limit is reached."""
 
 
-def _records_of(part: Entry | Damage) -> int | None:
+def _records_of(part: StoredBatch | Damage) -> int | None:
     return part.records if isinstance(part, Damage) else part.head.records

@@ -71,7 +71,7 @@ class Head(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Entry:
+class StoredBatch:
     """A whole entry.
 
     Attributes:
@@ -145,7 +145,7 @@ def read_output(file: BinaryIO) -> str | None:
 
 def read_segment(
     file: BinaryIO, start: int = 0, stop: int | None = None
-) -> Iterator[Entry | Damage]:
+) -> Iterator[StoredBatch | Damage]:
     """All entries between two offsets, each checked, and what is damaged.
 
     Args:
@@ -171,7 +171,7 @@ def _after_opening(file: BinaryIO) -> int:
     return 0
 
 
-def _read_one(file: BinaryIO, place: int, size: int) -> Entry | Damage:
+def _read_one(file: BinaryIO, place: int, size: int) -> StoredBatch | Damage:
     file.seek(place)
     head = unpack_head(file.read(min(HEAD_BYTES, size - place)))
     if head is None:
@@ -182,7 +182,7 @@ def _read_one(file: BinaryIO, place: int, size: int) -> Entry | Damage:
     payload = file.read(head.length)
     if len(payload) < head.length or zlib.crc32(payload) != head.checksum:
         return Damage(place, end, head.records)
-    return Entry(place, end, head, payload)
+    return StoredBatch(place, end, head, payload)
 
 
 def _next_head(file: BinaryIO, start: int, size: int) -> int:

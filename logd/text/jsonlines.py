@@ -44,7 +44,7 @@ _HEADING = "Traceback (most recent call last):"
 _DIGITS = [f"{number:03}" for number in range(1000)]
 _MAX_SECONDS = 1024
 _MAX_KNOWN_TEXTS = 8192
-_TEXT_LENGTH_KEPT = 1024
+_MAX_KEPT_CHARS = 1024
 
 
 class JsonFormat(LineFormat):
@@ -124,7 +124,7 @@ class JsonFormat(LineFormat):
             f'"cfunc":{_string(context.cfunc)},"path":{_string(names.pathAsStr(context.path))},'
             f'"msgid":'
         )
-        if len(text) <= _TEXT_LENGTH_KEPT:
+        if len(text) <= _MAX_KEPT_CHARS:
             if len(self._context_texts_kept) >= _MAX_KNOWN_TEXTS:
                 self._context_texts_kept.clear()
             self._context_texts_kept[key] = text

@@ -17,7 +17,7 @@ DEFAULT_SHAPE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3
 """What timestamps of the default format look like: a regular expression, 28 characters."""
 
 _DEFAULT = re.compile(DEFAULT_SHAPE)
-_KEPT = 4096
+_MAX_KEPT = 4096
 # strptime knows fewer codes than strftime.
 _EXPANSIONS = {
     "%3N": "%f",
@@ -119,6 +119,6 @@ class TimeReader:
             return None
 
     def _keep(self, text: str, seconds: float) -> None:
-        if len(self._seconds) >= _KEPT:
+        if len(self._seconds) >= _MAX_KEPT:
             self._seconds.clear()
         self._seconds[text] = seconds

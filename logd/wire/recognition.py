@@ -28,7 +28,7 @@ from logd.wire.templates import (
     Templates,
 )
 
-FEWEST_FRAMES: Final = 8
+MIN_FRAMES: Final = 8
 """So few are quicker recognised one by one."""
 
 # From the name's length (one byte, as names are short) to that of the text, name left out.
@@ -61,7 +61,7 @@ def recognise(templates: Templates, frames: Frames) -> Recognised | None:
     be found.
     """
     data, starts, stops = frames.data, frames.starts, frames.stops
-    if not FEWEST_FRAMES <= len(starts) <= MAX_ROWS:
+    if not MIN_FRAMES <= len(starts) <= MAX_ROWS:
         return None
     if not data.startswith(LOG_RECORD_HEAD, starts[0]):
         return None

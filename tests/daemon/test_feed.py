@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from logd.daemon.feed import MAX_RECORDS, RECORDS_A_SLICE, Follower, Slice, encode
+from logd.daemon.feed import MAX_RECORDS, RECORDS_A_SLICE, Slice, Subscriber, encode
 from logd.outputs.base import Output, OutputStatus
 from logd.query.controlclient import ControlClient
 from logd.query.positions import generation_of
@@ -258,7 +258,7 @@ def batch(*texts: str, cat: str = "I") -> Batch:
 
 async def test_what_is_left_out_is_told_in_its_place() -> None:
     """The number stands before the first record after the gap; memory stays bounded."""
-    follower = Follower(asyncio.get_running_loop(), None, None)
+    follower = Subscriber(asyncio.get_running_loop(), None, None)
     one = batch(*map(str, range(1000)))
     for _ in range(MAX_RECORDS // 1000 + 7):
         follower([one], OUTPUT)
@@ -283,7 +283,7 @@ async def test_what_is_left_out_is_told_in_its_place() -> None:
 
 async def test_what_is_left_out_at_last_is_told_too() -> None:
     """A gap that no record follows is told as well."""
-    follower = Follower(asyncio.get_running_loop(), None, None)
+    follower = Subscriber(asyncio.get_running_loop(), None, None)
     one = batch(*map(str, range(MAX_RECORDS)))
     follower([one, one], OUTPUT)
     while (part := follower.take()) is not None and part.batch is not None:
@@ -296,7 +296,7 @@ async def test_only_rows_that_are_wanted_wait() -> None:
     loop = asyncio.get_running_loop()
     contexts = [Context(7, 1, "t", cat, (), 1, "f") for cat in "IE"]
     mixed = Batch(contexts, [0, 1, 0, 1], range(4), [1.0] * 4, list("abcd"))
-    errors, warnings = Follower(loop, ["E"], 7), Follower(loop, ["W"], None)
+    errors, warnings = Subscriber(loop, ["E"], 7), Subscriber(loop, ["W"], None)
     for follower in (errors, warnings):
         follower([mixed], OUTPUT)
     part = errors.take()

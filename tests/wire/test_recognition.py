@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from logd.records.batch import Batch
 from logd.wire import Decoder, WireError
 from logd.wire.frames import Frames
-from logd.wire.recognition import FEWEST_FRAMES, recognise
+from logd.wire.recognition import MIN_FRAMES, recognise
 from logd.wire.templates import Templates
 
 HANDLER = SocketHandler("localhost", None)
@@ -121,11 +121,11 @@ def test_known_frames_are_recognised() -> None:
     templates = Templates()
     for _ in range(2):
         templates.learn(frame(), 0, len(frame()))
-    frames = [frame(str(number)) for number in range(FEWEST_FRAMES)]
+    frames = [frame(str(number)) for number in range(MIN_FRAMES)]
     known = recognise(templates, Frames.of(*frames, frame(line=8), frame(color="red")))
     assert known is not None
-    assert known.unknown == [FEWEST_FRAMES, FEWEST_FRAMES + 1]
-    assert known.texts[:FEWEST_FRAMES] == list(map(str, range(FEWEST_FRAMES)))
+    assert known.unknown == [MIN_FRAMES, MIN_FRAMES + 1]
+    assert known.texts[:MIN_FRAMES] == list(map(str, range(MIN_FRAMES)))
     assert known.templates[0] is not None
     assert known.templates[0].context.cfunc == "f"
 
@@ -160,7 +160,7 @@ def test_few_frames_are_left_to_be_matched_singly() -> None:
     templates = Templates()
     for _ in range(2):
         templates.learn(frame(), 0, len(frame()))
-    few = [frame()] * (FEWEST_FRAMES - 1)
+    few = [frame()] * (MIN_FRAMES - 1)
     assert recognise(templates, Frames.of(*few)) is None
     assert recognise(templates, Frames.of(*few, *[frame(line=8)] * len(few), frame(line=8))) is None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from logd.daemon.peers import rounds
-from logd.daemon.peers.intake import Intake, Pause, Source
+from logd.daemon.peers.intake import Feeder, Intake, Pause
 from logd.daemon.peers.limits import FaultCounts, Limits, PeerRates
 from logd.daemon.peers.losses import Losses
 from logd.daemon.peers.markreader import MarkReader
@@ -42,7 +42,7 @@ class Fault(NamedTuple):
     reason: str
 
 
-class Member(Source, rounds.Member, Protocol):
+class Member(Feeder, rounds.Member, Protocol):
     """What the hub asks of a connection.
 
     Attributes:

@@ -56,7 +56,7 @@ class Pause(enum.Flag):
     MARK = enum.auto()
 
 
-class Source(Protocol):
+class Feeder(Protocol):
     """What the intake asks of a connection.
 
     Attributes:
@@ -83,7 +83,7 @@ class Source(Protocol):
         """Go on reading from the socket."""
 
 
-S = TypeVar("S", bound=Source)
+S = TypeVar("S", bound=Feeder)
 
 
 class _Account(Generic[S]):

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from logd.query.budget import Budget, Cancelled
 from logd.query.fields import TEXT
 from logd.query.files.follow import FileFollower
+from logd.query.files.heldopen import HeldOpen
 from logd.query.files.indexing import can_index
 from logd.query.files.inventory import pieces
 from logd.query.files.listing import FileRef, RingFiles, open_file
@@ -28,7 +29,6 @@ from logd.query.files.scan import (
     read_generation,
 )
 from logd.query.files.shortcut import CellCounter, can_count
-from logd.query.files.snapshot import Snapshot
 from logd.query.files.tally import RawTally
 from logd.query.files.timebounds import TimeBounds
 from logd.query.files.verify import checks
@@ -270,7 +270,7 @@ class FileSource(Source):
         total = sum(ref.size for ref in refs) or 1
         done = 0
         # The oldest are held open, as the ring would overwrite them first.
-        with Snapshot([] if newest_first else refs) as snapshot:
+        with HeldOpen([] if newest_first else refs) as held:
             for ref in reversed(refs) if newest_first else refs:
                 span = (
                     first_place if ref is refs[0] else 0,
@@ -280,7 +280,7 @@ class FileSource(Source):
                     on_block = _telling(watch, done, total)
                     is_closed = ref is not current
                     scan = Scan(selection, *span, newest_first, counter, is_closed, on_block)
-                    yield from self._found_in(snapshot, ref, scan, sieve, budget)
+                    yield from self._found_in(held, ref, scan, sieve, budget)
                     if budget is not None and budget.next is not None:
                         rest = budget.next
                         is_end = isinstance(rest, FilePosition) and rest.size == span[0]
@@ -290,13 +290,13 @@ class FileSource(Source):
                 done += ref.size
 
     def _found_in(
-        self, snapshot: Snapshot, ref: FileRef, scan: Scan, sieve: _Sieve, budget: Budget | None
+        self, held: HeldOpen, ref: FileRef, scan: Scan, sieve: _Sieve, budget: Budget | None
     ) -> Iterator[Found]:
         """The same of one file, until the budget is spent."""
         prefilter, counter = sieve.prefilter, scan.counter
         counted_before = 0 if counter is None else counter.files
         edge = None
-        for block, generation in self._blocks(snapshot, ref, scan):
+        for block, generation in self._blocks(held, ref, scan):
             scan.on_block(block)
             places = (block.place, block.place + len(block.data))
             before, behind = (
@@ -372,9 +372,9 @@ class FileSource(Source):
         finally:
             os.close(opened[0])
 
-    def _blocks(self, snapshot: Snapshot, ref: FileRef, scan: Scan) -> Iterator[tuple[Block, str]]:
+    def _blocks(self, held: HeldOpen, ref: FileRef, scan: Scan) -> Iterator[tuple[Block, str]]:
         """The blocks of one file that have to be read, and its generation."""
-        with snapshot.opened(ref) as opened:
+        with held.opened(ref) as opened:
             if opened is None:
                 self._note_gone(ref)
                 return

@@ -11,7 +11,7 @@ from logd_client.settingchecks import DEFAULT_HOST
 from logd_client.socketclient import LogServerProxy
 
 
-class Delivery(AbstractContextManager["Delivery"]):
+class Sending(AbstractContextManager["Sending"]):
     """A connection to the daemon for one command; whoever leaves it has called `finish`.
 
     Attributes:

@@ -14,7 +14,7 @@ HELD_OPEN = 100
 file is there to its end. Rings of more files are rare, and the others are opened in their turn."""
 
 
-class Snapshot:
+class HeldOpen:
     """Files in their order; close it, or use it in a `with` block.
 
     Args:
@@ -51,7 +51,7 @@ class Snapshot:
         while self._held:
             os.close(self._held.popitem()[1][0])
 
-    def __enter__(self) -> Snapshot:
+    def __enter__(self) -> HeldOpen:
         return self
 
     def __exit__(
