@@ -167,7 +167,7 @@ def default_format_dict(job: MsgJob) -> dict[str, Any]:
 class DBLogWriter:
     """Writes rows to one table. Safe to share between threads.
 
-    The table is made, and an existing one dropped where the config says so, when the writer is.
+    The table is made when the writer is; an existing one is dropped if the config says so.
 
     Args:
         config: the table.

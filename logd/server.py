@@ -1,6 +1,6 @@
 """The pipeline: filters, then the writer, then observers. In a process of its own or in the app's.
 
-A `LogServer` is what `Log` of `logd_client` writes to where the log is local, and what the daemon
+A `LogServer` is what `Log` of `logd_client` writes to if the log is local, and what the daemon
 asks to filter and observe. It opens no sockets and no files; its writer does the writing.
 """
 
@@ -50,8 +50,8 @@ class Prepared(NamedTuple):
     """What the filters left of a batch.
 
     Attributes:
-        batch: what is to be written; None where nothing is left.
-        jobs: its records for `LogServer.observe`; None where there are no observers.
+        batch: what is to be written; None if nothing is left.
+        jobs: its records for `LogServer.observe`; None if there are no observers.
     """
 
     batch: Batch | None
@@ -184,7 +184,7 @@ class LogServer:
         """Filter, write and observe many records; returns when that is done.
 
         Returns:
-            What was written; None where the filters dropped everything.
+            What was written; None if the filters dropped everything.
         """
         with self._lock:
             prepared = self.prepare(batch)
@@ -312,7 +312,7 @@ class LogServer:
     # -- filters, observers and their failures -----------------------------------------------
 
     def _apply_filters(self, job: MsgJob) -> bool:
-        """Run the filters for one record; False where one dropped it."""
+        """Run the filters for one record; False if one dropped it."""
         if not self.filters or self._is_calling:
             return True
         self._remember(self._filter_history, job)

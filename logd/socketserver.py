@@ -62,13 +62,13 @@ _parent = os.getppid()
 def startServer(
     logServer: LogServer, host: str = "localhost", ports: Sequence[int] = (9801,)
 ) -> None:
-    """Serve `logServer` till it is stopped; returns when all that had arrived is written.
+    """Serve `logServer` until it is stopped; returns when all that had arrived is written.
 
     Args:
         logServer: its writer is used in a thread of the server only, while this runs.
         host: name or address to listen on.
         ports: at least one; the first that is free is used. Several are for development, where
-            ports sometimes remain blocked; in production one port tells best who talks to whom.
+            ports sometimes remain blocked; in production use one port.
 
     Raises:
         StartupError: no port is free, or `host` is unknown.
@@ -87,7 +87,7 @@ def stop_server() -> None:
 
 
 def processq() -> None:
-    """Feed the log server from `jobdataq`, the oldest first, till `processq_stop` is True.
+    """Feed the log server from `jobdataq`, the oldest first, until `processq_stop` is True.
 
     It ends only when it finds the queue empty. Needed only beside a handler class of one's own;
     `LogRecordSocketReceiver` runs it then.
@@ -144,7 +144,7 @@ class LogRecordStreamHandler:
         """Called after `handle`, whatever happened."""
 
     def handle(self) -> None:
-        """Take frames (4 bytes of length, then a record) till the peer hangs up.
+        """Take frames (4 bytes of length, then a record) until the peer hangs up.
 
         Decoded as safely as in the daemon; a bad frame ends the connection.
         """
@@ -225,7 +225,7 @@ class LogRecordSocketReceiver:
             listener.close()
 
     def serve_until_stopped(self) -> None:
-        """Serve till `stop`, a signal (in the main thread) or `processq_stop`; then drain.
+        """Serve until `stop`, a signal (in the main thread) or `processq_stop`; then drain.
 
         Raises:
             RuntimeError: the log server's writer failed for good; what was not written is said
@@ -326,7 +326,7 @@ class LogRecordSocketReceiver:
 
 @contextlib.contextmanager
 def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM and SIGINT call `stop`, where this runs in the main thread."""
+    """SIGTERM and SIGINT call `stop`, if this runs in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

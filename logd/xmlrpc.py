@@ -110,7 +110,7 @@ def createSimpleXMLRPCServer(
 
     Args:
         host: name or address to listen on.
-        ports: port numbers, at least one. Several help where a port may be in use for some time.
+        ports: port numbers, at least one. Several help if a port may be in use for some time.
         max_request_bytes: longer calls are refused before they are read.
 
     Raises:
@@ -138,9 +138,9 @@ def startServer(
     *,
     on_ready: Callable[[SimpleXMLRPCServer], object] | None = None,
 ) -> None:
-    """Serve `logServer` till the server is shut down.
+    """Serve `logServer` until the server is shut down.
 
-    Where it runs in the main thread SIGINT and SIGTERM shut it down; the call being served is
+    If it runs in the main thread, SIGINT and SIGTERM shut it down; the call being served is
     finished. From other threads use `shutdown()` of the server that `on_ready` gets.
 
     Args:
@@ -194,7 +194,7 @@ class _Server(SimpleXMLRPCServer):
             )
 
     def serve_forever(self, poll_interval: float = 0.0) -> None:
-        """Serve calls till `shutdown`; `poll_interval` has no meaning, as nothing is polled."""
+        """Serve calls until `shutdown`; `poll_interval` has no meaning, as nothing is polled."""
         with self._serving, selectors.DefaultSelector() as selector:
             selector.register(self, selectors.EVENT_READ)
             selector.register(self._wake_receiver, selectors.EVENT_READ)
@@ -292,7 +292,7 @@ class _RequestHandler(SimpleXMLRPCRequestHandler):
 
 
 class _DeadlineReader(io.RawIOBase):
-    """Reads a socket till a time that does not move, however slowly bytes come."""
+    """Reads a socket until a time that does not move, however slowly bytes come."""
 
     def __init__(self, connection: socket.socket, seconds: float) -> None:
         self._connection = connection

@@ -48,7 +48,7 @@ class ConnectionFailed(Exception):
 
     Attributes:
         is_refusal: True where waiting will hardly help: certificates, settings.
-        is_odd: True where a person should hear of it, as it may be a wrong setting.
+        is_odd: True if a person should hear of it, as it may be a wrong setting.
     """
 
     def __init__(self, text: str, *, is_refusal: bool = False, is_odd: bool = False) -> None:

@@ -158,7 +158,7 @@ class Courier:
         """Encode what is due and move bytes, without waiting for any.
 
         Returns:
-            False if another thread did so for all the time given (None: for ever).
+            False if another thread did so for all the time given (None: forever).
         """
         if self.is_here or not acquire_within(self._moving, timeout_s):
             return False

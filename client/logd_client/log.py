@@ -33,7 +33,7 @@ _IN_PROCESS = lifecycle.IN_PROCESS
 
 
 def message_ids(limit: int) -> Iterator[int]:
-    """1, 2, ... up to `limit - 1`, and from 1 again; for ever."""
+    """1, 2, ... up to `limit - 1`, and from 1 again; forever."""
     return chain.from_iterable(repeat(range(1, limit)))
 
 
@@ -51,7 +51,7 @@ class Log:
             "stderr", "stdout", "silent"; None lets the app have them.
         catsEnable: only these categories are logged; None for all.
         catsDisable: these categories are not logged.
-        seFilesExclude: callable of a file name; where it is true, the file is hidden in call
+        seFilesExclude: callable of a file name; if it is true, the file is hidden in call
             paths and `(None, None)` stands there. Asked once per place in the program.
         name: shown by `repr`.
         extractStack: False reads no stack at all: the path is empty and calls are cheaper.
@@ -126,7 +126,7 @@ class Log:
             kwargs: deprecated, more special items.
 
         Returns:
-            The message id; None where the log is off, the category is disabled, or the error
+            The message id; None if the log is off, the category is disabled, or the error
             handler took an error.
 
         Raises:
@@ -167,7 +167,7 @@ class Log:
     ) -> Future[int]:
         """Log a message and get a future for it, done when the record is stored.
 
-        The result is the record's sequence number in its session (0 where the server keeps
+        The result is the record's sequence number in its session (0 if the server keeps
         none). A record that is switched off by `off()` or its category gives a cancelled future;
         a dropped one a future with the exception `NotDelivered`. In asyncio:
         `await asyncio.wrap_future(log.submit(...))`. Callbacks run in the sender's thread.
@@ -283,7 +283,7 @@ class Log:
         return receipt
 
     def close(self, timeout: float | None = None) -> Receipt:
-        """Deliver the rest within `timeout` seconds and disconnect, where there is a connection.
+        """Deliver the rest within `timeout` seconds and disconnect, if there is a connection.
 
         None stands for the `exit_timeout_s` of the connection.
 

@@ -104,14 +104,14 @@ class Gate:
                 self._lock.release()
 
     def wait(self, timeout_s: float | None) -> bool:
-        """Wait until it is open; False if the time ends before. None waits for ever."""
+        """Wait until it is open; False if the time ends before. None waits forever."""
         if not self.is_open and acquire_within(self._lock, timeout_s):
-            self._lock.release()  # for the next who waits
+            self._lock.release()  # for the next one that waits
         return self.is_open
 
 
 def acquire_within(lock: Any, timeout_s: float | None) -> bool:
-    """Acquire a lock; False if that is not possible in time. None waits for ever."""
+    """Acquire a lock; False if that is not possible in time. None waits forever."""
     if timeout_s is None:
         return bool(lock.acquire())
     if timeout_s <= 0:
@@ -124,7 +124,7 @@ def wait_ready(wanted: Sequence[tuple[int, int]], limit_s: float | None) -> list
 
     Args:
         wanted: pairs of a descriptor and `READABLE`, `WRITABLE` or both.
-        limit_s: None waits for ever.
+        limit_s: None waits forever.
 
     Returns:
         The descriptors that are ready, or broken.

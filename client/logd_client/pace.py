@@ -3,7 +3,7 @@
 Sending costs a call some twenty microseconds, several times that if the processor has forgotten
 the code meanwhile. A thread that takes the records of ten milliseconds costs less for each as soon
 as there are some; to wake it for one costs more. So the threads that log may send a few records at
-once, and `RATE` a second for ever; beyond that the sender's thread takes over, until records are
+once, and `RATE` a second forever; beyond that the sender's thread takes over, until records are
 few again.
 """
 

@@ -30,7 +30,7 @@ class NotDelivered(Exception):
 
     Attributes:
         msgid: the message id of the record.
-        is_lost: True where it will never be stored; False where it is still on its way.
+        is_lost: True if it will never be stored; False if it is still on its way.
     """
 
     def __init__(self, text: str, msgid: int | None = None, *, is_lost: bool = False) -> None:

@@ -81,7 +81,7 @@ class _Segment:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             _write_in_place(fd)
-            # Every block must be there: where the disk is full, a write into a hole of a mapped
+            # Every block must be there: if the disk is full, a write into a hole of a mapped
             # file ends the process.
             _fill(fd, size)
             self._mapped = MappedFile(fd, size)
@@ -130,7 +130,7 @@ class RowJournal:
     When the disk refuses, it is reported, and rows are not written until it works again.
 
     Args:
-        open_folder: returns the folder of the session, made where it is not there yet.
+        open_folder: returns the folder of the session, made if it is not there yet.
         max_bytes: with that much in use, by this and by the batches, `is_full` becomes true.
         batch_bytes: tells the bytes of the batches beside.
         report: takes the error of a disk that refuses.
@@ -230,7 +230,7 @@ class RowJournal:
         return text
 
     def _next_segment(self, frame_bytes: int) -> _Segment | None:
-        """An empty file that takes a frame of that length; None where the disk refuses."""
+        """An empty file that takes a frame of that length; None if the disk refuses."""
         self._segment_bytes = self._next_bytes()
         self._begun_at = monotonic()
         size = max(self._segment_bytes, ROWS_BEGIN + frame_bytes)

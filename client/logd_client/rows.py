@@ -35,7 +35,7 @@ class NumberedRows(list[AnyRow]):
 
     @property
     def first(self) -> int:
-        """Sequence number of the first row; where there is none yet, of the next."""
+        """Sequence number of the first row; if there is none yet, of the next."""
         before = self._before
         if before is not None:
             self._first = before.first + len(before)

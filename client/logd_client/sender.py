@@ -269,7 +269,7 @@ class Sender:
         return future
 
     def flush(self, timeout_s: float | None) -> Receipt:
-        """Wait until all that was put before this call is stored; None waits for ever."""
+        """Wait until all that was put before this call is stored; None waits forever."""
         lifecycle.look_for_fork()
         courier, sequence = self._position()
         is_stored = self._wait_in(courier, sequence, timeout_s)

@@ -53,7 +53,7 @@ class LogServerProxy:
             wait. True: they never do, and may be stored twice.
         failback_s: about how long after it was left the first of `hosts` is tried again; 0: only
             if the present one is gone.
-        silence_s: a server that owes an acknowledgement and says nothing for so long is left;
+        silence_s: a server that owes an acknowledgement and says nothing for this long is left;
             None: 10 s if there are several, else 60 s.
         errorHandler: told about what a person should look at (the server refuses the token, a
             certificate is wrong, records were lost at the end); None prints it on stderr. From
@@ -69,7 +69,7 @@ class LogServerProxy:
         tls_server_name: the name in the server's certificate; None for the host's.
         buffer_bytes: bound of the memory for records that are not yet acknowledged.
         when_full: "block": a call waits up to `block_timeout_s` for room, then its record is
-            dropped, and further calls don't wait till there was room again; "drop": dropped at
+            dropped, and further calls don't wait until there was room again; "drop": dropped at
             once. Dropped records are counted in `lost`, and a record in their place says so.
         block_timeout_s: see `when_full`.
         exit_timeout_s: how long the end of the process may be held up for delivery.
@@ -174,7 +174,7 @@ class LogServerProxy:
     def put_watched(
         self, context: Context, ids: Iterator[int], when: float, msg: str, items: Items
     ) -> tuple[int, Future[int] | None]:
-        """Like `put`; returns the message id and a future, None where the record was dropped.
+        """Like `put`; returns the message id and a future, None if the record was dropped.
 
         The future's result is the record's sequence number, set once the server has stored it.
         """
@@ -265,7 +265,7 @@ class LogServerProxy:
 
     @property
     def last_error(self) -> str:
-        """Why there is no connection; "" where there is one."""
+        """Why there is no connection; "" if there is one."""
         return self._sender.last_error
 
     @property

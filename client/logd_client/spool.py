@@ -59,7 +59,7 @@ _IDLE_BYTES = 64 << 10
 
 _SEGMENT_BYTES = 8 << 20
 """A file is removed when all of it is acknowledged; this keeps files few and what lingers small.
-Where a quarter of the spool's bound is less, files have that."""
+If a quarter of the spool's bound is less, files have that."""
 
 _STATE = "state"
 _SUFFIX = ".batches"

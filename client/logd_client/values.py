@@ -168,7 +168,7 @@ def flat_items(special: Mapping[str, Any]) -> Items:
 
 
 def cut_text(text: str, max_bytes: int) -> str:
-    """The text, or its beginning with a word about what is missing, within `max_bytes` of UTF-8.
+    """The text, or its beginning with a note of what is missing, within `max_bytes` of UTF-8.
 
     The word itself comes on top of `max_bytes`; it has at most 60 characters.
     """
@@ -210,7 +210,7 @@ def fit_row(row: AnyRow) -> AnyRow:
 
 
 def _fit_int(value: object) -> int:
-    """The integer where it has 64 bit, else 0."""
+    """The integer if it has 64 bits, else 0."""
     number = value if isinstance(value, int) else 0
     return int(number) if -_MAX_INT <= number <= _MAX_INT else 0
 

@@ -54,7 +54,7 @@ class Waiters:
             if sequence <= acked:
                 self._gates.pop(gate, None)
                 gate.open()
-        # Who has the lock looks again after giving it back.
+        # The thread that has the lock looks again after giving it back.
         while self._heap and self._lock.acquire(False):
             try:
                 if not self._heap or self._heap[0][0] > self._acked:

@@ -50,7 +50,7 @@ class XMLRPCServerException(XMLRPCLogException):
 
 
 class _Transport(xmlrpc.client.Transport):
-    """HTTP with an end: a server that hangs does not hang the app for ever."""
+    """HTTP with an end: a server that hangs does not hang the app forever."""
 
     def __init__(self, timeout_s: float) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class LogServerProxy:
         lifecycle.register(self)
 
     def addClient(self) -> int:
-        """Look for the server; its number for this client, 0 where there is none yet.
+        """Look for the server; its number for this client, 0 if there is none yet.
 
         No error: the first record that is logged in vain tells, with its message id.
         """
@@ -112,7 +112,7 @@ class LogServerProxy:
         raise failure
 
     def log(self, jobdata: Sequence[Any]) -> None:
-        """Send one record and wait till the server has logged it.
+        """Send one record and wait until the server has logged it.
 
         Raises:
             XMLRPCConnectionException: no server, or the connection broke.

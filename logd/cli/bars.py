@@ -22,7 +22,7 @@ def sparkline(numbers: Sequence[int], *, is_unicode: bool = True) -> str:
 
 
 def table(counts: Sequence[Count], width: int | None, *, is_unicode: bool = True) -> list[str]:
-    """Lines with label and number, and a bar where there is room for one.
+    """Lines with label and number, and a bar if there is room for one.
 
     Args:
         counts: what is shown, in this order.

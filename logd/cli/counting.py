@@ -32,7 +32,7 @@ class Counting(NamedTuple):
 
     Attributes:
         by: what by, as written; nothing: the number alone.
-        top: at most so many lines of each; None: all.
+        top: at most this many lines of each; None: all.
         new_since: only what is new since this time or mark; None: all.
     """
 

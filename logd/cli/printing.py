@@ -37,7 +37,7 @@ def discard_output() -> None:
 
 @contextmanager
 def quiet_end() -> Iterator[None]:
-    """End without a word where the reader of standard output is gone, or on Ctrl-C."""
+    """End silently if the reader of standard output is gone, or on Ctrl-C."""
     try:
         yield
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""A bar on standard error for work that takes long, where that is a terminal."""
+"""A bar on standard error for work that takes long, if that is a terminal."""
 
 from __future__ import annotations
 

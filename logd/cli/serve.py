@@ -1,4 +1,4 @@
-"""`logd serve`: the daemon in the foreground, till it is told to stop."""
+"""`logd serve`: the daemon in the foreground, until it is told to stop."""
 
 from __future__ import annotations
 

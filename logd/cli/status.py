@@ -69,7 +69,7 @@ def status(control: str | None, config_file: str | None, watch: bool, is_json: b
 
 
 def _watch(paths: Sequence[Path], *, is_json: bool) -> None:
-    """Show the status for ever; a daemon that restarts is waited for."""
+    """Show the status forever; a daemon that restarts is waited for."""
     client: ControlClient | None = None
     while True:
         started = time.monotonic()

@@ -15,7 +15,7 @@ from logd.text.escaping import escape
 
 Snapshot = Mapping[str, Any]
 Paint = Callable[[str, str], str]
-"""Text in a style ("bold", "dim", "red", "yellow"), or as it is where there are no colours."""
+"""Text in a style ("bold", "dim", "red", "yellow"), or as it is if there are no colours."""
 
 SPANS = ("1", "10", "60")
 _RIGHT = ">"
@@ -42,7 +42,7 @@ def screen(status: Snapshot, paint: Paint = plain, rows: int | None = None) -> l
     Args:
         status: the snapshot.
         paint: colours.
-        rows: at most so many lines; connections are what is left out. None for all.
+        rows: at most this many lines; connections are what is left out. None for all.
     """
     lines = [
         _title(status, paint),
@@ -62,7 +62,7 @@ def screen(status: Snapshot, paint: Paint = plain, rows: int | None = None) -> l
 
 
 def fitted(lines: Sequence[str], columns: int) -> list[str]:
-    """Lines for a terminal of so many columns: what is longer goes on in the next, indented.
+    """Lines for a terminal of this many columns: what is longer goes on in the next, indented.
 
     Columns of a table come closer together before that; its heading does the same.
     """
@@ -302,7 +302,7 @@ def duration(seconds: float) -> str:
 
 
 def clock(when: float) -> str:
-    """Local time of day, with the date where it is not today's."""
+    """Local time of day, with the date if it is not today's."""
     local = time.localtime(when)
     is_today = local[:3] == time.localtime()[:3]
     return time.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S", local)

@@ -440,7 +440,7 @@ def limits(config: Config) -> Limits:
 
 
 def tls_context(config: Config) -> ssl.SSLContext | None:
-    """The context for TLS listeners; None where no certificate is set."""
+    """The context for TLS listeners; None if no certificate is set."""
     if config.tls_cert is None or config.tls_key is None:
         return None
     return server_context(

@@ -56,7 +56,7 @@ GROUP_MODE = 0o660
 MAX_CONNECTIONS = 64
 MAX_REQUEST_BYTES = 65_536
 IDLE_S = 120.0
-"""A connection that asks nothing for so long is closed: it takes the place of another."""
+"""A connection that asks nothing for this long is closed: it takes the place of another."""
 
 ANSWER_S = 10.0
 """So long may a client take to read an answer; a follower as long as it likes."""
@@ -79,7 +79,7 @@ class Request(msgspec.Struct):
 
 
 def listen(config: Config) -> Listener | None:
-    """The socket for these settings; None where its default place can't be used, with a warning.
+    """The socket for these settings; None if its default place can't be used, with a warning.
 
     Raises:
         StartupError: the settings name a place or a group that can't be used.
@@ -319,7 +319,7 @@ class Control:
 
 
 async def _feed(follower: Subscriber, writer: asyncio.StreamWriter) -> None:
-    """Send what the follower gets, till its end."""
+    """Send what the follower gets, until its end."""
     writer.transport.set_write_buffer_limits(BUFFER_BYTES)
     while True:
         await follower.wait()

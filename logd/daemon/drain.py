@@ -33,11 +33,12 @@ LOOK_AGAIN_S = 0.002
 
 IN_FLIGHT_BYTES = 16 * 1024**2
 """What two kernels may hold of one sender, who takes it for sent: by default 4 MiB at most at its
-end and 6 at ours. Who has sent so much since the stop came has sent what came before."""
+end and 6 at ours. Once a sender has sent this much since the stop, all that it had sent before is
+here."""
 
 BUSY_BYTES = 65_536
-"""Who sends so much between two looks may have more on its way, which takes `ON_THE_WAY_S`. Less
-may be an app on this machine that goes on logging, and is not waited for."""
+"""A sender of this much between two looks may have more on its way, which takes `ON_THE_WAY_S`.
+Less may be an app on this machine that goes on logging, and is not waited for."""
 
 ON_THE_WAY_S = 0.1
 """How long the next bytes take from a sender's kernel to ours, over a slow network."""
@@ -59,7 +60,7 @@ AWAY_S = 2.0
 """The same for one that is away, and how long one is busy with a call that seems to be."""
 
 DISK_S = 10.0
-"""If an output has neither written nor kept so long after the deadline what it was given, the
+"""If an output has neither written nor kept what it was given this long after the deadline, the
 rest is decoded all the same, so that at least other outputs get it."""
 
 CLOSE_S = 2.0

@@ -11,7 +11,7 @@ A follower that reads too slowly never holds anybody up: beyond `MAX_RECORDS` or
 that wait for it, further batches are left out and their number is told in their place.
 
 Followers of an output whose settings a reload changes go on with the output that takes its place;
-where the output is removed they are told so, and end.
+if the output is removed they are told so, and end.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Subscriber:
         pid: only records of this process; None for all.
 
     Attributes:
-        worker: whom it follows; changed by a reload.
+        worker: the one it follows; changed by a reload.
         ended: why there will be nothing more; None as long as there may be.
     """
 
@@ -186,7 +186,7 @@ class Subscriber:
         await self._news.wait()
 
     def take(self) -> Slice | None:
-        """The next slice; None where nothing waits."""
+        """The next slice; None if nothing waits."""
         with self._lock:
             if not self._slices:
                 skipped, self._skipped = self._skipped, 0

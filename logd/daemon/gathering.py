@@ -15,7 +15,7 @@ GATHER_S = 0.012
 """Below 20 ms from the call to the readable line, with the writing."""
 
 QUIET_S = 2 * GATHER_S
-"""After so long without a portion the next one is handed over at once."""
+"""After this long without a portion the next one is handed over at once."""
 
 ENOUGH_BYTES = 32_768
 """So much is no longer few: about a hundred records."""

@@ -18,7 +18,7 @@ class ServiceManager:
     """The service manager's side of this process; made once, at start.
 
     Attributes:
-        watchdog_s: how often the manager wants a sign of life, in seconds; 0 where it wants none.
+        watchdog_s: how often the manager wants a sign of life, in seconds; 0 if it wants none.
     """
 
     def __init__(self, environ: dict[str, str] | os._Environ[str] = os.environ) -> None:

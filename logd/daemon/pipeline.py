@@ -58,24 +58,24 @@ DECODED_S = 0.1
 PORTIONS_UNDER_WAY = 2
 
 SLICE_S = 0.05
-"""The thread decodes for so long at a time, or until what it has decoded takes this long to write.
-What is not done then goes on behind what other connections sent, which would wait otherwise."""
+"""The thread decodes for this long at a time, or until it has decoded what takes this long to
+write. The rest goes on behind what other connections sent, which would wait otherwise."""
 
 DECODED_SHARE = 8
-"""One in so many bytes of the queue's limit may wait decoded. That keeps an output busy; the rest
+"""One in this many bytes of the queue's limit may wait decoded. That keeps an output busy; the rest
 waits as it came, for decoded records take several times the memory."""
 
 HERE_BYTES = 65_536
 HERE_S = 0.02
-"""A portion of at most so many bytes is decoded in the event loop's thread, if nothing is under
-way: less work than to wake the other thread, and to be woken by it. It gets so much time; after one
-that needed half of that the other thread has them all for `ELSEWHERE_S`."""
+"""A portion of at most this many bytes is decoded in the event loop's thread, if nothing is under
+way: less work than to wake the other thread, and to be woken by it. It gets this much time; after
+one that needed half of that the other thread has them all for `ELSEWHERE_S`."""
 
 ELSEWHERE_S = 1.0
 MOMENT_S = 0.005
 
 RELIEF_S = 1.0
-"""If outputs make no room for so long, what they have not got goes to disk: one that is slow or
+"""If outputs make no room for this long, what they have not got goes to disk: one that is slow or
 stuck must not keep records from the others."""
 
 Portion = list[tuple[Connection, Frames]]
@@ -476,7 +476,7 @@ class Pipeline:
     ) -> None:
         """Decode for a slice of time, filter, hand it to the sink, show it to the observers.
 
-        What is left then is for the next call, be it with nothing new.
+        What is left then is for the next call, even if that has nothing new.
         """
         self._turns.add((one, Delivery(frames, frames.size)) for one, frames in taken)
         done = Done()
@@ -603,7 +603,7 @@ class Pipeline:
                 yield new
 
     def _tell_loop(self, callback: Callable[..., None], *args: object) -> None:
-        # The loop is closed where the daemon was told to stop at once: nobody is left to tell.
+        # The loop is closed if the daemon was told to stop at once: nobody is left to tell.
         with contextlib.suppress(RuntimeError):
             self._hub.loop.call_soon_threadsafe(callback, *args)
 

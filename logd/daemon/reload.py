@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DRAIN_S = 10.0
-"""The longest time that outputs which go may hold up the pipeline; `drain_s` where that is less."""
+"""The longest time that outputs which go may hold up the pipeline; `drain_s` if that is less."""
 
 PLUGINS_S = 10.0
 """How long filters and observers that go may take to end what they have running."""
@@ -67,7 +67,7 @@ class Outcome(NamedTuple):
     """What a reload did.
 
     Attributes:
-        problems: why the old settings stay in force; empty where the new ones are.
+        problems: why the old settings stay in force; empty if the new ones are.
         changed: settings that changed now.
         at_restart: settings that differ and need a restart.
         notes: what else is worth a line.
@@ -109,7 +109,7 @@ class _Exchange:
     """How the exchange of outputs went.
 
     Attributes:
-        successors: what took the place of each worker that went, None where nothing did.
+        successors: what took the place of each worker that went, None if nothing did.
         problem: why the old outputs were taken back.
     """
 
@@ -297,7 +297,7 @@ class Reloader:
     # -- the exchange (the pipeline's thread) ----------------------------------------------------
 
     def _exchange(self, plan: _Plan) -> _Exchange:
-        """Put the new outputs in the place of the old ones, or, where that fails, the old ones."""
+        """Put the new outputs in the place of the old ones, or, if that fails, the old ones."""
         daemon, assembled = self._daemon, self._assembled
         exchange = _Exchange()
         with assembled.outputs.exchanging():

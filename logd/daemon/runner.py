@@ -69,7 +69,7 @@ class Parts:
 
     Attributes:
         server: filters, observers and the writer.
-        outputs: the durable outputs that `server` writes to; None where its writer is the app's.
+        outputs: the durable outputs that `server` writes to; None if its writer is the app's.
         marks: client id -> sequence number that every output holds from earlier runs.
         session_keys: what sessions are called in marks.
         listeners: sockets that listen; closed by the daemon.
@@ -167,7 +167,7 @@ class Daemon:
 
     def stop(self) -> None:
         """Begin a graceful stop; from any thread, any number of times."""
-        # The loop is closed where the daemon has stopped already.
+        # The loop is closed if the daemon has stopped already.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self.stopping.set)
 
@@ -260,7 +260,7 @@ class Daemon:
         """Call `method` for each worker in its own thread, between two writes.
 
         Returns:
-            A line for each where it was not done yet after `REQUEST_S` seconds, or not at all. An
+            A line for each if it was not done yet after `REQUEST_S` seconds, or not at all. An
             output that is unavailable is not waited for: it will be asked once it works.
         """
         problems = [

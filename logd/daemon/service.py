@@ -179,7 +179,7 @@ def _assembled(
     """What the daemon is made of: outputs for what senders send, or for what a source has."""
     if config.source is None:
         return assembly.assemble(config, on_problem, on_fatal)
-    # Late: what reads from engines is not for those who have none.
+    # Late: what reads from engines is not for daemons without one.
     from logd.daemon import store
 
     return store.assemble(config, on_problem, on_fatal, server)

@@ -1,6 +1,6 @@
 """What a client's id is called wherever it rests: whoever reads that can't take the session over.
 
-A session belongs to who knows its id. So the id itself is in no journal, table or queue, but a
+A session belongs to whoever knows its id. So the id itself is in no journal, table or queue, but a
 keyed hash of it; the key is in a file of the state folder that only the daemon may read. Marks of
 earlier versions have the ids themselves: they are read under their hash, so that their clients
 go on where they were, and are gone after a day as all marks are that are not used.

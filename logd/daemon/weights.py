@@ -13,7 +13,7 @@ CONTEXT_BYTES = 400
 special items, each of them, and a context."""
 
 WEIGHT_ALLOWED = 4
-"""Decoded records may weigh so many times what they were on the wire; beyond that the budget is
+"""Decoded records may weigh this many times what they were on the wire; beyond that the budget is
 charged for it. Ordinary records stay below. Where each has items, one can make it 40 times."""
 
 

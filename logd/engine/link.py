@@ -56,7 +56,7 @@ class Link:
     Attributes:
         client: the connection; None while there is none. The loop's thread only.
         problem: why there is no connection, for people; "" if there is one.
-        server: whom it is connected to, for people.
+        server: what it is connected to, for people.
     """
 
     def __init__(self, address: EngineAddress, durability: Durability) -> None:

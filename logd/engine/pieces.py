@@ -11,7 +11,7 @@ The engine syncs once for a message, so a message is the unit of cost, and has p
 sessions that have something. What a piece says of itself is read without its batch: a repetition
 costs next to nothing.
 
-Who can write to the engine may write anything. Whatever the bytes are, reading them gives pieces or
+A writer to the engine may write anything. Whatever the bytes are, reading them gives pieces or
 `Unreadable`, at a bounded price.
 """
 

@@ -58,7 +58,7 @@ async def find_stream(client: Client, address: EngineAddress, partition: int) ->
 
     Raises:
         OutputUnavailable: it is not there yet.
-        OutputUnusable: it is something else, or there are not so many partitions.
+        OutputUnusable: it is something else, or there are fewer partitions.
         nats.errors.Error: the engine is away.
     """
     info = await _found(client, address, partition)

@@ -91,7 +91,7 @@ class Redact:
         tokens: what has the shape of a token or key.
         cards: credit card numbers; the last four digits are kept, as receipts do.
         names: further names whose values are secrets, as `passwords`; any case.
-        patterns: further regular expressions; what they find is replaced, or where they have a
+        patterns: further regular expressions; what they find is replaced, or if they have a
             group named `secret`, that part of it.
         replacement: what stands in place of a secret.
 

@@ -26,7 +26,7 @@ class Background:
         step: does what is due and returns after how many seconds it wants to be called again if
             nobody calls `wake` before, None for not at all. It must not raise. While closing it
             is called until it returns None or the time is over.
-        after_fork: called in a child process made by fork, where the thread does not exist; must
+        after_fork: called in a child process made by fork, in which the thread does not exist; must
             take no lock that the parent may have held.
         close_at_exit_s: how long the end of the process waits for the work to be finished;
             None: not at all, the thread just ends with the process.

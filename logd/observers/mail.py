@@ -20,7 +20,7 @@ class MailDigest:
 
     Args:
         server: host, or "host:port".
-        to_address: whom to.
+        to_address: the recipients.
         from_address: the sender.
         cats: the categories to mail; None: any.
         max_delay_s: the longest that a message waits for others to come.

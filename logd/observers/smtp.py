@@ -46,7 +46,7 @@ class SMTPMailer:
     Args:
         server: host, or "host:port" ("[::1]:25" for IPv6).
         serverpw: password for the login; None or "" for a server that wants none.
-        to_address: whom to; several in a sequence, or in a str with commas.
+        to_address: the recipients; several in a sequence, or in a str with commas.
         from_address: the sender.
         subject: of each mail.
         loginuser: user for the login; None: the from_address. Without a password there is none.

@@ -12,7 +12,7 @@ from logd.outputs.base import OutputUnavailable, OutputUnusable
 FIRST_PAUSE_S = 0.1
 MAX_PAUSE_S = 10.0
 MOMENT_S = 2.0
-"""Once there is a deadline, so long after a failure it is enough: what fails now may fail long."""
+"""Once there is a deadline, it ends this long after a failure: what fails now may fail long."""
 
 FAILURES = (OutputUnavailable, OutputUnusable, OSError)
 """What may pass: a database that starts, a disk that is full, rights that somebody mends."""

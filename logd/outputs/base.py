@@ -36,7 +36,7 @@ class OutputLocked(OutputUnusable):
 class OutputTaken(Exception):
     """Another process had the lock meanwhile, and has written there.
 
-    What was to be written may be there: who writes begins anew with what `open` returns.
+    What was to be written may be there: the writer begins anew with what `open` returns.
     """
 
 
@@ -128,7 +128,7 @@ class OutputStatus:
         name: what it is called in messages, e.g. "file logs/app_%d.log".
         current: the file or table now written to.
         lines: records in `current`.
-        size: bytes in `current`; 0 where the store does not tell.
+        size: bytes in `current`; 0 if the store does not tell.
         kept_size: bytes in all files or tables of the output; None if it does not know.
         kept_since: when its oldest record was logged, in seconds since the epoch; None: not known.
         written: records written since the start.
@@ -138,7 +138,7 @@ class OutputStatus:
         measures: what else can be measured, by the end of a metric's name: "ack_p50_seconds".
         position: where the next record goes, for those who read what was written so far:
             {"file": absolute path, "size": bytes} or {"table": name, "id": the highest one so
-            far}; empty where it can't be read back. Exact in the writing thread.
+            far}; empty if it can't be read back. Exact in the writing thread.
     """
 
     name: str

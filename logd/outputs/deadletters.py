@@ -108,7 +108,7 @@ class DeadLetterFile:
                 )
 
     def _append(self, data: bytes) -> str:
-        """Write and sync; returns why that was not done, "" where it was."""
+        """Write and sync; returns why that was not done, "" if it was."""
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         if not self.path.parent.exists():
             # It stood in a log folder that someone replaced.

@@ -98,7 +98,7 @@ def _act(action: _Action, name: str) -> None:
 
 
 def _nothing(_name: str) -> None:
-    """Stand in for `Failpoints.hit` where no actions are wanted."""
+    """Stand in for `Failpoints.hit` if no actions are wanted."""
 
 
 failpoint: Callable[[str], None] = (

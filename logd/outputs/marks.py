@@ -13,7 +13,7 @@ MAX_MARKS = 65_536
 """Sessions kept at most; 16 bytes of id and two numbers each make about 2 MB on disk."""
 
 MAX_AGE_S = 86_400.0
-"""A session unseen for so many seconds is forgotten at the next `prune`."""
+"""A session unseen for this many seconds is forgotten at the next `prune`."""
 
 
 PLACE_PREFIX = b"place"
@@ -40,7 +40,7 @@ class Marks:
         return len(self._marks)
 
     def get(self, client: bytes) -> int:
-        """The highest sequence number written of a session, 0 where it is unknown."""
+        """The highest sequence number written of a session, 0 if it is unknown."""
         return self._marks.get(client, (0, 0.0))[0]
 
     def note(self, client: bytes, last: int, now: float) -> None:

@@ -89,7 +89,7 @@ def _read(path: Path) -> tuple[list[Batch], int]:
 
 
 def _next_entry(data: bytes, start: int) -> int:
-    """Where the next whole entry begins; the end where there is none."""
+    """Where the next whole entry begins; the end if there is none."""
     place = data.find(_ARRAY, start + _FRAME.size)
     while place >= 0:
         if _entry_at(data, place - _FRAME.size)[0] is not None:

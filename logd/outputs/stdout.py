@@ -41,7 +41,7 @@ class StdoutOutput(Output):
     Args:
         settings: of these only the line format counts.
         descriptor: where to; stays the caller's and keeps its flags.
-        patience_s: so long it waits for a reader before it is unavailable.
+        patience_s: how long it waits for a reader before it is unavailable.
         clock: tells the time, in seconds since the epoch.
     """
 

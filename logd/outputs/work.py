@@ -1,4 +1,4 @@
-"""What the pipeline hands to the outputs: batches, and whom to tell when all outputs have them."""
+"""What the pipeline hands to the outputs: batches, and what to call when all outputs have them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Work:
     """Batches that go to every output together, and what is to be told when all have them.
 
     Attributes:
-        batches: what is to be written; may be empty where all was known already.
+        batches: what is to be written; may be empty if all was known already.
         acks: session's client id -> sequence number that is durable once this work is.
         comes_again: its batches come again from their source if they are dropped.
         is_awaited: somebody waits for it to be durable, rather than only sends on.

@@ -86,7 +86,7 @@ class ControlClient:
         return answer
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """What the daemon sends, until it hangs up; after a follow it may send for ever.
+        """What the daemon sends, until it hangs up; after a follow it may send forever.
 
         Raises:
             OSError: the connection broke; TimeoutError if nothing came in time.

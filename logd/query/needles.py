@@ -63,7 +63,7 @@ def is_literal(pattern: re.Pattern[str]) -> bool:
 
 
 def _token(text: str, place: int) -> tuple[str, int, int | None]:
-    """One token: its literal character or "", where the next begins, by how much it nests."""
+    """One token: its literal character or "" if the next begins, by how much it nests."""
     char = text[place]
     if char == "\\":
         literal = _ESCAPED_LITERAL.match(text, place)

@@ -17,7 +17,7 @@ def reader_settings(
     Args:
         given: settings from the command line, by name.
         config_file: the file, as the user gave it.
-        has_token: whether the token is needed: who may read the log need not be able to read it.
+        has_token: whether the token is needed: a reader of the log need not be able to read it.
 
     Raises:
         ConfigError: the settings can't be used.

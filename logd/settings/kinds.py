@@ -268,8 +268,8 @@ class Optional(Kind[T | None]):
 class Many(Kind[tuple[T, ...]]):
     """Any number of values.
 
-    An environment variable has them between spaces, quoted as for a shell where one holds a space
-    itself. Where a value can't hold a comma, commas separate too.
+    An environment variable has them between spaces, quoted as for a shell if one holds a space
+    itself. If a value can't hold a comma, commas separate too.
 
     Attributes:
         kind: of one of them.

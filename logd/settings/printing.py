@@ -66,7 +66,7 @@ def _rows() -> Iterator[str]:
 
 
 def default_text(setting: Setting) -> str:
-    """The default as one would write it on the command line; "not set" where there is none."""
+    """The default as one would write it on the command line; "not set" if there is none."""
     text = setting.kind.to_toml(setting.default)
     if text in ('""', "[]"):
         return "not set"

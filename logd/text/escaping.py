@@ -32,7 +32,7 @@ the brackets of a regular expression."""
 NUMBER = r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf|nan)"
 """What an int or float value of a special item looks like; a str that does gets quotes."""
 
-# Where a text is ASCII (known without a look at it), deleting bytes is twice as fast again.
+# If a text is ASCII (known without a look at it), deleting bytes is twice as fast again.
 _ASCII_UNSAFE = bytes([*range(32), 127])
 _BARE_KEY = re.compile(f"[{BARE_CLASS}]+")
 _BARE_VALUE = re.compile(f"(?!(?:{NUMBER}|true|false|null)\\Z)[{BARE_CLASS}]+")
@@ -73,7 +73,7 @@ def _json_escaped(character: str) -> str:
 class _Escaper:
     """Escapes unsafe characters, at a bounded cost for each character.
 
-    Where they are few, the text is cut at each, for 0.2 us. A hostile megabyte of NULs would take
+    If they are few, the text is cut at each, for 0.2 us. A hostile megabyte of NULs would take
     a fifth of a second that way: from some density on every character is looked up, for 0.05 us.
 
     Args:

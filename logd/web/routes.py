@@ -124,7 +124,7 @@ async def status(request: Request) -> Response:
     status = await web.daemon_status()
     if status is None:
         return error(503, "daemon_away", "the daemon does not answer", "What is kept can be read.")
-    # Who sends is the operator's concern, not that of whoever may read.
+    # Senders are the operator's concern, not that of readers.
     return json_response(
         {key: value for key, value in status.items() if key not in ("connections", "peers")}
     )

@@ -70,7 +70,7 @@ TIMES: Final = Struct(">d13s8x23s8x")
 _MILLISECONDS = re.compile(rb"X\x05\x00\x00\x00msecsq.G", re.DOTALL)
 _RELATIVE = re.compile(rb"X\x0f\x00\x00\x00relativeCreatedq.G", re.DOTALL)
 
-# The last attributes that the logging package sets itself. Where a task has a name, that stays
+# The last attributes that the logging package sets itself. If a task has a name, that stays
 # with the extras: it is another one for each task.
 _LAST_ATTRIBUTE = re.compile(
     rb"X\x07\x00\x00\x00processq.(?:M..|J.{4}|K.)(?:X\x08\x00\x00\x00taskNameq.N)?+", re.DOTALL

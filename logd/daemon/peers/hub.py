@@ -46,7 +46,7 @@ class Member(Feeder, rounds.Member, Protocol):
     """What the hub asks of a connection.
 
     Attributes:
-        account: whom the limits per peer count for.
+        account: what the limits per peer count for.
         has_place: it counts among the connections that may be open at a time.
         last_read: when something came last, by the loop's clock.
         records: records received.

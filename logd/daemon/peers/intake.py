@@ -36,8 +36,8 @@ USUAL_S_PER_BYTE = 30e-9
 """What a byte costs until an account has shown what its bytes cost: about 3 us a record."""
 
 FORGET_COST = 0.8
-"""How much of an earlier cost is believed in at least: who alternates dear and cheap records pays
-for dear ones."""
+"""How much of an earlier cost is believed in at least: a sender that alternates dear and cheap
+records pays for dear ones."""
 
 MAX_IDLE_ACCOUNTS = 1024
 
@@ -60,7 +60,7 @@ class Feeder(Protocol):
     """What the intake asks of a connection.
 
     Attributes:
-        account: whom its bytes and its time count for.
+        account: what its bytes and its time count for.
         pending: what was read and the consumer has not taken yet.
         queued_bytes: bytes received and not yet held by every output.
         is_waiting: whether the connection stands in the queue.
@@ -208,7 +208,7 @@ class Intake(Generic[S]):
         return charged
 
     def spent(self, source: S, size: int, seconds: float) -> None:
-        """Records that came as `size` bytes of `source` took so long to be decoded and written."""
+        """What came as `size` bytes of `source` took this long to be decoded and written."""
         account = self._accounts.get(source.account)
         if account is not None and size > 0:
             account.s_per_byte = max(seconds / size, account.s_per_byte * FORGET_COST)

@@ -21,7 +21,7 @@ class Guest(Protocol):
     """A connection, opened or being opened.
 
     Attributes:
-        account: whom its place counts for.
+        account: what its place counts for.
     """
 
     account: str

@@ -13,7 +13,7 @@ class Origin(NamedTuple):
 
     Attributes:
         host: the address that the rules look at, "" on a Unix socket.
-        account: whom limits count for: the address, or the user on a Unix socket.
+        account: what limits count for: the address, or the user on a Unix socket.
         name: for people: `127.0.0.1:50312`, `unix pid 4711`.
         is_trusted: the socket itself vouches for the peer.
     """

@@ -13,7 +13,7 @@ class Holder(Protocol):
     """A connection of which a frame may be under way.
 
     Attributes:
-        account: whom its bytes count for.
+        account: what its bytes count for.
     """
 
     account: str

@@ -5,8 +5,8 @@ whose socket the intake has paused is not left alone:
 
 - after `RELIEF_S` the outputs are asked to move what they have not got to disk, which makes room;
 - after `SIP_S`, and again and again, one read of it is let in all the same, as long as the reserve
-  of the intake's limit lasts: if the disk is full as well, or the processor is what is short. Who
-  has waited longest is first.
+  of the intake's limit lasts: if the disk is full as well, or the processor is what is short. The
+  one that has waited longest is first.
 
 Sessions keep what is not acknowledged, and wait. Event loop's thread only.
 """
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 LOOK_S = 0.05
 RELIEF_S = 0.1
 SIP_S = 0.15
-"""So long a plain sender may be unread; with a look's delay that stays under 0.2 s."""
+"""A plain sender may be unread for this long; with a look's delay that stays under 0.2 s."""
 
 SIP_BYTES = 131_072
 """A sip is at most this long. A kernel wakes its writer only when a good part of its buffer is
 free, often half a megabyte: with less several sips would not do it within a second."""
 
 RESERVE = 8
-"""Sips end when less than one in so many bytes of the intake's limit is left."""
+"""Sips end when less than one in this many bytes of the intake's limit is left."""
 
 
 class Sender(Protocol):

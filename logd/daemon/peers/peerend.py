@@ -186,7 +186,7 @@ class PeerEnd(asyncio.BufferedProtocol):
         transport.close()
 
     def abort(self) -> None:
-        """Close at once, be it while it is being opened."""
+        """Close at once, even while it is being opened."""
         if self._transport is not None:
             self.reading.go_alone()
             self._transport.abort()

@@ -24,16 +24,16 @@ ROUND_S = 0.015
 """From one round to the next: below 20 ms from the call to the readable line, with the writing."""
 
 EMPTY_ROUNDS = 4
-"""After so many rounds without anything the loop watches the sockets again."""
+"""After this many rounds without anything the loop watches the sockets again."""
 
 READ_BYTES = 16_384
-"""Of one sender in one round; who has more is fast, about 1 MB/s."""
+"""Of one sender in one round; one that has more is fast, about 1 MB/s."""
 
 MAX_LONE_BYTES = 8192
 """Longer reads are worth their own way."""
 
 QUIET_BYTES_PER_S = 500_000.0
-"""Who sent less, for `LOOK_S` at least, is read by rounds."""
+"""A sender of less, for `LOOK_S` at least, is read by rounds."""
 
 LOOK_S = 0.05
 

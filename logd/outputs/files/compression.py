@@ -27,8 +27,8 @@ TEMPORARY_SUFFIX = ".tmp"
 # Both libraries let other threads run while they work on a piece of this size.
 _PIECE_BYTES = 1 << 20
 FRAME_BYTES = 4 << 20
-"""A frame of zstd, or a member of gzip, holds so much, to the end of an entry: each of them can be
-unpacked by itself, so a reader reaches the end of a file without what is before."""
+"""A frame of zstd, or a member of gzip, holds this much, to the end of an entry: each of them can
+be unpacked by itself, so a reader reaches the end of a file without what is before."""
 
 _GZIP_LEVEL = 6
 _GZIP_WINDOW = 31

@@ -249,7 +249,7 @@ def read_journal(folder: int, name: str) -> list[Entry | Gap]:
         folder: descriptor of the folder.
         name: file name.
     """
-    # Without O_NONBLOCK a pipe that someone put there would keep us waiting for ever.
+    # Without O_NONBLOCK a pipe that someone put there would keep us waiting forever.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(name, flags, dir_fd=folder)

@@ -198,7 +198,7 @@ def cut_off(folder: int, descriptor: int, size: int, keep_as: str) -> int:
     surplus = os.fstat(descriptor).st_size - size
     if surplus <= 0:
         return 0
-    # Where there is no room for what is not believed anyway, the log is worth more.
+    # If there is no room for what is not believed anyway, the log is worth more.
     with contextlib.suppress(OSError):
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _SAFE_FLAGS
         keeper = os.open(keep_as, flags, FILE_MODE, dir_fd=folder)

@@ -109,7 +109,7 @@ class FixedName(Names):
 
 
 class RingNames(Names):
-    """Numbered names that return after `count` files; without a count they go on for ever."""
+    """Numbered names that return after `count` files; without a count they go on forever."""
 
     def __init__(self, before: str, width: str, after: str, count: int | None) -> None:
         self._form = f"{_percents(before)}%{width}d{_percents(after)}"
@@ -251,7 +251,7 @@ def parse_pattern(
         pattern: path with the place for number or date in its last part.
         naming: by ring number or by date.
         count: size of the ring, None for numbers that never return.
-        rotates: False if one file goes on for ever, or someone else renames it.
+        rotates: False if one file goes on forever, or someone else renames it.
         utc: dates by the clock of UTC, else by the local one.
 
     Raises:

@@ -144,7 +144,7 @@ class _Story:
     """What a journal tells, entry by entry.
 
     Attributes:
-        current: the file that is written to; None before the first and where it is unknown.
+        current: the file that is written to; None before the first and if it is unknown.
         steps: blocks with their files.
         strays: blocks whose file is unknown.
         gone: which of the steps were overwritten since.

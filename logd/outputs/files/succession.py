@@ -67,7 +67,7 @@ class Succession:
         names = self._names
         if not isinstance(names, PlainNames):
             raise AssertionError(f"files with names of their own are not renamed: {names!r}")
-        # Whatever has the name of one of the log's files, be it a folder, keeps it.
+        # Whatever has the name of one of the log's files, even a folder, keeps it.
         with entries_of(self._folder) as entries:
             there = {plain_name(entry.name) for entry in entries}
         return names.closed_name([*there, *self._known.closed], started)

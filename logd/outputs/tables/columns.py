@@ -44,7 +44,7 @@ LongText = Text().with_variant(LONGTEXT(), "mysql", "mariadb")
 # On PostgreSQL people and tools expect a time, and objects that they can look into.
 _Moment: TypeEngine[Any] = Double().with_variant(TIMESTAMP(timezone=True), "postgresql")
 _Items: TypeEngine[Any] = LongText.with_variant(JSONB(), "postgresql")
-# SQLite's own row number serves as `id` only where the column is declared INTEGER.
+# SQLite's own row number serves as `id` only if the column is declared INTEGER.
 _Identity = BigInteger().with_variant(Integer(), "sqlite")
 
 

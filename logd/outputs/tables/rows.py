@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from logd.records.batch import Batch, Context, Special
     from logd.records.callpath import PathFormatter
 
-# Where no `LogServer` has seen the batch (tests, tools).
+# If no `LogServer` has seen the batch (tests, tools).
 _SHORT_NAMES = ShortNames()
 
-# Values of contexts are kept for the next batches of the same sender: at most so many, and none
+# Values of contexts are kept for the next batches of the same sender: at most this many, and none
 # that has more text than this.
 _KNOWN_CONTEXTS = 4096
 _KNOWN_CHARS = 2048

@@ -255,7 +255,7 @@ class FileFollower(Follower[bytes]):
             return True
 
     def _find(self) -> tuple[list[FileRef], int]:
-        """The listing, and the place of the present file in it; -1 where it is no more."""
+        """The listing, and the place of the present file in it; -1 if it is no more."""
         refs = self._files.listing()
         state = os.fstat(self._descriptor)
         assert self._ref is not None  # noqa: S101 - set by `_begin`

@@ -15,7 +15,7 @@ from logd.query.positions import GENERATION_BYTES, FilePosition, generation_of
 from logd.text.reading import BREAK, MARK
 
 WINDOW_BYTES = 32 << 20
-"""Of a compressed file that is read backwards so much is held at a time; the rest is decompressed
+"""Of a compressed file that is read backwards this much is held at a time; the rest is decompressed
 once more for each window."""
 
 _BREAK_GROWTH = len(BREAK) - len(MARK)

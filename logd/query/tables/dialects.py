@@ -66,7 +66,7 @@ def first_step(path: ColumnElement[Any], dialect: str) -> ColumnElement[str]:
 
 
 def is_true(condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    """The same where nothing is neither true nor false: NULL counts as false."""
+    """The same if nothing is neither true nor false: NULL counts as false."""
     return func.coalesce(condition, literal_column("false", Boolean()))
 
 

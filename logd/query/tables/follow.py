@@ -1,7 +1,7 @@
 """What comes to a log of tables: asks for higher ids again and again.
 
 The catalogue says how many there are, in the transactions that write them, and ids have no gaps:
-so it is known what must be found, and asked only where there is something.
+so it is known what must be found, and asked only if there is something.
 """
 
 from __future__ import annotations
