@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
+from logd.settings.field import OPERATION
 from logd.settings.kinds import Choice, Flag
 from logd.settings.loading import InForce, load
 from logd.settings.printing import default_text
 from logd.settings.sources import Sources
-from logd.settings.table import OPERATION, SETTINGS, Setting
+from logd.settings.table import SETTINGS, Setting
 
 _GENERAL = "General"
 

@@ -1,0 +1,319 @@
+"""The settings of records: where they come in, where they go, how they are kept and written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from logd.settings.field import (
+    LISTEN,
+    OBJECT,
+    OUTPUTS,
+    PATH,
+    PIPELINE,
+    PORT,
+    ROTATION,
+    TEXT,
+    setting,
+)
+from logd.settings.kinds import (
+    Choice,
+    DatabaseUrl,
+    Duration,
+    FilePath,
+    Flag,
+    Integer,
+    Many,
+    Mode,
+    Optional,
+    Size,
+    Text,
+    is_schedule,
+)
+
+DEFAULT_FILE = "logs/logd_%d.log"
+"""Where records go when no output is named."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordSettings:
+    """Their part of `logd.settings.table.Config`."""
+
+    host: tuple[str, ...] = setting(
+        ("localhost",),
+        Many(Text("HOST"), has_commas=True),
+        LISTEN,
+        "Names or addresses to listen on. 0.0.0.0 and :: stand for all addresses of this machine.",
+        reloads=False,
+    )
+    port: tuple[int, ...] = setting(
+        (9801,),
+        Many(PORT, has_commas=True),
+        LISTEN,
+        "Ports to try. The daemon uses the first that is free on every host. 0: any free port.",
+        reloads=False,
+    )
+    socket: str | None = setting(
+        None, PATH, LISTEN, "Also listen on a Unix socket at this path.", reloads=False
+    )
+    socket_owner: str | None = setting(
+        None, Optional(Text("USER")), LISTEN, "User that owns the Unix socket.", reloads=False
+    )
+    socket_group: str | None = setting(
+        None, Optional(Text("GROUP")), LISTEN, "Group of the Unix socket.", reloads=False
+    )
+    socket_mode: int = setting(
+        0o660,
+        Mode(),
+        LISTEN,
+        "Permissions of the Unix socket. Users who may write to it may log.",
+        reloads=False,
+    )
+
+    file: tuple[str, ...] = setting(
+        (),
+        Many(FilePath("PATTERN")),
+        OUTPUTS,
+        "Write to rotating text files. With app.log, app.log always has the newest records. With "
+        f"app_%d.log, %d is the number of the file. If no output is set: {DEFAULT_FILE}.",
+    )
+    db: tuple[str, ...] = setting(
+        (),
+        Many(DatabaseUrl()),
+        OUTPUTS,
+        "Write to rotating tables of this database, an SQLAlchemy URL. Other users can read the "
+        "command line: put passwords into the settings file or LOGD_DB.",
+        hides=True,
+    )
+    stdout: bool = setting(False, Flag(), OUTPUTS, "Write to standard output.")
+    output: tuple[str, ...] = setting(
+        (),
+        Many(
+            Text(
+                "NAME:ADDRESS",
+                'text such as "name:address"',
+                lambda text: text.find(":") > 0,
+                is_secret=True,
+            )
+        ),
+        OUTPUTS,
+        "Write to an engine (nats:URL, see the README of logd/engine), or to an output of another "
+        "package: its name, and the address that it expects.",
+        hides=True,
+    )
+    table_pattern: str = setting(
+        "log_%d",
+        Text("PATTERN"),
+        OUTPUTS,
+        "Names of database tables; %d is their number.",
+        of_output=True,
+    )
+    columns: tuple[str, ...] = setting(
+        (),
+        Many(Text("NAME:TYPE", 'text such as "user:String(64)" or "amount:Integer"')),
+        OUTPUTS,
+        "More database columns. Each holds the special item of its name. Types: Text, String(64), "
+        "Integer, BigInteger, Float.",
+        of_output=True,
+    )
+    shared_marks: bool = setting(
+        False,
+        Flag(),
+        OUTPUTS,
+        "Several daemons, each with a table_pattern of its own, write to one PostgreSQL or MariaDB "
+        "and know of each other what is stored: clients may go to any of them. Such a daemon has "
+        "no other output and keeps nothing on disk.",
+        reloads=False,
+    )
+    source: str | None = setting(
+        None,
+        Optional(
+            Text(
+                "NAME:ADDRESS",
+                'text such as "name:address"',
+                lambda text: text.find(":") > 0,
+                is_secret=True,
+            )
+        ),
+        OUTPUTS,
+        "Take records from an engine (nats:URL, see the README of logd/engine) in place of "
+        "listening. Each of its partitions gets a log of its own: %p in file or table_pattern is "
+        "its number.",
+        reloads=False,
+        hides=True,
+    )
+    standby: Literal["wait", "fail"] = setting(
+        "wait",
+        Choice("wait", "fail"),
+        OUTPUTS,
+        "What a daemon with a source does if another one writes to the same log: wait until that "
+        "one is gone, or fail at the start.",
+        reloads=False,
+    )
+    engine_keep_s: float = setting(
+        3600.0,
+        Duration(is_zero_allowed=True),
+        OUTPUTS,
+        "How long records stay in the engine that all stores have, to be read again if need be.",
+        unit="s",
+        reloads=False,
+    )
+    engine_retry_s: float = setting(
+        43_200.0,
+        Duration(),
+        OUTPUTS,
+        "If an engine, or a database with shared_marks, stores nothing for so long that clients "
+        "wait for, the daemon ends with status 1, to be started again: what it still holds might "
+        "be stored twice by then. Clients have all of it. Under a day.",
+        unit="s",
+        reloads=False,
+    )
+    engine_durable: Literal["always", "lazy"] = setting(
+        "always",
+        Choice("always", "lazy"),
+        OUTPUTS,
+        "What an engine (output nats:...) must promise. always: its servers sync what they "
+        "acknowledge (sync_interval: always). lazy: any engine will do; if all its servers lose "
+        "power at once, records of the last two minutes may be lost, though they were "
+        "acknowledged.",
+        reloads=False,
+        of_output=True,
+    )
+    state_dir: str | None = setting(
+        None,
+        PATH,
+        OUTPUTS,
+        "Folder for dead letters and for records that wait for an output. Not set: .logd-state "
+        "beside the first log file.",
+        reloads=False,
+    )
+
+    rotate_count: int = setting(
+        10,
+        Integer(1),
+        ROTATION,
+        "How many files or tables to keep. When all are full, the oldest is overwritten.",
+        of_output=True,
+    )
+    rotate_lines: int | None = setting(
+        1_000_000,
+        Optional(Integer(1), "off"),
+        ROTATION,
+        "After this many records the next file or table is begun.",
+        unit="records",
+        of_output=True,
+    )
+    rotate_size: int | None = setting(
+        256 * 1024**2,
+        Optional(Size(1), "off"),
+        ROTATION,
+        "At this size the next file is begun, or after rotate_lines, whichever comes first.",
+        unit="bytes",
+        of_output=True,
+    )
+    rotate_at: str | None = setting(
+        None,
+        Optional(
+            Text(
+                "WHEN",
+                '"hourly", "daily HH:MM" or "weekly DAY HH:MM" (DAY: mon to sun)',
+                is_schedule,
+            ),
+            "off",
+        ),
+        ROTATION,
+        'Begin the next file or table at these times: "hourly", "daily 00:00", "weekly mon 03:00".',
+        of_output=True,
+    )
+    rotate_utc: bool = setting(
+        False,
+        Flag(),
+        ROTATION,
+        "rotate_at means UTC, not local time.",
+        of_output=True,
+    )
+    naming: Literal["ring", "date"] = setting(
+        "ring",
+        Choice("ring", "date"),
+        ROTATION,
+        "What %d stands for: a number in the ring, or the date and time a file was begun. What "
+        "app.log is called once it is closed: app.log.1, or app-2026-11-22.log.",
+        of_output=True,
+    )
+    compress: Literal["none", "gzip", "zstd"] = setting(
+        "none",
+        Choice("none", "gzip", "zstd"),
+        ROTATION,
+        "How to compress full files. The daemon does it in the background.",
+        of_output=True,
+    )
+    index: bool = setting(
+        True,
+        Flag(),
+        ROTATION,
+        "Full files get an index beside them, made by a process of low priority, so that times "
+        "are found and entries counted without reading the log.",
+    )
+    keep_age_s: float | None = setting(
+        None,
+        Optional(Duration(), "off"),
+        ROTATION,
+        "Remove full files and tables when their last record is older than this.",
+        unit="seconds",
+        of_output=True,
+    )
+    keep_total_bytes: int | None = setting(
+        4 * 1024**3,
+        Optional(Size(1), "off"),
+        ROTATION,
+        "Remove the oldest files of an output when all its files together are larger than this.",
+        unit="bytes",
+        of_output=True,
+    )
+    min_free_bytes: int = setting(
+        0,
+        Size(),
+        ROTATION,
+        "Remove the oldest files when the disk has less free space than this, and log it. 0: off.",
+        unit="bytes",
+        of_output=True,
+    )
+
+    line_format: str | None = setting(
+        None,
+        Optional(Text("FORMAT")),
+        TEXT,
+        'Text of a line: "json" for one object a line, "logfmt" for key=value pairs, or a format '
+        "as for logging.Formatter: %(asctime)s %(message)s. Not set: logd's own format "
+        "(logd/README.md), which is faster.",
+        of_output=True,
+    )
+    timestamp: str | None = setting(
+        "%Y-%m-%dT%H:%M:%S.%3N%z",
+        Optional(Text("FORMAT"), "none"),
+        TEXT,
+        "How to write times: a strftime format, with %3N for milliseconds; or std1, std2, none.",
+        of_output=True,
+    )
+    file_names: Literal["short", "full"] = setting(
+        "short",
+        Choice("short", "full"),
+        TEXT,
+        "How to write source files in call paths: the bare name, or with its folders.",
+    )
+
+    filter: tuple[str, ...] = setting(
+        (),
+        Many(OBJECT),
+        PIPELINE,
+        "Callables that get each record before it is written, in this order. They may change or "
+        "drop it. A class is called with the arguments given: MODULE:CLASS?cats=E,W&limit=5.",
+        hides=True,
+    )
+    observer: tuple[str, ...] = setting(
+        (),
+        Many(OBJECT),
+        PIPELINE,
+        "Callables that get each record after it was written.",
+        hides=True,
+    )

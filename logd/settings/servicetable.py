@@ -1,0 +1,235 @@
+"""The settings of the service: who may send, what is promised, limits, operation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from logd.settings.field import DELIVERY, LIMITS, OPERATION, PATH, PORT, SECURITY, setting
+from logd.settings.kinds import (
+    Choice,
+    Duration,
+    Integer,
+    Many,
+    Mode,
+    Optional,
+    Size,
+    Text,
+    is_host_and_port,
+    is_network,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSettings:
+    """Their part of `logd.settings.table.Config`."""
+
+    tls_port: tuple[int, ...] = setting(
+        (),
+        Many(PORT, has_commas=True),
+        SECURITY,
+        "Ports for TLS, in addition to the plain ones. The daemon uses the first that is free.",
+        reloads=False,
+    )
+    tls_cert: str | None = setting(
+        None, PATH, SECURITY, "The server's certificate and its chain, a PEM file."
+    )
+    tls_key: str | None = setting(
+        None, PATH, SECURITY, "The certificate's private key, a PEM file."
+    )
+    tls_client_ca: str | None = setting(
+        None, PATH, SECURITY, "Authorities that may sign clients' certificates, a PEM file."
+    )
+    tls_client_certs: Literal["none", "optional", "required"] = setting(
+        "none",
+        Choice("none", "optional", "required"),
+        SECURITY,
+        "Whether clients must show a certificate.",
+    )
+    tls_crl: str | None = setting(
+        None,
+        PATH,
+        SECURITY,
+        "Lists of revoked certificates, a PEM file with one list per authority in "
+        "tls_client_ca. A reload reads it again. If a list has expired, no client gets in.",
+    )
+    tls_min_version: Literal["1.2", "1.3"] = setting(
+        "1.2", Choice("1.2", "1.3"), SECURITY, "The oldest TLS version to accept."
+    )
+    allow: tuple[str, ...] = setting(
+        (),
+        Many(
+            Text("NETWORK", "an address or network such as 10.0.0.0/8", is_network),
+            has_commas=True,
+        ),
+        SECURITY,
+        "Only these networks may connect. Not set: everyone.",
+    )
+    token_file: str | None = setting(
+        None,
+        PATH,
+        SECURITY,
+        "File with the token that senders must know. The variable LOGD_TOKEN may hold the token "
+        "itself. There is no option for it: other users can read the command line.",
+    )
+
+    sync: Literal["batch", "none"] = setting(
+        "batch",
+        Choice("batch", "none"),
+        DELIVERY,
+        "When to acknowledge records. batch: they survive a crash of the machine. none: they "
+        "survive a crash of the daemon only.",
+        of_output=True,
+    )
+    queue_disk_bytes: int = setting(
+        1024**3,
+        Size(0),
+        DELIVERY,
+        "Disk space per output for records that it can't take now. Senders go on, and the output "
+        "gets the records later, in order. When this space is used up, or the disk has only "
+        "min_free_bytes left, senders wait. 0: off.",
+        unit="bytes",
+        of_output=True,
+    )
+    drain_s: float = setting(
+        30.0,
+        Duration(is_zero_allowed=True),
+        DELIVERY,
+        "When told to stop, read for at most this time what senders had already sent. Records "
+        "that an output can't take by then, or within 10 seconds, wait on disk for the next start.",
+        unit="seconds",
+    )
+
+    queue_bytes: int = setting(
+        64 * 1024**2,
+        Size(1),
+        LIMITS,
+        "Memory for records that are received and not yet written. When it is full, the daemon "
+        "reads no more and senders wait. Incomplete frames may take the same again. If they are "
+        "more, the daemon closes connections of the peer with most of them.",
+        unit="bytes",
+    )
+    connection_queue_bytes: int = setting(
+        4 * 1024**2,
+        Size(1),
+        LIMITS,
+        "The same for one connection, so that a busy sender leaves room for others.",
+        unit="bytes",
+    )
+    max_frame_bytes: int = setting(
+        1024**2,
+        Size(1024),
+        LIMITS,
+        "Longest frame. A longer record of SocketHandler is cut to its first 64 KiB, visibly. "
+        "Any other longer frame closes its connection.",
+        unit="bytes",
+    )
+    max_connections: int = setting(
+        20_000,
+        Integer(1),
+        LIMITS,
+        "Connections at a time. To let a new one in, the daemon closes one that has sent nothing. "
+        "If there is none, it closes the new one. If the system has no descriptor left, new ones "
+        "wait.",
+    )
+    max_connections_per_peer: int = setting(
+        0,
+        Integer(0),
+        LIMITS,
+        "Connections of one peer: an address, or a user of the Unix socket. 0: off.",
+    )
+    first_frame_timeout_s: float = setting(
+        10.0,
+        Duration(is_zero_allowed=True),
+        LIMITS,
+        "Close a new connection that sends no good first frame within this time. If a token is "
+        "set, the frame must have it. 0: off.",
+        unit="seconds",
+    )
+    frame_timeout_s: float = setting(
+        30.0,
+        Duration(is_zero_allowed=True),
+        LIMITS,
+        "Close a connection whose frame takes longer than this to arrive. 0: off.",
+        unit="seconds",
+    )
+    idle_timeout_s: float = setting(
+        0.0,
+        Duration(is_zero_allowed=True),
+        LIMITS,
+        "Close a connection that sends nothing for this time. 0: off.",
+        unit="seconds",
+    )
+    peer_records_per_s: int = setting(
+        0,
+        Integer(0),
+        LIMITS,
+        "Records per second from one peer. A faster peer has to wait; nothing is dropped. 0: off.",
+        unit="records/s",
+    )
+
+    metrics: str | None = setting(
+        None,
+        Optional(Text("HOST:PORT", 'an address such as "localhost:9802"', is_host_and_port)),
+        OPERATION,
+        "Serve Prometheus metrics, /healthz and /readyz on this address.",
+        reloads=False,
+    )
+    metrics_hosts: tuple[str, ...] = setting(
+        (),
+        Many(Text("NAME"), has_commas=True),
+        OPERATION,
+        "More host names that a URL of the metrics may have. Addresses and the name of this "
+        "machine are always allowed.",
+        reloads=False,
+    )
+    control: str | None = setting(
+        None,
+        PATH,
+        OPERATION,
+        "Unix socket for logd status and tail -f. Not set: control.sock in state_dir.",
+        reloads=False,
+    )
+    control_group: str | None = setting(
+        None,
+        Optional(Text("GROUP")),
+        OPERATION,
+        "Group of the control socket. Not set: the daemon's own.",
+        reloads=False,
+    )
+    control_mode: int | None = setting(
+        None,
+        Optional(Mode()),
+        OPERATION,
+        "Permissions of the control socket. Users who may write to it may rotate and reload. Not "
+        'set: "0600", or "0660" with control_group.',
+        reloads=False,
+    )
+    feed: str | None = setting(
+        None,
+        PATH,
+        OPERATION,
+        "Unix socket that a group may use, for status and tail -f only. Not set: feed.sock in "
+        "state_dir.",
+        reloads=False,
+    )
+    feed_group: str | None = setting(
+        None,
+        Optional(Text("GROUP")),
+        OPERATION,
+        "Group that may use the feed socket. Not set: the daemon's own.",
+        reloads=False,
+    )
+    loop: Literal["uvloop", "asyncio"] = setting(
+        "uvloop",
+        Choice("uvloop", "asyncio"),
+        OPERATION,
+        "The event loop. If uvloop is not installed: asyncio.",
+        reloads=False,
+    )
+    log_level: Literal["error", "warning", "info", "debug"] = setting(
+        "info",
+        Choice("error", "warning", "info", "debug"),
+        OPERATION,
+        "How much the daemon logs about itself, to standard error.",
+    )
