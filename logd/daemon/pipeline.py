@@ -17,26 +17,20 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from logd.daemon.decoding import Delivery, Done, Failure, decode_delivery, divided
+from logd.daemon.decoding import Done
 from logd.daemon.gathering import ENOUGH_BYTES, GATHER_S, QUIET_S
 from logd.daemon.lone import Lone, decode_round
 from logd.daemon.peers.connection import Connection
 from logd.daemon.peers.hub import Hub
 from logd.daemon.sinks import Sink
-from logd.daemon.together import (
-    MAX_DELIVERIES,
-    decode_together,
-    is_lone,
-    like,
-)
-from logd.daemon.turns import Turns
+from logd.daemon.slices import SLICE_S, DecodedPortion, Portion, Slices
 from logd.outputs.failpoints import failpoint
 from logd.outputs.work import Work
 from logd.records.batch import Batch
-from logd.wire import Decoder, Frames, Refusal
+from logd.wire import Decoder, Frames
 
 if TYPE_CHECKING:
     from logd.records.job import MsgJob
@@ -57,10 +51,6 @@ DECODED_S = 0.1
 
 PORTIONS_UNDER_WAY = 2
 
-SLICE_S = 0.05
-"""The thread decodes for this long at a time, or until it has decoded what takes this long to
-write. The rest goes on behind what other connections sent, which would wait otherwise."""
-
 DECODED_SHARE = 8
 """One in this many bytes of the queue's limit may wait decoded. That keeps an output busy; the rest
 waits as it came, for decoded records take several times the memory."""
@@ -78,8 +68,6 @@ RELIEF_S = 1.0
 """If outputs make no room for this long, what they have not got goes to disk: one that is slow or
 stuck must not keep records from the others."""
 
-Portion = list[tuple[Connection, Frames]]
-_DecodedPortion = list[tuple[Connection, Delivery]]
 _Size = tuple[Connection, int]
 """Bytes that count in a connection's budget."""
 
@@ -112,11 +100,10 @@ class Pipeline:
         self._hub = hub
         self._server = server
         self._sink = sink
-        self._accepted = dict(marks)
         self._on_fatal = on_fatal
         self._tells_dropped = tells_dropped
         self._max_frame_bytes = hub.limits.max_frame_bytes
-        self._decoder = self._new_decoder()
+        self._slices = Slices(hub, self._new_decoder(), marks)
         self._portions: queue.SimpleQueue[Portion | Callable[[], None] | None] = queue.SimpleQueue()
         self._slots = asyncio.Semaphore(PORTIONS_UNDER_WAY)
         self._unfinished = 0
@@ -132,7 +119,6 @@ class Pipeline:
         self._handed_over_at = float("-inf")
         self._awaited: set[asyncio.Future[Any]] = set()
         self._busy_since: float | None = None
-        self._turns: Turns[Connection, Delivery] = Turns()
         # Held by the thread that decodes, or runs a request.
         self._at_work = threading.Lock()
         self._elsewhere_until = float("-inf")
@@ -210,7 +196,7 @@ class Pipeline:
 
     def _decode_lone(self, lone: Sequence[Lone]) -> None:
         hub = self._hub
-        done = decode_round(lone, self._decoder, self._accepted, HERE_S)
+        done = decode_round(lone, self._slices.decoder, self._slices.accepted, HERE_S)
         for read in done.rest:
             _queue(hub, read)
         if not done.batches:
@@ -367,11 +353,11 @@ class Pipeline:
 
         def drop() -> None:
             for client in clients:
-                self._accepted.pop(client, None)
+                self._slices.accepted.pop(client, None)
 
         self.call(drop)
 
-    def _handed_over(self, done: Done, portion: _DecodedPortion) -> None:
+    def _handed_over(self, done: Done, portion: DecodedPortion) -> None:
         """A slice is done: it is decoded, and on its way to the outputs."""
         for connection, size in done.heavy:
             self._hub.intake.charge(connection, size)
@@ -427,11 +413,11 @@ class Pipeline:
         self._server = server
         # What came before under a higher limit is still decoded.
         self._max_frame_bytes = max(max_frame_bytes, self._max_frame_bytes)
-        self._decoder = self._new_decoder()
+        self._slices.decoder = self._new_decoder()
 
     def accepted(self, client: bytes) -> int:
         """The highest sequence number of a session that was handed on; from any thread."""
-        return self._accepted.get(client, 0)
+        return self._slices.accepted.get(client, 0)
 
     def _guarded(self) -> None:
         try:
@@ -451,7 +437,7 @@ class Pipeline:
         item = self._portions.get()
         with self._at_work:
             if item is None:
-                while self._turns:
+                while self._slices:
                     self._process([], SLICE_S, self._tell_handed_over)
                 return False
             if callable(item):
@@ -462,7 +448,7 @@ class Pipeline:
             self._busy_since = None
         return True
 
-    def _tell_handed_over(self, done: Done, portion: _DecodedPortion) -> None:
+    def _tell_handed_over(self, done: Done, portion: DecodedPortion) -> None:
         """Let the loop know that the thread is done with a slice and has room for a portion."""
 
         def tell() -> None:
@@ -472,18 +458,18 @@ class Pipeline:
         self._tell_loop(tell)
 
     def _process(
-        self, taken: Portion, slice_s: float, hand_over: Callable[[Done, _DecodedPortion], None]
+        self, taken: Portion, slice_s: float, hand_over: Callable[[Done, DecodedPortion], None]
     ) -> None:
         """Decode for a slice of time, filter, hand it to the sink, show it to the observers.
 
         What is left then is for the next call, even if that has nothing new.
         """
-        self._turns.add((one, Delivery(frames, frames.size)) for one, frames in taken)
+        self._slices.add(taken)
         done = Done()
-        portion: _DecodedPortion = []
+        portion: DecodedPortion = []
         batches: list[Batch] = []
         seen: list[MsgJob] = []
-        for batch in self._new_batches(portion, done, slice_s):
+        for batch in self._slices.decoded(portion, done, slice_s):
             prepared = self._server.prepare(batch)
             if prepared.batch is not None:
                 batches.append(prepared.batch)
@@ -491,7 +477,7 @@ class Pipeline:
                 batches.append(Batch.of_none(batch.client, batch.first, batch.last, batch.floor))
             if prepared.jobs:
                 seen.extend(prepared.jobs)
-        done.has_left = bool(self._turns)
+        done.has_left = bool(self._slices)
         hand_over(done, portion)
         if not portion:
             return
@@ -511,96 +497,6 @@ class Pipeline:
                 text = f"a frame from {connection.peer} was dropped: {reason}"
                 self._server.note(text, ("frame dropped", connection.account), cat="W")
             self._server.observe(())
-
-    def _new_batches(self, portion: _DecodedPortion, done: Done, slice_s: float) -> Iterator[Batch]:
-        """Decode for a slice of time, and leave out what was accepted before.
-
-        Appends what was decoded to `portion`.
-        """
-        deadline = time.monotonic() + slice_s
-        now = time.time()
-        alone = 0
-
-        def is_late() -> bool:
-            return time.monotonic() > deadline
-
-        while (turn := self._turns.take()) is not None:
-            started = time.monotonic()
-            connection, delivery = turn
-            alone -= 1
-            if alone < 0 and is_lone(*turn):
-                others = self._turns.take_while(like(connection), MAX_DELIVERIES)
-                if others:
-                    lone = [turn, *others]
-                    batches = decode_together(self._decoder, lone, now, is_late)
-                    if batches is not None:
-                        yield from self._decoded_together(lone, batches, portion, done, started)
-                        continue
-                    self._turns.return_unseen(others)
-                    alone = len(others)
-            decoded = decode_delivery(self._decoder, connection, delivery.frames, now, is_late)
-            done.note(connection, decoded)
-            if decoded.left is not None:
-                delivery, rest = divided(delivery, decoded.left)
-                self._turns.put_back(connection, rest)
-            else:
-                done.deliveries += 1
-            portion.append((connection, delivery))
-            to_write_s = done.weigh(connection, delivery.size, decoded.batches)
-            yield from self._unknown(connection, decoded.batches, done)
-            ended = time.monotonic()
-            done.turns.append((connection, delivery.size, ended - started + to_write_s))
-            if ended > deadline or done.writing_s > SLICE_S:
-                return
-
-    def _decoded_together(
-        self,
-        turns: _DecodedPortion,
-        batches: Sequence[Batch],
-        portion: _DecodedPortion,
-        done: Done,
-        started: float,
-    ) -> Iterator[Batch]:
-        """Account for lone deliveries; all count for one peer, so that one stands for them."""
-        size = 0
-        for connection, delivery in turns:
-            connection.records += delivery.frames.count
-            self._hub.counts.records += delivery.frames.count
-            size += delivery.size
-        for batch in batches:
-            self._hub.losses.look_at(batch)
-        done.deliveries += len(turns)
-        portion += turns
-        to_write_s = done.weigh(turns[0][0], size, batches)
-        done.turns.append((turns[0][0], size, time.monotonic() - started + to_write_s))
-        yield from batches
-
-    def _unknown(
-        self, connection: Connection, batches: Sequence[Batch], done: Done
-    ) -> Iterator[Batch]:
-        """The records that were not accepted before; notes acks to give and who is out of order."""
-        losses = self._hub.losses
-        for batch in batches:
-            connection.records += len(batch)
-            self._hub.counts.records += len(batch)
-            if batch.client is None:
-                losses.look_at(batch)
-                yield batch
-                continue
-            known = max(self._accepted.get(batch.client, 0), connection.first - 1)
-            if batch.first > known + 1:
-                connection.is_undecodable = True
-                reason = f"record {batch.first} of a session came, {known + 1} was expected"
-                done.failures.append(Failure(connection, Refusal.ORDER, reason))
-                return
-            # Not the last one's: on an old connection may come what a new one has sent again.
-            done.acks[batch.client] = max(batch.last, done.acks.get(batch.client, 0))
-            new = batch.after(known)
-            if new is not None:
-                self._accepted[batch.client] = new.last
-                new.floor = connection.first - 1
-                losses.look_at(new)
-                yield new
 
     def _tell_loop(self, callback: Callable[..., None], *args: object) -> None:
         # The loop is closed if the daemon was told to stop at once: nobody is left to tell.
