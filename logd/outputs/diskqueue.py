@@ -293,7 +293,7 @@ class DiskQueue:
             if batch is not None:
                 batches.append(batch)
             elif isinstance(part, Damage) or not part.head.is_end:
-                self._note_damage(segment, Damage(part.start, part.end, _records_of(part)))
+                self._note_damage(segment, Damage(part.start, part.end, part.records))
             if isinstance(part, StoredBatch) and part.head.at:
                 newest_at = part.head.at
             if end - start >= at_most_bytes:
@@ -395,7 +395,3 @@ class DiskQueue:
 
 class _NoRoom(Exception):
     """A limit is reached."""
-
-
-def _records_of(part: StoredBatch | Damage) -> int | None:
-    return part.records if isinstance(part, Damage) else part.head.records

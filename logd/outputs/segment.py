@@ -85,6 +85,11 @@ class StoredBatch:
     head: Head
     payload: bytes
 
+    @property
+    def records(self) -> int:
+        """How many records it has."""
+        return self.head.records
+
 
 @dataclass(frozen=True)
 class Damage:
