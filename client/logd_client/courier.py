@@ -33,6 +33,10 @@ _RETRY_WHEN_WAITED_FOR_S = 0.2
 _CONNECT_AT_ONCE_S = 0.003
 """How long the first record of a process may wait for a connection before its call returns."""
 
+_ANSWER_AT_ONCE_S = 0.05
+"""How long the first record that finds a server back waits for its answer, once: one that started
+just now is slow, and the process may be about to end."""
+
 _PATIENCE_S = 0.001
 """How long a lone record may wait for another thread's step before its call returns."""
 
@@ -147,7 +151,7 @@ class Courier:
         elif count > _MAX_WAITED or not link.may_connect:
             return False
         self._batcher.collect_few()
-        return link.send_at_once(_CONNECT_AT_ONCE_S) and self._buffer.is_empty
+        return link.send_at_once(_CONNECT_AT_ONCE_S, _ANSWER_AT_ONCE_S) and self._buffer.is_empty
 
     @property
     def is_known(self) -> bool:

@@ -175,12 +175,14 @@ class Link:
         except NoServer as exc:
             self._not_found(exc)
 
-    def send_at_once(self, within_s: float) -> bool:
+    def send_at_once(self, within_s: float, answer_within_s: float) -> bool:
         """Send what the session holds; True if all of it went into the kernel.
 
         Args:
             within_s: how long it may take to connect first, to a place that is sure. What is not
                 done by then goes on in `step`.
+            answer_within_s: how long the server may take to answer then, if it has to before
+                anything may be sent.
         """
         deadline = monotonic() + within_s
         planned = self._retry_at, self._retry_pause_s
@@ -188,7 +190,8 @@ class Link:
             if self._socket is None and not self._connect_at_once(deadline):
                 return False
             self._move_bytes()
-            while self._is_answer_awaited and (left_s := deadline - monotonic()) > 0:
+            answer_by = monotonic() + answer_within_s
+            while self._is_answer_awaited and (left_s := answer_by - monotonic()) > 0:
                 wait_ready([self.wanted], left_s)
                 self._move_bytes()
         except NoServer as exc:

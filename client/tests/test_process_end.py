@@ -288,7 +288,8 @@ import signal
 from logd_client import courier, link
 link.RETRY_FIRST_S = link.RETRY_MAX_S = 3600.0  # the thread alone would be far too late
 link.RECORD_TRIES_S = 0.0
-courier._CONNECT_AT_ONCE_S = courier._PATIENCE_S = 60.0  # a busy machine is no matter here
+# A busy machine is no matter here.
+courier._CONNECT_AT_ONCE_S = courier._ANSWER_AT_ONCE_S = courier._PATIENCE_S = 60.0
 log("before", sync=60)
 print("delivered", flush=True)
 sys.stdin.readline()
