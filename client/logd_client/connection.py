@@ -18,10 +18,10 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from socket import AF_UNIX, SO_ERROR, SOCK_STREAM, SOL_SOCKET
 from socket import socket as Socket
-from typing import NamedTuple
 
 from logd_client.natives import READABLE, WRITABLE, monotonic, wait_ready
 from logd_client.places import Moving, Place, Places, SockAddress
+from logd_client.tls import TlsSettings, create_tls_context, reason_of, tls_reason_of
 
 __all__ = [
     "ConnectionFailed",
@@ -29,8 +29,6 @@ __all__ = [
     "ServerAddress",
     "SockAddress",
     "Steps",
-    "TlsSettings",
-    "create_tls_context",
     "open_connection",
 ]
 
@@ -55,54 +53,6 @@ class ConnectionFailed(Exception):
         super().__init__(text)
         self.is_refusal = is_refusal
         self.is_odd = is_refusal or is_odd
-
-
-class TlsSettings(NamedTuple):
-    """What the client demands and shows in TLS.
-
-    Attributes:
-        ca: file with the certificates of authorities to trust; None for the system's.
-        cert: file with the client's own certificate, for servers that want one.
-        key: file with its key; None where `cert` contains it.
-        verify: False accepts any server: for tests, anyone in between can read and change.
-        server_name: name that the server's certificate must have; None for the host's.
-    """
-
-    ca: str | None = None
-    cert: str | None = None
-    key: str | None = None
-    verify: bool = True
-    server_name: str | None = None
-
-
-def create_tls_context(settings: TlsSettings) -> ssl.SSLContext:
-    """A context of TLS 1.2 and later.
-
-    Raises:
-        ValueError: a file can't be read or has no certificate or key; the text names it.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if not settings.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if settings.key is not None and settings.cert is None:
-        raise ValueError(f"tls_key {settings.key!r} without tls_cert")
-    try:
-        if settings.ca is not None:
-            context.load_verify_locations(settings.ca)
-        elif settings.verify:
-            context.load_default_certs()
-    except OSError as exc:
-        raise ValueError(f"tls_ca {settings.ca!r}: {_reason(exc)}") from exc
-    if settings.cert is not None:
-        try:
-            context.load_cert_chain(settings.cert, settings.key)
-        except OSError as exc:
-            raise ValueError(
-                f"tls_cert {settings.cert!r}, tls_key {settings.key!r}: {_reason(exc)}"
-            ) from exc
-    return context
 
 
 class ServerAddress:
@@ -177,7 +127,7 @@ class ServerAddress:
 
     def not_found(self, place: Place, exc: OSError) -> ConnectionFailed:
         """A host's name leads nowhere."""
-        return ConnectionFailed(f"{place}: {_reason(exc)}")
+        return ConnectionFailed(f"{place}: {reason_of(exc)}")
 
     @property
     def sure_place(self) -> Place | None:
@@ -221,7 +171,7 @@ class ServerAddress:
                     failure = exc
             raise failure
         except OSError as exc:
-            raise ConnectionFailed(f"{place}: {_reason(exc)}") from exc
+            raise ConnectionFailed(f"{place}: {reason_of(exc)}") from exc
 
     def _starting_tls(self, raw: Socket, place: Place) -> Steps:
         assert self._context is not None  # noqa: S101
@@ -256,7 +206,7 @@ class ServerAddress:
                 is_refusal=True,
             )
         ended = isinstance(exc, (ssl.SSLEOFError, ConnectionResetError))
-        reason = _tls_reason(exc)
+        reason = tls_reason_of(exc)
         if ended:
             reason = "the server ended the handshake; does it speak TLS there?"
         return ConnectionFailed(
@@ -284,7 +234,7 @@ class ServerAddress:
             return self.why_no_answer(place)
         if isinstance(exc, OSError):
             is_refusal = isinstance(exc, ssl.SSLError)
-            return ConnectionFailed(f"{place}: {_tls_reason(exc)}", is_refusal=is_refusal)
+            return ConnectionFailed(f"{place}: {tls_reason_of(exc)}", is_refusal=is_refusal)
         return ConnectionFailed(f"{place}: {exc}")
 
     def why_no_answer(self, place: Place) -> ConnectionFailed:
@@ -380,29 +330,3 @@ def _set_options(raw: Socket) -> None:
     for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 3)):
         if hasattr(socket, option):
             raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-
-
-def _reason(exc: OSError) -> str:
-    if isinstance(exc, (TimeoutError, socket.timeout)):
-        return "no answer in time"
-    return exc.strerror or str(exc) or type(exc).__name__
-
-
-_TLS_REASONS = {
-    "WRONG_VERSION_NUMBER": "the server does not speak TLS there",
-    "RECORD_LAYER_FAILURE": "the server does not speak TLS there",
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server wants a client certificate: "
-    "set tls_cert and tls_key",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": "the server refused the handshake; it may want "
-    "a client certificate (tls_cert, tls_key)",
-    "TLSV1_ALERT_UNKNOWN_CA": "the server does not know the authority of the client certificate",
-    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "the client certificate has expired",
-    "SSLV3_ALERT_BAD_CERTIFICATE": "the server does not accept the client certificate",
-    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "the server does not accept the client certificate",
-}
-
-
-def _tls_reason(exc: OSError) -> str:
-    if isinstance(exc, ssl.SSLError) and exc.reason:
-        return _TLS_REASONS.get(exc.reason, exc.reason.replace("_", " ").lower())
-    return _reason(exc)

@@ -17,7 +17,7 @@ from logd_client.connection import ServerAddress
 from logd_client.decoding import rows_of_frame
 from logd_client.encoding import encode_lone
 from logd_client.link import Link
-from logd_client.natives import RLock, acquire_within, monotonic
+from logd_client.natives import RLock, acquire_within, monotonic, wait_ready
 from logd_client.pace import Pace
 from logd_client.problems import SessionProblem
 from logd_client.rows import UNFIT, fitted
@@ -195,6 +195,22 @@ class Courier:
             # Else it could not be sent yet: the batch may grow.
             self._batcher.collect(now, at_once=is_waited_for)
         self.link.step()
+
+    def work(self, is_done: Callable[[], bool], deadline: float, look: Callable[[], None]) -> None:
+        """Step, and wait in between, until it is done or the deadline (monotonic time) is over.
+
+        In a thread that has nothing else to do, for there is no sender's thread any more; `look`
+        is called after each step.
+        """
+        while not is_done():
+            left_s = deadline - monotonic()
+            if not self.step(max(0.0, left_s)) or left_s <= 0:
+                break
+            look()
+            if not is_done():
+                due_s = self.due_s(monotonic())
+                wanted = [self.link.wanted] if self.link.wanted[0] >= 0 else []
+                wait_ready(wanted, left_s if due_s is None else min(left_s, due_s))
 
     @property
     def is_resting(self) -> bool:

@@ -5,28 +5,23 @@ records, and it never waits: not for a connection, not for an answer. Only a hos
 up in `step`, which may take long. Its owner calls `step` again and again, from one thread at a
 time, and waits for what `wanted` and `timeout_s` say in between.
 
-Backing off: after a connection that brought something forward the next attempt comes at once;
-after that the pause doubles up to some seconds, with jitter so that a thousand clients of one
-restarted server do not come back in step. Where the server refuses (version, token, certificate)
-a minute passes, for only a person can help there.
+How long the pauses between attempts are is `backoff.py`'s concern, which batch the server refuses
+that of `suspects.py`.
 """
 
 from __future__ import annotations
 
-import os
-import random
 import ssl
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from logd_client.approach import Approach, NoServer
-from logd_client.buffer import lost_row
+from logd_client.backoff import RETRY_MAX_S, Backoff
 from logd_client.connection import ConnectionFailed, Place, ServerAddress
 from logd_client.descriptors import GuardedSocket
-from logd_client.framelimit import FrameLimit, memory_bytes
+from logd_client.framelimit import FrameLimit
 from logd_client.natives import READABLE, WRITABLE, monotonic, wait_ready
-from logd_client.problems import RecordsLost, SessionProblem
+from logd_client.problems import SessionProblem
 from logd_client.roaming import Roaming
 from logd_client.session import (
     REFUSED_FRAME,
@@ -37,20 +32,13 @@ from logd_client.session import (
     SessionEnded,
     SessionRefused,
     SessionState,
-    encode_batches,
 )
 from logd_client.store import Store
+from logd_client.suspects import Suspects
 
 __all__ = ["Link"]
 
 CONNECT_TIMEOUT_S = 5.0
-RETRY_FIRST_S = 0.05
-RETRY_MAX_S = 5.0
-RETRY_REFUSED_S = 60.0
-RECORD_TRIES_S = 0.1
-"""So soon after an attempt in vain a record may make one of its own, in the midst of a pause: the
-process may end before the pause does."""
-
 STALL_MAX_S = 960.0
 """If the server says nothing for so long (`Roaming.silence_s`) the connection is tried anew: its
 other end may be a machine that is gone. Doubles each time up to this, for a server of an earlier
@@ -65,9 +53,6 @@ _HEAR_S = 0.25
 """For how long lone records are sent without a look at what the server says: it costs as much as
 to send one."""
 
-
-_random = random.SystemRandom()
-"""The app's own random numbers (`random.seed`) are none of our business."""
 
 _NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -85,7 +70,6 @@ class Link:
     Attributes:
         connected_to: the place connected to, None without a connection.
         last_error: text of the last failure, "" without one since the last success.
-        given_up: number of records that the server refused for good.
         reconnects: successful connections after the first.
 
     Which server it goes to if there are several is `roaming.py`'s concern.
@@ -107,23 +91,21 @@ class Link:
         self._approach: Approach | None = None
         self._socket: GuardedSocket | None = None
         self._outgoing = memoryview(b"")
-        self._retry_at = self._try_at = 0.0
-        self._retry_pause_s = 0.0
+        self._backoff = Backoff()
         self._roaming = Roaming(address, session)
         self._stall_s = 0.0
         self._alive_at = self._heard_at = 0.0
-        # After a refused frame, one batch at a time until all that had been sent is through:
-        # then it is known which one is refused.
-        self._is_careful = False
-        self._careful_until = 0
-        self._suspect: Entry | None = None
         self._limit = FrameLimit(session, store, self._freed)
-        self._is_hopeless = False
+        self._suspects = Suspects(session, self._limit, report, self._freed)
         self._connected_at = 0.0
         self.connected_to: Place | None = None
         self.last_error = ""
-        self.given_up = 0
         self.reconnects = -1
+
+    @property
+    def given_up(self) -> int:
+        """Number of records that the server refused for good."""
+        return self._suspects.lost
 
     @property
     def is_busy(self) -> bool:
@@ -150,7 +132,7 @@ class Link:
                 return 0.0
             return max(0.0, self._approach.deadline - now)
         if self._socket is None:
-            return max(0.0, self._retry_at - now)
+            return self._backoff.left_s(now)
         back_s = self._roaming.back_s(now)
         if self.session.has_unacknowledged:
             silence_s = max(0.0, self._alive_at + self._silence_s - now)
@@ -163,8 +145,7 @@ class Link:
 
     def retry_soon(self, now: float, within_s: float) -> None:
         """Do not let a pause last longer than that from now: somebody waits."""
-        if not self._is_hopeless:
-            self._retry_at = min(self._retry_at, now + within_s)
+        self._backoff.end_within(now, within_s)
 
     def step(self) -> None:
         """Do what can be done now. Never raises for what the network or the server do."""
@@ -185,7 +166,7 @@ class Link:
                 anything may be sent.
         """
         deadline = monotonic() + within_s
-        planned = self._retry_at, self._retry_pause_s
+        planned = self._backoff.plan
         try:
             if self._socket is None and not self._connect_at_once(deadline):
                 return False
@@ -196,8 +177,7 @@ class Link:
                 self._move_bytes()
         except NoServer as exc:
             self._not_found(exc)
-            if planned[0] > monotonic():  # it came before its time: the pause is no longer for it
-                self._retry_at, self._retry_pause_s = planned
+            self._backoff.pause_as_planned(planned)
         return not self.is_busy
 
     @property
@@ -212,7 +192,7 @@ class Link:
     @property
     def may_connect(self) -> bool:
         """True if `send_at_once` may connect: the pause is over, or a record came long into it."""
-        return self.is_pausing and monotonic() >= min(self._retry_at, self._try_at)
+        return self.is_pausing and self._backoff.is_over_for_records
 
     @property
     def is_clear(self) -> bool:
@@ -220,7 +200,7 @@ class Link:
         return (
             self._socket is not None
             and not self._outgoing
-            and not self._is_careful
+            and not self._suspects.is_careful
             and self._limit.max_bytes is None
             and self.session.is_clear
         )
@@ -278,12 +258,12 @@ class Link:
         elif self._roaming.is_back_due(now) and not self._outgoing:
             self.close()
             self._roaming.go_back()
-            self._retry_at = 0.0
+            self._backoff.end_pause()
 
     def close_socket(self) -> None:
         """Close the connection, if there is one; the approach may go on."""
         self._outgoing = memoryview(b"")
-        self._suspect = None
+        self._suspects.take_suspect()
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -309,7 +289,7 @@ class Link:
     def _advance(self) -> bool:
         """Go on connecting if it is time; True once there is a socket."""
         if self._approach is None:
-            if monotonic() < self._retry_at:
+            if not self._backoff.is_over:
                 return False
             roaming = self._roaming
             self._approach = Approach(
@@ -364,17 +344,14 @@ class Link:
         self._roaming.is_going_back = False
         if exc.is_odd:
             self._report(SessionProblem(self.last_error))
-        self.pause(RETRY_REFUSED_S if exc.is_refusal else None)
+        if exc.is_refusal:
+            self._backoff.pause_for_people()
+        else:
+            self._backoff.pause()
 
-    def pause(self, pause_s: float | None = None) -> None:
-        """Make no connection for that long; None for a pause that doubles each time."""
-        self._is_hopeless = pause_s is not None
-        if pause_s is None:
-            self._retry_pause_s = min(max(self._retry_pause_s * 2, RETRY_FIRST_S), RETRY_MAX_S)
-            pause_s = self._retry_pause_s
-        jitter, now = _random.uniform(0.5, 1.0), monotonic()
-        self._retry_at = now + pause_s * jitter
-        self._try_at = now + (pause_s if self._is_hopeless else RECORD_TRIES_S) * jitter
+    def pause(self) -> None:
+        """Make no connection for a while."""
+        self._backoff.pause()
 
     def _receive(self) -> None:
         """Take what the server sent so far."""
@@ -419,11 +396,8 @@ class Link:
 
     def _next_bytes(self) -> bytes:
         was_waiting = self.session.has_unacknowledged
-        if self._is_careful:
-            if self.session.acked >= self._careful_until:
-                self._is_careful = False
-            elif was_waiting:
-                return b""
+        if not self._suspects.may_send():
+            return b""
         if self._roaming.is_back_due(monotonic()):
             # With nothing on its way either: under load there is always a next batch.
             return b""
@@ -433,10 +407,10 @@ class Link:
         except (OSError, ValueError) as exc:
             assert following is not None  # noqa: S101
             raise _Unreadable(following, exc) from exc
-        is_one = self._is_careful or self._limit.max_bytes is not None
+        is_one = self._suspects.is_careful or self._limit.max_bytes is not None
         entries = self.session.take(0 if is_one else _SEND_BYTES)
-        if self._is_careful and entries:
-            self._suspect = entries[0]
+        if entries:
+            self._suspects.sent(entries[0])
         if entries and not was_waiting:
             self._alive_at = monotonic()
         if entries and self._approach is not None:
@@ -454,7 +428,7 @@ class Link:
         if not entries:
             return
         self._alive_at = monotonic()
-        self._retry_pause_s = 0.0
+        self._backoff.begin_anew()
         self._stall_s = 0.0
         self._store.acknowledge(self.session.acked)
         self._acknowledged(entries)
@@ -469,9 +443,9 @@ class Link:
         self._roaming.left(self.connected_to)
         self._done(getattr(exc, "acknowledged", ()))
         if monotonic() - self._connected_at > RETRY_MAX_S:
-            self._retry_pause_s = 0.0
+            self._backoff.begin_anew()
         self.close()
-        self.pause()
+        self._backoff.pause()
 
     def _refused(self, exc: SessionRefused) -> None:
         """The server said no: whether and when it is worth another try depends on why."""
@@ -485,42 +459,23 @@ class Link:
         place = self._place
         self._roaming.left(place)
         self._done(exc.acknowledged)
-        suspect = self._suspect
+        suspect = self._suspects.take_suspect()
         self.close()
         self.last_error = f"{place}: refused: {exc}"
         if exc.code == REFUSED_FRAME:
-            is_found = suspect is not None and suspect == self.session.oldest
-            if suspect is not None and is_found and not self._limit.is_cut(suspect):
-                self._give_up(suspect, "the server refused them as malformed or too large")
-            self._be_careful()
+            self._suspects.refused(suspect)
         elif exc.code not in (REFUSED_STOPPING, REFUSED_ORDER):
             self._report(SessionProblem(self.last_error))
-            self.pause(RETRY_REFUSED_S)
+            self._backoff.pause_for_people()
             return
-        self.pause()
-
-    def _be_careful(self) -> None:
-        self._is_careful = True
-        self._careful_until = self.session.sent_sequence
+        self._backoff.pause()
 
     def _unreadable(self, exc: _Unreadable) -> None:
         """The spool does not give a batch back: the others go on without it."""
         self.close()
         self.last_error = f"a batch in the spool can't be read: {exc.reason}"
-        if exc.entry == self.session.oldest:
-            self._give_up(exc.entry, str(exc.reason))
-        self._be_careful()
-        self.pause()
-
-    def _give_up(self, entry: Entry, reason: str) -> None:
-        """Put a word about it in the place of a batch that can't be delivered."""
-        pid = os.getpid()
-        text = f"{entry.records} record(s) lost by pid {pid}: {reason}"
-        (notice,) = encode_batches(entry.last, [lost_row(entry.records, pid, time.time(), text)])
-        self.session.replace_oldest(notice)
-        self.given_up += entry.records
-        self._report(RecordsLost(text, entry.records))
-        self._freed(memory_bytes(entry) - notice.size)
+        self._suspects.unreadable(exc.entry, str(exc.reason))
+        self._backoff.pause()
 
     def _freed(self, size: int) -> None:
         """Entries were replaced by such as take so many bytes of memory less."""

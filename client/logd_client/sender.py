@@ -11,7 +11,6 @@ A session ends with `close`, and a fork; the next record begins another one, in 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -21,16 +20,16 @@ from logd_client import leftovers, lifecycle
 from logd_client.buffer import Buffer
 from logd_client.connection import ServerAddress
 from logd_client.courier import Courier
-from logd_client.encoding import AnyRow
-from logd_client.fallback import Fallback, keep
+from logd_client.fallback import Fallback
 from logd_client.journaledbuffer import JournaledBuffer
 from logd_client.losses import Losses
-from logd_client.natives import Lock, acquire_within, monotonic, wait_ready
+from logd_client.natives import Lock, acquire_within, monotonic
 from logd_client.outage import Outage
-from logd_client.problems import RecordsLost, SessionProblem
+from logd_client.problems import SessionProblem
 from logd_client.receipt import Receipt
 from logd_client.senderthread import SenderThread
 from logd_client.store import MemoryStore, SpoolStore, Store
+from logd_client.undelivered import Undelivered
 
 __all__ = ["Sender", "SenderSettings"]
 
@@ -93,9 +92,17 @@ class Sender:
         self._is_leaving = False
         self._in_vain = (0, 0.0)
         self._lost_before = 0
-        self._kept_until: tuple[Courier | None, int] = (None, 0)
-        self._losses = Losses(lambda: self.buffer.lost, self._tell_losses)
-        self._outage = Outage(self._count_at_risk, self._tell_outage)
+        settings = self._settings
+        # What a spool has is not lost.
+        fallback = settings.fallback if settings.spool is None else None
+        self._undelivered = told = Undelivered(fallback, settings.address, self._report)
+        self._losses = Losses(
+            lambda: self.buffer.lost,
+            lambda count: told.dropped(count, self.buffer.lost, self.last_error),
+        )
+        self._outage = Outage(
+            self._count_at_risk, lambda count: told.at_risk(count, self.last_error)
+        )
         self._begin_session()
 
     def _begin_session(self) -> None:
@@ -231,25 +238,16 @@ class Sender:
         )
         self._was_in_vain = not link.is_open
         if self._is_ended and self._was_in_vain and monotonic() >= self._exit_deadline:
-            left = self._left_for_fallback(courier, self.buffer.last_sequence)
+            left = self._undelivered.rows_of(courier, self.buffer.last_sequence)
             count = self.unacknowledged if self._settings.fallback is None else len(left)
-            self._tell_end(count, link.last_error, left)
+            self._undelivered.end(count, link.last_error, left)
 
     def _deliver_here(self, is_done: Callable[[], bool], timeout_s: float | None) -> None:
         """Do the thread's work in this one; at the end of the process within its time."""
-        courier = self._courier
         deadline = self._exit_deadline if self._is_ended else float("inf")
         if timeout_s is not None:
             deadline = min(deadline, monotonic() + timeout_s)
-        while not is_done():
-            left_s = deadline - monotonic()
-            if not courier.step(max(0.0, left_s)) or left_s <= 0:
-                break
-            self._losses.look()
-            if not is_done():
-                due_s = courier.due_s(monotonic())
-                wanted = [courier.link.wanted] if courier.link.wanted[0] >= 0 else []
-                wait_ready(wanted, left_s if due_s is None else min(left_s, due_s))
+        self._courier.work(is_done, deadline, self._losses.look)
         self.buffer.tell_each()
 
     # Waiting for records.
@@ -375,10 +373,10 @@ class Sender:
 
     def _end_session(self, courier: Courier, target: int) -> None:
         self._in_vain = (0, 0.0)
-        left = self._left_for_fallback(courier, target)
+        left = self._undelivered.rows_of(courier, target)
         lost = courier.end(target, _END_S, self._begin_session)
         if lost and self._settings.spool is None:
-            self._lost_before += self._tell_end(lost, courier.link.last_error, left)
+            self._lost_before += self._undelivered.end(lost, courier.link.last_error, left)
         self._lost_before += courier.link.given_up
         self._losses.look(is_end=True)
 
@@ -410,9 +408,9 @@ class Sender:
             if session.oldest is None and self.buffer.end_journal():
                 self._courier.store.close(is_delivered=True)
         elif session.acked < target:
-            left = self._left_for_fallback(self._courier, target)
+            left = self._undelivered.rows_of(self._courier, target)
             count = target - session.acked
-            self._lost_before += self._tell_end(count, self.last_error, left)
+            self._lost_before += self._undelivered.end(count, self.last_error, left)
         self._losses.look(is_end=True)
 
     def _deliver_until(self, deadline: float, target: int) -> None:
@@ -433,58 +431,12 @@ class Sender:
             thread.stop(_left(deadline) + _STOP_S)
             self._thread = None
 
-    def _left_for_fallback(self, courier: Courier, target: int) -> list[AnyRow]:
-        """The records up to the number that are not stored, and not in the fallback yet."""
-        if self._settings.fallback is None or self._settings.spool is not None:
-            return []
-        try:
-            left = courier.rows_left(target)
-        except (OSError, ValueError, RuntimeError):  # the thread still moves them
-            return []
-        known, self._kept_until = self._kept_until, (courier, target)
-        after = known[1] if known[0] is courier else 0
-        return [row for number, row in left if number > after]
-
-    def _tell_end(self, count: int, error: str, left: list[AnyRow]) -> int:
-        """Give what is left to the fallback, and tell people; returns how many are lost."""
-        reason = error or "no acknowledgement in time"
-        text = (
-            f"by pid {os.getpid()}: not delivered to {self._settings.address} "
-            f"before the end ({reason})"
-        )
-        kept = 0
-        if left and self._settings.fallback is not None:
-            try:
-                kept = keep(left, self._settings.fallback, reason)
-                self._report(SessionProblem(f"{kept} record(s) given to the fallback {text}"))
-            except Exception as exc:  # the disk, or the application's own handler
-                self._report(exc)
-        lost = max(0, count - kept)
-        if lost:
-            self._report(RecordsLost(f"{lost} record(s) lost {text}", lost))
-        return lost
-
-    def _tell_losses(self, count: int) -> None:
-        reason = f"; {self.last_error}" if self.last_error else ""
-        text = (
-            f"{count} record(s) dropped by pid {os.getpid()}, {self.buffer.lost} so far: "
-            f"the buffer is full{reason}"
-        )
-        self._report(RecordsLost(text, count))
-
     def _count_at_risk(self) -> int:
         """How many records wait in memory only, while there is no connection."""
         link = self._courier.link
         if self._settings.spool is not None or link.connected_to is not None or not link.last_error:
             return 0
         return self.unacknowledged
-
-    def _tell_outage(self, count: int) -> None:
-        text = (
-            f"{count} record(s) of pid {os.getpid()} wait in memory ({self.last_error}); "
-            "a sudden end of the process would lose them: set spool"
-        )
-        self._report(SessionProblem(text))
 
     def after_fork(self) -> None:
         """In a child process: let go of all that is the parent's and begin a session anew."""

@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from logd_client.connection import TlsSettings
 from logd_client.fallback import Fallback
 from logd_client.places import Moving
 from logd_client.problems import RecordsLost
@@ -32,6 +31,7 @@ from logd_client.settingchecks import (
     refuse_unknown,
 )
 from logd_client.settingtexts import of_environment, of_url
+from logd_client.tls import TlsSettings
 from logd_client.values import flat_items
 
 __all__ = ["Settings", "settle"]

@@ -285,9 +285,9 @@ asyncio.run(main())
 
 KILLED_AFTER_AN_OUTAGE = """
 import signal
-from logd_client import courier, link
-link.RETRY_FIRST_S = link.RETRY_MAX_S = 3600.0  # the thread alone would be far too late
-link.RECORD_TRIES_S = 0.0
+from logd_client import backoff, courier
+backoff.RETRY_FIRST_S = backoff.RETRY_MAX_S = 3600.0  # the thread alone would be far too late
+backoff.RECORD_TRIES_S = 0.0
 # A busy machine is no matter here.
 courier._CONNECT_AT_ONCE_S = courier._ANSWER_AT_ONCE_S = courier._PATIENCE_S = 60.0
 log("before", sync=60)

@@ -14,10 +14,10 @@ import pytest
 from ack_server import AckServer
 
 from logd_client import Log, LogdHandler, LogServerProxy, createClientLog
-from logd_client.connection import TlsSettings
 from logd_client.places import Moving
 from logd_client.settingchecks import DEFAULT_HOST, DEFAULT_PORTS
 from logd_client.settings import Settings, settle
+from logd_client.tls import TlsSettings
 
 LOOPBACK = "127.0.0.1"
 

@@ -17,7 +17,8 @@ from logd.settings.controlpath import SYSTEM_CONFIG
 from logd.settings.forreaders import reader_settings
 from logd.settings.loading import TOKEN_VARIABLE, ConfigError
 from logd.settings.secrets import reveal
-from logd_client.connection import ServerAddress, TlsSettings
+from logd_client.connection import ServerAddress
+from logd_client.tls import TlsSettings
 
 
 @dataclass(frozen=True, kw_only=True)
