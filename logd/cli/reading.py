@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from logd.cli.display import OUTPUTS, Display, make_display
 from logd.cli.selecting import NAMES as SELECTING_NAMES
 from logd.cli.selecting import SELECTING_OPTIONS, selection_of
 from logd.query.merged import MergedSource
+from logd.query.patience import Patience
 from logd.query.places import first_there, sources_of
 from logd.query.selection import Selection
 from logd.query.source import Source
@@ -98,8 +99,11 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
         sources: Sequence[Source] = sources_of(settings, note, unset=unset)
         if len(file) + len(db) > 1:
             sources = [MergedSource(sources, note)]
-        reading = Reading(sources, control_path(settings), selection, display, kind, pager)
-        command(reading=reading, **others)
+        with Patience() as patience:
+            if any(not term.is_plain for term in selection.terms):
+                selection = replace(selection, patience=patience)
+            reading = Reading(sources, control_path(settings), selection, display, kind, pager)
+            command(reading=reading, **others)
 
     for option in reversed((*SELECTING_OPTIONS, *_OPTIONS, *_SOURCE_OPTIONS)):
         called = option(called)

@@ -132,15 +132,15 @@ def selection_of(entry: Entry, scope: Scope) -> Selection:
     if scope == "all":
         return EVERYTHING
     process = Term("pid", "=", f"{entry.pid}@{entry.peer or NO_LABEL}")
-    times = {}
+    near = EVERYTHING
     if entry.time is not None:
-        times = {"since": entry.time - MAX_AWAY_S, "until": entry.time + MAX_AWAY_S}
+        near = Selection(since=entry.time - MAX_AWAY_S, until=entry.time + MAX_AWAY_S)
     if scope == "request":
         for key in REQUEST_ITEMS:
             if key in entry.special:
                 value = item_text(entry.special[key])
-                return Selection(terms=(Term(field_of_item(key), "=", value),), **times)
+                return near.also([Term(field_of_item(key), "=", value)])
     if scope == "process":
-        return Selection(terms=(process,), **times)
+        return near.also([process])
     thread = Term("thread", "=", entry.threadname or NO_LABEL)
-    return Selection(terms=(process, thread), **times)
+    return near.also([process, thread])

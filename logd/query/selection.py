@@ -8,10 +8,11 @@ fulfilled, too: two of them narrow a search down. What is excluded is excluded b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from logd.query.fields import NO_LABEL, TEXT
+from logd.query.patience import Patience
 from logd.query.terms import COMPARISONS, Term
 from logd.records.entry import Entry
 
@@ -46,11 +47,13 @@ class Selection:
         since: the earliest time, in seconds since the epoch.
         until: the time before which entries were logged.
         terms: the conditions, see the module.
+        patience: bounds how long the conditions of an entry may take; None: nothing does.
     """
 
     since: float | None = None
     until: float | None = None
     terms: tuple[Term, ...] = ()
+    patience: Patience | None = field(default=None, compare=False, repr=False)
 
     @property
     def has_times(self) -> bool:
@@ -95,6 +98,11 @@ class Selection:
         """Whether the entry passes."""
         if self.has_times and not self.has_time(entry.time):
             return False
+        if self.patience is not None:
+            return self.patience.compare(self._passes, entry)
+        return self._passes(entry)
+
+    def _passes(self, entry: Entry) -> bool:
         return all(test(entry) for test in self._tests)
 
     def has_time(self, time: float | None) -> bool:
