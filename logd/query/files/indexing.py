@@ -16,6 +16,7 @@ from logd.query.files.raw import split
 from logd.query.files.scan import Block, blocks_forwards, read_generation
 from logd.query.files.sidecar import NEVER, BlockTimes, Cell, Combination, Index, decoded
 from logd.query.files.tally import column_of, moment_of, text_of
+from logd.query.files.trigrams import TrigramMaker
 from logd.query.selection import EVERYTHING
 from logd.text.items import item_text, parse_items
 from logd.text.reading import LineReader
@@ -47,7 +48,9 @@ class _Builder:
         self._moments: dict[bytes | None, int] = {}
         self.blocks: list[BlockTimes] = []
         self.cells: list[Cell] = []
+        self.bits: list[bytes] = []
         self.entries = 0
+        self._trigrams = TrigramMaker()
 
     @property
     def combinations(self) -> Sequence[Combination]:
@@ -68,6 +71,7 @@ class _Builder:
         before = len(self.cells)
         self.cells += sorted((minute, which, n) for (minute, which), n in counted.items())
         end = block.place + len(block.data)
+        self.bits.append(self._trigrams.bits(block.data))
         self.blocks.append(BlockTimes(block.place, end, *times, before, True))
         if len(self._numbers) > MAX_COMBINATIONS:
             raise NotIndexed("too many combinations")
@@ -176,7 +180,7 @@ def build(
         blocks = [block._replace(cells_before=0, is_counted=False) for block in blocks]
         cells = []
     index = Index(size, ref.mtime_ns, generation, builder.combinations if cells else (), blocks)
-    return index.encoded(cells)
+    return index.encoded(cells, b"".join(builder.bits))
 
 
 def can_index(reader: LineReader) -> bool:

@@ -30,6 +30,8 @@ _TS_END = 28
 _SEPARATORS = itemgetter(10, 19, 28)
 _OFFSET = re.compile(rb"([+-])([0-9]{2})([0-5][0-9])")
 _OTHER_LINES = tuple(b"\n" + start for start in OTHER_STARTS)
+_FOLDS_BEYOND = re.compile(r"[iksIKS]|[^\x00-\x7f]")
+_SAME_EVERYWHERE = re.compile(r"[A-Za-z0-9_.,:;-]{3,}(?: [A-Za-z0-9_.,:;-]+)*")
 _NEVER = (b"\xff", b"")
 _CHECKED_AT_ONCE = 128
 
@@ -52,7 +54,9 @@ class Prefilter:
         self._selection = selection
         self._check = check
         self._reader = reader
-        self._needles = _needles(selection)
+        self._needles = ways_of(selection)
+        self._folded = _folded_parts(selection)
+        self._anywhere = _parts_anywhere(selection)
         self._has_fast_lines = reader.is_own_format and reader.times.is_default
         self._heads: tuple[bytes, ...] | None = None
         if selection.cats is not None:
@@ -69,9 +73,20 @@ class Prefilter:
 
     def may_match(self, block: bytes) -> bool:
         """False if surely no entry of the block is wanted."""
-        if block.startswith(OTHER_STARTS) or any(start in block for start in _OTHER_LINES):
+        if not all(text in block for text in self._anywhere):
+            return False
+        if self._has_needles(block):
             return True
-        return all(any(text in block for text in texts) for texts in self._needles)
+        return block.startswith(OTHER_STARTS) or any(start in block for start in _OTHER_LINES)
+
+    def _has_needles(self, block: bytes) -> bool:
+        """Whether all texts are there as the default layout has them."""
+        if not all(any(text in block for text in texts) for texts in self._needles):
+            return False
+        if not self._folded:
+            return True
+        lower = block.lower()
+        return all(part in lower for part in self._folded)
 
     def is_fast(self, entries: list[bytes]) -> bool:
         """Whether all entries begin with timestamps of the default format.
@@ -103,6 +118,8 @@ class Prefilter:
                 entries = [entry for entry in entries if one in entry or other in entry]
             else:
                 entries = [entry for entry in entries if any(way in entry for way in ways)]
+        for part in self._folded:
+            entries = [entry for entry in entries if part in entry.lower()]
         if self.is_fast(entries):
             entries = self._by_head(entries)
             if self._decides_all:
@@ -171,7 +188,7 @@ def _bound(milliseconds: int | None, zone: timezone, without: bytes) -> bytes:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03}".encode()
 
 
-def _needles(selection: Selection) -> list[tuple[bytes, ...]]:
+def ways_of(selection: Selection) -> list[tuple[bytes, ...]]:
     """Texts that entries contain, each in all ways in which it may be written."""
     found: list[tuple[bytes, ...]] = []
     for group in selection.groups:
@@ -184,6 +201,42 @@ def _needles(selection: Selection) -> list[tuple[bytes, ...]]:
             # One of the alternatives has to be there: of each the text that says most.
             best = [max(texts, key=lambda ways: min(map(len, ways))) for texts in alternatives]
             found.append(tuple(way for ways in best for way in ways))
+    return found
+
+
+def unfolding_parts(term: Term) -> list[bytes]:
+    """What is in every entry that has a text in upper or lower case, its ASCII in lower case.
+
+    Some characters beyond ASCII are taken for i, k or s if case is ignored: nothing of those.
+    """
+    if not (term.field == TEXT and term.operator == "=" and term.ignore_case):
+        return []
+    lines = (part for line in term.value.splitlines() for part in plain_parts(line))
+    parts = (part for line in lines for part in _FOLDS_BEYOND.split(line))
+    return [part.lower().encode() for part in parts if part]
+
+
+def _folded_parts(selection: Selection) -> list[bytes]:
+    """The longest part of each text for which case is ignored."""
+    found = []
+    for group in selection.groups:
+        if group.is_not or len(group.terms) > 1:
+            continue
+        parts = unfolding_parts(group.terms[0])
+        found += [max(parts, key=len)] if parts else []
+    return found
+
+
+def _parts_anywhere(selection: Selection) -> list[bytes]:
+    """What is in every entry that is wanted, and is written the same in all layouts."""
+    found = []
+    for group in selection.groups:
+        term = group.terms[0]
+        if group.is_not or len(group.terms) > 1 or term.field != TEXT or term.ignore_case:
+            continue
+        texts = needles(term.pattern) if term.operator == "~" else [term.value]
+        parts = [part for text in texts for part in _SAME_EVERYWHERE.findall(text)]
+        found += [max(parts, key=len).encode()] if parts else []
     return found
 
 

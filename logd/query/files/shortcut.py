@@ -7,7 +7,7 @@ it is counted if all of them are, and cells tell all that is asked for; else it 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from logd.query.fields import item_key
@@ -39,6 +39,7 @@ def route(
     *,
     is_counting: bool,
     can_jump: bool,
+    may_have: Callable[[int], bool] | None = None,
 ) -> Route:
     """The way through a file.
 
@@ -49,6 +50,7 @@ def route(
         end: nothing behind this place; None: to the end.
         is_counting: whether cells tell what is asked for.
         can_jump: whether a place in the file is reached without reading what is before it.
+        may_have: whether a block may have what is wanted besides its time; None: any may.
     """
     counted: list[int] = []
     spans: list[tuple[int, int]] = []
@@ -56,6 +58,8 @@ def route(
         begin = max(start, block.place)
         stop = block.end if end is None else min(end, block.end)
         if begin >= stop or not _overlaps(selection, block.first_ms, block.behind_ms):
+            continue
+        if may_have is not None and not may_have(number):
             continue
         is_whole = (begin, stop) == (block.place, block.end) and block.is_counted
         if is_counting and is_whole and _is_within(selection, block.first_ms, block.behind_ms):

@@ -1,15 +1,16 @@
 """The index of a closed file: a small hidden file beside it, such as `.app_3.log.idx`.
 
 It tells of each block of about a mebibyte where it is, which times are in it, and how many entries
-there are of each minute and combination of category, host, site and logger. So times are found
-without reading what is of others, and counts without reading the log at all.
+there are of each minute and combination of category, host, site and logger, and which triples of
+letters. So times and rare texts are found without reading what is of others, and counts without
+reading the log at all.
 
 An index is a help, never a truth: it says which file it was made of, and one that is missing,
 damaged, of another version or of another file is no index, and the log itself is read.
 
-The file is a line that says what it is, the lengths of three zstd frames with checksums, and those
-frames: what is known of the whole file (JSON), its blocks, and its cells (columns of numbers). The
-cells are only read if they are asked for.
+The file is a line that says what it is, the lengths of four zstd frames with checksums, and those
+frames: what is known of the whole file (JSON), its blocks, its cells (columns of numbers), and the
+bits of `trigrams.py`. Cells and bits are only read if they are asked for.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from typing import NamedTuple
 from logd.outputs.files import zstd
 from logd.query.files.listing import FileRef
 
-MAGIC = b"logd index 1\n"
+MAGIC = b"logd index 2\n"
 """To be counted up with each change of the format, or of what lines are read as."""
 
 SUFFIX = ".idx"
@@ -40,7 +41,10 @@ NEVER = -(1 << 62)
 MAX_PART_BYTES = 256 << 20
 """A part that would unpack to more is damaged, or nobody's friend."""
 
-_LENGTHS = struct.Struct("<3I")
+BITS_BYTES = 26 * 26 * 26 // 8
+"""The bits of one block."""
+
+_LENGTHS = struct.Struct("<4I")
 _OPTIONS: dict[int, int] = {
     zstd.CompressionParameter.compression_level: 9,
     zstd.CompressionParameter.checksum_flag: 1,
@@ -111,6 +115,7 @@ class Index:
     totals: Sequence[int] = ()
     minutes: dict[str, dict[int, int]] = field(default_factory=dict)
     packed_cells: bytes = b""
+    packed_bits: bytes = b""
 
     @property
     def is_counted(self) -> bool:
@@ -135,6 +140,21 @@ class Index:
             behind = self.blocks[number + 1].cells_before
         return zip(*(column[begin:behind] for column in self._columns), strict=True)
 
+    @cached_property
+    def _bits(self) -> bytes:
+        bits = _unpacked(self.packed_bits)
+        if len(bits) != len(self.blocks) * BITS_BYTES:
+            raise ValueError("the index contradicts itself")
+        return bits
+
+    def bits(self, number: int) -> bytes:
+        """The triples of letters of a block, see `trigrams.py`.
+
+        Raises:
+            BROKEN: they can't be read.
+        """
+        return self._bits[number * BITS_BYTES : (number + 1) * BITS_BYTES]
+
     def is_of(self, ref: FileRef, generation: str) -> bool:
         """Whether it is of a file: as it was, or compressed since, which leaves its time."""
         return (
@@ -143,11 +163,12 @@ class Index:
             and (bool(ref.suffix) or ref.size == self.size)
         )
 
-    def encoded(self, cells: Sequence[Cell]) -> bytes:
+    def encoded(self, cells: Sequence[Cell], bits: bytes) -> bytes:
         """The index as a file.
 
         Args:
             cells: of all blocks.
+            bits: of all blocks.
         """
         totals = [0] * len(self.combinations)
         minutes: dict[str, dict[int, int]] = {}
@@ -169,6 +190,7 @@ class Index:
             _packed(json.dumps(whole, separators=(",", ":")).encode()),
             _packed(_bytes([array("q", column) for column in zip(*self.blocks, strict=True)])),
             _packed(_bytes(columns)),
+            _packed(bits),
         ]
         return b"".join((MAGIC, _LENGTHS.pack(*map(len, parts)), *parts))
 
@@ -198,7 +220,7 @@ def decoded(data: bytes) -> Index:
         _blocks(_numbers(_unpacked(parts[1]))),
         whole["totals"],
         {cat: dict(found) for cat, found in whole["minutes"].items()},
-        parts[2],
+        *parts[2:],
     )
     if len(index.totals) != len(index.combinations):
         raise ValueError("the index contradicts itself")

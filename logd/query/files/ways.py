@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from logd.query.files import sidecar
+from logd.query.files import sidecar, trigrams
 from logd.query.files.frames import frames_of
 from logd.query.files.indexing import NotIndexed, built, can_index, is_unchanged, is_worth_it
 from logd.query.files.listing import FileRef
@@ -53,24 +53,27 @@ def spans(
         scan: what is asked.
     """
     everything = [(scan.start, scan.end)]
-    if not can_index(reader) or (scan.counter is None and not scan.selection.has_times):
+    texts = trigrams.needed(scan.selection)
+    is_of_use = scan.counter is not None or scan.selection.has_times or bool(texts)
+    if not can_index(reader) or not is_of_use:
         return everything
     index = sidecar.load(ref, generation) or _made(descriptor, ref, reader, scan)
     if index is None:
         return everything
-    found = route(
-        index,
-        scan.selection,
-        scan.start,
-        scan.end,
-        is_counting=scan.counter is not None,
-        can_jump=not ref.suffix or len(frames_of(descriptor, ref.suffix)) > 2,
-    )
-    if scan.counter is not None and found.counted:
-        try:
+    try:
+        found = route(
+            index,
+            scan.selection,
+            scan.start,
+            scan.end,
+            is_counting=scan.counter is not None,
+            can_jump=not ref.suffix or len(frames_of(descriptor, ref.suffix)) > 2,
+            may_have=(lambda n: trigrams.may_have(index.bits(n), texts)) if texts else None,
+        )
+        if scan.counter is not None and found.counted:
             scan.counter.add(index, found.counted)
-        except sidecar.BROKEN:
-            return everything
+    except sidecar.BROKEN:
+        return everything
     return found.spans
 
 
