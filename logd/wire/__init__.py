@@ -10,7 +10,7 @@ bytes are known), `templates` (one such frame, extras aside), `grammar` with `un
 harmless, then run in C), `machine` (own interpreter). Then `fields` checks every field, whatever
 decoder it came from; `contexts` does so by columns for the batches of sessions. Values that are no
 plain ones become text or numbers in `shown`, by `pickles.constructors` and `writers`, which stop
-when there is enough; `expansion` holds a frame's records to a multiple of its length.
+when there is enough; `expansion` bounds what a frame's records are written as.
 """
 
 from __future__ import annotations
