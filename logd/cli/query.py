@@ -20,7 +20,8 @@ from logd.cli.reading import Reading, failing_if_damaged, note, reading_options
 from logd.cli.shortcount import ShortCount
 from logd.query.advice import advice
 from logd.query.contexts import SCOPES, Scope, Surroundings, with_context
-from logd.query.positions import Placed, Position
+from logd.query.merged import MergedSource
+from logd.query.positions import CannotRead, Placed, Position
 from logd.query.source import Source
 from logd.records.entry import Entry
 
@@ -84,6 +85,12 @@ _GAP = b"--\n"
     type=click.Path(path_type=Path, dir_okay=False),
     help="Begin after the cursor in this file. At the end, write the last entry's cursor to it.",
 )
+@click.option(
+    "--set-aside",
+    is_flag=True,
+    help="Read what was set aside after crashes instead. Senders were not told that it is stored; "
+    "most of it they sent again.",
+)
 @click.option("--show-cursor", is_flag=True, help="At the end, print the last entry's cursor.")
 @reading_options
 def query(
@@ -100,6 +107,7 @@ def query(
     scope: Scope | None,
     after_cursor: str | None,
     cursor_file: Path | None,
+    set_aside: bool,
     show_cursor: bool,
 ) -> None:
     """Find entries in the whole log: all files, also compressed ones, or all tables.
@@ -137,7 +145,7 @@ def query(
     context = Surroundings(max(before, width), max(after, width), scope or "all")
     with (
         quiet_end(),
-        closing(reading.open()) as source,
+        closing(_opened(reading, set_aside=set_aside)) as source,
         failing_if_damaged(source),
         _paged(reading) as is_paged,
     ):
@@ -157,6 +165,18 @@ def query(
             _tell_cursor(source, last or start, cursor_file, show_cursor=show_cursor)
         finally:
             progress.clear()
+
+
+def _opened(reading: Reading, *, set_aside: bool) -> Source:
+    source = reading.open()
+    aside = source.aside()
+    if set_aside:
+        if not aside:
+            raise CannotRead(f"{source.name}: nothing was set aside")
+        return MergedSource(aside, note)
+    if aside:
+        note(f"{len(aside)} files of what a crash left are not shown: see --set-aside")
+    return source
 
 
 def _paged(reading: Reading) -> AbstractContextManager[bool]:

@@ -156,6 +156,7 @@ def _outputs(outputs: Sequence[Snapshot], paint: Paint) -> list[str]:
     for line, output in zip(lines[1:], outputs, strict=True):
         shown.append(line)
         shown += _acknowledged(output.get("measures", {}))
+        shown += _set_aside(output.get("measures", {}), paint)
         shown += _disk(output["disk"], paint)
         shown += _troubles(output, paint)
     return shown
@@ -203,6 +204,15 @@ def _left_behind(left: Sequence[Snapshot], paint: Paint) -> list[str]:
         )
         for one in left
     ]
+
+
+def _set_aside(measures: Snapshot, paint: Paint) -> list[str]:
+    """What crashes left of an output's files."""
+    count = measures.get("set_aside_files")
+    if not count:
+        return []
+    text = f"  set aside after a crash: {count:,} files, {size(measures['set_aside_bytes'])}"
+    return [paint(f"{text}; logd query --set-aside shows them", "yellow")]
 
 
 def _disk(disk: Snapshot, paint: Paint) -> list[str]:

@@ -43,6 +43,9 @@ class MergedSource(Source):
                     self.on_note(f"there is no {source.name}")
         return any(there)
 
+    def aside(self) -> Sequence[Source]:
+        return [aside for source in self._sources for aside in source.aside()]
+
     def placed(
         self,
         selection: Selection = EVERYTHING,

@@ -102,6 +102,13 @@ class Source(ABC):
             CannotRead: there is, and it can't be read.
         """
 
+    def aside(self) -> Sequence[Source]:
+        """Logs of what crashes left of this one: it is not part of it.
+
+        Senders were not told that it is stored; most of it they sent again.
+        """
+        return ()
+
     @abstractmethod
     def placed(
         self,

@@ -247,3 +247,24 @@ def test_query_goes_behind_the_daemon(tmp_path: Path) -> None:
         process.stdout.read()
     # The lowest there is, for tests that run at a low priority themselves.
     assert niceness == min(19, os.getpriority(os.PRIO_PROCESS, 0) + BEHIND_THE_DAEMON)
+
+
+def test_what_a_crash_left_is_found(log: Path, run: Run) -> None:
+    """A query says that there is more, and --set-aside shows it: both parts, cut off or renamed."""
+    folder = log / "logs"
+    lines = (folder / "logd_2.log").read_bytes().splitlines(keepends=True)
+    (folder / "logd_1.log.torn").write_bytes(b"".join(lines[:2]))
+    (folder / "logd_2.log.torn.4711").write_bytes(lines[3])
+    (folder / "other_2.log.torn").write_bytes(lines[4])
+    for arguments in PLACES[:2]:
+        result = run("query", "--count", *arguments)
+        assert result.stdout.split()[0] == "60"
+        assert "2 files of what a crash left are not shown: see --set-aside" in result.stderr
+        result = run("query", "--set-aside", *arguments)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.encode() == b"".join((*lines[:2], lines[3]))
+    (folder / "logd_1.log.torn").unlink()
+    (folder / "logd_2.log.torn.4711").unlink()
+    result = run("query", "--set-aside")
+    assert result.returncode == 1
+    assert "nothing was set aside" in result.stderr

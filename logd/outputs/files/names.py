@@ -48,6 +48,16 @@ def plain_name(name: str) -> str:
     return name
 
 
+TORN = ".torn"
+"""Behind the name of a file: what was taken out of it at a start after a crash."""
+
+
+def torn_of(name: str) -> str | None:
+    """The plain name of the file that a set-aside file was taken from; None for other files."""
+    logged, torn, _ = name.rpartition(TORN)
+    return logged if torn and logged else None
+
+
 class Names(ABC):
     """How the files of one log are called.
 

@@ -47,6 +47,7 @@ from logd.outputs.files.resume import (
     make_way,
     moved_name,
     resume,
+    set_aside,
 )
 from logd.outputs.files.succession import Succession
 from logd.outputs.files.syncing import Syncing
@@ -72,6 +73,7 @@ class OpenLog:
         marks: what is known of sessions.
         janitor: looks after closed files.
         rotations: how often it went on to the next file.
+        set_aside: files of what crashes left, and their bytes.
 
     Raises:
         OutputUnusable: another process has the log, or a name is taken by something else.
@@ -124,6 +126,7 @@ class OpenLog:
                 label=label,
                 clock=clock,
             )
+            self.set_aside = set_aside(self._folder, names)
             gone = self.janitor.surplus()
             if gone:
                 logger.warning("%s: %s", label, self._succession.surplus_text(gone))
@@ -301,9 +304,12 @@ class OpenLog:
     def look_around(self) -> None:
         """See whether someone took journal or lock away; called every few seconds.
 
+        Also counts what was set aside: people remove it.
+
         Raises:
             OutputUnusable: another process has taken the lock.
         """
+        self.set_aside = set_aside(self._folder, self._names)
         with self._lock:
             if self._lock_file.renew():
                 logger.warning("%s: its lock file was removed; it is made anew", self._label)

@@ -266,6 +266,7 @@ class FileOutput(Output):
             rotations=log.rotations,
             last_error=self._last_error,
             details={"sessions": str(len(log.marks))},
+            measures={"set_aside_files": log.set_aside[0], "set_aside_bytes": log.set_aside[1]},
             position={"file": str(path.absolute()), "size": file.size},
         )
 

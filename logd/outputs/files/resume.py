@@ -23,7 +23,7 @@ from logd.outputs.files.logfile import (
     open_known,
     write_again,
 )
-from logd.outputs.files.names import COMPRESSED_SUFFIXES, Names, plain_name
+from logd.outputs.files.names import COMPRESSED_SUFFIXES, TORN, Names, plain_name, torn_of
 from logd.outputs.files.recovery import Recovered, Replaced, Unsynced, recover
 from logd.outputs.marks import Marks
 
@@ -102,7 +102,19 @@ def inodes_of(folder: int, name: str) -> Iterator[int]:
 
 def torn_name(name: str) -> str:
     """Where the bytes are kept that were cut off a file, for people to see."""
-    return f"{name}.torn"
+    return name + TORN
+
+
+def set_aside(folder: int, names: Names) -> tuple[int, int]:
+    """How many files there are of what crashes left of a log, and their bytes."""
+    sizes = []
+    with entries_of(folder) as entries:
+        for entry in entries:
+            logged = torn_of(entry.name)
+            if logged is not None and names.matches(logged):
+                with contextlib.suppress(FileNotFoundError):
+                    sizes.append(entry.stat(follow_symlinks=False).st_size)
+    return len(sizes), sum(sizes)
 
 
 def make_way(folder: int, name: str) -> None:

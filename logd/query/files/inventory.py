@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from logd.outputs.files.names import torn_of
 from logd.query.files.listing import FileRef, RingFiles, open_file
 from logd.query.files.raw import DAMAGED, chunks, split, whole_blocks
 from logd.query.files.scan import read_generation
@@ -50,8 +51,9 @@ def kind_beside(files: RingFiles, pattern: str, name: str) -> str | None:
             return "index"
         logged = name[1:].rpartition(".")[0].rpartition(".")[0]
         return "other" if logged and files.has(str(files.folder / logged)) else None
-    logged, torn, _ = name.partition(".torn")
-    return "torn" if torn and files.has(str(files.folder / logged)) else None
+    taken_from = torn_of(name)
+    is_torn = taken_from is not None and files.has(str(files.folder / taken_from))
+    return "torn" if is_torn else None
 
 
 def _first_and_records(ref: FileRef, reader: LineReader) -> tuple[float | None, int | None]:

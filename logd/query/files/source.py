@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from logd.outputs.files.names import TORN, torn_of
 from logd.query.budget import Budget, Cancelled
 from logd.query.fields import TEXT
 from logd.query.files.follow import FileFollower
@@ -75,6 +76,28 @@ class FileSource(Source):
 
     def is_there(self) -> bool:
         return bool(self._files.listing())
+
+    def aside(self) -> Sequence[Source]:
+        try:
+            names = sorted(path.name for path in self._files.folder.iterdir())
+        except OSError:
+            return ()
+        # A name with .torn.INODE belongs to the log of the plain name .torn.
+        patterns = {
+            self._files.folder / (taken_from + TORN): None
+            for name in names
+            if (taken_from := torn_of(name)) is not None
+            and self._files.has(str(self._files.folder / taken_from))
+        }
+        return [
+            FileSource(
+                str(pattern),
+                self.on_note,
+                timestamp=self._timestamp,
+                is_own_format=self._reader.is_own_format,
+            )
+            for pattern in patterns
+        ]
 
     def has(self, position: Position) -> bool:
         return isinstance(position, FilePosition) and self._files.has(position.path)

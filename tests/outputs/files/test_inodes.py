@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,25 @@ def test_a_new_file_that_was_to_get_the_inode_of_an_old_one(
         assert output.wait_idle()
         assert kept(tmp_path) == [*range(1, 11)]
         assert not list(tmp_path.glob("*.torn*"))
+    finally:
+        output.close()
+
+
+def test_what_is_set_aside_is_counted(tmp_path: Path) -> None:
+    """Status and metrics tell of it from the start on, until someone removes it."""
+    output = opened(tmp_path)
+    output.write([numbered(1, 3)])
+    output.close()
+    on_another_boot(tmp_path / JOURNAL)
+    with (tmp_path / "app_0.log").open("ab") as file:
+        file.write(b"half a line")
+    (tmp_path / "other.log.torn").write_bytes(b"not ours")
+    output = opened(tmp_path)
+    try:
+        assert output.status().measures == {"set_aside_files": 1, "set_aside_bytes": 11}
+        (tmp_path / "app_0.log.torn").unlink()
+        output.tick(time.time() + 10)
+        assert output.status().measures["set_aside_files"] == 0
     finally:
         output.close()
 
