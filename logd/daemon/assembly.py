@@ -21,6 +21,7 @@ from logd.errors import StartupError
 from logd.outputs import registry
 from logd.outputs.base import (
     Output,
+    OutputRefused,
     OutputSettings,
     OutputUnavailable,
     OutputUnusable,
@@ -183,8 +184,8 @@ class Workshop:
 
     def opened_or_away(
         self, spec: str, output: Output, config: Config
-    ) -> Mapping[bytes, int] | None:
-        """Open an output; None if it is away now, and its queue on disk takes what comes.
+    ) -> Mapping[bytes, int] | StartupError:
+        """Open an output; or why it is away, if its queue on disk takes what comes.
 
         Raises:
             StartupError: it can never work as configured, or nothing could take its records.
@@ -196,9 +197,7 @@ class Workshop:
             is_kept = config.queue_disk_bytes or output.shared_key is not None
             if not is_away or not is_kept or config.shared_marks:
                 raise
-            place = "with its clients" if output.shared_key is not None else "on disk"
-            logger.warning("%s; what comes waits %s until it is there", exc, place)
-            return None
+            return exc
 
     def output(self, spec: str, chosen: Chosen, *, is_ring: bool = False) -> Output:
         """The output that the settings call `spec`, not opened.
@@ -331,21 +330,40 @@ def assemble(config: Config, on_problem: Tell, on_fatal: Fatal) -> Assembled:
     workshop.session_keys = _keys_for(made, state)
     workers: dict[str, OutputWorker] = {}
     found: list[Mapping[bytes, int]] = []
+    away: list[tuple[Output, StartupError]] = []
     with contextlib.ExitStack() as undo:
         for spec, output in made:
             chosen = wanted[spec]
             opened = workshop.queue(registry.shown(spec), chosen.config, server)
             undo.callback(opened.queue.close)
-            marks = workshop.opened_or_away(spec, output, chosen.config)
+            came = workshop.opened_or_away(spec, output, chosen.config)
             undo.callback(output.close)
+            marks = None if isinstance(came, StartupError) else came
+            if isinstance(came, StartupError):
+                away.append((output, came))
             found.append(_together(marks or {}, opened.marks))
             if config.shared_marks:
                 _check_nothing_waits(opened, spec)
                 workshop.share(spec)
             workers[spec] = workshop.worker(output, marks, opened.queue, chosen)
+        _check_away(away, is_all=len(away) == len(made))
         undo.pop_all()
     outputs.workers = list(workers.values())
     return Assembled(config, workshop, server, outputs, workers, _common(found), filters, observers)
+
+
+def _check_away(away: Sequence[tuple[Output, StartupError]], *, is_all: bool) -> None:
+    """Say which outputs are away.
+
+    Raises:
+        StartupError: no output is there, and the system refuses one: someone has to mend that.
+    """
+    for _, exc in away:
+        if is_all and isinstance(exc.__cause__, OutputRefused):
+            raise exc
+    for output, exc in away:
+        place = "with its clients" if output.shared_key is not None else "on disk"
+        logger.warning("%s; what comes waits %s until it is there", exc, place)
 
 
 def check_alone(made: Sequence[tuple[str, Output]], wanted: Mapping[str, Chosen]) -> None:

@@ -20,7 +20,7 @@ from logd.daemon.sessionkeys import session_keys
 from logd.engine.base import Source, SourceSettings
 from logd.errors import StartupError
 from logd.outputs import registry
-from logd.outputs.base import OutputLocked, OutputUnavailable, OutputUnusable
+from logd.outputs.base import OutputLocked, OutputRefused, OutputUnavailable, OutputUnusable
 from logd.outputs.deadletters import DeadLetterFile
 from logd.outputs.disk import make_folder
 from logd.outputs.fanout import Outputs
@@ -238,6 +238,8 @@ def _opened(name: str, output: Output, config: Config) -> Mapping[bytes, int] | 
         if config.standby == "fail":
             raise StartupError(f"output {name}: {exc}") from exc
         logger.info("output %s is another daemon's, this one waits for it: %s", name, exc)
+    except OutputRefused as exc:
+        raise StartupError(f"output {name}: {exc}") from exc
     except OutputUnavailable as exc:
         logger.warning("output %s: %s; it is opened as soon as it is there", name, exc)
     except (OutputUnusable, OSError) as exc:

@@ -76,6 +76,10 @@ class OutputUnavailable(Exception):
         self.rows_done = rows_done
 
 
+class OutputRefused(OutputUnavailable):
+    """The system does not let this process write there: a person has to mend it, then it works."""
+
+
 class DeadLetters(Protocol):
     """Takes the records that an output refuses for their content."""
 
@@ -178,7 +182,8 @@ class Output(ABC):
 
         Raises:
             OutputUnusable: wrong address, no permission, another daemon has it.
-            OutputUnavailable: might work later (a database that is starting).
+            OutputUnavailable: might work later (a database that is starting); `OutputRefused` once
+                somebody has given permission.
         """
 
     @abstractmethod

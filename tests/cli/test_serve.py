@@ -57,6 +57,7 @@ def test_port_in_use(logd: Command) -> None:
         (("--output", "kafak:x"), "kafak"),
         (("--filter", "no_such_module:x"), "no_such_module"),
         (("--file", "/proc/nowhere/x_%d.log"), "/proc/nowhere"),
+        (("--file", "/sys/logd/x_%d.log", "--state-dir", "state"), "/sys/logd: "),
         (("--tls-port", "0", "--tls-cert", "no.pem", "--tls-key", "no.key"), "no.pem"),
     ],
 )

@@ -73,3 +73,23 @@ def test_status_is_answered_beside_a_new_folder(tmp_path: Path) -> None:
             assert client.ask({"do": "status"})["pid"] == daemon.pid
         assert daemon.stop() == 0
     assert not control.exists()
+
+
+def test_a_folder_that_is_refused_beside_one_that_is_not(tmp_path: Path, connect: Connect) -> None:
+    """Records for it wait on disk, and the log of the other output goes on."""
+    # Nobody may make a folder there, not even root.
+    settings = tmp_path / "logd.toml"
+    settings.write_text('file = ["/sys/logd/x_%d.log", "logs/app_%d.log"]\nstate_dir = "state"\n')
+    with running("--config", settings, folder=tmp_path) as daemon:
+        daemon.wait_line("can't write /sys/logd: .*; what comes waits on disk")
+        log = connect(daemon.port)
+        for number in range(5):
+            log(f" number {number}")
+        assert log.flush(PATIENCE_S)
+        with ControlClient([tmp_path / "state" / "control.sock"]) as client:
+            outputs = client.ask({"do": "status"})["outputs"]
+        # With what the daemon says of it itself.
+        assert outputs[0]["disk"]["records"] >= 5
+        assert outputs[1]["disk"]["records"] == 0
+        assert daemon.stop() == 0
+    assert numbers(tmp_path / "logs") == [*range(5)]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from logd.outputs.base import (
     Output,
+    OutputRefused,
     OutputSettings,
     OutputStatus,
     OutputUnavailable,
@@ -40,7 +42,6 @@ logger = logging.getLogger(__name__)
 
 # Errors at the start that won't go away by themselves; EINVAL and ELOOP: no regular file.
 _HOPELESS = {
-    errno.EACCES,
     errno.EEXIST,
     errno.EINVAL,
     errno.EISDIR,
@@ -48,9 +49,9 @@ _HOPELESS = {
     errno.ENAMETOOLONG,
     errno.ENOTDIR,
     errno.ENXIO,
-    errno.EPERM,
-    errno.EROFS,
 }
+
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 # How often closed files are looked after if no rotation asks for it.
 _LOOK_EVERY_S = 60.0
@@ -117,13 +118,19 @@ class FileOutput(Output):
         except OutputUnusable as exc:
             raise type(exc)(f"{self.name}: {exc}") from exc
         except OSError as exc:
+            text = f"{self.name}: can't write {self._place(exc)}: {exc.strerror}"
             if exc.errno in _HOPELESS:
-                raise OutputUnusable(
-                    f"{self.name}: can't write {exc.filename or self._path}: {exc.strerror}"
-                ) from exc
-            raise self._unavailable(exc) from exc
+                raise OutputUnusable(text) from exc
+            unavailable = self._unavailable(exc)
+            if exc.errno in _REFUSED:
+                raise OutputRefused(text) from exc
+            raise unavailable from exc
         log.janitor.wake()
         return log
+
+    def _place(self, exc: OSError) -> Path:
+        """What an error is about; names in it are relative to the folder."""
+        return self._path / os.fsdecode(exc.filename) if exc.filename else self._path
 
     def write(self, batches: Sequence[Batch]) -> None:
         """See `Output.write`. One write for all that goes into the same file."""
