@@ -70,6 +70,29 @@ class Sender:
         buffer: where records are put.
     """
 
+    # No `__dict__`: eventlet goes through those of all objects and puts locks of its own in place
+    # of what it finds, when real threads use these already.
+    __slots__ = (
+        "__weakref__",
+        "_changing",
+        "_courier",
+        "_exit_deadline",
+        "_in_vain",
+        "_is_ended",
+        "_is_leaving",
+        "_is_threadless",
+        "_leftovers",
+        "_losses",
+        "_lost_before",
+        "_outage",
+        "_report",
+        "_settings",
+        "_thread",
+        "_undelivered",
+        "_was_in_vain",
+        "buffer",
+    )
+
     def __init__(self, settings: SenderSettings, report: Callable[[BaseException], None]) -> None:
         self._settings = settings
         self._report = report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import itertools
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -11,10 +11,10 @@ from logd_client import lifecycle
 from logd_client.connection import ServerAddress
 from logd_client.errorhandlers import ErrorHandler, StderrErrorHandler, create_error_handler
 from logd_client.log import Log
-from logd_client.natives import RLock
 from logd_client.places import split_host
-from logd_client.problems import RecordsLost, SessionProblem
+from logd_client.problems import SessionProblem
 from logd_client.receipt import Receipt
+from logd_client.reports import Reports
 from logd_client.sender import Sender, SenderSettings
 from logd_client.session import Context, Items
 from logd_client.settingchecks import DEFAULT_HOST, DEFAULT_PORTS, DEFAULTS
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["LogServerProxy", "createClientLog"]
 
 EXIT_TIMEOUT_S: float = DEFAULTS["exit_timeout_s"]
-_SAME_REPORT_S = 60.0
 
 
 class LogServerProxy:
@@ -110,11 +109,10 @@ class LogServerProxy:
     ) -> None:
         settled = settle(host, ports, settings)
         handler = create_error_handler(errorHandler)
-        self._handler = StderrErrorHandler() if handler is None else handler
-        self._on_loss: Callable[[RecordsLost], object] | None = settled.on_loss
-        self._reported: dict[str, float] = {}
-        self._clients = 0
-        self._lock = RLock()
+        self._reports = Reports(
+            StderrErrorHandler() if handler is None else handler, settled.on_loss
+        )
+        self._clients = itertools.count(1)
         self.static_items = settled.static
         self.has_context_items = settled.context_items
         self._address = ServerAddress(
@@ -132,13 +130,13 @@ class LogServerProxy:
                 spool_bytes=settled.spool_bytes,
                 fallback=settled.fallback,
             ),
-            self._report,
+            self._reports.tell,
         )
         is_private = settled.tls is not None or settled.socket is not None
         hosts = [split_host(host)[0] for host in settled.hosts] or [settled.host]
         away = [host for host in hosts if not _is_this_machine(host)]
         if settled.token is not None and not is_private and away:
-            self._report(
+            self._reports.tell(
                 SessionProblem(
                     f"the token and all records cross the network to {away[0]} in plain "
                     "text, for everyone on the way to read: use tls"
@@ -157,9 +155,7 @@ class LogServerProxy:
 
     def addClient(self) -> int:
         """A number for a client of this proxy, from 1; no more than a count."""
-        with self._lock:
-            self._clients += 1
-            return self._clients
+        return next(self._clients)
 
     def log(self, jobdata: Sequence[Any]) -> None:
         """Send a record given as the 11-tuple that all servers take.
@@ -279,28 +275,8 @@ class LogServerProxy:
         return self._sender.client_id
 
     def after_fork(self) -> None:
-        """In a child process: a thread that is not there may hold the lock."""
-        self._lock = RLock()
-
-    def _report(self, problem: BaseException) -> None:
-        """Tell the error handler, the same text once a minute at most; or `on_loss`."""
-        if self._on_loss is not None and isinstance(problem, RecordsLost):
-            try:
-                self._on_loss(problem)
-            except Exception as exc:  # as below
-                StderrErrorHandler().handleException(exc)
-            return
-        text, now = str(problem), time.monotonic()
-        with self._lock:
-            if now - self._reported.get(text, -_SAME_REPORT_S) < _SAME_REPORT_S:
-                return
-            if len(self._reported) > 100:
-                self._reported.clear()
-            self._reported[text] = now
-        try:
-            self._handler.handleException(problem)
-        except Exception as exc:  # a user's handler must not end the sender
-            StderrErrorHandler().handleException(exc)
+        """In a child process: a thread that is not there may hold a lock."""
+        self._reports.after_fork()
 
 
 def _is_this_machine(host: str) -> bool:

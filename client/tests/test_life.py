@@ -111,7 +111,7 @@ sender = proxy._sender
 is_held = threading.Event()
 def hold():
     sender.buffer._lock.acquire(), sender._courier._moving.acquire(), sender._changing.acquire()
-    proxy._lock.acquire(), sender._courier.waiters._lock.acquire()
+    proxy._reports._lock.acquire(), sender._courier.waiters._lock.acquire()
     sender.buffer.stay_awake()
     is_held.set()
     time.sleep(60)
