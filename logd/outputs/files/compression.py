@@ -107,6 +107,43 @@ def holds_file(folder: int, compressed: str, name: str, is_wanted: Callable[[], 
             return False
 
 
+def missing_in(folder: int, compressed: str, descriptor: int) -> int | None:
+    """Where the first entry begins that a compressed form of an open file lacks.
+
+    Someone's `gzip` may have read the file, while it was written to, before it removed it.
+
+    Args:
+        folder: descriptor of the folder.
+        compressed: name of the compressed file.
+        descriptor: the file, perhaps removed by now.
+
+    Returns:
+        None if the compressed file is not there, is damaged or holds something else; the size of
+        the file if nothing is missing.
+    """
+    place = 0
+    try:
+        with _opened(folder, compressed) as file:
+            for piece in _unpacked(file, compressed):
+                if os.pread(descriptor, len(piece), place) != piece:
+                    return None
+                place += len(piece)
+    except (OSError, *DAMAGED):
+        return None
+    size = os.fstat(descriptor).st_size
+    return size if place == size else _entry_start(descriptor, place)
+
+
+def _entry_start(descriptor: int, place: int) -> int:
+    """Where the entry begins that a place is in."""
+    first = max(0, place - _PIECE_BYTES)
+    data = os.pread(descriptor, place - first + len(BREAK), first)
+    end = data.rfind(b"\n", 0, place - first)
+    while end >= 0 and data.startswith(BREAK, end):
+        end = data.rfind(b"\n", 0, end)
+    return first + end + 1 if end >= 0 or not first else place
+
+
 def read_compressed(descriptor: int, name: str) -> Iterator[bytes]:
     """What a compressed file holds, in pieces; moves the descriptor.
 

@@ -22,6 +22,7 @@ from logd.outputs.base import OutputSettings
 from logd.outputs.disk import make_folder
 from logd.outputs.failpoints import failpoint
 from logd.outputs.files.blocks import Block, Room
+from logd.outputs.files.compression import missing_in
 from logd.outputs.files.generation import Generation
 from logd.outputs.files.janitor import Janitor
 from logd.outputs.files.journal import (
@@ -42,6 +43,7 @@ from logd.outputs.files.resume import (
     adopt,
     boot_id,
     described,
+    forms,
     inode_of,
     inodes_of,
     make_way,
@@ -52,6 +54,7 @@ from logd.outputs.files.resume import (
 from logd.outputs.files.succession import Succession
 from logd.outputs.files.syncing import Syncing
 from logd.outputs.marks import Marks
+from logd.text.reading import BREAK
 
 logger = logging.getLogger(__name__)
 
@@ -193,6 +196,9 @@ class OpenLog:
         with self._closing:
             with self._lock:
                 self._undo()
+                # What nobody would see any more; without a folder there is no place for it.
+                with contextlib.suppress(OSError):
+                    self._meet_others()
             self.sync()
             failpoint("files.before_stop")
             self._journal.append(Stopped())
@@ -227,35 +233,38 @@ class OpenLog:
             if not self._has_met_others:
                 self._meet_others()
             self._has_met_others = False
-            file, now = self.file, self._clock()
-            if file.lacks_line_end and data:
-                data = b"\n" + data
-            self._journal.append(
-                Append(
-                    number=self._number + 1,
-                    synced=self._syncing.number,
-                    offset=file.size,
-                    length=len(data),
-                    checksum=zlib.crc32(data),
-                    entries=block.entries,
-                    time=now,
-                    marks=block.marks,
-                )
+            self._append(data, block.entries, block.marks)
+
+    def _append(self, data: bytes, entries: int, marks: dict[bytes, int]) -> None:
+        file, now = self.file, self._clock()
+        if file.lacks_line_end and data:
+            data = b"\n" + data
+        self._journal.append(
+            Append(
+                number=self._number + 1,
+                synced=self._syncing.number,
+                offset=file.size,
+                length=len(data),
+                checksum=zlib.crc32(data),
+                entries=entries,
+                time=now,
+                marks=marks,
             )
-            try:
-                if data:
-                    file.append(data)
-            except OSError:
-                self._must_undo = True
-                self._undo()
-                raise
-            self._number += 1
-            if not file.lines and block.entries:
-                file.started = now
-                self._due = self._policy.due_after(now)
-            file.lines += block.entries
-            for client, last in block.marks.items():
-                self.marks.note(client, last, now)
+        )
+        try:
+            if data:
+                file.append(data)
+        except OSError:
+            self._must_undo = True
+            self._undo()
+            raise
+        self._number += 1
+        if not file.lines and entries:
+            file.started = now
+            self._due = self._policy.due_after(now)
+        file.lines += entries
+        for client, last in marks.items():
+            self.marks.note(client, last, now)
 
     def _undo(self) -> None:
         """Take back a block that was not written whole; repeated until the disk lets it happen."""
@@ -273,8 +282,7 @@ class OpenLog:
         if state.st_size == file.size and state.st_nlink:
             return
         if not state.st_nlink:
-            logger.warning("%s: %s was removed; a new one is begun", self._label, file.name)
-            self.reopen()
+            self._begin_anew(file)
             return
         logger.info(
             "%s: %s has %d bytes where we left %d (copytruncate, or someone else's lines)",
@@ -289,6 +297,21 @@ class OpenLog:
         file.look_at_end()
         file.synced_size = min(file.synced_size, file.size)
         self._journal.append(self._described(file))
+
+    def _begin_anew(self, file: LogFile) -> None:
+        """Someone removed the current file; what their compressed form of it lacks is kept."""
+        logger.warning("%s: %s was removed; a new one is begun", self._label, file.name)
+        places = (missing_in(self._folder, f, file.descriptor) for f in forms(file.name)[1:])
+        start = next((place for place in places if place is not None), file.size)
+        data = os.pread(file.descriptor, file.size - start, start)
+        self.reopen()
+        if data:
+            logger.warning(
+                "%s: %d bytes that came while it was compressed are written to the new one",
+                self._label,
+                len(data),
+            )
+            self._append(data, data.count(b"\n") - data.count(BREAK), {})
 
     def _renew_journal(self) -> None:
         """Someone removed the journal: the next start would know of no marks."""
@@ -316,6 +339,7 @@ class OpenLog:
             self._undo()
             if self._journal.is_removed or not self._journal.is_in_place:
                 self._renew_journal()
+            self._meet_others()
 
     @property
     def is_in_place(self) -> bool:

@@ -190,6 +190,32 @@ def test_current_file_compressed_by_hand(suffix: str, tmp_path: Path) -> None:
     assert messages(tmp_path) == list(range(1, 19))
 
 
+@pytest.mark.parametrize("after", ["write", "tick", "close"])
+@pytest.mark.parametrize("unread", [0, 60, 200])
+def test_written_while_the_current_file_is_compressed(
+    unread: int, after: str, tmp_path: Path
+) -> None:
+    """What came between the read of someone's gzip and its removal of the file is kept, once."""
+    output = made(tmp_path)
+    output.open()
+    output.write([numbered(1, 9)])
+    path = tmp_path / "app_0.log"
+    data = path.read_bytes()
+    (tmp_path / "app_0.log.gz").write_bytes(gzip.compress(data[: len(data) - unread]))
+    path.unlink()
+    if after == "write":
+        output.write([numbered(10, 1)])
+    elif after == "tick":
+        output.tick(1e10)
+    output.close()
+    write(tmp_path, 10 + (after == "write"), 20)
+    # An entry of which a part was read stands there, cut off, and whole in the new file.
+    found = messages(tmp_path)
+    whole = [*dict.fromkeys(found)]
+    assert whole == list(range(1, 21))
+    assert len(found) - len(whole) <= (unread > 0)
+
+
 @pytest.mark.parametrize("is_same", [True, False])
 def test_gzip_by_hand_between_runs(is_same: bool, tmp_path: Path) -> None:
     """A closed original beside a .gz goes if the .gz holds the same bytes, and only then."""
