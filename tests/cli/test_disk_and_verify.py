@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, text
 from logd.cli.commands import logd
 from logd.outputs.tables.output import TableOutput
 from logd.rotation.policy import Retention, RotationPolicy
+from logd.text.lines import CallableFormat
 from tests.outputs.output_making import make_settings
 from tests.query.log_making import log_files, records, write_log
 
@@ -98,6 +99,23 @@ def test_what_is_wrong_is_told(pattern: Path, name: str, change: bytes, told: st
     result = _run("verify", pattern)
     assert told in result.output
     assert result.exit_code == (1 if told else 0), result.output
+
+
+def test_lines_of_an_earlier_format_are_no_strangers(tmp_path: Path) -> None:
+    """The journal knows that the daemon wrote them; what it did not write is told as before."""
+    pattern = tmp_path / "app_%d.log"
+    own = CallableFormat(lambda job: f"{job.cat}:{job.msg}", lambda: 0)
+    with log_files(pattern, lines=10, line_format=own) as output:
+        output.write(records(1, 15))
+    with log_files(pattern, lines=10) as output:
+        output.write(records(16, 17))
+    result = _run("verify", pattern)
+    assert result.exit_code == 0, result.output
+    assert "10 of its entries are in another format (line_format)" in result.output
+    _damage(pattern, "app_0.log", b"a stranger's line\n")
+    result = _run("verify", pattern)
+    assert result.exit_code == 1
+    assert "foreign: 11 of its entries are no lines of logd" in result.output
 
 
 def test_a_lost_record_is_told(pattern: Path) -> None:

@@ -23,12 +23,14 @@ class KnownFiles:
         closed: plain name -> records; the file that is written to is not among them.
         current: plain name of the file that is written to, "" if there is none yet.
         begun: how many files there were ever, as far as it was counted.
+        lines: records in the current file, as far as a journal told.
     """
 
     def __init__(self, closed: Mapping[str, int], current: str = "", begun: int = 0) -> None:
         self.closed = dict(closed)
         self.current = current
         self.begun = begun
+        self.lines = 0
 
     @classmethod
     def of_journal(cls, entries: Sequence[Entry | Gap]) -> KnownFiles:
@@ -46,6 +48,7 @@ class KnownFiles:
                     lines = entry.lines
                 case Append():
                     lines += entry.entries
+        known.lines = lines
         return known
 
     def go_on(self, name: str, lines: int, before: str = "") -> None:

@@ -46,9 +46,13 @@ def checks(
     torn = _torn(files, journal)
     for ref in refs:
         plain = Path(ref.plain_path).name
-        counted = None if plain == known.current else known.closed.get(plain)
+        grows = plain == known.current
+        counted = known.lines if grows else known.closed.get(plain)
         is_foreign = bool(known.names) and plain not in known.names
-        yield _checked(ref, reader, counted, is_foreign, torn.get(plain), is_last=ref is refs[-1])
+        is_last = ref is refs[-1]
+        yield _checked(
+            *(ref, reader, counted, is_foreign, torn.get(plain)), is_last=is_last, grows=grows
+        )
         done += ref.size
         on_bytes(done / total)
     there = {Path(ref.plain_path).name for ref in refs}
@@ -129,6 +133,7 @@ def _checked(
     torn: str | None,
     *,
     is_last: bool,
+    grows: bool,
 ) -> Checked:
     """One file, read to its end."""
     name = ref.path.name
@@ -155,9 +160,13 @@ def _checked(
     finally:
         os.close(descriptor)
     records = looked.records
-    if looked.strangers:
+    if looked.strangers and not faults and counted == records:
+        # Written by the daemon, as the journal knows: by its settings of then.
+        notes.append(f"{looked.strangers} of its entries are in another format (line_format)")
+    elif looked.strangers:
         faults.append(f"foreign: {looked.strangers} of its entries are no lines of logd")
-    if counted is not None and not faults and counted != records:
+    # More may have come to the current one since the journal was read.
+    if counted is not None and not faults and counted != records and not grows:
         faults.append(f"missing: the journal counted {counted} records, it has {records}")
     return Checked(name, records, tuple(faults), tuple(notes))
 
