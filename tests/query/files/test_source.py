@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from logd.query.files import raw, snapshot
+from logd.query.files import heldopen, raw
 from logd.query.files import source as files_source
 from logd.query.files.source import FileSource
 from logd.query.selection import Selection
@@ -142,7 +142,7 @@ def test_overwritten_while_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         for batch in records(1, 10):
             output.write([batch])
         for held, expected in ((100, list(range(1, 11))), (1, [1, 2, 3, 4])):
-            monkeypatch.setattr(snapshot, "HELD_OPEN", held)
+            monkeypatch.setattr(heldopen, "HELD_OPEN", held)
             notes = Notes()
             entries = source_of(tmp_path, on_note=notes).entries()
             found = [next(entries).msgid]
