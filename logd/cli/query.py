@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing
@@ -12,6 +13,7 @@ import click
 
 from logd.cli.counting import Counting, check_by, show_counts
 from logd.cli.cursors import read_cursor, start_of, write_cursor
+from logd.cli.cutting import cut
 from logd.cli.display import SHOWN_AT_ONCE
 from logd.cli.pager import paged
 from logd.cli.printing import put, quiet_end
@@ -19,11 +21,15 @@ from logd.cli.progress import Progress
 from logd.cli.reading import Reading, failing_if_damaged, note, reading_options
 from logd.cli.shortcount import ShortCount
 from logd.query.advice import advice
+from logd.query.budget import Budget
 from logd.query.contexts import SCOPES, Scope, Surroundings, with_context
 from logd.query.merged import MergedSource
-from logd.query.positions import CannotRead, Placed, Position
+from logd.query.positions import CannotRead, Gone, Placed, Position
 from logd.query.source import Source
 from logd.records.entry import Entry
+
+_COUNTING_S = 1.0
+"""How long is counted what `--limit` leaves out."""
 
 _GAP = b"--\n"
 
@@ -91,6 +97,7 @@ _GAP = b"--\n"
     help="Read what was set aside after crashes instead. Senders were not told that it is stored; "
     "most of it they sent again.",
 )
+@click.option("--full", is_flag=True, help="On a terminal without a pager, show whole lines.")
 @click.option("--show-cursor", is_flag=True, help="At the end, print the last entry's cursor.")
 @reading_options
 def query(
@@ -108,6 +115,7 @@ def query(
     after_cursor: str | None,
     cursor_file: Path | None,
     set_aside: bool,
+    full: bool,
     show_cursor: bool,
 ) -> None:
     """Find entries in the whole log: all files, also compressed ones, or all tables.
@@ -160,7 +168,7 @@ def query(
                 show_counts(reading, source, counting, progress)
                 return
             start = start_of(source, after_cursor or read_cursor(cursor_file))
-            shown = Shown(reading, source, progress)
+            shown = Shown(reading, source, progress, is_full=full)
             last = shown.entries(start, limit, context if has_context else None, is_reverse=reverse)
             _tell_cursor(source, last or start, cursor_file, show_cursor=show_cursor)
         finally:
@@ -201,13 +209,17 @@ class Shown:
         reading: what is read, and how it is shown.
         source: where from.
         progress: told how far it is.
+        is_full: whether long lines are shown whole on a terminal.
     """
 
-    def __init__(self, reading: Reading, source: Source, progress: Progress) -> None:
+    def __init__(
+        self, reading: Reading, source: Source, progress: Progress, *, is_full: bool = False
+    ) -> None:
         self._reading = reading
         self._source = source
         self._progress = progress
         self._is_terminal = sys.stdout.isatty()
+        self._is_cut = self._is_terminal and reading.output == "text" and not is_full
 
     def entries(
         self,
@@ -233,8 +245,10 @@ class Shown:
         else:
             found = chain([first], placed)
             wanted = found if limit is None else islice(found, limit)
-            last = self._all(wanted) if context is None else self._with_context(wanted, context)
-            self._say_left_out(next(placed, None) if limit is not None else None, last)
+            shown = self._all(wanted) if context is None else self._with_context(wanted, context)
+            if limit is not None and (following := next(placed, None)) is not None:
+                self._say_left_out(following, shown, is_reverse=is_reverse)
+            last = None if shown is None else shown.behind
             last = first.behind if is_reverse else last
         self._put(display.foot().encode())
         return last
@@ -250,34 +264,44 @@ class Shown:
             self._say_nothing()
         return end
 
-    def _all(self, placed: Iterator[Placed]) -> Position | None:
-        last = None
+    def _all(self, placed: Iterator[Placed]) -> Placed | None:
+        last: Placed | None = None
 
         def entries() -> Iterator[Entry]:
             nonlocal last
             for one in placed:
-                last = one.behind
+                last = one
                 yield one.entry
 
         at_once = 1 if self._is_terminal else SHOWN_AT_ONCE
         for data in self._reading.display.portions(entries(), at_once):
-            self._put(data)
+            self._put_lines(data)
         return last
 
-    def _with_context(self, found: Iterator[Placed], context: Surroundings) -> Position | None:
+    def _with_context(self, found: Iterator[Placed], context: Surroundings) -> Placed | None:
         last = None
         is_text = self._reading.output == "text"
         for one in with_context(self._source, found, context):
             if one.has_gap and is_text:
                 self._put(_GAP)
-            self._put(self._reading.display.data([one.placed.entry]))
+            self._put_lines(self._reading.display.data([one.placed.entry]))
             if one.is_match:
-                last = one.placed.behind
+                last = one.placed
         return last
 
     def _put(self, data: bytes) -> None:
         self._progress.clear()
         put(data)
+
+    def _put_lines(self, data: bytes) -> None:
+        if self._is_cut:
+            # A window may change its width meanwhile.
+            width = shutil.get_terminal_size().columns
+            lines = data.decode("utf-8", "backslashreplace").split("\n")
+            is_unicode = "utf" in (sys.stdout.encoding or "").lower()
+            cut_lines = [cut(line, width, is_unicode=is_unicode) for line in lines]
+            data = "\n".join(cut_lines).encode("utf-8", "backslashreplace")
+        self._put(data)
 
     def _say_nothing(self) -> None:
         self._progress.clear()
@@ -285,12 +309,24 @@ class Shown:
         for text in advice(self._source, self._reading.selection):
             note(text)
 
-    def _say_left_out(self, following: Placed | None, last: Position | None) -> None:
-        if following is None or last is None:
-            return
+    def _say_left_out(self, following: Placed, last: Placed | None, *, is_reverse: bool) -> None:
+        """Say how many entries `--limit` left out: exactly, if that is known soon."""
         self._progress.clear()
+        budget = Budget(seconds=_COUNTING_S)
+        # Nothing was shown: all that pass are left out.
+        start = None if is_reverse or last is None else last.behind
+        end = last.position if is_reverse and last is not None else None
+        try:
+            counted = self._source.summarise(
+                self._reading.selection, start=start, end=end, budget=budget
+            ).total
+        except Gone:
+            counted = 0
+        number = "more entries"
+        if counted:
+            number = f"{'at least ' if budget.next is not None else ''}{counted:,} more entries"
         when = f", the next of {following.entry.ts}" if following.entry.ts else ""
-        note(
-            f"--limit: there are more entries{when}; to go on: --after-cursor "
-            f"{self._source.cursor(last)}"
-        )
+        go_on = ""
+        if last is not None and not is_reverse:
+            go_on = f"; to go on: --after-cursor {self._source.cursor(last.behind)}"
+        note(f"--limit left out {number}{when}{go_on}")

@@ -122,7 +122,11 @@ def test_cursors(log: Path) -> None:
     assert found("--cursor-file", "here", "-n", "2", "cat:E") == [10, 30]
     assert found("--cursor-file", "here", "-n", "1") == [31]
     result = run("-n", "3")
-    assert "--limit: there are more entries" in result.stderr
+    assert "--limit left out 117 more entries, the next of 2" in result.stderr
+    assert "left out 5 more" in run("-n", "3", "cat:E").stderr
+    assert "left out 115 more entries" in run("-n", "5", "-r").stderr
+    assert "left out 120 more entries" in run("-n", "0").stderr
+    assert "left out" not in run("-n", "120").stderr
     cursor = result.stderr.split()[-1]
     assert found("--after-cursor", cursor, "-n", "2") == [3, 4]
     assert run("--after-cursor", "nonsense").exit_code != 0

@@ -120,7 +120,7 @@ class TableSource(Source):
         watch: Watch = unwatched,
         budget: Budget | None = None,
     ) -> Summary:
-        if budget is not None:
+        if budget is not None and not self._is_quick(selection, step, budget):
             return super().summarise(
                 selection, step=step, keys=keys, start=start, end=end, watch=watch, budget=budget
             )
@@ -128,11 +128,11 @@ class TableSource(Source):
         tally = Tally(step, keys)
         if step == "auto" and tally.cells is not None:
             tally.cells.go_by_minute()
-        self._count(tally, step, selection, span, watch)
+        self._count(tally, step, selection, span, watch, budget)
         if step == "auto" and tally.cells is not None and not tally.cells.is_wide:
             # What took a few minutes only is shown by the second.
             tally = Tally(step, keys)
-            self._count(tally, step, selection, span, watch)
+            self._count(tally, step, selection, span, watch, budget)
         return tally.summary()
 
     def inventory(self) -> Sequence[Piece]:
@@ -234,14 +234,29 @@ class TableSource(Source):
                     raise
             self._note_gone(log.entry)
 
+    def _is_quick(self, selection: Selection, step: Step | None, budget: Budget) -> bool:
+        """Whether whole tables may be counted with a budget of time: SQL alone can do it."""
+        if budget.bytes is not None or step == "auto":
+            return False
+        with self._database.reading() as connection:
+            tables = self._tables(connection, selection, self._span(None, None))
+            return all(conditions_of(selection, log).is_exact for log in tables)
+
     def _count(
-        self, tally: Tally, step: Step | None, selection: Selection, span: range, watch: Watch
+        self,
+        tally: Tally,
+        step: Step | None,
+        selection: Selection,
+        span: range,
+        watch: Watch,
+        budget: Budget | None = None,
     ) -> None:
-        """Add what passes and has an id of `span`."""
+        """Add what passes and has an id of `span`; with a budget the newest tables of it."""
         with self._database.reading() as connection:
             tables = self._tables(connection, selection, span)
-            for done, log in enumerate(tables):
-                is_last = done + 1 == len(tables)
+            newest = tables[-1:]
+            for done, log in enumerate(tables if budget is None else reversed(tables)):
+                is_last = log in newest
                 conditions = conditions_of(selection, log)
                 if conditions.is_exact:
                     others = [*conditions.others, *_within_ids(log, span)]
@@ -257,6 +272,9 @@ class TableSource(Source):
                     for _, _, entry in self._table_rows(connection, log, selection, order, span):
                         tally.add(entry)
                 watch((done + 1) / len(tables))
+                if budget is not None and budget.is_spent and done + 1 < len(tables):
+                    budget.next = TablePosition(log.entry.table_name, log.entry.first_id - 1)
+                    return
 
     def _count_table(
         self,
