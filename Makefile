@@ -50,7 +50,7 @@ SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date -r CHAN
 export SOURCE_DATE_EPOCH
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo browser test test-pythons test-servers lint format types bench bench-quick \
+.PHONY: help serve demo cluster browser test test-pythons test-servers lint format types bench bench-quick \
     chaos fuzz lock readme check dist \
     install install-environment install-service install-texts deb uninstall clean check-python
 
@@ -69,6 +69,9 @@ test: $(VENV)/dev.stamp ## run all tests
 
 demo: $(VENV)/dev.stamp ## a shop that logs, a deploy that breaks it, and the page that shows it
 	@exec $(RUN)python -m tests.demo $(ARGS)
+
+cluster: $(VENV)/dev.stamp ## several daemons around an engine on this machine: ARGS="--kill --seconds 60"
+	@exec $(RUN)python -m tests.demo.cluster $(ARGS)
 
 coverage: $(VENV)/dev.stamp ## run all tests and measure which branches they take, child processes included
 	@$(compile)

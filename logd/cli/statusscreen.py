@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import textwrap
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from logd.text.escaping import escape
@@ -49,7 +49,7 @@ def screen(status: Snapshot, paint: Paint = plain, rows: int | None = None) -> l
         "",
         *_totals(status, paint),
         "",
-        *_outputs(status["outputs"], paint),
+        *_outputs(status["outputs"], paint, _standing_by(status)),
         *_partitions(status.get("partitions", ()), paint),
         *_left_behind(status["left_behind"], paint),
     ]
@@ -135,7 +135,14 @@ def _reloads(reloads: Snapshot, paint: Paint) -> str:
     return text
 
 
-def _outputs(outputs: Sequence[Snapshot], paint: Paint) -> list[str]:
+def _standing_by(status: Snapshot) -> set[str]:
+    """The outputs that another daemon has now."""
+    return {one["ring"] for one in status.get("partitions", ()) if not one["is_reading"]}
+
+
+def _outputs(
+    outputs: Sequence[Snapshot], paint: Paint, standing_by: Container[str] = ()
+) -> list[str]:
     table = [["output", "written", "current", "lines", "size", "all", "since", "waiting", "lag"]]
     table += [
         [
@@ -158,7 +165,7 @@ def _outputs(outputs: Sequence[Snapshot], paint: Paint) -> list[str]:
         shown += _acknowledged(output.get("measures", {}))
         shown += _set_aside(output.get("measures", {}), paint)
         shown += _disk(output["disk"], paint)
-        shown += _troubles(output, paint)
+        shown += _troubles(output, paint, is_standing_by=output["name"] in standing_by)
     return shown
 
 
@@ -233,8 +240,10 @@ def _disk(disk: Snapshot, paint: Paint) -> list[str]:
     return lines
 
 
-def _troubles(output: Snapshot, paint: Paint) -> list[str]:
+def _troubles(output: Snapshot, paint: Paint, *, is_standing_by: bool) -> list[str]:
     error = output["last_error"]
+    if is_standing_by and error is not None:
+        return [paint(f"  not this daemon's now: {escape(error['text'])}", "yellow")]
     if output["failing_since"] is not None:
         since = clock(output["failing_since"])
         text = f"  failing since {since}, tried {output['retries']:,} times"
