@@ -13,10 +13,13 @@ from logd.cli.cursors import read_cursor, start_of, write_cursor
 from logd.cli.printing import put, quiet_end, wait
 from logd.cli.reading import Reading, failing_if_damaged, note, reading_options
 from logd.cli.shortcount import ShortCount
+from logd.errors import LogdError
+from logd.outputs.base import OutputUnavailable, OutputUnusable
 from logd.query.advice import advice
 from logd.query.following import LOOK_EVERY_S, Following
 from logd.query.source import Source
 from logd.records.entry import Entry
+from logd.settings.table import Config
 
 # While the daemon feeds us only the end of our reader is to be noticed otherwise.
 _FED_WAIT_S = 60.0
@@ -43,8 +46,15 @@ _MAX_ENTRIES = 1_000_000
     type=click.Path(path_type=Path, dir_okay=False),
     help="Begin after the cursor in this file. At the end, write the last entry's cursor to it.",
 )
+@click.option(
+    "--source",
+    metavar="nats:URL",
+    help="With -f: show what comes into this engine, before any daemon has stored it.",
+)
 @reading_options
-def tail(reading: Reading, follow: bool, count: int, cursor_file: Path | None) -> None:
+def tail(
+    reading: Reading, follow: bool, count: int, cursor_file: Path | None, source: str | None
+) -> None:
     """Show the last entries of the log. With -f, also show new ones as they come.
 
     New entries come from the running daemon. If none runs, the command watches the files or
@@ -62,11 +72,15 @@ def tail(reading: Reading, follow: bool, count: int, cursor_file: Path | None) -
           Entries of these files, as JSON.
     """
     with quiet_end():
-        if follow:
+        if source is not None:
+            if not follow:
+                raise click.UsageError("--source needs -f: an engine is no log to look back in")
+            _follow_engine(reading, source)
+        elif follow:
             _follow(reading, count, cursor_file)
         else:
-            with closing(reading.open()) as source, failing_if_damaged(source):
-                _last(reading, source, count, cursor_file)
+            with closing(reading.open()) as log, failing_if_damaged(log):
+                _last(reading, log, count, cursor_file)
 
 
 def _last(reading: Reading, source: Source, count: int, cursor_file: Path | None) -> None:
@@ -110,6 +124,27 @@ def _follow(reading: Reading, count: int, cursor_file: Path | None) -> None:
                 return
     finally:
         following.close()
+
+
+def _follow_engine(reading: Reading, spec: str) -> None:
+    # Late: few have an engine.
+    from logd.engine.entry import engine_follower
+
+    if reading.output == "json":
+        raise click.UsageError("--output json can not be used with -f: use jsonl")
+    try:
+        follower = engine_follower(spec, Config().timestamp)
+        follower.open()
+    except (OutputUnusable, OutputUnavailable) as exc:
+        raise LogdError(f"source {exc}") from exc
+    try:
+        put(reading.display.head().encode())
+        while wait(None, 0.0):
+            wanted = [entry for entry in follower.read() if reading.selection.matches(entry)]
+            for data in reading.display.portions(wanted):
+                put(data)
+    finally:
+        follower.close()
 
 
 def _before(following: Following, count: int, cursor_file: Path | None) -> Iterable[Entry]:

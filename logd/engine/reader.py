@@ -95,6 +95,17 @@ class StreamReading(Reading):
         self._link.call(start)
         return lost
 
+    def start_at_end(self) -> None:
+        """Read what comes from now on.
+
+        Raises:
+            OutputUnavailable: the engine is away.
+        """
+        info = self._link.call(
+            lambda: find_stream(self._connected(), self._address, self._partition)
+        )
+        self.start(info.state.last_seq)
+
     def next(self, timeout_s: float) -> Sequence[Message]:
         """See `Reading.next`."""
         with self._has_news:

@@ -25,17 +25,19 @@ class EngineSource(Source):
     Args:
         address: URL of the engine, see `address.py`.
         settings: durability, and how long messages stay.
+        follows: only looks on: the engine is not told how far this is.
 
     Raises:
         OutputUnusable: the URL can't be used.
     """
 
-    def __init__(self, address: str, settings: SourceSettings) -> None:
+    def __init__(self, address: str, settings: SourceSettings, *, follows: bool = False) -> None:
         try:
             self._address = parse(address, reads=True)
         except WrongAddress as exc:
             raise OutputUnusable(f"nats: {exc}") from exc
         self._settings = settings
+        self._follows = follows
         self.name = f"nats {self._address.shown}"
         self.partitions: Sequence[int] = self._address.partitions
         self._link = Link(self._address, settings.durable)
@@ -67,7 +69,7 @@ class EngineSource(Source):
 
     async def connected(self, client: Client) -> None:
         """There is a connection."""
-        if self._trimming is None:
+        if self._trimming is None and not self._follows:
             self._trimming = asyncio.get_running_loop().create_task(self._trim())
 
     def disconnected(self) -> None:

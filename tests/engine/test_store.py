@@ -6,6 +6,9 @@ import contextlib
 import json
 import re
 import sqlite3
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -149,11 +152,47 @@ def test_the_logs_of_all_partitions_are_read_as_one(engine: Engine, tmp_path: Pa
             assert receiver.stop() == 0
 
 
+def test_what_comes_into_an_engine_is_shown_at_once(engine: Engine, tmp_path: Path) -> None:
+    """`logd tail -f --source` shows new records without a store, and tells the engine nothing."""
+    with ingest(engine, tmp_path / "in") as daemon:
+        logs = [createClientLog("127.0.0.1", daemon.port, environ={}) for _ in range(3)]
+        for log in logs:
+            assert log("before", sync=60)
+        command = [sys.executable, "-m", "logd", "tail", "-f", "--json", "--grep", "record"]
+        source = engine.source(partitions="0-1")
+        tail = subprocess.Popen(
+            [*command, "--source", source], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+        )
+        assert tail.stdout is not None
+        first: list[str] = []
+        reader = threading.Thread(target=lambda: first.append(tail.stdout.readline()))  # type: ignore[union-attr]
+        reader.start()
+        # Where it begins is where it is by the time it has asked: until then nothing is promised.
+        number = 0
+        while reader.is_alive():
+            for log in logs:
+                number += 1
+                log(f"record {number}", "W", {"number": number}, sync=60)
+                log("left out", sync=60)
+        for log in logs:
+            log("the last record", sync=60)
+            log.close()
+        seen = [json.loads(first[0])]
+        while sum(one["msg"] == "the last record" for one in seen) < 3:
+            seen.append(json.loads(tail.stdout.readline()))
+        tail.terminate()
+        tail.communicate()
+    numbers = [one["special"]["number"] for one in seen if one["special"]]
+    by_session = [[n for n in numbers if n % 3 == k] for k in range(3)]
+    for found in filter(None, by_session):
+        assert found == list(range(found[0], found[-1] + 1, 3))
+        assert found[-1] > number - 3
+    assert (seen[0]["cat"], seen[0]["path"].partition("(")[0]) == ("W", "test_store.py")
+    assert not has(engine, "LOGD_offsets")
+
+
 def read(folder: Path, command: str, *options: str) -> list[str]:
     """What a command shows of the clients' records."""
-    import subprocess
-    import sys
-
     shown = subprocess.run(
         [sys.executable, "-m", "logd", command, *options],
         cwd=folder,
@@ -271,9 +310,6 @@ def test_repetitions_gaps_holes_and_poison(engine: Engine, tmp_path: Path) -> No
 
 def status(folder: Path) -> dict[str, list[dict[str, int]]]:
     """What `logd status --json` says."""
-    import subprocess
-    import sys
-
     command = [sys.executable, "-m", "logd", "status", "--json"]
     socket = next(folder.rglob("control.sock")).relative_to(folder)
     shown = subprocess.run(
