@@ -86,6 +86,7 @@ class _Course:
     number: int
     under_way: int = 0
     is_over: bool = False
+    is_after_unreadable: bool = False
     pruned_at: float = field(default_factory=time.monotonic)
 
 
@@ -219,7 +220,7 @@ class Partition:
             is_after = _unreadable(place) in marks
             sessions = {name: n for name, n in marks.items() if not name.startswith(PLACE_PREFIX)}
             rules = Rules(sessions, time.time(), is_after_unreadable=is_after)
-            course = _Course(rules, place, number or 0)
+            course = _Course(rules, place, number or 0, is_after_unreadable=is_after)
             with self._changed:
                 self._course = course
             self.counts.place, self.counts.is_reading = number, True
@@ -241,6 +242,10 @@ class Partition:
         course.pruned_at = now
         worker, at = self._worker, self.counts.message_at
         gone = course.rules.prune(at) if at is not None else []
+        if course.is_after_unreadable and not course.rules.is_excusing:
+            # Every session has come to its next piece: a restart is to excuse nobody any more.
+            course.is_after_unreadable = False
+            gone.append(_unreadable(course.place))
         if gone and worker is not None:
             worker.call(lambda: worker.forget(gone))
 
@@ -256,6 +261,7 @@ class Partition:
             except Unreadable as exc:
                 self._bury(message, str(exc))
                 course.rules.excuse()
+                course.is_after_unreadable = True
                 batches.append(_mark(_unreadable(course.place), 0, message.number))
                 continue
             for piece in pieces:

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from logd.engine.address import EngineAddress, WrongAddress, parse
 from logd.engine.link import Link
-from logd.engine.pieces import pack_message, pack_piece
+from logd.engine.pieces import MAX_PIECE_BYTES, pack_message, pack_piece
 from logd.engine.publisher import Publisher
 from logd.engine.streams import ensure_streams
 from logd.outputs.base import (
@@ -159,7 +159,7 @@ class EngineOutput(Output):
     def _pieces(self, batch: Batch) -> Iterator[bytes]:
         """A piece, or as many as it takes for each to fit into a message of its own."""
         piece = pack_piece(batch)
-        if len(piece) <= MESSAGE_BYTES // 4 or len(pack_message([piece])) <= self._max_message:
+        if len(piece) <= MESSAGE_BYTES // 4 or self._fits(piece):
             yield piece
         elif len(batch) > 1:
             middle = len(batch) // 2
@@ -167,6 +167,10 @@ class EngineOutput(Output):
             yield from self._pieces(batch.part(middle, len(batch)))
         else:
             yield self._buried(batch)
+
+    def _fits(self, piece: bytes) -> bool:
+        is_short = len(piece) <= MAX_PIECE_BYTES
+        return is_short and len(pack_message([piece])) <= self._max_message
 
     def _buried(self, batch: Batch) -> bytes:
         """A record that is too long for the engine goes to the dead letters, its number goes on."""

@@ -36,8 +36,12 @@ _ZSTD_LEVEL = 1
 MIN_COMPRESSED_BYTES = 512
 """Below this compression saves nothing worth its time."""
 
-MAX_BODY_BYTES = 64 << 20
-"""No message is longer than this, uncompressed. The engine itself allows 64 MiB at most."""
+MAX_BODY_BYTES = 32 << 20
+"""No message is longer than this, uncompressed: a megabyte that came over the network is not to
+become gigabytes."""
+
+MAX_PIECE_BYTES = MAX_BODY_BYTES // 2
+"""Who makes messages divides what is longer."""
 
 _NIL = b"\xc0"
 _END_OF_TIME = 253_402_300_800

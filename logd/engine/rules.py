@@ -102,6 +102,11 @@ class Rules:
         hole = (mark + 1, missing_to) if missing_to > mark > 0 else None
         return Judgement(Verdict.WRITE, known, hole)
 
+    @property
+    def is_excusing(self) -> bool:
+        """Whether some session may still have a gap in its next piece."""
+        return bool(self._excused)
+
     def lose(self, session: bytes, last: int, now: float) -> None:
         """A piece up to `last` was to be written, and can't be read."""
         self._marks.pop(session, None)

@@ -52,9 +52,11 @@ def test_after_an_unreadable_message_each_session_may_have_one_gap() -> None:
     rules.excuse()
     assert rules.judge(ONE, 20, 0, 30, 0.0) == Judgement(Verdict.WRITE, 10, (11, 20))
     assert rules.judge(ONE, 40, 0, 50, 0.0) == Judgement(Verdict.GAP)
+    assert rules.is_excusing
     # One that lost nothing by it is not excused later.
     assert rules.judge(other, 10, 0, 20, 0.0) == Judgement(Verdict.WRITE, 10)
     assert rules.judge(other, 25, 0, 30, 0.0) == Judgement(Verdict.GAP)
+    assert not rules.is_excusing
 
 
 def test_excuses_hold_over_a_restart() -> None:
