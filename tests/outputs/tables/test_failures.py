@@ -20,6 +20,7 @@ from sqlalchemy import Integer, String, make_url
 
 from logd.outputs.base import OutputUnavailable
 from logd.outputs.failpoints import Failpoints
+from logd.outputs.tables import changes
 from logd.outputs.tables import store as tables_store
 from logd.outputs.tables.output import TableOutput
 from logd.records.batch import Batch
@@ -58,7 +59,9 @@ def failpoints(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Sets actions of the fail-points within this process."""
 
     def set_actions(text: str) -> None:
-        monkeypatch.setattr(tables_store, "failpoint", Failpoints(text).hit)
+        hit = Failpoints(text).hit
+        for module in (tables_store, changes):
+            monkeypatch.setattr(module, "failpoint", hit)
 
     return set_actions
 
@@ -419,7 +422,7 @@ import os, sys
 from pathlib import Path
 from logd.outputs.failpoints import Failpoints
 from logd.text.lines import LineFormat
-from logd.outputs.tables import store as tables_store
+from logd.outputs.tables import changes, store as tables_store
 from logd.outputs.base import OutputSettings
 from logd.outputs.tables.output import TableOutput
 from logd.rotation.policy import Retention, RotationPolicy
@@ -429,7 +432,7 @@ url, folder = sys.argv[1:]
 
 def live(pattern, failpoints):
     Path(folder, pattern).mkdir(exist_ok=True)
-    tables_store.failpoint = Failpoints(failpoints).hit
+    tables_store.failpoint = changes.failpoint = Failpoints(failpoints).hit
     settings = OutputSettings(
         rotation=RotationPolicy(lines=7), retention=Retention(), line_format=LineFormat(),
         # Its own for each pattern: or else an output takes the tables of the last one along.
