@@ -90,6 +90,8 @@ class LogdHandler(logging.Handler):
             given = [*settings, *(["errorHandler"] if errorHandler is not None else [])]
             if given:
                 raise TypeError(f"server is given, so {', '.join(given)} can have no effect")
+            if not isinstance(server, LogServerProxy):
+                raise TypeError(f"server {server!r}: expected a LogServerProxy")
         super().__init__(level)
         self._flush_level = None if flush_level is None else _level("flush_level", flush_level)
         self._owns_server = server is None

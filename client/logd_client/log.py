@@ -57,7 +57,7 @@ class Log:
         extractStack: False reads no stack at all: the path is empty and calls are cheaper.
 
     Raises:
-        TypeError: a string for `catsEnable` or `catsDisable`, or a wrong `errorHandler`.
+        TypeError: an argument of a wrong type; the text names it.
         ValueError: both given, or a number out of range.
     """
 
@@ -75,8 +75,19 @@ class Log:
         extractStack: bool = True,
     ) -> None:
         for title, cats in (("catsEnable", catsEnable), ("catsDisable", catsDisable)):
-            if isinstance(cats, (str, bytes)):
+            if cats is not None and (isinstance(cats, (str, bytes)) or not _is_iterable(cats)):
                 raise TypeError(f"{title} {cats!r}: expected a collection of categories")
+        for title, number in (
+            ("traceOffset", traceOffset),
+            ("msgCountLimit", msgCountLimit),
+            ("stackMax", stackMax),
+            ("extractStack", extractStack),
+        ):
+            if not isinstance(number, int):
+                kind = "True or False" if title == "extractStack" else "a number"
+                raise TypeError(f"{title} {number!r}: expected {kind}")
+        if seFilesExclude is not None and not callable(seFilesExclude):
+            raise TypeError(f"seFilesExclude {seFilesExclude!r}: expected something to call")
         if catsEnable is not None and catsDisable is not None:
             raise ValueError("catsEnable and catsDisable exclude each other, both are given")
         if msgCountLimit < 2:
@@ -333,6 +344,10 @@ class Log:
         """In a child process: another pid, message ids from 1 again."""
         self._ids = message_ids(self._id_limit)
         self._sites.after_fork()
+
+
+def _is_iterable(value: object) -> bool:
+    return hasattr(type(value), "__iter__")
 
 
 def _dropped(msgid: int) -> str:

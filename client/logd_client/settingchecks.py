@@ -124,6 +124,12 @@ def _text(name: str, value: Any) -> str:
     return value
 
 
+def _host(name: str, value: Any) -> str:
+    if not _text(name, value).strip():
+        raise ValueError(f"{name} {value!r}: expected a name, an address or a URL")
+    return str(value)
+
+
 def _token(name: str, value: Any) -> str | None:
     if value is not None and not isinstance(value, str):
         raise TypeError(f"{name} of type {type(value).__name__}: expected text or None")
@@ -238,7 +244,7 @@ def check_static(name: str, value: Any) -> dict[str, Any]:
 
 
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "host": _text,
+    "host": _host,
     "ports": check_ports,
     "hosts": check_hosts,
     "failover": check_optional_bool,

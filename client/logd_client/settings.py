@@ -67,6 +67,8 @@ def settle(host: str, ports: int | Sequence[int], given: Mapping[str, Any]) -> S
     """
     arguments = dict(given)
     environ = arguments.pop("environ", None)
+    if environ is not None and not isinstance(environ, Mapping):
+        raise TypeError(f"environ of type {type(environ).__name__}: expected a dict of variables")
     if host is not DEFAULT_HOST:
         arguments["host"] = host
     port = arguments.pop("port", None)

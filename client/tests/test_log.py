@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import sys
 import threading
 import traceback
@@ -368,3 +369,21 @@ def test_local_servers_have_stored_when_the_call_returns() -> None:
     assert log.close()
     assert log("m", sync=True) == 2
     assert log.server is server
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"stackMax": "5"}, "stackMax '5': expected a number"),
+        ({"traceOffset": None}, "traceOffset None: expected a number"),
+        ({"msgCountLimit": 1e6}, "msgCountLimit 1000000.0: expected a number"),
+        ({"extractStack": "no"}, "extractStack 'no': expected True or False"),
+        ({"catsEnable": 5}, "catsEnable 5: expected a collection"),
+        ({"catsDisable": "EW"}, "catsDisable 'EW': expected a collection"),
+        ({"seFilesExclude": "a.py"}, "seFilesExclude 'a.py': expected something to call"),
+    ],
+)
+def test_a_wrong_argument_is_named(given: dict[str, Any], text: str) -> None:
+    """An argument of a wrong type fails in the constructor, not in a log call later."""
+    with pytest.raises(TypeError, match=re.escape(text)):
+        Log(ListServer(), **given)

@@ -158,6 +158,8 @@ def test_what_is_nearer_goes_first() -> None:
         ({"silence_s": 0}, ValueError, "silence_s 0: expected more than 0"),
         ({"port": 1, "ports": (1,)}, TypeError, r"port 1 and ports \(1,\): expected one"),
         ({"host": 5}, TypeError, "host 5: expected text"),
+        ({"host": ""}, ValueError, "host '': expected a name, an address or a URL"),
+        ({"environ": "x"}, TypeError, "environ of type str: expected a dict"),
         ({"spol": "/x"}, TypeError, "argument 'spol': there is no such setting, did you mean 'sp"),
         ({"spool": 5}, TypeError, "spool 5: expected a path"),
         ({"spool": ""}, ValueError, "spool '': expected a path"),
