@@ -259,7 +259,9 @@ def find(module: str, name: str) -> Any:
     """What a dotted name in a module stands for."""
     found: Any = importlib.import_module(module)
     for part in name.split("."):
-        found = inspect.getattr_static(found, part) if inspect.isclass(found) else vars(found)[part]
+        found = (
+            inspect.getattr_static(found, part) if inspect.isclass(found) else getattr(found, part)
+        )
         if isinstance(found, staticmethod):
             found = found.__func__
     return found

@@ -12,21 +12,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from logd_client.bound import bind
-from logd_client.errorhandlers import (
-    ErrorHandler,
-    SilentErrorHandler,
-    StderrErrorHandler,
-    StdoutErrorHandler,
-)
-from logd_client.handler import LogdHandler
-from logd_client.log import Log
-from logd_client.problems import RecordsLost, SessionProblem
-from logd_client.receipt import NotDelivered, Receipt
-from logd_client.socketclient import LogServerProxy, createClientLog
-
 if TYPE_CHECKING:
+    from logd_client.bound import bind
+    from logd_client.errorhandlers import (
+        ErrorHandler,
+        SilentErrorHandler,
+        StderrErrorHandler,
+        StdoutErrorHandler,
+    )
+    from logd_client.handler import LogdHandler
+    from logd_client.log import Log
     from logd_client.logurusink import LoguruSink
+    from logd_client.problems import RecordsLost, SessionProblem
+    from logd_client.receipt import NotDelivered, Receipt
+    from logd_client.socketclient import LogServerProxy, createClientLog
     from logd_client.structlogprocessor import StructlogProcessor
     from logd_client.xmlrpc import (
         XMLRPCConnectionException,
@@ -58,20 +57,33 @@ __all__ = [
 ]
 
 
-_LATE = {
+_MODULES = {
+    "ErrorHandler": "logd_client.errorhandlers",
+    "Log": "logd_client.log",
+    "LogServerProxy": "logd_client.socketclient",
+    "LogdHandler": "logd_client.handler",
     "LoguruSink": "logd_client.logurusink",
+    "NotDelivered": "logd_client.receipt",
+    "Receipt": "logd_client.receipt",
+    "RecordsLost": "logd_client.problems",
+    "SessionProblem": "logd_client.problems",
+    "SilentErrorHandler": "logd_client.errorhandlers",
+    "StderrErrorHandler": "logd_client.errorhandlers",
+    "StdoutErrorHandler": "logd_client.errorhandlers",
     "StructlogProcessor": "logd_client.structlogprocessor",
     "XMLRPCConnectionException": "logd_client.xmlrpc",
     "XMLRPCLogException": "logd_client.xmlrpc",
     "XMLRPCServerException": "logd_client.xmlrpc",
+    "bind": "logd_client.bound",
+    "createClientLog": "logd_client.socketclient",
 }
-"""Names that few apps want, and their modules: HTTP alone takes 10 ms to import."""
+"""Few programs want all of them, and the daemon only wants to know the protocol."""
 
 
 def __getattr__(name: str) -> Any:
     """The names of modules that are imported late."""
-    if name in _LATE:
+    if name in _MODULES:
         import importlib
 
-        return getattr(importlib.import_module(_LATE[name]), name)
+        return getattr(importlib.import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

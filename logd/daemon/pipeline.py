@@ -220,9 +220,9 @@ class Pipeline:
         """Do what waits in the loop's thread, if it is little and nobody else is at work."""
         intake = self._hub.intake
         if (
-            self._unfinished
+            intake.is_empty
+            or self._unfinished
             or intake.waiting_bytes > HERE_BYTES
-            or intake.is_empty
             or not self._may_work_here()
             or not self._at_work.acquire(blocking=False)
         ):

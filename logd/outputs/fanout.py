@@ -60,8 +60,8 @@ class Outputs:
                 batch if batch.client is not None else self._numbered(batch)
                 for batch in work.batches
             ]
-            work.expect(len(self.workers))
-            for worker in self.workers:
+            work.expect(len(self._workers))
+            for worker in self._workers:
                 worker.submit(work)
 
     def _numbered(self, batch: Batch) -> Batch:

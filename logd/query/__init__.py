@@ -51,15 +51,18 @@ The daemon is never needed for reading, and nothing here writes, locks, or holds
 
 from __future__ import annotations
 
-from logd.query.budget import Budget
-from logd.query.grammar import format_terms, parse
-from logd.query.places import open_source
-from logd.query.positions import CannotRead, Gone, Placed, Position, WrongCursor
-from logd.query.selection import EVERYTHING, Selection
-from logd.query.source import Source
-from logd.query.summaries import Summary
-from logd.query.terms import Term, WrongSelection
-from logd.records.entry import Entry
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from logd.query.budget import Budget
+    from logd.query.grammar import format_terms, parse
+    from logd.query.places import open_source
+    from logd.query.positions import CannotRead, Gone, Placed, Position, WrongCursor
+    from logd.query.selection import EVERYTHING, Selection
+    from logd.query.source import Source
+    from logd.query.summaries import Summary
+    from logd.query.terms import Term, WrongSelection
+    from logd.records.entry import Entry
 
 __all__ = [
     "EVERYTHING",
@@ -79,3 +82,32 @@ __all__ = [
     "open_source",
     "parse",
 ]
+
+_MODULES = {
+    "Budget": "logd.query.budget",
+    "CannotRead": "logd.query.positions",
+    "EVERYTHING": "logd.query.selection",
+    "Entry": "logd.records.entry",
+    "Gone": "logd.query.positions",
+    "Placed": "logd.query.positions",
+    "Position": "logd.query.positions",
+    "Selection": "logd.query.selection",
+    "Source": "logd.query.source",
+    "Summary": "logd.query.summaries",
+    "Term": "logd.query.terms",
+    "WrongCursor": "logd.query.positions",
+    "WrongSelection": "logd.query.terms",
+    "format_terms": "logd.query.grammar",
+    "open_source": "logd.query.places",
+    "parse": "logd.query.grammar",
+}
+"""The daemon needs some modules of this package, and has no time to import all of them."""
+
+
+def __getattr__(name: str) -> Any:
+    """The names of modules that are imported when they are asked for."""
+    if name in _MODULES:
+        import importlib
+
+        return getattr(importlib.import_module(_MODULES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

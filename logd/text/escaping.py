@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import cache, cached_property
 from json.encoder import encode_basestring
 from operator import methodcaller
@@ -312,10 +311,12 @@ class _Known(dict[str, str]):
 
     def forget_long(self) -> None:
         """Let go of the texts that are too long to be kept for later."""
-        # Another thread may do the same just now.
-        with suppress(IndexError):
-            while True:
+        while self._long:
+            try:
                 self.pop(self._long.pop(), None)
+            except IndexError:
+                # Another thread did the same just now.
+                return
 
 
 class ItemTexts:

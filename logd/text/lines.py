@@ -110,7 +110,7 @@ class LineFormat:
         else:
             deal = itemgetter(*batch.index)
             head_column, tail_column = list(deal(heads)), list(deal(tails))
-        own = batch.special.own if isinstance(batch.special, ContextItems) else batch.special
+        own = batch.special.own if type(batch.special) is ContextItems else batch.special
         if own:
             self._add_items(tail_column, own)
         messages = batch.msg
@@ -171,7 +171,7 @@ class LineFormat:
         tails = [
             known(key) or _make_tail(key, formatter, kept) for key in map(_TAIL_OF, batch.contexts)
         ]
-        if isinstance(batch.special, ContextItems):
+        if type(batch.special) is ContextItems:
             tails = list(map(add, tails, self._each_text(batch.special.shared)))
         return heads, tails
 

@@ -221,6 +221,10 @@ class FrameSplitter:
         """How many bytes of an incomplete frame are kept."""
         return self._kept
 
+    def count_whole(self, received: bytes) -> int:
+        """How many frames a read is made of that need nothing else; 0 if it has to be fed."""
+        return 0 if self._kept or self._unread else whole_frames(received, self.max_frame_bytes)
+
     def drop(self) -> None:
         """Let go of what is kept of an incomplete frame; nothing is to be fed after that."""
         self._pieces = []

@@ -40,7 +40,7 @@ from logd.daemon.peers.rounds import (
     ROUND_S,
 )
 from logd.daemon.peers.sockets import MAX_NAGLED_BYTES, acknowledge_at_once, watch_for_death
-from logd.wire.frames import FrameError, Frames, whole_frames
+from logd.wire.frames import FrameError, Frames
 from logd.wire.session import (
     KEEP_ALIVE,
     MAX_OPENING_BYTES,
@@ -220,11 +220,10 @@ class Connection(PeerEnd):
             len(data) > MAX_LONE_BYTES
             or self.is_undecodable
             or self._early is not None
-            or self._splitter.has_partial
             or not self.bad_frames.is_clean
         ):
             return 0
-        count = whole_frames(data, self._splitter.max_frame_bytes)
+        count = self._splitter.count_whole(data)
         if count:
             counts, size = self._hub.counts, len(data)
             self.last_read = self._hub.loop.time()
