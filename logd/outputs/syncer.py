@@ -19,9 +19,12 @@ SYNC_EVERY_S = 0.25
 """From the begin of one sync to that of the next, if nobody is told that it happened: a pair of
 syncs costs what it costs to write ten records."""
 
-ACK_EVERY_S = 0.1
-"""The same if acks depend on it: some caller may wait for one. Who waits for each is recognised
-(`Work.is_awaited`)."""
+ACK_EVERY_S = 0.01
+"""The same if the ack of one session depends on it, whose caller may wait for it."""
+
+ACKS_EVERY_S = 0.04
+"""The same if several sessions' do: mostly programs that log and go on. Who waits for each ack
+without a pause is recognised (`Work.is_awaited`)."""
 
 MANY_RECORDS = 256
 """So many are worth a sync at once: their senders are fast, and may wait for room."""
@@ -61,7 +64,8 @@ class Syncer:
     def _forget(self) -> None:
         """Nothing waits for the next sync."""
         self._records = 0
-        self._is_awaited = self._has_acks = False
+        self._is_awaited = False
+        self._sessions: set[bytes] = set()
 
     def notify(self, items: Sequence[Item]) -> None:
         """Items were written; the lock is held."""
@@ -69,7 +73,8 @@ class Syncer:
         for item in items:
             self._records += item.records
             self._is_awaited |= item.work is None or item.work.is_awaited
-            self._has_acks |= item.work is not None and bool(item.work.acks)
+            if item.work is not None:
+                self._sessions.update(item.work.acks)
         if not self._is_pausing or self._due_at() < due_at:
             self._written.notify()
 
@@ -106,7 +111,9 @@ class Syncer:
         """When to sync what is written, by `time.monotonic`."""
         if self._presses():
             return self._begun_at
-        return self._begun_at + (ACK_EVERY_S if self._has_acks else SYNC_EVERY_S)
+        if not self._sessions:
+            return self._begun_at + SYNC_EVERY_S
+        return self._begun_at + (ACK_EVERY_S if len(self._sessions) == 1 else ACKS_EVERY_S)
 
     def _presses(self) -> bool:
         return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -42,10 +43,10 @@ class Bench:
     def _finish(self, items: object) -> None:
         self.has_synced.release()
 
-    def write(self, records: int = 1, **work: object) -> None:
+    def write(self, records: int = 1, **work: Any) -> None:
         """Some records were written."""
-        acks = {b"client": 1} if work.pop("has_acks", False) else {}
-        one = Work([batch(records)], acks, lambda work: None, **work)  # type: ignore[arg-type]
+        acks = dict.fromkeys(work.pop("sessions", ()), 1)
+        one = Work([batch(records)], acks, lambda work: None, **work)
         with self.lock:
             item = Item(one.batches, one.finish_one, one)
             self.line.written.append(item)
@@ -81,7 +82,7 @@ def test_a_lone_record_that_nobody_waits_for_shares_a_sync(bench: Bench) -> None
     "press",
     [
         lambda bench: bench.write(is_awaited=True),
-        lambda bench: bench.write(has_acks=True),
+        lambda bench: bench.write(sessions=[b"client"]),
         lambda bench: bench.write(syncer.MANY_RECORDS),
     ],
     ids=["awaited", "acks", "many"],
@@ -95,3 +96,14 @@ def test_what_presses_is_synced_with_all_before(
     assert bench.is_synced()
     bench.write()
     assert not bench.is_synced(0.01)
+
+
+def test_several_sessions_share_a_sync(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several the acks come together; a lone one's does not wait so long."""
+    monkeypatch.setattr(syncer, "ACKS_EVERY_S", 10 * TIMEOUT_S)
+    bench.write(sessions=[b"one", b"other"])
+    assert not bench.is_synced(5 * syncer.ACK_EVERY_S)
+    bench.write(is_awaited=True)
+    assert bench.is_synced()
+    bench.write(sessions=[b"one"])
+    assert bench.is_synced()
