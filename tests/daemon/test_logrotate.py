@@ -10,7 +10,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from logd.cli.commands import logd
+from logd.query.files.source import FileSource
 from tests.clients import Connect
 from tests.daemon_process import running
 
@@ -20,11 +23,11 @@ LOGROTATE = shutil.which("logrotate") or "/usr/sbin/logrotate"
 pytestmark = pytest.mark.skipif(not Path(LOGROTATE).exists(), reason="logrotate is not installed")
 
 
-def rotate(folder: Path, *directives: str) -> None:
+def rotate(folder: Path, *directives: str, files: str = "app.log") -> None:
     """Run logrotate now, for the log in `folder`."""
     settings = folder / "logrotate.conf"
     body = "\n".join(f"    {line}" for line in ("rotate 9", "nomail", *directives))
-    settings.write_text(f"{folder}/logs/app.log {{\n{body}\n}}\n")
+    settings.write_text(f"{folder}/logs/{files} {{\n{body}\n}}\n")
     settings.chmod(0o644)
     for path in (folder, folder / "logs"):
         path.chmod(0o750)
@@ -99,6 +102,29 @@ def test_copytruncate_goes_on_at_the_files_begin(tmp_path: Path, connect: Connec
         for turn, path in enumerate(sorted(logs.glob("app.log.*"), reverse=True)):
             assert numbers(path) == list(range(100 * turn, 100 * turn + 100))
         assert len(list(logs.glob("app.log.*"))) == 3
+
+
+def test_what_logrotate_moved_of_a_ring_is_found(tmp_path: Path, connect: Connect) -> None:
+    """A query shows what stands in `app_0.log.1`, and `logd verify` finds nothing wrong."""
+    with running("--file", "logs/app_%d.log", "--rotate-lines", "50", folder=tmp_path) as daemon:
+        log = connect(daemon.port)
+        for turn in range(2):
+            for number in range(30):
+                log(f" number {30 * turn + number}")
+            assert log.flush(PATIENCE_S)
+            rotate(
+                *(tmp_path, "create", "postrotate", f"    kill -HUP {daemon.pid}", "endscript"),
+                files="app_0.log",
+            )
+            daemon.wait_line("reloaded; changed")
+        log(" number 60")
+        assert log.flush(PATIENCE_S)
+        assert daemon.stop() == 0, daemon.output
+    pattern = str(tmp_path / "logs/app_%d.log")
+    found = [entry.msg for entry in FileSource(pattern, print).entries()]
+    assert found == [f" number {number}" for number in range(61)]
+    result = CliRunner().invoke(logd, ["verify", "--file", pattern])
+    assert result.exit_code == 0, result.output
 
 
 def test_signals_rotate_the_daemons_own_ring(tmp_path: Path, connect: Connect) -> None:

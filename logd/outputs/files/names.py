@@ -235,6 +235,40 @@ class DateNames(Names):
         return f"{text(self._stem)}{number}{text(self._suffix)}"
 
 
+class MovedNames(Names):
+    """What logrotate makes of a log's names: `app_0.log.1`, or `app_0.log-20261128`.
+
+    For readers. The daemon leaves such files to logrotate, which removes them in their turn.
+
+    Args:
+        names: how the log's files are called.
+    """
+
+    _REGEX = re.compile(r"(.+?)(?:\.(\d{1,9})|-(\d{8,14}))")
+
+    def __init__(self, names: Names) -> None:
+        self._kinds = (names, *names.kin)
+
+    def key(self, name: str) -> Key | None:
+        """That of the file it was moved from, and its age: a higher number is older."""
+        match = self._REGEX.fullmatch(name)
+        if match is None:
+            return None
+        before = next(
+            (key for kind in self._kinds if (key := kind.key(match[1])) is not None), None
+        )
+        age = -int(match[2]) if match[2] else int(match[3])
+        return None if before is None else (*before, age)
+
+    def first(self, now: float) -> str:
+        """Never asked for."""
+        raise AssertionError("files are not begun under names of logrotate")
+
+    def following(self, files: Sequence[str], now: float) -> str:
+        """Never asked for."""
+        raise AssertionError("files are not begun under names of logrotate")
+
+
 def _percents(text: str) -> str:
     return text.replace("%", "%%")
 

@@ -19,6 +19,7 @@ from logd.outputs.files.age import KnownFiles, oldest_first
 from logd.outputs.files.journal import Opened, Snapshot, read_journal
 from logd.outputs.files.names import (
     COMPRESSED_SUFFIXES,
+    MovedNames,
     Names,
     PlainNames,
     RingNames,
@@ -98,6 +99,8 @@ class RingFiles:
         folder, names = parse_pattern(
             self.pattern, naming=naming, count=self._count, rotates=True, utc=False
         )
+        if not names.current_name:
+            names.kin = (*names.kin, MovedNames(names))
         return real_path(folder), names
 
     @property
@@ -114,6 +117,10 @@ class RingFiles:
         """Whether a path (a real one) is one of this log's, be there such a file or not."""
         file = Path(path)
         return file.parent == self._folder and self._names.matches(file.name)
+
+    def is_moved(self, name: str) -> bool:
+        """Whether logrotate gave a file its plain name, of which the journal knows nothing."""
+        return isinstance(self._names.kind_of(name), MovedNames)
 
     def closed_path(self, refs: Sequence[FileRef]) -> Path:
         """Where the current file of a plain name will be once it is closed, if by number.

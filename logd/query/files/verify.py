@@ -48,7 +48,7 @@ def checks(
         plain = Path(ref.plain_path).name
         grows = plain == known.current
         counted = known.lines if grows else known.closed.get(plain)
-        is_foreign = bool(known.names) and plain not in known.names
+        is_foreign = bool(known.names) and plain not in known.names and not files.is_moved(plain)
         is_last = ref is refs[-1]
         yield _checked(
             *(ref, reader, counted, is_foreign, torn.get(plain)), is_last=is_last, grows=grows

@@ -89,6 +89,16 @@ def test_both_namings(tmp_path: Path) -> None:
     assert set(names(RingFiles(str(pattern)))) == set(found)
 
 
+def test_moved_by_logrotate(tmp_path: Path) -> None:
+    """Files of a ring that logrotate has moved are found, oldest first, whatever its suffix."""
+    moved = ("app_0.log.2.gz", "app_0.log-20261127", "app_0.log.1")
+    make(tmp_path, *moved, "app_0.log", "app_0.log.bak", "app_0.log.torn", "app_x.log.1")
+    make(tmp_path, "app_0.log.1.1")
+    files = RingFiles(str(tmp_path / "app_%d.log"))
+    assert names(files) == [*moved, "app_0.log"]
+    assert [files.is_moved(name) for name in ("app_0.log.1", "app_0.log")] == [True, False]
+
+
 def test_one_file(tmp_path: Path) -> None:
     """A plain name is the current file, after all that were closed, whoever renamed them."""
     make(tmp_path, "app.log.1", "app.log", "app.log.2", "app-2026-11-22.log", "app.logs")
