@@ -117,12 +117,13 @@ def holds_block(folder: int, file: Opened, block: Append) -> bool:
     what a file holds tells that it is the one.
     """
     names = dict.fromkeys((file.name, *names_of_inode(folder, file.inode)))
-    return any(_is_block(folder, name, block) for name in names) or any(
+    return any(is_block(folder, name, block) for name in names) or any(
         _is_compressed_block(folder, file.name + suffix, block) for suffix in COMPRESSED_SUFFIXES
     )
 
 
-def _is_block(folder: int, name: str, block: Append) -> bool:
+def is_block(folder: int, name: str, block: Append) -> bool:
+    """Tell whether a block is in the file of a name, see `holds_block`."""
     descriptor = _open_plain(folder, name)
     if descriptor is None:
         return False

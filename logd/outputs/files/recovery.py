@@ -57,11 +57,21 @@ class Unsynced(NamedTuple):
     start: int
 
 
-class Replaced(NamedTuple):
-    """A name that a file was begun under, and the inodes of what had it, compressed or not."""
+@dataclass
+class Replaced:
+    """A name that a file was begun under.
+
+    Attributes:
+        name: the name.
+        inodes: of what had it before, compressed or not, as far as the journal tells.
+        file: the new file; None if the journal lost its note.
+        first: the first block in it.
+    """
 
     name: str
     inodes: set[int]
+    file: Opened | None = None
+    first: Append | None = None
 
 
 @dataclass
@@ -215,9 +225,12 @@ def _replaced(entries: Sequence[Entry | Gap], synced: int) -> list[Replaced]:
                 if current in found:
                     # Inodes come again.
                     found[current].inodes.discard(entry.inode)
+                    found[current].file = entry
             case Append() if entry.number <= synced:
                 # Names are synced with blocks: what is there since may have any inode.
                 found.pop(current, None)
+            case Append() if current in found:
+                found[current].first = found[current].first or entry
             case Gap():
                 current = ""
     return list(found.values())

@@ -19,6 +19,7 @@ from logd.outputs.files.logfile import (
     count_entries,
     cut_off,
     holds_block,
+    is_block,
     names_of_inode,
     open_known,
     write_again,
@@ -244,10 +245,23 @@ def _resume_by_old(
 
 def _give_up_again(folder: int, replaced: Replaced) -> None:
     """Move away what a rotation had, if the disk has the journal's note of it but not that."""
+    new, first = replaced.file, replaced.first
+    is_new = first is not None and is_block(folder, replaced.name, first)
     for name in forms(replaced.name):
         inode = inode_of(folder, name)
-        if inode in replaced.inodes:
+        if inode in replaced.inodes and not (is_new and name == replaced.name):
             os.rename(name, trash_name(name, inode), src_dir_fd=folder, dst_dir_fd=folder)
+    inode = inode_of(folder, replaced.name)
+    if is_new or new is None or inode in (0, new.inode):
+        return
+    # The original of what was compressed, perhaps: of that the journal knows no inode.
+    aside = _moved_aside(folder, replaced.name, inode)
+    logger.warning(
+        "%s is not the file that the journal has under this name: its %d records are kept as %s",
+        replaced.name,
+        _records_in(folder, aside),
+        aside,
+    )
 
 
 def _current(folder: int, names: Names, found: Recovered, files: KnownFiles, now: float) -> LogFile:
@@ -321,8 +335,7 @@ def _set_aside_unknown(folder: int, names: Names, known: Opened, files: KnownFil
 def _set_aside(folder: int, name: str) -> None:
     inode = inode_of(folder, name)
     if inode:
-        aside = f"{torn_name(name)}.{inode}"
-        os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
+        aside = _moved_aside(folder, name, inode)
         logger.warning(
             "%s was begun just before the machine stopped and is not in the journal: "
             "its %d records, which nobody was told are stored, are kept as %s",
@@ -330,6 +343,12 @@ def _set_aside(folder: int, name: str) -> None:
             _records_in(folder, aside),
             aside,
         )
+
+
+def _moved_aside(folder: int, name: str, inode: int) -> str:
+    aside = f"{torn_name(name)}.{inode}"
+    os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
+    return aside
 
 
 def _cut(folder: int, file: Opened, size: int, files: KnownFiles) -> None:

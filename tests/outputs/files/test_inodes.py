@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from logd.outputs.disk import entries_of
 from logd.outputs.files import journal
@@ -43,22 +44,24 @@ def block(number: int, synced: int) -> Append:
     return Append(number, synced, 0, 50, 1, 1, 0.0, {CLIENT: 100 + number})
 
 
-def on_another_boot(path: Path, *more: journal.Entry) -> None:
-    """A journal as the death of the machine leaves it, with these entries behind its own."""
+def on_another_boot(path: Path, *more: journal.Entry, was_synced: bool = True) -> None:
+    """A journal as the death of the machine leaves it, with these entries behind its own.
+
+    Args:
+        path: the journal.
+        more: the entries.
+        was_synced: whether it tells what was synced.
+    """
     entries: list[journal.Entry] = []
     for entry in journal.decode_entries(path.read_bytes()):
         assert not isinstance(entry, journal.Gap)
         if isinstance(entry, Snapshot):
-            entry = Snapshot(
-                "another boot",
-                entry.durable,
-                entry.number,
-                entry.marks,
-                entry.current,
-                entry.files,
-                entry.generation,
-            )
-        if not isinstance(entry, journal.Stopped):
+            entries.append(replace(entry, boot="another boot"))
+        elif isinstance(entry, Append) and not was_synced:
+            entries.append(replace(entry, synced=0))
+        elif not isinstance(entry, journal.Stopped) and (
+            was_synced or not isinstance(entry, Synced)
+        ):
             entries.append(entry)
     path.write_bytes(journal.MAGIC + b"".join(map(journal.encode_entry, [*entries, *more])))
     # What the orderly stop left does not fit any more.
@@ -142,15 +145,45 @@ def test_what_a_rotation_overwrote_goes_whatever_its_time() -> None:
     """By its inode, until the new file is known to be on disk: from then on that may be another."""
     current = Opened("a_1", 1, 0, 0, 0.0)
     snapshot = Snapshot("boot", durable=True, number=0, marks=[], current=current)
+    new = Opened("a_0", 6, 0, 0, 0.0)
     story: list[journal.Entry] = [
         snapshot,
         Opened("a_0", 4, 0, 0, 0.0),
         Rotating("a_0", 0, [5, (6, 1_790_000_000)]),
-        Opened("a_0", 6, 0, 0, 0.0),
+        new,
         block(1, 0),
+        block(2, 0),
     ]
-    assert recover(story, "", lambda *_: True).replaced == [Replaced("a_0", {4, 5})]
-    assert recover([*story, Synced(1)], "", lambda *_: True).replaced == []
+    (replaced,) = recover(story, "", lambda *_: True).replaced
+    assert replaced == Replaced("a_0", {4, 5}, new, block(1, 0))
+    assert recover([*story, Synced(2)], "", lambda *_: True).replaced == []
+
+
+@pytest.mark.parametrize("is_copied", [False, True])
+def test_an_original_that_is_back_under_the_name_of_a_new_file(
+    is_copied: bool, tmp_path: Path
+) -> None:
+    """It is no part of the new file; the new file itself may have another inode, as a copy."""
+    output = opened(tmp_path, retention=Retention(count=2))
+    for first in (1, 11, 21):
+        output.write([numbered(first, 10)])
+    output.write([numbered(31, 2)])
+    output.close()
+    # app_1.log is the current file, and the second one of that name.
+    new = tmp_path / "app_1.log"
+    whole = new.read_bytes()
+    new.rename(tmp_path / "kept")
+    new.write_bytes(whole if is_copied else b"an older record\n" * 10)
+    on_another_boot(tmp_path / JOURNAL, was_synced=False)
+    output = opened(tmp_path, retention=Retention(count=2))
+    output.close()
+    found = list(tmp_path.glob("*.torn*"))
+    if is_copied:
+        assert kept(tmp_path) == [*range(21, 33)]
+        assert not found
+    else:
+        assert kept(tmp_path) == [*range(21, 31)]
+        assert [path.read_bytes().count(b"\n") for path in found] == [10]
 
 
 def test_two_look_into_a_folder_at_once(tmp_path: Path) -> None:
