@@ -28,7 +28,7 @@ from logd.query.positions import CannotRead, Gone, Placed, Position
 from logd.query.source import Source
 from logd.records.entry import Entry
 
-_COUNTING_S = 1.0
+_COUNTING_S = 0.2
 """How long is counted what `--limit` leaves out."""
 
 _GAP = b"--\n"

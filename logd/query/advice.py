@@ -26,7 +26,7 @@ def advice(source: Source, selection: Selection) -> list[str]:
     """
     groups = [group for group in selection.groups if not group.is_not and group.field != TEXT]
     if not groups:
-        return []
+        return _times(source) if selection.has_times and not selection.groups else []
     values: list[Counter[str]] = [Counter() for _ in groups]
     are_met = [False] * len(groups)
     read = 0
@@ -45,3 +45,12 @@ def advice(source: Source, selection: Selection) -> list[str]:
                 + (f"{group.field} is {there}" if there else f"none of them has {group.field}")
             )
     return texts
+
+
+def _times(source: Source) -> list[str]:
+    """From when to when the log goes: nothing else was asked for."""
+    oldest = next(source.entries(limit=1), None)
+    newest = next(source.entries(newest_first=True, limit=1), None)
+    if oldest is None or newest is None or not (oldest.ts and newest.ts):
+        return []
+    return [f"the log goes from {oldest.ts} to {newest.ts}"]

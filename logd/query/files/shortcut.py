@@ -107,6 +107,44 @@ def _is_in_cells(name: str) -> bool:
     return name in ("cat", "host", "site") or item_key(name) == "logger"
 
 
+class Combinations:
+    """Which blocks have a category, host, site and logger that are wanted.
+
+    Args:
+        index: of the file.
+        selection: what is wanted.
+    """
+
+    def __init__(self, index: Index, selection: Selection) -> None:
+        self._index = index
+        groups = [group for group in selection.groups if _is_in_cells(group.field)]
+        self.is_of_use = bool(groups) and index.is_counted and bool(index.combinations)
+        self._wanted: frozenset[int] = frozenset()
+        if self.is_of_use:
+            self._wanted = frozenset(
+                number
+                for number, combination in enumerate(index.combinations)
+                if all(group.matches(_entry_of(combination)) for group in groups)
+            )
+            self.is_of_use = len(self._wanted) < len(index.combinations)
+
+    def may_have(self, number: int) -> bool:
+        """False if surely no entry of a block is wanted.
+
+        Raises:
+            BROKEN: the index can't be read.
+        """
+        if not self._wanted:
+            return False
+        return any(which in self._wanted for _, which, _ in self._index.cells(number))
+
+
+def _entry_of(combination: Combination) -> Entry:
+    cat, host, site, logger = combination
+    special = {} if logger is None else {"logger": logger}
+    return Entry(None, "", cat, 0, host, 0, "", path=site, special=special)
+
+
 class CellCounter:
     """Counts by cells.
 
@@ -160,9 +198,7 @@ class CellCounter:
         """An entry that has the combination; None if such entries are not wanted."""
         if combination in self._entries:
             return self._entries[combination]
-        cat, host, site, logger = combination
-        special = {} if logger is None else {"logger": logger}
-        entry = Entry(None, "", cat, 0, host, 0, "", path=site, special=special)
+        entry = _entry_of(combination)
         is_wanted = all(group.matches(entry) for group in self._selection.groups)
         found = self._entries[combination] = entry if is_wanted else None
         return found

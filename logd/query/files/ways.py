@@ -12,7 +12,7 @@ from logd.query.files.indexing import NotIndexed, built, can_index, is_unchanged
 from logd.query.files.listing import FileRef
 from logd.query.files.raw import DAMAGED
 from logd.query.files.scan import Block
-from logd.query.files.shortcut import CellCounter, route
+from logd.query.files.shortcut import CellCounter, Combinations, route
 from logd.query.selection import Selection
 from logd.text.reading import LineReader
 
@@ -55,6 +55,7 @@ def spans(
     everything = [(scan.start, scan.end)]
     texts = trigrams.needed(scan.selection)
     is_of_use = scan.counter is not None or scan.selection.has_times or bool(texts)
+    is_of_use = is_of_use or bool(scan.selection.groups)
     if not can_index(reader) or not is_of_use:
         return everything
     index = sidecar.load(ref, generation) or _made(descriptor, ref, reader, scan)
@@ -68,13 +69,29 @@ def spans(
             scan.end,
             is_counting=scan.counter is not None,
             can_jump=not ref.suffix or len(frames_of(descriptor, ref.suffix)) > 2,
-            may_have=(lambda n: trigrams.may_have(index.bits(n), texts)) if texts else None,
+            may_have=_sieve(index, scan.selection, texts),
         )
         if scan.counter is not None and found.counted:
             scan.counter.add(index, found.counted)
     except sidecar.BROKEN:
         return everything
     return found.spans
+
+
+def _sieve(
+    index: sidecar.Index, selection: Selection, texts: trigrams.Needed
+) -> Callable[[int], bool] | None:
+    """Tells which blocks may have what is wanted, whatever its time; None: all may."""
+    combinations = Combinations(index, selection)
+    if not texts and not combinations.is_of_use:
+        return None
+
+    def may_have(number: int) -> bool:
+        return (not texts or trigrams.may_have(index.bits(number), texts)) and (
+            not combinations.is_of_use or combinations.may_have(number)
+        )
+
+    return may_have
 
 
 def _made(descriptor: int, ref: FileRef, reader: LineReader, scan: Scan) -> sidecar.Index | None:

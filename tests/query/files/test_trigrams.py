@@ -35,6 +35,10 @@ TERMS = (
     Term("logger", "=", "shop.*"),
     Term("site", "=", "views.py"),
     Term("host", "=", "example"),
+    Term("cat", "=", "E"),
+    Term("cat", "=", "X"),
+    Term("cat", "~", "[EW]"),
+    Term("logger", "has"),
 )
 
 
@@ -49,6 +53,7 @@ def pattern(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             number,
             msg=" ".join(chosen.sample(WORDS, 2)) if chosen.random() < 0.2 else f"plain {number}",
             special={"logger": chosen.choice(("shop.cart", "shop.pay", "other"))},
+            cat="E" if number in (50, 250) else "I",
             peer="example" if chosen.random() < 0.1 else "",
         )
         for number in range(300)
@@ -77,13 +82,26 @@ def test_blocks_are_passed_over(pattern: Path) -> None:
     """Of a file with an index only blocks are read that may have the text."""
     read: list[float] = []
     source = FileSource(str(pattern), Notes())
-    wanted = Selection(terms=(Term("text", "=", "nothing of that"),))
-    assert list(source.entries(wanted, watch=read.append)) == []
-    without = len(read)
+    absent = (
+        Term("text", "=", "nothing of that"),
+        Term("cat", "=", "X"),
+        Term("host", "=", "10.0.0.99"),
+        Term("logger", "=", "none"),
+    )
+    without = []
+    for term in absent:
+        read.clear()
+        assert list(source.entries(Selection(terms=(term,)), watch=read.append)) == []
+        without.append(len(read))
     list(keep(RingFiles(str(pattern))))
+    for term, number in zip(absent, without, strict=True):
+        read.clear()
+        assert list(source.entries(Selection(terms=(term,)), watch=read.append)) == []
+        assert len(read) < number / 2
     read.clear()
-    assert list(source.entries(wanted, watch=read.append)) == []
-    assert len(read) < without / 2
+    rare = Selection(terms=(Term("cat", "=", "E"),))
+    assert numbers(source.entries(rare, watch=read.append)) == [50, 250]
+    assert len(read) < without[0] / 2
 
 
 def test_other_layouts_are_never_passed_over() -> None:
