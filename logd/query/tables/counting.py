@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, func, literal_column, select
 from logd.query.fields import NO_LABEL
 from logd.query.summaries import Key, Step, Tally, entry_label
 from logd.query.tables.conditions import Conditions
-from logd.query.tables.dialects import contains, stretch
+from logd.query.tables.dialects import contains, second_of
 from logd.query.tables.grouping import MINUTE_S, QUARTER_S, Grouping, grouping_of
 from logd.query.tables.pages import LogTable, Order, pages
 from logd.query.tables.ranges import counted_ranges
@@ -173,15 +173,10 @@ class TableCounter:
                     _add_cell(tally, start, cat, number)
                 tally.cells.coarsen()
                 return sum(number for _, _, number in found)
-        column = stretch(
-            self._log.clause.c.time,
-            width,
-            self._log.dialect,
-            is_timestamp=self._log.has_timestamps,
-        )
+        column = self._log.stretch(width)
         total = 0
         for start, cat, number in self._rows([column, self._log.clause.c.cat]):
-            _add_cell(tally, start, cat, number)
+            _add_cell(tally, second_of(start), cat, number)
             total += number
         tally.cells.coarsen()
         return total
@@ -190,6 +185,6 @@ class TableCounter:
 def _add_cell(tally: Tally, start: int | None, cat: object, number: int) -> None:
     name = category(text_of(cat))
     if start is not None and tally.cells is not None:
-        tally.cells.counts[int(start), name] += number
+        tally.cells.counts[start, name] += number
     if "cat" in tally.facets:
         tally.add_label("cat", name or NO_LABEL, number)

@@ -91,12 +91,34 @@ def seconds_of(column: ColumnElement[Any], *, is_timestamp: bool) -> ColumnEleme
 
 
 def stretch(
-    column: ColumnElement[Any], width_s: int, dialect: str, *, is_timestamp: bool
+    column: ColumnElement[Any],
+    width_s: int,
+    dialect: str,
+    *,
+    is_timestamp: bool,
+    can_bin: bool = False,
 ) -> ColumnElement[Any]:
-    """The second since the epoch at which the stretch of time begins that a time is in.
+    """When the stretch of time begins that a time is in, see `second_of`.
 
     NULL for times that no calendar has.
+
+    Args:
+        column: of times.
+        width_s: of a stretch, in seconds.
+        dialect: SQLAlchemy's name for the kind of database.
+        is_timestamp: whether the column has timestamps, not numbers.
+        can_bin: whether the server knows `date_bin`, a third of the work.
     """
+    if is_timestamp and can_bin:
+        begin = func.date_bin(
+            literal_column(f"'{int(width_s)} seconds'::interval"),
+            column,
+            literal_column(f"'{_EPOCH}'::timestamptz"),
+        )
+        # Years that Python's calendar has, whatever the offset from UTC.
+        first: ColumnElement[Any] = literal_column("'0002-01-01'::timestamptz")
+        behind: ColumnElement[Any] = literal_column("'9987-01-01'::timestamptz")
+        return case((and_(column >= first, column < behind), begin))
     is_time = and_(
         column > moment(-MAX_TIME, is_timestamp=is_timestamp),
         column < moment(MAX_TIME, is_timestamp=is_timestamp),
@@ -105,6 +127,13 @@ def stretch(
     rest = second % width_s
     # The rest of a negative number is negative.
     return case((is_time, second - case((rest < 0, rest + width_s), else_=rest)))
+
+
+def second_of(value: object) -> int | None:
+    """What `stretch` gave, in seconds since the epoch."""
+    if isinstance(value, datetime):
+        return int(value.timestamp())
+    return None if value is None else int(str(value))
 
 
 def _whole(column: ColumnElement[Any], dialect: str) -> ColumnElement[int]:

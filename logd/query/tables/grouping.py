@@ -18,7 +18,7 @@ from logd.query.tables.dialects import (
     grouped,
     item_as_json,
     item_of_text,
-    stretch,
+    second_of,
 )
 from logd.query.tables.pages import LogTable
 from logd.query.tables.values import integer_of, items_of, text_of
@@ -91,12 +91,13 @@ def _of_field(name: str, log: LogTable) -> Grouping | None:
 
 def _of_unit(unit: Unit, log: LogTable) -> Grouping:
     width = MINUTE_S if unit == "minute" else QUARTER_S
-    column = stretch(log.clause.c.time, width, log.dialect, is_timestamp=log.has_timestamps)
+    column = log.stretch(width)
 
     def label(values: Sequence[Any]) -> Label:
-        if values[0] is None:
+        start = second_of(values[0])
+        if start is None:
             return NO_LABEL
-        return bar_labels([bar_start(int(values[0]), unit)], unit)[0]
+        return bar_labels([bar_start(start, unit)], unit)[0]
 
     return Grouping([column], label)
 

@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.sql import column, table
 
 from logd.outputs.tables.ring import TableEntry
-from logd.query.tables.dialects import moment, seconds_of
+from logd.query.tables.dialects import moment, seconds_of, stretch
 from logd.records.shape import NAMES
 
 PAGE_CHARS = 8 << 20
@@ -62,6 +62,7 @@ class LogTable:
         dialect: SQLAlchemy's name for the kind of database.
         has_timestamps: whether its times are timestamps, not seconds since the epoch.
         has_objects: whether its special items are objects of PostgreSQL's, not JSON texts.
+        can_bin: whether PostgreSQL is of version 14 or later.
     """
 
     entry: TableEntry
@@ -70,6 +71,7 @@ class LogTable:
     dialect: str
     has_timestamps: bool = False
     has_objects: bool = False
+    can_bin: bool = False
 
     @property
     def is_ordered(self) -> bool:
@@ -85,6 +87,16 @@ class LogTable:
         if name == "time":
             return seconds_of(found, is_timestamp=self.has_timestamps).label("time")
         return found
+
+    def stretch(self, width_s: int) -> ColumnElement[Any]:
+        """When the stretch of time begins that the time of a row is in."""
+        return stretch(
+            self.clause.c.time,
+            width_s,
+            self.dialect,
+            is_timestamp=self.has_timestamps,
+            can_bin=self.can_bin,
+        )
 
     def moment(self, seconds: float) -> ColumnElement[Any]:
         """A time to compare the column with."""
@@ -104,6 +116,7 @@ def log_table(connection: Connection, entry: TableEntry) -> LogTable:
         connection.dialect.name,
         isinstance(there.get("time"), DateTime),
         isinstance(there.get("special"), JSON),
+        (connection.dialect.server_version_info or ()) >= (14,),
     )
 
 
@@ -140,12 +153,12 @@ def pages(
     if order.by_time:
         yield from _pages_by_time(connection, log, statement, order)
         return
-    for stretch in _stretches(connection, log, newest_first=order.newest_first):
+    for part in _stretches(connection, log, newest_first=order.newest_first):
         last: Values | None = None
         is_cut = True
         while is_cut:
             behind = [] if last is None else [_behind(last, log, order)]
-            page, is_cut = read_page(connection, statement.where(*stretch, *behind))
+            page, is_cut = read_page(connection, statement.where(*part, *behind))
             if page:
                 yield page
                 last = page[-1]
