@@ -8,6 +8,7 @@ transactions that write the records.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -32,6 +33,8 @@ from logd.outputs.base import OutputUnavailable
 from logd.outputs.marks import MAX_AGE_S, MAX_MARKS, PLACE_PREFIX
 from logd.outputs.tables.backend import Backend
 from logd.outputs.tables.ring import Ring, TableEntry
+
+logger = logging.getLogger(__name__)
 
 TABLES_NAME = "logd_tables"
 MARKS_NAME = "logd_marks"
@@ -97,6 +100,21 @@ def read_entries(connection: Connection, ring: str) -> tuple[TableEntry, ...]:
         .order_by(TABLES.c.serial)
     )
     return tuple(TableEntry(**row._mapping) for row in rows)
+
+
+def _marks_of(rows: Iterable[Any]) -> dict[bytes, int]:
+    """Marks as they stand in their table; one that a disk has damaged is left out."""
+    marks = {}
+    for row in rows:
+        try:
+            marks[bytes.fromhex(row.client)] = row.last
+        except ValueError:
+            logger.error(
+                "the mark of session %r is damaged and left out: what its sender repeats may be "
+                "stored twice",
+                row.client,
+            )
+    return marks
 
 
 class Catalogue:
@@ -178,7 +196,7 @@ class Catalogue:
             *connection.execute(own.order_by(MARKS.c.seen.desc()).limit(MAX_MARKS)),
             *connection.execute(own.where(MARKS.c.client.like(f"{PLACE_PREFIX.hex()}%"))),
         ]
-        return {bytes.fromhex(row.client): row.last for row in rows}
+        return _marks_of(rows)
 
     def note_marks(self, connection: Connection, marks: Mapping[bytes, int], now: float) -> None:
         """Write how far sessions have come."""
@@ -221,7 +239,7 @@ class Catalogue:
         if not rows:
             return
         latest = float(connection.execute(select(func.max(MARKS.c.seen)).where(own)).scalar_one())
-        own_marks = {bytes.fromhex(row.client): row.last for row in rows}
+        own_marks = _marks_of(rows)
         self.make_marks(connection, own_marks, latest)
         known = self.lock_marks(connection, own_marks)
         marks = {client: last for client, last in own_marks.items() if last > known[client]}
@@ -260,7 +278,7 @@ class Catalogue:
             .order_by(MARKS.c.client)
             .with_for_update()
         )
-        found = {bytes.fromhex(row.client): row.last for row in rows}
+        found = _marks_of(rows)
         if len(found) < len(names):
             raise OutputUnavailable("a mark was dropped before it was locked")
         return found
@@ -273,7 +291,7 @@ class Catalogue:
                 MARKS.c.ring == SHARED, MARKS.c.client.in_(names)
             )
         )
-        return {bytes.fromhex(row.client): row.last for row in rows}
+        return _marks_of(rows)
 
     def session_key(self, connection: Connection, proposed: bytes) -> bytes:
         """The key that all daemons use; the one proposed if there is none yet."""

@@ -198,6 +198,10 @@ class TableStore:
             if verdict is Verdict.UNUSABLE:
                 raise OutputUnusable(text) from exc
             raise OutputUnavailable(text) from exc
+        except UnicodeDecodeError as exc:
+            # SQLite tells of a damaged schema by the text that is damaged.
+            self.disconnect()
+            raise OutputUnavailable(f"{self.backend.display}: it is damaged: {exc}") from exc
         except (RecordsRefused, OutputUnusable):
             raise
         except _KnownElsewhere:
