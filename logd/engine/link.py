@@ -8,7 +8,9 @@ Nothing is kept over that: who uses it begins anew with each connection (`Link.f
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import logging
 import random
 import ssl
 import threading
@@ -22,6 +24,8 @@ from nats.errors import Error as NatsError
 
 from logd.engine.address import EngineAddress
 from logd.outputs.base import OutputUnavailable, OutputUnusable
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -175,6 +179,10 @@ class Link:
                     break
                 except (NatsError, OSError, TimeoutError, ValueError) as exc:
                     problems.append(f"{server}: {_reason(exc)}")
+                except Exception as exc:
+                    # A fault of ours or of the client library: it is told, and tried again.
+                    logger.exception("the connection to %s failed", server)
+                    problems.append(f"{server}: {_reason(exc)}")
                 else:
                     pause_s = FIRST_PAUSE_S if was_connected else pause_s
             if problems:
@@ -209,8 +217,7 @@ class Link:
             self.client, self.server = None, ""
             for follower in self._followers:
                 follower.disconnected()
-            if not client.is_closed:
-                await client.close()
+            await _close(client)
         reason = _reason(last_error[-1]) if last_error else "it was closed"
         self._note(f"{server}: the connection was lost: {reason}")
         return True
@@ -267,6 +274,13 @@ class Link:
             )
         if self._durability == "always":
             await asyncio.to_thread(check_durability, self._address.monitors)
+
+
+async def _close(client: Client) -> None:
+    """End a connection, whatever state it is in."""
+    # One that never was connected can't be closed in order; nor can one that is broken.
+    with contextlib.suppress(NatsError, OSError, TimeoutError, AssertionError):
+        await asyncio.wait_for(client.close(), CONNECT_S)
 
 
 def check_durability(monitors: Sequence[str]) -> None:

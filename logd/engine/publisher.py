@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 import time
 from collections import deque
@@ -21,6 +22,8 @@ from nats.errors import Error as NatsError
 from logd.engine.address import EngineAddress
 from logd.engine.link import Link
 from logd.engine.window import Window
+
+logger = logging.getLogger(__name__)
 
 ACK_TIMEOUT_S = 5.0
 """A message whose acknowledgement takes longer is published again, with all behind it. A quorum
@@ -138,7 +141,11 @@ class Publisher:
                     continue
                 try:
                     await self._publish_lane(client, partition, lane)
-                except (NatsError, OSError) as exc:
+                except (NatsError, OSError, TimeoutError) as exc:
+                    self._failed(lane, str(exc) or type(exc).__name__)
+                except Exception as exc:
+                    # A fault of ours or of the client library: it is told, and tried again.
+                    logger.exception("publishing to %s failed", lane.subject)
                     self._failed(lane, str(exc) or type(exc).__name__)
 
     async def _publish_lane(self, client: Client, partition: int, lane: _Lane) -> None:

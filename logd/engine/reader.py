@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ from logd.engine.streams import find_stream
 from logd.engine.trimming import Trimmer
 from logd.outputs.base import OutputUnavailable
 from logd.outputs.marks import PLACE_PREFIX
+
+logger = logging.getLogger(__name__)
 
 ASK_MESSAGES = 64
 """So many are asked for at a time, and are in memory twice at most."""
@@ -161,10 +164,14 @@ class StreamReading(Reading):
             try:
                 if self._client is not None:
                     await self._consume(self._client)
-            except (_Odd, NatsError, OSError, TimeoutError):
-                pause_s = FIRST_PAUSE_S if self._next_number > before else pause_s
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, MAX_PAUSE_S)
+            except (_Odd, NatsError, OSError, TimeoutError) as exc:
+                logger.debug("%s is read anew: %s", self._stream, exc)
+            except Exception:
+                # A fault of ours or of the client library: it is told, and tried again.
+                logger.exception("reading %s failed", self._stream)
+            pause_s = FIRST_PAUSE_S if self._next_number > before else pause_s
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, MAX_PAUSE_S)
 
     async def _consume(self, client: Client) -> None:
         """Read by one consumer, until something is odd."""

@@ -83,3 +83,5 @@ class EngineSource(Source):
                     await reading.trim()
                 except (NatsError, OSError, TimeoutError) as exc:
                     logger.info("partition %d is not trimmed now: %s", partition, exc)
+                except Exception:
+                    logger.exception("trimming partition %d failed", partition)
