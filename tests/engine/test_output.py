@@ -51,13 +51,15 @@ def test_records_are_in_the_engine_when_they_are_acknowledged(
         with createClientLog("127.0.0.1", daemon.port, environ={}) as log:
             for number in range(3):
                 assert log(f"record {number}", sync=60)
-            found = stored(engine)
-            assert texts(found) == ["record 0", "record 1", "record 2"]
+            found = [batch for batch in stored(engine) if of_clients([batch])]
+            assert of_clients(found) == ["record 0", "record 1", "record 2"]
             session = found[0].client
             assert session is not None
             home = partition_of(session, 2)
-            pieces = engine.pieces(f"LOGD_{home}")
-            assert [(piece.prev, piece.last) for piece in pieces] == [(0, 1), (1, 2), (2, 3)]
+            pieces = [one for one in engine.pieces(f"LOGD_{home}") if one.session == session]
+            # What takes long to be acknowledged may be there again.
+            covered = dict.fromkeys((piece.prev, piece.last) for piece in pieces)
+            assert list(covered) == [(0, 1), (1, 2), (2, 3)]
             assert {piece.floor for piece in pieces} == {0}
         assert daemon.stop() == 0
 
@@ -76,10 +78,10 @@ def test_a_session_has_one_name_at_all_daemons(engine: Engine, tmp_path: Path) -
             assert log("first", sync=60)
             one.kill()
             assert log("second", sync=60)
-        found = stored(engine)
-    assert texts(found) == ["first", "second"]
-    assert found[0].client == found[1].client
-    assert (found[1].prev, found[1].floor, found[1].last) == (1, 1, 2)
+        found = [batch for batch in stored(engine) if of_clients([batch])]
+    assert of_clients(found) == ["first", "second"]
+    assert len({batch.client for batch in found}) == 1
+    assert (found[-1].prev, found[-1].floor, found[-1].last) == (1, 1, 2)
 
 
 def test_what_filters_drop_is_told(engine: Engine, tmp_path: Path) -> None:
@@ -90,9 +92,9 @@ def test_what_filters_drop_is_told(engine: Engine, tmp_path: Path) -> None:
         with createClientLog("127.0.0.1", daemon.port, environ={}) as log:
             assert log("debug", "D", sync=60)
             assert log("error", "E", sync=60)
-        pieces = engine.pieces("LOGD_0")
-    assert [(piece.prev, piece.last) for piece in pieces] == [(0, 1), (1, 2)]
-    assert texts([piece.batch() for piece in pieces]) == ["error"]
+        pieces = [p for p in engine.pieces("LOGD_0") if p.session.startswith(CLIENT_PREFIX)]
+    assert list(dict.fromkeys((p.prev, p.last) for p in pieces)) == [(0, 1), (1, 2)]
+    assert of_clients([piece.batch() for piece in pieces]) == ["error"]
 
 
 def test_clients_hold_what_an_engine_that_stopped_did_not_acknowledge(
@@ -255,7 +257,7 @@ def test_a_record_too_long_for_the_engine_goes_to_the_dead_letters(tmp_path: Pat
         assert daemon.stop() == 0
         (letters,) = tmp_path.rglob("dead-letters.jsonl")
         assert noise[:1000] in letters.read_text()
-        assert texts(stored(engine)) == ["short"]
+        assert of_clients(stored(engine)) == ["short"]
 
 
 def test_a_server_that_hangs_is_noticed(engine: Engine, tmp_path: Path) -> None:
