@@ -168,21 +168,24 @@ class Engine:
 
         return asyncio.run(ask())
 
-    def messages(self, stream: str) -> list[bytes]:
-        """All messages of a stream."""
+    def messages(self, stream: str, *, takes: bool = False) -> list[bytes]:
+        """All messages of a stream; `takes` removes those, and none that came meanwhile."""
 
         async def read(js: JetStreamContext) -> list[bytes]:
             state = (await js.stream_info(stream)).state
             numbers = range(max(state.first_seq, 1), state.last_seq + 1)
             found = [await js.get_msg(stream, number) for number in numbers]
+            if takes and numbers:
+                await js.purge_stream(stream, seq=numbers.stop)
             return [one.data or b"" for one in found]
 
         found: list[bytes] = self.ask(read)
         return found
 
-    def pieces(self, stream: str) -> list[Piece]:
-        """All pieces of a stream."""
-        return [piece for one in self.messages(stream) for piece in unpack_message(one)]
+    def pieces(self, stream: str, *, takes: bool = False) -> list[Piece]:
+        """All pieces of a stream; see `messages`."""
+        messages = self.messages(stream, takes=takes)
+        return [piece for one in messages for piece in unpack_message(one)]
 
     def publish(self, subject: str, message: bytes) -> int:
         """Put anything into a stream; returns its number."""

@@ -183,14 +183,14 @@ def test_a_full_engine_holds_up_senders_and_goes_on(engine: Engine, tmp_path: Pa
 
         def make_room() -> None:
             for name in ("LOGD_0", "LOGD_1"):
-                kept.extend(piece.batch() for piece in engine.pieces(name))
-                engine.ask(lambda js, name=name: js.purge_stream(name))
+                kept.extend(one.batch() for one in engine.pieces(name, takes=True))
 
         kept: list[Batch] = []
         wait_for(lambda: make_room() or log.flush(1), "room", 120)
         make_room()
     assert daemon.stop() == 0
-    assert of_clients(kept) == noise
+    # Their order is a store's concern: what was refused stands behind what was not.
+    assert sorted(of_clients(kept)) == sorted(noise)
 
 
 @pytest.mark.parametrize(
