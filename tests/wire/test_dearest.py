@@ -17,6 +17,16 @@ MAX_S = 0.005
 MARGIN = 5
 TRIES = 5
 
+UNIT_S = 0.004
+"""What `unit` takes on an idle machine."""
+
+
+def unit() -> float:
+    """Processor time of some plain Python, in seconds: beside others all of it is slower."""
+    started = time.process_time()
+    sum(number % 7 for number in range(60_000))
+    return time.process_time() - started
+
 
 @pytest.mark.parametrize(
     ("kind", "digits"), ROWS, ids=[f"{number} {kind}" for number, (kind, _) in enumerate(ROWS)]
@@ -26,12 +36,14 @@ def test_short_frames_are_cheap(kind: str, digits: str) -> None:
     payload = bytes.fromhex(digits)
     decoder = Decoder()
     client = b"c" * 16 if kind == "batch" else None
-    least = 1.0
+    least, least_unit = 1.0, 1.0
     for _ in range(TRIES):
+        least_unit = min(least_unit, unit())
         started = time.process_time()
         try:
             decoder.decode(Frames.of(payload), client=client, now=1.7e9)
         except WireError:
             pass
         least = min(least, time.process_time() - started)
-    assert least < MAX_S * MARGIN * max(1.0, len(payload) / 1024)
+    slowness = max(1.0, least_unit / UNIT_S)
+    assert least < MAX_S * MARGIN * max(1.0, len(payload) / 1024) * slowness
