@@ -64,7 +64,7 @@ class Replaced:
     Attributes:
         name: the name.
         inodes: of what had it before, compressed or not, as far as the journal tells.
-        file: the new file; None if the journal lost its note.
+        file: the new file; None if the journal lost its note, or perhaps that of its first block.
         first: the first block in it.
     """
 
@@ -232,6 +232,9 @@ def _replaced(entries: Sequence[Entry | Gap], synced: int) -> list[Replaced]:
             case Append() if current in found:
                 found[current].first = found[current].first or entry
             case Gap():
+                if current in found and found[current].first is None:
+                    # Its first block may stand in what can't be read.
+                    found[current].file = None
                 current = ""
     return list(found.values())
 
