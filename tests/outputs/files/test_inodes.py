@@ -173,6 +173,9 @@ def test_an_original_that_is_back_under_the_name_of_a_new_file(
     new = tmp_path / "app_1.log"
     whole = new.read_bytes()
     new.rename(tmp_path / "kept")
+    for number in range(8):
+        # Not an inode of what the rotations removed: that would be what they removed.
+        (tmp_path / f"filler{number}").touch()
     new.write_bytes(whole if is_copied else b"an older record\n" * 10)
     on_another_boot(tmp_path / JOURNAL, was_synced=False)
     output = opened(tmp_path, retention=Retention(count=2))
