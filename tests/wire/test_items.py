@@ -40,7 +40,11 @@ def end_of(payload: bytes) -> bytes:
     """What the application added to a frame."""
     without = frame({})
     process = without.rindex(b"processq")
-    return payload[process + len(without) - 2 - process :]
+    # Since Python 3.12 each record has the name of its task, mostly None.
+    task = without.find(b"X\x08\x00\x00\x00taskName", process)
+    if task < 0:
+        return payload[len(without) - 2 :]
+    return payload[task:].removeprefix(without[task:-2])
 
 
 def decoded(payload: bytes, decoder: Decoder) -> Special | None:
