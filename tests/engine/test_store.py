@@ -105,7 +105,10 @@ def test_tables_of_partitions(engine: Engine, tmp_path: Path) -> None:
     options = ("--db", "sqlite:///log.db", "--table-pattern", "log_%p_%d")
 
     def rows() -> list[str]:
-        with contextlib.suppress(sqlite3.OperationalError), sqlite3.connect(out / "log.db") as db:
+        with (
+            contextlib.suppress(sqlite3.OperationalError),
+            contextlib.closing(sqlite3.connect(out / "log.db")) as db,
+        ):
             found = []
             for partition in (0, 1):
                 found += db.execute(f"select msg from log_{partition}_0 order by id").fetchall()

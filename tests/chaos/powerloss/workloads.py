@@ -245,7 +245,7 @@ def tables(**settings: Any) -> OutputWorkload:
 
 
 def _table_messages(path: Path) -> Iterator[str]:
-    with sqlite3.connect(path) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
         names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master")]
         for name in sorted(
             (name for name in names if re.fullmatch(r"log_\d+", name)),

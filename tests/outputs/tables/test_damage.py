@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def test_a_flipped_bit_in_marks_and_catalogue(part: bytes, whole: Path, tmp_path
 
 def test_a_damaged_mark_is_left_out(whole: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It is named, and the other marks count."""
-    with sqlite3.connect(whole) as connection:
+    with closing(sqlite3.connect(whole)) as connection, connection:
         connection.execute(
             "INSERT INTO logd_marks SELECT ring, 'zz' || substr(client, 3), last, seen "
             "FROM logd_marks LIMIT 1"

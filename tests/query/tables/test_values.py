@@ -34,10 +34,9 @@ def source(tmp_path: Path) -> TableSource:
     output.open()
     output.write([record(0, msg="ours")])
     output.close()
-    with sqlite3.connect(tmp_path / "log.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "log.db")) as connection, connection:
         marks = ", ".join("?" * len(ODD[0]))
         connection.executemany(f"INSERT INTO log_0 ({COLUMNS}) VALUES ({marks})", ODD)
-    connection.close()
     return TableSource(url, Notes(), pattern="log_%d")
 
 
