@@ -30,6 +30,7 @@ from logd.outputs.base import (
     OutputUnusable,
 )
 from logd.records.batch import Batch
+from logd.records.stretches import in_stretches
 
 MESSAGE_BYTES = 256 << 10
 """A message is closed at this size, before compression: larger ones are no cheaper."""
@@ -152,7 +153,7 @@ class EngineOutput(Output):
             found += self._pieces(batch)
         limit = min(MESSAGE_BYTES, self._max_message - MARGIN_BYTES)
         return {
-            partition: [pack_message(group) for group in _groups(some, limit)]
+            partition: [pack_message(group) for group in in_stretches(some, limit)]
             for partition, some in pieces.items()
         }
 
@@ -193,17 +194,3 @@ def _parsed(address: str) -> EngineAddress:
         return parse(address, reads=False)
     except WrongAddress as exc:
         raise OutputUnusable(f"nats: {exc}") from exc
-
-
-def _groups(pieces: Sequence[bytes], limit: int) -> Iterator[Sequence[bytes]]:
-    """Pieces, in stretches that are a message each, of about `limit` bytes at most."""
-    group: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        if group and size + len(piece) > limit:
-            yield group
-            group, size = [], 0
-        group.append(piece)
-        size += len(piece)
-    if group:
-        yield group

@@ -56,19 +56,6 @@ class JsonFormat(LineFormat):
         self._context_texts_kept: dict[Any, str] = {}
         self._strings: dict[str, str] = {}
 
-    def format_batch(self, batch: Batch) -> list[str]:
-        """Each record's object, without a line end behind it."""
-        return list(map("".join, zip(*self._columns(batch), strict=True)))
-
-    def encode_batch(self, batch: Batch) -> bytes:
-        """All objects as the bytes to append to a text file."""
-        columns = self._columns(batch)
-        width = len(columns) + 1
-        pieces = ["\n"] * (width * len(batch))
-        for position, column in enumerate(columns):
-            pieces[position::width] = column
-        return "".join(pieces).encode()
-
     def _columns(self, batch: Batch) -> list[Sequence[str]]:
         """The texts that make up the objects, one after the other, as columns of the batch."""
         count = len(batch)

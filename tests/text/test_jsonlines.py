@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from logd.outputs.files.output import FileOutput
 from logd.query.files.source import FileSource
 from logd.query.selection import EVERYTHING
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch
 from logd.rotation.policy import RotationPolicy
-from logd.text.escaping import is_safe
 from logd.text.jsonlines import JsonFormat, read
 from logd.text.reading import LineReader
 from tests.outputs.output_making import make_batch, make_settings
@@ -62,42 +59,6 @@ def test_an_exception_has_a_field_of_its_own() -> None:
     assert (first["msg"], first["exception"]) == ("payment failed", TRACEBACK)
     assert (second["msg"], second["exception"]) == ("", TRACEBACK)
     assert "exception" not in third
-
-
-_texts = st.one_of(st.text(), st.sampled_from([TRACEBACK, f"x\n{TRACEBACK}", f"\n{TRACEBACK}"]))
-_values = st.one_of(
-    st.text(), st.integers(-(1 << 40), 1 << 40), st.floats(allow_nan=False, allow_infinity=False)
-)
-
-
-@given(
-    st.lists(_texts, min_size=1, max_size=4),
-    st.dictionaries(st.text(), _values, max_size=4),
-    st.integers(0, 4_000_000_000_000_000),
-    st.text(),
-)
-def test_what_is_written_is_read(
-    messages: list[str], items: dict[str, Any], microseconds: int, threadname: str
-) -> None:
-    """A line read back has the record as it was, and shows no character that drives a terminal."""
-    context = Context(1, 2, threadname, "W", (("a.py", 1),), 1, "f")
-    instant = microseconds / 1e6
-    batch = Batch(
-        (context,),
-        bytes(len(messages)),
-        range(len(messages)),
-        [instant] * len(messages),
-        messages,
-        special={0: items} if items else {},
-    )
-    for row, line in enumerate(JsonFormat().format_batch(batch)):
-        assert is_safe(line)
-        entry = read(line)
-        assert entry is not None
-        assert (entry.msg, entry.threadname) == (messages[row], threadname)
-        assert entry.special == (items if row == 0 else {})
-        assert entry.time == int(instant * 1e6) / 1e6
-        assert LineReader().read(line.encode()) == entry
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from logd.outputs.tables.databases import backend_for
 from logd.outputs.tables.probing import RefusedRecord
 from logd.outputs.tables.ring import Ring, TableNames
 from logd.outputs.tables.store import RecordsRefused, TableStore
+from logd.records.stretches import in_stretches
 
 if TYPE_CHECKING:
     from logd.records.batch import Batch
@@ -133,7 +134,7 @@ class TableOutput(Output):
             with self._available():
                 done = self._settle_unknown(batches)
                 written += batches[:done]
-                for group in _groups(batches[done:]):
+                for group in in_stretches(batches[done:], ROWS_A_TRANSACTION):
                     written += self._write_group(group)
                     done += len(group)
         except OutputUnavailable as exc:
@@ -302,20 +303,6 @@ class TableOutput(Output):
 
     def _note_error(self, error: Exception) -> None:
         self._status.last_error = (str(error), self._clock())
-
-
-def _groups(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """`batches` in stretches that are a transaction each."""
-    group: list[Batch] = []
-    rows = 0
-    for batch in batches:
-        if group and rows + len(batch) > ROWS_A_TRANSACTION:
-            yield group
-            group, rows = [], 0
-        group.append(batch)
-        rows += len(batch)
-    if group:
-        yield group
 
 
 def _without_rows(batch: Batch, rows: Sequence[int]) -> Iterator[Batch]:
