@@ -91,12 +91,18 @@ def _environment(version: tuple[int, int], python: str) -> Path:
         return interpreter
     variables = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     subprocess.run([python, "-m", "venv", "--clear", str(folder)], check=True, env=variables)
-    # A test of the client asks the type checker.
-    packages = ["-e", "client", "mypy>=1.13"]
+    packages = ["-e", "client"]
     if version >= DAEMON_FROM:
-        packages += ["-e", ".[test,postgresql,mysql,web]"]
+        packages += ["-e", ".[dev,test,postgresql,mysql,web]"]
     else:
-        packages += ["pytest>=8.3", "pytest-asyncio>=1.0", "pytest-xdist>=3.6", "hypothesis>=6.120"]
+        # A test of the client asks the type checker.
+        packages += [
+            "mypy>=1.13",
+            "pytest>=8.3",
+            "pytest-asyncio>=1.0",
+            "pytest-xdist>=3.6",
+            "hypothesis>=6.120",
+        ]
         packages += ["trustme>=1.2", "numpy", "structlog>=24.1", "loguru>=0.7"]
     subprocess.run(
         [str(interpreter), "-m", "pip", "--disable-pip-version-check", "install", "-q", *packages],

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,10 @@ ANSWER_S = 10.0
 
 STOP_S = 2.0
 """How long followers may take to read the last entries when the daemon stops."""
+
+# The listener removes its socket itself. Since Python 3.13 the loop would, too, and for that looks
+# at the socket's address, which is none any more if its path is long (`short_address`).
+_NO_CLEANUP: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
 
 BUFFER_BYTES = 1 << 20
 """What waits in the transport for a slow follower; the rest waits in its `Subscriber`."""
@@ -162,7 +167,7 @@ class Control:
     async def start(self) -> None:
         """Begin to answer."""
         self._server = await asyncio.start_unix_server(
-            self._connected, sock=self._listener.sock, limit=MAX_REQUEST_BYTES
+            self._connected, sock=self._listener.sock, limit=MAX_REQUEST_BYTES, **_NO_CLEANUP
         )
 
     async def renew(self) -> None:
