@@ -36,12 +36,13 @@ PART = (
     "tests/text",
     "tests/query",
     "tests/contrib",
+    "tests/daemon/test_control.py",
     "tests/daemon/test_senders.py",
     "tests/daemon/test_stop.py",
     "tests/cli/test_serve.py",
 )
-"""What differs by version: pickles, the client, reading, logging's handlers, the end of processes,
-and runs of the real daemon."""
+"""What differs by version: pickles, the client, reading, logging's handlers, sockets of the loop,
+the end of processes, and runs of the real daemon."""
 
 # Another environment's settings must not reach the one that is made.
 _FOREIGN = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYENV_VERSION")
