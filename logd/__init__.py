@@ -5,9 +5,14 @@ and ways to start a server are in modules of their own: `logd.filewriter`, `logd
 `logd.printwriter`, `logd.socketserver`, `logd.xmlrpc`.
 """
 
-from logd.records.job import MsgJob
-from logd.rotation.writers import RotateLogWriter, RotateWriterFactory
-from logd.server import ColumnConfigurationMismatch, LogServer, ObserverAlreadyAdded
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from logd.records.job import MsgJob
+    from logd.rotation.writers import RotateLogWriter, RotateWriterFactory
+    from logd.server import ColumnConfigurationMismatch, LogServer, ObserverAlreadyAdded
 
 __version__ = "1.0.0"
 
@@ -20,3 +25,22 @@ __all__ = [
     "RotateWriterFactory",
     "__version__",
 ]
+
+_MODULES = {
+    "ColumnConfigurationMismatch": "logd.server",
+    "LogServer": "logd.server",
+    "MsgJob": "logd.records.job",
+    "ObserverAlreadyAdded": "logd.server",
+    "RotateLogWriter": "logd.rotation.writers",
+    "RotateWriterFactory": "logd.rotation.writers",
+}
+"""The commands need few of these, and people wait for commands to start."""
+
+
+def __getattr__(name: str) -> Any:
+    """The names of modules that are imported when they are asked for."""
+    if name in _MODULES:
+        import importlib
+
+        return getattr(importlib.import_module(_MODULES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Has the indexes of closed files made, by a process beside the daemon.
+"""Has the indexes of files made, by a process beside the daemon.
 
 Making one takes seconds of a processor. A thread would take them from the interpreter that serves
 the senders; a process of the lowest priority takes what is left over.
@@ -12,7 +12,8 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 
-from logd.query.files.indexkeeping import closed_files
+from logd.query.files.indexing import is_worth_it
+from logd.query.files.indexkeeping import closed_files, portion_of
 from logd.query.files.listing import RingFiles
 from logd.query.positions import CannotRead
 from logd.settings.table import Config
@@ -21,9 +22,9 @@ from logd.text.reading import LineReader
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 10.0
-"""How often is looked whether a file was closed."""
+"""How often is looked whether a file was closed, or has grown."""
 
-Closed = frozenset[tuple[str, int]]
+Files = frozenset[tuple[str, int]]
 
 
 class IndexKeeper:
@@ -39,8 +40,8 @@ class IndexKeeper:
         self._look_every_s = look_every_s
         self._task: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
-        # Of each pattern what was closed when its indexes were looked after last.
-        self._known: dict[str, Closed] = {}
+        # Of each pattern what was there when its indexes were looked after last.
+        self._known: dict[str, Files] = {}
         self._warned: set[str] = set()
 
     async def start(self) -> None:
@@ -71,8 +72,8 @@ class IndexKeeper:
             await asyncio.sleep(self._look_every_s)
 
     async def _look_after(self, pattern: str) -> None:
-        closed = await asyncio.to_thread(_closed, pattern)
-        if closed is None or closed == self._known.get(pattern, Closed()):
+        found = await asyncio.to_thread(_indexable, pattern)
+        if found is None or found == self._known.get(pattern, Files()):
             return
         self._process = process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -91,8 +92,8 @@ class IndexKeeper:
             self._warned.add(pattern)
             text = problem.decode(errors="replace").strip().rpartition("\n")[2]
             logger.warning("file %s: no index is made: %s", pattern, text)
-        # Not what is closed by now: that is seen at the next look.
-        self._known[pattern] = closed
+        # Not what is there by now: that is seen at the next look.
+        self._known[pattern] = found
 
 
 def _indexed(config: Config) -> Iterator[str]:
@@ -103,8 +104,12 @@ def _indexed(config: Config) -> Iterator[str]:
             yield section.address
 
 
-def _closed(pattern: str) -> Closed | None:
-    """The closed files; None if they can't be told now."""
+def _indexable(pattern: str) -> Files | None:
+    """The closed files, and how large the current one is; None if they can't be told now."""
     with contextlib.suppress(CannotRead):
-        return Closed((ref.plain_path, ref.mtime_ns) for ref in closed_files(RingFiles(pattern)))
+        files = RingFiles(pattern)
+        found = [(ref.plain_path, ref.mtime_ns) for ref in closed_files(files)]
+        current = filter(is_worth_it, files.listing()[-1:])
+        grown = [(ref.plain_path, ref.size // portion_of(ref.size)) for ref in current]
+        return Files([*found, *grown])
     return None

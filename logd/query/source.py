@@ -51,6 +51,12 @@ def unwatched(done: float) -> None:
     """Nobody wants to know."""
 
 
+def chosen_fields(selection: Selection, keys: Sequence[str]) -> Sequence[str]:
+    """Those of the fields that a selection wants some values of."""
+    chosen = {group.field for group in selection.groups if not group.is_not}
+    return [key for key in keys if key in chosen]
+
+
 class Follower(ABC, Generic[Item]):
     """What comes to a log after a position. The caller closes it."""
 
@@ -202,6 +208,28 @@ class Source(ABC):
         ):
             tally.add(placed.entry)
         return tally.summary()
+
+    def picture(
+        self,
+        selection: Selection = EVERYTHING,
+        *,
+        step: Step | None = None,
+        keys: Sequence[str] = (),
+        watch: Watch = unwatched,
+    ) -> Summary:
+        """The same as `summarise`, for people who choose among the values of its facets.
+
+        A facet of a field that the selection has conditions for counts without them, so that what
+        else there is can be seen, and chosen, too.
+        """
+        apart = chosen_fields(selection, keys)
+        rest = [key for key in keys if key not in apart]
+        summary = self.summarise(selection, step=step, keys=rest, watch=watch)
+        for key in apart:
+            others = self.summarise(selection.without(key), keys=[key], watch=watch)
+            summary.facets[key] = others.facets[key]
+            summary.others |= others.others
+        return summary
 
     @abstractmethod
     def end(self) -> Position | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.bench import (
     apps,
     databases,
+    find,
     hostile,
     latency,
     many_connections,
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[Settings], Iterator[Row]]] = {
     "hostile": hostile.hostile,
     "startup": startup.startup,
     "rotation": rotation.rotation,
+    "find": find.find,
 }
 
 

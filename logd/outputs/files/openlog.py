@@ -22,6 +22,7 @@ from logd.outputs.base import OutputSettings
 from logd.outputs.disk import make_folder
 from logd.outputs.failpoints import failpoint
 from logd.outputs.files.blocks import Block, Room
+from logd.outputs.files.boots import boot_id
 from logd.outputs.files.compression import missing_in
 from logd.outputs.files.generation import Generation
 from logd.outputs.files.janitor import Janitor
@@ -41,7 +42,6 @@ from logd.outputs.files.logfile import LogFile, count_entries
 from logd.outputs.files.names import Names
 from logd.outputs.files.resume import (
     adopt,
-    boot_id,
     described,
     forms,
     inode_of,

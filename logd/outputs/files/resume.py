@@ -8,10 +8,10 @@ import os
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from logd.outputs.disk import entries_of
 from logd.outputs.files.age import KnownFiles, oldest_first
+from logd.outputs.files.boots import boot_id
 from logd.outputs.files.janitor import trash_name
 from logd.outputs.files.journal import Entry, Gap, Opened
 from logd.outputs.files.logfile import (
@@ -33,8 +33,6 @@ logger = logging.getLogger(__name__)
 UNCOUNTED = -1
 """Stands for the records of a file that nobody has counted."""
 
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
 
 @dataclass
 class Resumed:
@@ -51,14 +49,6 @@ class Resumed:
     marks: Marks
     number: int
     known: KnownFiles
-
-
-def boot_id() -> str:
-    """Which run of the machine this is; "" if the system does not tell."""
-    try:
-        return _BOOT_ID.read_text().strip()
-    except OSError:
-        return ""
 
 
 def inode_of(folder: int, name: str) -> int:

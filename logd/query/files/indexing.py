@@ -1,20 +1,28 @@
-"""Makes the index of a closed file; see `sidecar.py`.
+"""Makes the index of a file, or goes on with an open one; see `sidecar.py`.
 
-The daemon has it made after a rotation (`logd.daemon.indexkeeper`), else the first reader makes it
-that has to read the whole file anyhow.
+The daemon has it made as the file grows and after a rotation (`logd.daemon.indexkeeper`), else the
+first reader makes it that has to read the whole file anyhow.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from logd.query.files.listing import FileRef
 from logd.query.files.prefilter import Prefilter
-from logd.query.files.raw import split
+from logd.query.files.raw import BLOCK_BYTES, split
 from logd.query.files.scan import Block, blocks_forwards, read_generation
-from logd.query.files.sidecar import NEVER, BlockTimes, Cell, Combination, Index, decoded
+from logd.query.files.sidecar import (
+    BROKEN,
+    NEVER,
+    BlockTimes,
+    Cell,
+    Combination,
+    Index,
+    seam_of,
+)
 from logd.query.files.tally import column_of, moment_of, text_of
 from logd.query.files.trigrams import TrigramMaker
 from logd.query.selection import EVERYTHING
@@ -27,6 +35,9 @@ MIN_INDEXED_BYTES = 4 << 20
 MAX_COMBINATIONS = 20_000
 """A log with more of them in one file is none that can be counted in advance."""
 
+OPEN_BLOCKS = 2
+"""The last blocks of a file that grows are in no index: what is written there may not be whole."""
+
 _MINUTE_S = 60
 _FIELDS = ("cat", "host", "site", "item.logger")
 _NO_TIMES = (1 << 62, -(1 << 62))
@@ -37,9 +48,17 @@ class NotIndexed(Exception):
 
 
 class _Builder:
-    """Collects what an index is made of."""
+    """Collects what an index is made of.
 
-    def __init__(self, reader: LineReader) -> None:
+    Args:
+        reader: reads the entries.
+        begun: the index of the beginning of the same file; None: there is none.
+
+    Raises:
+        BROKEN: that one can't be read.
+    """
+
+    def __init__(self, reader: LineReader, begun: Index | None = None) -> None:
         self._reader = reader
         self._prefilter = Prefilter(EVERYTHING, reader)
         self._columns = [column_of(name) for name in ("minute", *_FIELDS)]
@@ -50,7 +69,15 @@ class _Builder:
         self.cells: list[Cell] = []
         self.bits: list[bytes] = []
         self.entries = 0
+        self.is_counted = True
         self._trigrams = TrigramMaker()
+        if begun is not None:
+            self._numbers = {found: number for number, found in enumerate(begun.combinations)}
+            self.blocks = list(begun.blocks)
+            self.cells = list(begun.all_cells)
+            self.bits = [begun.all_bits]
+            self.entries = sum(begun.totals)
+            self.is_counted = begun.is_counted
 
     @property
     def combinations(self) -> Sequence[Combination]:
@@ -75,6 +102,12 @@ class _Builder:
         self.blocks.append(BlockTimes(block.place, end, *times, before, True))
         if len(self._numbers) > MAX_COMBINATIONS:
             raise NotIndexed("too many combinations")
+
+    def leave_out_what_differs(self) -> None:
+        """Keep times alone if too little is the same for cells to be worth it."""
+        if not self.is_counted or len(self.cells) > self.entries // 2 + 1000:
+            self.blocks = [b._replace(cells_before=0, is_counted=False) for b in self.blocks]
+            self.cells, self._numbers, self.is_counted = [], {}, False
 
     def _fast(self, raws: list[bytes]) -> tuple[Counter[tuple[int, int]], tuple[int, int]]:
         columns = [column(raws) for column in self._columns if column is not None]
@@ -147,6 +180,10 @@ def build(
     ref: FileRef,
     reader: LineReader,
     on_block: Callable[[Block], object] = lambda _block: None,
+    *,
+    begun: Index | None = None,
+    is_open: bool = False,
+    until: int | None = None,
 ) -> bytes:
     """The index of a file, encoded.
 
@@ -155,6 +192,9 @@ def build(
         ref: the file as it is.
         reader: reads its entries; their timestamps have the default format.
         on_block: told of each block; what it raises ends the work.
+        begun: an open index to go on with.
+        is_open: whether the file grows.
+        until: where an open index ends at the latest; None: as late as it can.
 
     Raises:
         NotIndexed: there is no index of such a file.
@@ -163,24 +203,39 @@ def build(
     generation = read_generation(descriptor, ref)
     if not generation or not can_index(reader):
         raise NotIndexed("what tells it from others is missing")
-    builder = _Builder(reader)
-    place = 0
-    for block in blocks_forwards(descriptor, ref, 0, None if ref.suffix else ref.size):
-        if block.place != place:
-            raise NotIndexed("an entry that is too long was divided")
+    place = 0 if begun is None else begun.size
+    if is_open and ref.size - place <= OPEN_BLOCKS * BLOCK_BYTES:
+        raise NotIndexed("there is nothing of it yet that stays")
+    try:
+        builder = _Builder(reader, begun)
+    except BROKEN as exc:
+        raise NotIndexed("what was begun of it can't be read") from exc
+    waiting: deque[Block] = deque()
+    for block in blocks_forwards(descriptor, ref, place, None if ref.suffix else ref.size):
         on_block(block)
-        builder.add(block)
-        place = block.place + len(block.data)
-    size = place if ref.suffix else ref.size
+        waiting.append(block)
+        if until is not None and place >= until:
+            break
+        if len(waiting) > (OPEN_BLOCKS if is_open else 0):
+            place = _added(builder, waiting.popleft(), place)
+    size = place if ref.suffix or is_open else ref.size
     if place > size:
         raise NotIndexed("an entry that is too long was divided")
-    blocks, cells = builder.blocks, builder.cells
-    if len(cells) > builder.entries // 2 + 1000:
-        # Too little is the same to be worth it; times still are.
-        blocks = [block._replace(cells_before=0, is_counted=False) for block in blocks]
-        cells = []
-    index = Index(size, ref.mtime_ns, generation, builder.combinations if cells else (), blocks)
-    return index.encoded(cells, b"".join(builder.bits))
+    builder.leave_out_what_differs()
+    seam = seam_of(descriptor, ref, size) if is_open else ""
+    if is_open and not (seam and builder.blocks):
+        raise NotIndexed("there is nothing of it yet that stays")
+    mtime_ns = 0 if is_open else ref.mtime_ns
+    index = Index(size, mtime_ns, generation, builder.combinations, builder.blocks, seam)
+    return index.encoded(builder.cells, b"".join(builder.bits))
+
+
+def _added(builder: _Builder, block: Block, place: int) -> int:
+    """Add the block that has to begin at a place; returns where it ends."""
+    if block.place != place:
+        raise NotIndexed("an entry that is too long was divided")
+    builder.add(block)
+    return block.place + len(block.data)
 
 
 def can_index(reader: LineReader) -> bool:
@@ -188,23 +243,20 @@ def can_index(reader: LineReader) -> bool:
     return reader.is_own_format and reader.times.is_default
 
 
-def built(
-    descriptor: int,
-    ref: FileRef,
-    reader: LineReader,
-    on_block: Callable[[Block], object] = lambda _block: None,
-) -> tuple[bytes, Index]:
-    """The same, decoded, too; see `build`."""
-    data = build(descriptor, ref, reader, on_block)
-    return data, decoded(data)
-
-
 def is_worth_it(ref: FileRef) -> bool:
     """Whether a file is large enough; of a compressed one a tenth is much."""
     return ref.size * (10 if ref.suffix else 1) >= MIN_INDEXED_BYTES
 
 
-def is_unchanged(descriptor: int, ref: FileRef) -> bool:
-    """Whether a file is still what it was when it was opened."""
+def is_unchanged(descriptor: int, ref: FileRef, *, is_open: bool = False) -> bool:
+    """Whether a file is still what it was when it was opened, or at least begins with it.
+
+    Args:
+        descriptor: of the file.
+        ref: the file as it was.
+        is_open: whether it may have grown.
+    """
     state = os.fstat(descriptor)
+    if is_open:
+        return state.st_size >= ref.size
     return (state.st_size, state.st_mtime_ns) == (ref.size, ref.mtime_ns)

@@ -64,13 +64,13 @@ def _first_and_records(ref: FileRef, reader: LineReader) -> tuple[float | None, 
             return None, None
         descriptor, now = opened
         try:
-            index = load(now, read_generation(descriptor, now))
+            index = load(now, read_generation(descriptor, now), descriptor)
             reader.times.last_written = now.mtime_ns / 1e9
             for data in whole_blocks(chunks(descriptor, now, 0, _HEAD_BYTES)):
                 for raw in split(data):
                     time = reader.read(raw).time
                     if time is not None:
-                        counted = index is not None and index.is_counted
+                        counted = index is not None and index.is_counted and not index.is_open
                         return time, sum(index.totals) if index and counted else None
         finally:
             os.close(descriptor)

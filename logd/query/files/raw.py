@@ -61,7 +61,10 @@ def chunks(descriptor: int, ref: FileRef, start: int, end: int | None) -> Iterat
     """
     if not ref.suffix:
         while end is None or start < end:
-            size = BLOCK_BYTES if end is None else min(BLOCK_BYTES, end - start)
+            # Pieces end at the same places wherever the first begins, and so do blocks.
+            size = BLOCK_BYTES - start % BLOCK_BYTES
+            if end is not None:
+                size = min(size, end - start)
             data = os.pread(descriptor, size, start)
             if not data:
                 return

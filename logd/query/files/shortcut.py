@@ -24,11 +24,11 @@ class Route(NamedTuple):
 
     Attributes:
         counted: numbers of the blocks that are counted by their cells.
-        spans: from where to where the file is read.
+        spans: from where to where the file is read; None: to its end.
     """
 
     counted: Sequence[int]
-    spans: Sequence[tuple[int, int]]
+    spans: Sequence[tuple[int, int | None]]
 
 
 def route(
@@ -53,7 +53,7 @@ def route(
         may_have: whether a block may have what is wanted besides its time; None: any may.
     """
     counted: list[int] = []
-    spans: list[tuple[int, int]] = []
+    spans: list[tuple[int, int | None]] = []
     for number, block in enumerate(index.blocks):
         begin = max(start, block.place)
         stop = block.end if end is None else min(end, block.end)
@@ -68,11 +68,22 @@ def route(
             spans[-1] = (spans[-1][0], stop)
         else:
             spans.append((begin, stop))
+    tail = max(start, index.size)
+    if index.is_open and (end is None or tail < end):
+        # What came since is in no index.
+        if spans and spans[-1][1] == tail:
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((tail, end))
     if len(spans) > 1 and not can_jump:
-        begin, stop = spans[0][0], spans[-1][1]
+        begin, behind = spans[0][0], spans[-1][1]
         blocks = index.blocks
-        counted = [n for n in counted if blocks[n].end <= begin or blocks[n].place >= stop]
-        spans = [(begin, stop)]
+        counted = [
+            n
+            for n in counted
+            if blocks[n].end <= begin or (behind is not None and blocks[n].place >= behind)
+        ]
+        spans = [(begin, behind)]
     return Route(counted, spans)
 
 

@@ -1,12 +1,17 @@
-"""The index of a closed file: a small hidden file beside it, such as `.app_3.log.idx`.
+"""The index of a file: a small hidden file beside it, such as `.app_3.log.idx`.
 
 It tells of each block of about a mebibyte where it is, which times are in it, and how many entries
 there are of each minute and combination of category, host, site and logger, and which triples of
 letters. So times and rare texts are found without reading what is of others, and counts without
 reading the log at all.
 
+The file that is written to has an index of its beginning, an open one; what comes behind that is
+read. It is made longer as the file grows, and finished when the file is closed.
+
 An index is a help, never a truth: it says which file it was made of, and one that is missing,
-damaged, of another version or of another file is no index, and the log itself is read.
+damaged, of another version or of another file is no index, and the log itself is read. An open one
+is none once the machine was started anew, for then the end of the file may have become another; nor
+if what stands before its end is not what stood there.
 
 The file is a line that says what it is, the lengths of four zstd frames with checksums, and those
 frames: what is known of the whole file (JSON), its blocks, its cells (columns of numbers), and the
@@ -24,13 +29,16 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
 from logd.outputs.files import zstd
+from logd.outputs.files.boots import boot_id
 from logd.query.files.listing import FileRef
+from logd.query.files.raw import DAMAGED, chunks
 
-MAGIC = b"logd index 2\n"
+MAGIC = b"logd index 3\n"
 """To be counted up with each change of the format, or of what lines are read as."""
 
 SUFFIX = ".idx"
@@ -43,6 +51,9 @@ MAX_PART_BYTES = 256 << 20
 
 BITS_BYTES = 26 * 26 * 26 // 8
 """The bits of one block."""
+
+SEAM_BYTES = 1 << 16
+"""So much of a file before the end of an open index is compared with what stood there."""
 
 _LENGTHS = struct.Struct("<4I")
 _OPTIONS: dict[int, int] = {
@@ -99,9 +110,11 @@ class Index:
     """The index of one file.
 
     Attributes:
-        size: bytes of the file, uncompressed.
-        mtime_ns: when it was last written to.
+        size: bytes of the file, uncompressed, that it is of: all, unless it is open.
+        mtime_ns: when the file was last written to; 0 if the index is open.
         generation: see `logd.query.positions`.
+        seam: of an open one: the run of the machine, and a digest of what stands before its end;
+            "" if the file is closed.
         combinations: those in the file.
         blocks: all blocks, in their order and without gaps.
         cells: how many entries there are, block by block.
@@ -112,10 +125,16 @@ class Index:
     generation: str
     combinations: Sequence[Combination]
     blocks: Sequence[BlockTimes]
+    seam: str = ""
     totals: Sequence[int] = ()
     minutes: dict[str, dict[int, int]] = field(default_factory=dict)
     packed_cells: bytes = b""
     packed_bits: bytes = b""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is of the beginning of a file only."""
+        return bool(self.seam)
 
     @property
     def is_counted(self) -> bool:
@@ -127,6 +146,15 @@ class Index:
         numbers = _numbers(_unpacked(self.packed_cells))
         third = len(numbers) // 3
         return [numbers[n * third : (n + 1) * third] for n in range(3)]
+
+    @property
+    def all_cells(self) -> Iterable[Cell]:
+        """The cells of all blocks.
+
+        Raises:
+            BROKEN: they can't be read.
+        """
+        return zip(*self._columns, strict=True)
 
     def cells(self, number: int) -> Iterable[Cell]:
         """The cells of a block.
@@ -141,22 +169,30 @@ class Index:
         return zip(*(column[begin:behind] for column in self._columns), strict=True)
 
     @cached_property
-    def _bits(self) -> bytes:
+    def all_bits(self) -> bytes:
+        """The triples of letters of all blocks, see `trigrams.py`.
+
+        Raises:
+            BROKEN: they can't be read.
+        """
         bits = _unpacked(self.packed_bits)
         if len(bits) != len(self.blocks) * BITS_BYTES:
             raise ValueError("the index contradicts itself")
         return bits
 
     def bits(self, number: int) -> bytes:
-        """The triples of letters of a block, see `trigrams.py`.
-
-        Raises:
-            BROKEN: they can't be read.
-        """
-        return self._bits[number * BITS_BYTES : (number + 1) * BITS_BYTES]
+        """The same of one block."""
+        return self.all_bits[number * BITS_BYTES : (number + 1) * BITS_BYTES]
 
     def is_of(self, ref: FileRef, generation: str) -> bool:
-        """Whether it is of a file: as it was, or compressed since, which leaves its time."""
+        """Whether it is of a file: as it was, or compressed since, which leaves its time.
+
+        Of an open one more has to be known, see `seam_of`.
+        """
+        if self.is_open:
+            return generation == self.generation != "" and (
+                bool(ref.suffix) or ref.size >= self.size
+            )
         return (
             ref.mtime_ns == self.mtime_ns
             and generation == self.generation != ""
@@ -181,6 +217,7 @@ class Index:
             "size": self.size,
             "mtime_ns": self.mtime_ns,
             "generation": self.generation,
+            "seam": self.seam,
             "combinations": self.combinations,
             "totals": totals,
             "minutes": {cat: list(found.items()) for cat, found in minutes.items()},
@@ -218,6 +255,7 @@ def decoded(data: bytes) -> Index:
         whole["generation"],
         [Combination(*combination) for combination in whole["combinations"]],
         _blocks(_numbers(_unpacked(parts[1]))),
+        whole["seam"],
         whole["totals"],
         {cat: dict(found) for cat, found in whole["minutes"].items()},
         *parts[2:],
@@ -273,19 +311,60 @@ def _unpacked(data: bytes) -> bytes:
 
 def index_path(ref: FileRef) -> Path:
     """Where the index of a file is."""
-    plain = Path(ref.plain_path)
+    return path_beside(ref.plain_path)
+
+
+def path_beside(plain_path: str) -> Path:
+    """Where the index of the file of a path is; `plain_path` is without suffix of compression."""
+    plain = Path(plain_path)
     return plain.with_name(f".{plain.name}{SUFFIX}")
 
 
-def load(ref: FileRef, generation: str) -> Index | None:
-    """The index of a file; None if there is none that is of it."""
+def load(
+    ref: FileRef, generation: str, descriptor: int, *, begun_at: Path | None = None
+) -> Index | None:
+    """The index of a file; None if there is none that is of it.
+
+    Args:
+        ref: the file.
+        generation: see `logd.query.positions`.
+        descriptor: of the file.
+        begun_at: where an open index may be besides, of the time when the file was written to.
+    """
+    for path in (index_path(ref), begun_at):
+        index = None if path is None else _read(path)
+        if index is not None and index.is_of(ref, generation):
+            is_same = not index.is_open or seam_of(descriptor, ref, index.size) == index.seam
+            if is_same:
+                return index
+    return None
+
+
+def _read(path: Path) -> Index | None:
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(index_path(ref), flags), "rb") as file:
-            index = decoded(file.read())
-        return index if index.is_of(ref, generation) else None
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            return decoded(file.read())
     except BROKEN:
         return None
+
+
+def seam_of(descriptor: int, ref: FileRef, end: int) -> str:
+    """What has to be the same for an open index to be one; "" if that can't be told.
+
+    Args:
+        descriptor: of the file.
+        ref: the file.
+        end: of the index.
+    """
+    try:
+        data = b"".join(chunks(descriptor, ref, max(0, end - SEAM_BYTES), end))
+    except DAMAGED:
+        return ""
+    boot = boot_id()
+    if not boot or len(data) != min(end, SEAM_BYTES):
+        return ""
+    return f"{boot} {blake2b(data, digest_size=8).hexdigest()}"
 
 
 def save(ref: FileRef, log: int, data: bytes) -> None:

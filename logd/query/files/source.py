@@ -32,12 +32,13 @@ from logd.query.files.scan import (
 from logd.query.files.shortcut import CellCounter, can_count
 from logd.query.files.tally import RawTally
 from logd.query.files.timebounds import TimeBounds
+from logd.query.files.together import Question, count_file
 from logd.query.files.verify import checks
 from logd.query.files.ways import Scan, spans
 from logd.query.inventory import Piece
 from logd.query.positions import CannotRead, FilePosition, Gone, Placed, Position
 from logd.query.selection import EVERYTHING, Selection
-from logd.query.source import Follower, Note, Source, Watch, unwatched
+from logd.query.source import Follower, Note, Source, Watch, chosen_fields, unwatched
 from logd.query.summaries import Key, Step, Summary
 from logd.query.verifying import Checked
 from logd.records.entry import Entry
@@ -225,6 +226,72 @@ class FileSource(Source):
         for found in self._found(selection, again, end, watch):
             tally.add_raw(found.raws, is_fast=found.is_fast)
         return tally.summary()
+
+    def picture(
+        self,
+        selection: Selection = EVERYTHING,
+        *,
+        step: Step | None = None,
+        keys: Sequence[str] = (),
+        watch: Watch = unwatched,
+    ) -> Summary:
+        apart = chosen_fields(selection, keys)
+        if not apart or step == "auto":
+            return super().picture(selection, step=step, keys=keys, watch=watch)
+        self._check(selection, needs_fields=True, needs_times=step is not None)
+        rest = [key for key in keys if key not in apart]
+        main = Question.of(selection, step, rest, self._reader)
+        others = [Question.of(selection.without(key), None, [key], self._reader) for key in apart]
+        self._count([main, *others], watch)
+        summary = main.tally.summary()
+        for other in others:
+            found = other.tally.summary()
+            summary.facets |= found.facets
+            summary.others |= found.others
+        return summary
+
+    def _count(self, questions: Sequence[Question], watch: Watch) -> None:
+        """Count all files for several questions of the same times."""
+        refs = self._files.listing()
+        total, done = sum(ref.size for ref in refs) or 1, 0
+        with HeldOpen(refs) as held:
+            for ref in refs:
+                if not questions[0].bounds.is_too_old(ref):
+                    on_block = _telling(watch, done, total)
+                    self._count_file(held, ref, questions, on_block, is_closed=ref is not refs[-1])
+                done += ref.size
+
+    def _count_file(
+        self,
+        held: HeldOpen,
+        ref: FileRef,
+        questions: Sequence[Question],
+        on_block: Callable[[Block], None],
+        *,
+        is_closed: bool,
+    ) -> None:
+        with held.opened(ref) as opened:
+            if opened is None:
+                self._note_gone(ref)
+                return
+            descriptor, now = opened
+            self._reader.times.last_written = now.mtime_ns / 1e9
+            behind = 0
+            try:
+                # Not what came since the listing.
+                size = now.size if now.suffix else min(ref.size, now.size)
+                for place in count_file(
+                    descriptor,
+                    replace(now, size=size),
+                    read_generation(descriptor, now),
+                    self._reader,
+                    questions,
+                    is_closed=is_closed,
+                    on_block=on_block,
+                ):
+                    behind = place
+            except DAMAGED as exc:
+                self._note_damaged(now, behind, exc)
 
     def inventory(self) -> Sequence[Piece]:
         return list(pieces(self._files, self._reader))

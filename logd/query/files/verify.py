@@ -154,7 +154,7 @@ def _checked(
         _look(descriptor, now, ref.size, reader, looked)
         if not now.suffix and not is_last and looked.place < ref.size:
             faults.append(f"torn: its last {ref.size - looked.place} bytes are no whole line")
-        faults += _index_faults(descriptor, now, reader)
+        faults += _index_faults(descriptor, now, reader, is_last=is_last)
     except DAMAGED as exc:
         faults.append(f"unreadable after {looked.place} bytes: {exc}")
     finally:
@@ -196,15 +196,21 @@ def _is_strange(reader: LineReader, raw: bytes) -> bool:
     return not (entry.ts or entry.cat or entry.pid or entry.msgid or entry.threadname)
 
 
-def _index_faults(descriptor: int, ref: FileRef, reader: LineReader) -> list[str]:
+def _index_faults(descriptor: int, ref: FileRef, reader: LineReader, *, is_last: bool) -> list[str]:
     """What is wrong with the index of a file; nothing if there is none."""
     if not can_index(reader) or not index_path(ref).exists():
         return []
-    index = load(ref, read_generation(descriptor, ref))
+    index = load(ref, read_generation(descriptor, ref), descriptor)
     if index is None:
-        return [f"index: {index_path(ref).name} is damaged or of another file (it is not used)"]
+        # That of a file that is written to may be of before the machine was started anew.
+        is_old = is_last and not ref.suffix
+        text = f"index: {index_path(ref).name} is damaged or of another file (it is not used)"
+        return [] if is_old else [text]
+    if index.is_open and ref.suffix:
+        return []
     try:
-        is_right = build(descriptor, ref, reader)
+        until = index.size if index.is_open else None
+        is_right = build(descriptor, ref, reader, is_open=index.is_open, until=until)
     except NotIndexed:
         return [f"index: {index_path(ref).name} can't be of this file"]
     if not ref.suffix and index_path(ref).read_bytes() != is_right:

@@ -143,22 +143,15 @@ def _window(
     watch: Watch,
 ) -> int:
     """Count one window into `bars` and `counts`; how many records passed."""
-    filtered = {group.field for group in selection.groups if not group.is_not}
-    own = [field for field in facets if field in filtered]
-    rest = [field for field in facets if field not in filtered]
-    summary = source.summarise(selection, step=frame.step, keys=rest, watch=watch)
+    summary = source.picture(selection, step=frame.step, keys=facets, watch=watch)
     number = (frame.until - frame.since) // frame.step
     for start, by_cat in summary.bars.items():
         place = (start - frame.since) // frame.step
         if 0 <= place < number:
             for cat, count in by_cat.items():
                 bars.setdefault(cat or "-", [0] * number)[place] += count
-    for field in rest:
+    for field in facets:
         counts[field].update(summary.facets[field])
-    for field in own:
-        # Its own conditions left out, so that the other values can be chosen too.
-        others = source.summarise(selection.without(field), keys=[field], watch=watch)
-        counts[field].update(others.facets[field])
     return summary.total
 
 

@@ -1,0 +1,169 @@
+"""Goals of finding: `logd query` over 2 GB of files beside grep and ripgrep, in the same run.
+
+Each question is a process of its own, as a person at a terminal starts it; what it prints is read
+and thrown away. The files are in the page cache.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tests.bench import debian, find_ring
+from tests.bench.peers import REPOSITORY
+from tests.bench.processes import ContenderFailed
+from tests.bench.results import (
+    Contest,
+    Goal,
+    Row,
+    Settings,
+    at_least,
+    at_most,
+    compete,
+)
+
+TASK = "11 find"
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one question cost.
+
+    Attributes:
+        seconds: from the start of the process to its end.
+        first_s: until the first byte of the answer.
+        cpu_s: of the process, all threads.
+        rss_bytes: the most memory that it had.
+        answer_bytes: how long the answer was.
+    """
+
+    seconds: float
+    first_s: float
+    cpu_s: float
+    rss_bytes: int
+    answer_bytes: int
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question to the log.
+
+    Attributes:
+        name: in the table.
+        arguments: of `logd query`.
+        goal: what it has to keep.
+        figure: what the goal is about.
+    """
+
+    name: str
+    arguments: Sequence[str]
+    goal: Goal
+    figure: Callable[[Asked], float] = lambda asked: asked.seconds
+
+
+def find(settings: Settings) -> Iterator[Row]:
+    """Each question to a ring of ten files with an index and, the newest one, without."""
+    pattern = find_ring.ring(settings.pick(1_000_000, 1_000_000, 2_000))
+    files = sorted(pattern.parent.glob("app_*.log"))
+    megabytes = sum(file.stat().st_size for file in files) / 1e6
+    questions = list(_questions(pattern, settings, megabytes))
+    contenders = {
+        question.name: partial(ask, (*_QUERY, "--file", str(pattern), *question.arguments))
+        for question in questions
+    }
+    contenders |= _peers(files)
+    contest = compete(contenders, settings.rounds)
+    for question in questions:
+        yield _row(contest, question.name, question.figure, question.goal)
+    for name in _peers(files):
+        yield _row(contest, name, lambda asked: asked.seconds, None)
+
+
+_QUERY = (sys.executable, "-m", "logd", "query")
+
+
+def _questions(pattern: Path, settings: Settings, megabytes: float) -> Iterator[Question]:
+    records = find_ring.FILES * settings.pick(1_000_000, 1_000_000, 2_000)
+    since, until = map(
+        find_ring.minute_text, (records // 2, records // 2 + 600 * find_ring.A_SECOND)
+    )
+    quick, counted = at_most(0.3, "s"), at_most(0.5, "s")
+    yield Question("10 minutes, listed", ("--since", since, "--until", until), quick)
+    yield Question("by minute", ("--by", "minute"), counted)
+    for field in ("cat", "site", "host", "logger"):
+        yield Question(f"by {field}", ("--by", field), counted)
+    several = ("--by", "minute", "--by", "cat", "--by", "site", "--by", "host", "--by", "logger")
+    yield Question("by minute and four fields", several, counted)
+    for field in ("pid", "thread"):
+        yield Question(
+            f"by {field}, a scan",
+            ("--by", field),
+            at_least(150, "MB/s"),
+            lambda asked: megabytes / asked.seconds,
+        )
+    rare = f'"{find_ring.RARE}"'
+    yield Question("rare text", (rare,), at_most(10, "s"))
+    yield Question("rare text, newest", ("-r", "-n", "1", rare), quick, lambda asked: asked.first_s)
+    yield Question("the last 5", ("-r", "-n", "5"), at_most(0.25, "s"))
+
+
+def _peers(files: Sequence[Path]) -> dict[str, Callable[[], Asked]]:
+    names = [str(file) for file in files]
+    return {
+        "grep, rare text": partial(ask, ("grep", "-hF", find_ring.RARE, *names)),
+        "rg, rare text": lambda: ask((_ripgrep(), "-INF", find_ring.RARE, *names)),
+    }
+
+
+def _ripgrep() -> str:
+    return shutil.which("rg") or str(debian.unpacked("ripgrep") / "usr/bin/rg")
+
+
+def ask(command: Sequence[str]) -> Asked:
+    """Run a command to its end.
+
+    Raises:
+        ContenderFailed: it did not answer.
+    """
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "TZ": "UTC"},
+    )
+    assert process.stdout is not None
+    descriptor = process.stdout.fileno()
+    size, first_s = 0, 0.0
+    while data := os.read(descriptor, _CHUNK_BYTES):
+        first_s = first_s or time.perf_counter() - started
+        size += len(data)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - started
+    process.stdout.close()
+    if process.returncode or not size:
+        raise ContenderFailed(f"{' '.join(command)}: status {process.returncode}, {size} bytes")
+    return Asked(seconds, first_s, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, size)
+
+
+def _row(
+    contest: Contest[Asked], name: str, figure: Callable[[Asked], float], goal: Goal | None
+) -> Row:
+    if name in contest.absent:
+        return Row(TASK, name, (), "", contest.absent[name], goal)
+    runs = contest.runs[name]
+    cpu_s = sorted(asked.cpu_s for asked in runs)[len(runs) // 2]
+    memory = max(asked.rss_bytes for asked in runs) / 2**20
+    notes = f"CPU {cpu_s:.2f} s, {memory:.0f} MiB, {runs[0].answer_bytes:,} bytes"
+    unit = goal.unit if goal is not None else "s"
+    return Row(TASK, name, [figure(asked) for asked in runs], unit, notes, goal)
