@@ -47,6 +47,8 @@ class Buffer:
 
     Attributes:
         lost: records dropped since the start.
+        put_lone: given each record first while the sender sleeps, with the arguments of `put`;
+            returns its message id, or None if it has to wait here.
         is_sender: tells whether the current thread is the sender's, which must never wait for
             itself.
     """
@@ -63,6 +65,7 @@ class Buffer:
         self._on_record = on_record
         self._wake = wake
         self.is_sender: Callable[[], bool] = lambda: False
+        self.put_lone: Callable[[Context, Iterator[int], float, str, Items], int | None] = _wait
         self.lost = 0
         self.reset()
 
@@ -87,6 +90,10 @@ class Buffer:
 
         Waits or drops when the buffer is full (see the class); never raises for that.
         """
+        if self._sender_sleeps:
+            sent = self.put_lone(context, ids, when, msg, items)
+            if sent is not None:
+                return sent
         cost = ROW_BYTES + len(msg)
         if items:
             cost += ITEM_BYTES * len(items)
@@ -211,23 +218,19 @@ class Buffer:
             self._numbered += len(rows)
             return rows, self._max_bytes - self._room - self._held
 
-    @property
-    def lone(self) -> AnyRow | None:
-        """The record that waits, if it is the only one and nothing is to be said before it."""
-        rows = self._rows
-        return rows[0] if len(rows) == 1 and not self._gap_count else None
-
-    def take_lone(self, row: AnyRow, frame_bytes: int) -> bool:
-        """Take `lone`, which became a frame of that size; False if it is not alone any more."""
+    def pass_lone(self, frame_bytes: int) -> bool:
+        """Count a record that passed by, as a frame of that size; False if others wait here."""
         with self._lock:
-            if len(self._rows) != 1 or self._gap_count:
+            if self._rows or self._gap_count or self._room < frame_bytes:
                 return False
-            self._rows.clear()
             self._numbered += 1
             self._held += frame_bytes
-            # `row_cost`, for each call pays.
-            self._room += ROW_BYTES + len(row[3]) + ITEM_BYTES * len(row[4]) - frame_bytes
+            self._room -= frame_bytes
             return True
+
+    def tell(self) -> None:
+        """Tell the sender that something waits, as of a record."""
+        self._on_record()
 
     def sleep(self) -> bool:
         """Ask to be told of each record; False if there is work already."""
@@ -325,6 +328,10 @@ class _ExitLock:
         if self._held:
             self._held -= 1
             self._lock.release()
+
+
+def _wait(context: Context, ids: Iterator[int], when: float, msg: str, items: Items) -> None:
+    """There is no way past the buffer."""
 
 
 def row_cost(row: AnyRow) -> int:

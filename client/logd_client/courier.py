@@ -9,7 +9,8 @@ moves records at a time; the others do not wait, for the one who does looks agai
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from os import getpid
 
 from logd_client.batcher import Batcher
 from logd_client.buffer import Buffer
@@ -18,10 +19,10 @@ from logd_client.decoding import rows_of_frame
 from logd_client.encoding import encode_lone
 from logd_client.link import Link
 from logd_client.natives import RLock, acquire_within, monotonic, wait_ready
-from logd_client.pace import Pace
+from logd_client.pace import BURST_S, STEP_S
 from logd_client.problems import SessionProblem
 from logd_client.rows import UNFIT, fitted
-from logd_client.session import CLIENT_ID_BYTES, AnyRow, Entry, Session
+from logd_client.session import CLIENT_ID_BYTES, AnyRow, Context, Entry, Items, Session
 from logd_client.spoolreader import SpoolPosition
 from logd_client.store import Store
 from logd_client.waiters import Waiters
@@ -80,11 +81,12 @@ class Courier:
         report: Callable[[BaseException], None],
     ) -> None:
         client_id = os.urandom(CLIENT_ID_BYTES)
+        self._pid = getpid()
         self._buffer = buffer
         self._report = report
         # Reentrant for what it knows: whether this thread has it, told in one step.
         self._moving = RLock()
-        self._pace = Pace()
+        self._due = 0.0
         self._seen_sequence = 0
         self.store = make_store(client_id)
         self.session = Session(client_id, token=token)
@@ -99,8 +101,58 @@ class Courier:
         """True for the thread that moves records right now: it must never wait for itself."""
         return bool(self._moving._is_owned())
 
+    def put_lone(
+        self, context: Context, ids: Iterator[int], when: float, msg: str, items: Items
+    ) -> int | None:
+        """Send a record past the buffer; see `Buffer.put_lone`.
+
+        All that a lone record pays is here and in what is called here. It comes after
+        milliseconds in which the processor has forgotten all this code: a call of a function then
+        costs some microseconds, whatever it does.
+        """
+        moving, buffer, link = self._moving, self._buffer, self.link
+        # Not if this call interrupts one that moves records, nor in a child of the process.
+        if moving._is_owned() or getpid() != self._pid or not moving.acquire(False):
+            return None
+        msgid, is_passed, is_sent = None, False, True
+        try:
+            now = monotonic()
+            due = self._due
+            if due > now or self.is_ended or not link.is_clear:
+                return None
+            self._due = max(due, now - BURST_S) + STEP_S
+            msgid = next(ids)
+            row = context, msgid, when, msg, items
+            number = self.session.next_sequence
+            try:
+                entry = encode_lone(number, row)
+            except UNFIT:
+                entry = encode_lone(number, fitted(row))
+            is_passed = buffer.pass_lone(entry[2])
+            if is_passed:
+                is_sent = link.send_lone(entry, now)
+        except Exception as exc:  # an app's log call must not raise for that
+            self._failed(exc)
+            is_sent = False
+        finally:
+            if self.is_ended:
+                link.close()
+            moving.release()
+        if msgid is not None and not is_passed:  # another record came before it
+            return buffer.put(context, iter((msgid,)), when, msg, items)
+        if not is_sent or not buffer.is_empty or self.is_ended:
+            buffer.tell()
+        return msgid
+
+    def _is_lone(self, now: float) -> bool:
+        """Whether a record that comes now is a lone one; see `pace.py`."""
+        due = self._due
+        if due <= now:
+            self._due = max(due, now - BURST_S) + STEP_S
+        return due <= now
+
     def send_now(self) -> bool:
-        """Send a lone record from the thread that logged it.
+        """Send a record that waits, and what waits with it, from the thread that logged it.
 
         Returns:
             False if the sender's thread has to do it: under load, or if sending would take time.
@@ -112,8 +164,8 @@ class Courier:
         ):
             try:
                 now = monotonic()
-                if self._pace.allows(now) and not self.is_ended:
-                    is_sent = self._send_lone(now)
+                if self._is_lone(now) and not self.is_ended:
+                    is_sent = self._send_few()
                 else:
                     self._batcher.expect_load(now)
                     is_sent = self.is_ended  # the next session takes what waits
@@ -121,26 +173,10 @@ class Courier:
                 self._failed(exc)
                 is_sent = False
             finally:
-                if self.is_ended:
-                    self.link.close()
-                moving.release()
+                self._release()
             if not is_sent or self.is_ended or self._buffer.is_empty:
                 return is_sent
         return True  # the one who moves records looks again afterwards
-
-    def _send_lone(self, now: float) -> bool:
-        # Each line here is paid by every lone record.
-        row = self._buffer.lone if self.link.is_clear else None
-        if row is None:
-            return self._send_few()
-        first = self.session.next_sequence
-        try:
-            entry = encode_lone(first, row)
-        except UNFIT:
-            entry = encode_lone(first, fitted(row))
-        if self._buffer.take_lone(row, entry.size):
-            return self.link.send_lone(entry, now)
-        return self._send_few()
 
     def _send_few(self) -> bool:
         """Send what waits besides the record that came now; and connect, if that is quick."""

@@ -116,6 +116,17 @@ class GuardedSocket:
             self._let_go()
             raise ConnectionResetError("the app closed the connection's descriptor")
 
+    def send(self, data: bytes) -> int:
+        """Check and send; returns how many bytes the kernel took.
+
+        Raises:
+            OSError: see `check` and `socket.send`.
+        """
+        raw, cookie = self.raw, self._cookie
+        if not cookie or raw.getsockopt(SOL_SOCKET, _SO_COOKIE, 8) != cookie:
+            self.check()
+        return raw.send(data)
+
     def _read_cookie(self) -> bytes:
         """What Linux calls the socket, and no other; b"" if it does not."""
         try:

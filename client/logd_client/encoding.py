@@ -68,8 +68,13 @@ TIME_END = 253_402_300_800.0
 """Seconds since the epoch of the year 10000, which many programs can't hold."""
 
 _DOUBLE = struct.Struct(">d")
-_FEW_OBJECTS = 1000
-"""Texts and tuples of one record that nobody needs to count."""
+_MAX_LONE_BYTES = 60 << 10
+"""What is longer is left to pickle, which makes more than one frame of it, and is counted."""
+
+_MAX_LONE_NUMBER = 0x7FFFFFFF
+_FRAME_HEAD_BYTES = 11
+_LONE_BYTES = 28
+"""Of the payload of a batch of one record: all that is the same in each."""
 
 _LENGTH = struct.Struct(">I")
 _new_tuple: Any = tuple.__new__
@@ -100,13 +105,16 @@ class Context:
         fields: see `ContextFields`.
         json: the same as the row journal writes it, from when it first does.
         chars: about how many characters it is written as, from when somebody first asks.
+        pickled: the same as a batch of one record has it, from when there first is one.
     """
 
-    __slots__ = ("chars", "fields", "json")
+    __slots__ = ("chars", "fields", "json", "pickled")
 
     chars: int
 
     json: bytes
+
+    pickled: bytes
 
     def __init__(self, fields: ContextFields) -> None:
         self.fields = fields
@@ -372,37 +380,73 @@ def encode_batches(first: int, rows: Sequence[AnyRow]) -> list[Entry]:
 
 
 def encode_lone(first: int, row: AnyRow) -> Entry:
-    """The entry of one record, byte for byte as `encode_batches` makes it, in a fifth of the time.
+    """The entry of one record: what `encode_batches` makes of it, with less code touched.
 
     Raises:
         ValueError: as `encode_batches`.
     """
     context, msgid, when, msg, items = row
-    if not 0.0 <= when < TIME_END:
-        raise ValueError("a time outside the years 1970 to 9999")
-    fields = context.fields
-    if len(fields[4]) + len(items) > _FEW_OBJECTS:
+    if _NUL in msg or first > _MAX_LONE_NUMBER or not 0.0 <= when < TIME_END:
         return encode_batches(first, [row])[0]
-    payload = pickle.dumps(
-        (
-            "batch",
-            first,
-            1,
-            (fields,),
-            b"",
-            msgid,
+    try:
+        try:
+            place = context.pickled
+        except AttributeError:
+            place = context.pickled = _pickled_context(context)
+        text = msg.encode()
+        rest = b"%bC\x08%b\x94X%b%b\x94%b" % (
+            msgid.to_bytes(4, "little", signed=True),
             _DOUBLE.pack(when),
-            (msg,) if _NUL in msg else msg,
-            ((0, *items),) if items else (),
-        ),
-        4,
+            len(text).to_bytes(4, "little"),
+            text,
+            _lone_items(items) if items else b")",
+        )
+    except (UnicodeError, OverflowError, AttributeError, TypeError, RecursionError):
+        return encode_batches(first, [row])[0]
+    size = len(place) + len(rest) + _LONE_BYTES
+    if size > _MAX_LONE_BYTES:
+        return encode_batches(first, [row])[0]
+    frame = b"%b\x80\x04\x95%b(\x8c\x05batch\x94J%b%b%bt\x94." % (
+        size.to_bytes(4, "big"),
+        (size - _FRAME_HEAD_BYTES).to_bytes(8, "little"),
+        first.to_bytes(4, "little"),
+        place,
+        rest,
     )
-    size = len(payload)
-    if size > MAX_FRAME_BYTES:
-        raise ValueError(f"a record of {size} bytes, at most {MAX_FRAME_BYTES} allowed")
     # As `Entry(...)` does, without the call of a function in between.
-    entry: Entry = _new_tuple(Entry, (first, 1, size + 4, _LENGTH.pack(size) + payload))
+    entry: Entry = _new_tuple(Entry, (first, 1, size + 4, frame))
     return entry
+
+
+def _pickled_context(context: Context) -> bytes:
+    """What stands between the number of a batch of one record and its message id."""
+    sample = pickle.dumps(("batch", 1, 1, (context.fields,), b"", 0x7FFFFFFF), 4)
+    begin = sample.index(b"\x94K\x01") + 3
+    return sample[begin : -len(b"\xff\xff\xff\x7ft\x94.")]
+
+
+def _lone_items(items: Items) -> bytes:
+    """Items as a batch of one record has them.
+
+    Raises:
+        TypeError, OverflowError, UnicodeError: they are not all texts and small integers.
+    """
+    parts = b""
+    for item in items:
+        if type(item) is str:
+            text = item.encode()
+            size = len(text)
+            # A reader may expect short keys in their short form.
+            if size < 256:
+                parts = b"%b\x8c%c%b\x94" % (parts, size, text)
+            else:
+                parts = b"%bX%b%b\x94" % (parts, size.to_bytes(4, "little"), text)
+        elif type(item) is int:
+            parts = b"%bJ%b" % (parts, item.to_bytes(4, "little", signed=True))
+        else:
+            raise TypeError(item)
+    form = b"K\0%b\x87\x94\x85\x94" if len(items) == 2 else b"(K\0%bt\x94\x85\x94"
+    return form % parts
 
 
 def _append_entries(entries: list[Entry], first: int, rows: Sequence[AnyRow]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +33,6 @@ _HURRY_S = 0.5
 
 _EXIT_TIMEOUT: Any = object()
 
-# One call in C for what places a record: the program's lines repeat, their contexts are kept.
 _PLACE = ("pathname", "lineno", "levelno", "thread", "threadName", "funcName", "process", "name")
 _place = itemgetter(*_PLACE)
 _FORMATTER = logging.Formatter()
@@ -43,6 +41,9 @@ _FORMATTER = logging.Formatter()
 _PLAIN_RECORD = logging.LogRecord("", 0, "", 0, "", (), None)
 _STANDARD = frozenset(_PLAIN_RECORD.__dict__) | {"message", "asctime", "taskName"}
 _STANDARD_COUNT = len(_PLAIN_RECORD.__dict__)
+
+_PLAIN = frozenset((str, float, bool, type(None)))
+_MAX_INT = 2**63 - 1
 
 
 class LogdHandler(logging.Handler):
@@ -103,6 +104,7 @@ class LogdHandler(logging.Handler):
         """By place: the category in `LEVELMAP`, the context, the item that names the logger."""
         self._static = server.static_items
         self._common = frozenset(("logger", *self._static[::2]))
+        self._not_plain = self._common | _STANDARD | {"extra"}
         self._around = context_items if server.has_context_items else bound_items
         self._names: dict[str, Items] = {"root": self._static}
         """The same objects for all places of a logger, as records that share them cost less."""
@@ -134,19 +136,24 @@ class LogdHandler(logging.Handler):
             # Each line here is paid by every log call of the application.
             fields = record.__dict__
             try:
-                cat, context, items = self._places[_place(fields)]
+                # The program's lines repeat: what places a record, `_PLACE`, leads to its context.
+                cat, context, items = self._places[
+                    record.pathname,
+                    record.lineno,
+                    record.levelno,
+                    record.thread,
+                    record.threadName,
+                    record.funcName,
+                    record.process,
+                    record.name,
+                ]
                 if cat is not LEVELMAP[record.levelno]:
                     cat, context, items = self._find_place(record)
-            except (KeyError, TypeError):  # a new place, or a level of the application's own
+            except (KeyError, TypeError, AttributeError):  # new, or a level of the application's
                 cat, context, items = self._find_place(record)
-            own = self._around()
-            if len(fields) != _STANDARD_COUNT or cat is None:
-                extras = _plain_extras(fields) if cat is not None else None
-                if extras is None:
-                    extras = _extra_items(record)
-                own = merged(own, extras) if own else extras
-            if own:
-                items = items + own if self._common.isdisjoint(own) else merged(items, own)
+            around = self._around()
+            if around or cat is None or len(fields) != _STANDARD_COUNT:
+                items = self._with_own(items, around, record, is_standard=cat is not None)
             text = record.msg
             if (
                 type(text) is not str
@@ -168,6 +175,31 @@ class LogdHandler(logging.Handler):
                 self._hurry()
         except Exception:  # as every handler: logging decides what to do
             self.handleError(record)
+
+    def _with_own(
+        self, items: Items, around: Items, record: logging.LogRecord, *, is_standard: bool
+    ) -> Items:
+        """The items of a record's place, and its own."""
+        fields = record.__dict__
+        if is_standard and not around:
+            extras: Items = ()
+            left = len(fields) - _STANDARD_COUNT
+            # They come last, unless a class of the application's own sets its fields first.
+            for key in reversed(fields):
+                if not left:
+                    return items + extras
+                left -= 1
+                value = fields[key]
+                kind = type(value)
+                if (
+                    type(key) is not str
+                    or key in self._not_plain
+                    or (kind not in _PLAIN and (kind is not int or abs(value) > _MAX_INT))
+                ):
+                    break
+                extras = (key, value, *extras)
+        own = merged(around, _extra_items(record))
+        return items + own if self._common.isdisjoint(own[::2]) else merged(items, own)
 
     def _hurry(self) -> None:
         """Wait until the server has stored what was logged, if one is there."""
@@ -279,17 +311,6 @@ def _level(name: str, level: Any) -> int:
     if not isinstance(number, int):
         raise ValueError(f"{name} {level!r}: expected a level of logging")
     return number
-
-
-def _plain_extras(fields: dict[str, Any]) -> Items | None:
-    """As `_extra_items` where they are a few plain texts, in a third of the time; None if not."""
-    found: list[str] = []
-    # They come last, unless a class of the application's own sets its fields first.
-    for key, value in islice(fields.items(), _STANDARD_COUNT, None):
-        if type(value) is not str or type(key) is not str or key in _STANDARD:
-            return None
-        found += (key, value)
-    return tuple(found)
 
 
 def _extra_items(record: logging.LogRecord) -> Items:

@@ -63,10 +63,6 @@ class JournaledBuffer(Buffer):
             self._numbered = self._rows.first - 1
             return rows, self._max_bytes - self._room - self._held
 
-    @property
-    def lone(self) -> AnyRow | None:
-        return None  # numbered rows are taken as a whole
-
     def stored(self, sequence: int) -> None:
         with self._lock:
             was_full = self.journal.is_full

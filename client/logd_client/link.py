@@ -68,6 +68,7 @@ class Link:
         acknowledged: called with the entries that the server has stored, after the store knows.
 
     Attributes:
+        is_clear: True while `send_lone` may be called: the next frame could go out at once.
         connected_to: the place connected to, None without a connection.
         last_error: text of the last failure, "" without one since the last success.
         reconnects: successful connections after the first.
@@ -98,6 +99,7 @@ class Link:
         self._limit = FrameLimit(session, store, self._freed)
         self._suspects = Suspects(session, self._limit, report, self._freed)
         self._connected_at = 0.0
+        self.is_clear = False
         self.connected_to: Place | None = None
         self.last_error = ""
         self.reconnects = -1
@@ -155,6 +157,7 @@ class Link:
             self._move_bytes()
         except NoServer as exc:
             self._not_found(exc)
+        self._look_if_clear()
 
     def send_at_once(self, within_s: float, answer_within_s: float) -> bool:
         """Send what the session holds; True if all of it went into the kernel.
@@ -178,6 +181,7 @@ class Link:
         except NoServer as exc:
             self._not_found(exc)
             self._backoff.pause_as_planned(planned)
+        self._look_if_clear()
         return not self.is_busy
 
     @property
@@ -194,10 +198,8 @@ class Link:
         """True if `send_at_once` may connect: the pause is over, or a record came long into it."""
         return self.is_pausing and self._backoff.is_over_for_records
 
-    @property
-    def is_clear(self) -> bool:
-        """True if `send_lone` may be called: the next frame could go out at once."""
-        return (
+    def _look_if_clear(self) -> None:
+        self.is_clear = (
             self._socket is not None
             and not self._outgoing
             and not self._suspects.is_careful
@@ -214,12 +216,11 @@ class Link:
             self._alive_at = now
         frame = b""
         try:
-            assert self._socket is not None  # noqa: S101
-            self._socket.check()
             if now - self._heard_at > _HEAR_S:
                 self._receive()
-            frame = entry.frame
-            sent = self._socket.raw.send(frame)
+            frame = entry[3]
+            assert self._socket is not None  # noqa: S101
+            sent = self._socket.send(frame)
             if sent == len(frame):
                 return True
             self._outgoing = memoryview(frame)[sent:]
@@ -229,6 +230,7 @@ class Link:
             self._refused(exc)
         except (SessionEnded, OSError) as exc:
             self._broken(exc)
+        self.is_clear = False
         return False
 
     def _move_bytes(self) -> None:
@@ -262,6 +264,7 @@ class Link:
 
     def close_socket(self) -> None:
         """Close the connection, if there is one; the approach may go on."""
+        self.is_clear = False
         self._outgoing = memoryview(b"")
         self._suspects.take_suspect()
         if self._socket is not None:

@@ -134,6 +134,8 @@ class Sender:
             self.buffer, self._make_store, settings.address, settings.token, self._report
         )
         self._courier.is_urgent = settings.spool is not None
+        if settings.spool is None:
+            self.buffer.put_lone = self._courier.put_lone
 
     def _make_store(self, client_id: bytes) -> Store:
         settings = self._settings

@@ -16,7 +16,7 @@ from logd_client.wakeup import Wakeup
 
 __all__ = ["SenderThread"]
 
-_LEISURE_S = 1.0
+_LEISURE_S = 3.0
 """How often acknowledgements are looked at that nobody waits for."""
 
 

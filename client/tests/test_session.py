@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import pickle
+import pickletools
 import re
 import struct
 from pathlib import Path
@@ -265,13 +266,25 @@ def test_sequence_numbers_begin_with_one() -> None:
         row("", -5),
         row("one\0two", 1),
         row("\ud800", 2**62),
-        (CONTEXT, 3, 1.5, "m", ("logger", "shop", "n", 1, "none", None, "f", 0.5)),
+        row("ä" * 200, 2**31 - 1),
+        row("m" * 70_000, 1),
+        (CONTEXT, 3, 1.5, "m", ("logger", "shop")),
+        (CONTEXT, 3, 1.5, "m", ("logger", "s" * 300, "n", -1, "m", 2**31 - 1, "l", 2**31)),
+        (CONTEXT, 3, 1.5, "m", ("logger", "shop", "n", 1, "none", None, "f", 0.5, "b", True)),
+        (CONTEXT, 3, 1.5, "m", ("k", "\ud800")),
         (CONTEXT, 3, 1.5, "m", tuple(["k", 1] * 2000)),
+        (Context((1, 2, "t", "E", (("a.py", 1), ("a.py", 2)), 0, "t")), 1, 1.0, "t", ("t", "E")),
     ],
 )
-def test_a_lone_record_has_the_bytes_of_a_batch_of_one(lone: Any) -> None:
-    """The shorter way to encode one record makes the same entry."""
-    assert encode_lone(9, lone) == encode_batches(9, [lone])[0]
+@pytest.mark.parametrize("first", [9, 2**31])
+def test_a_lone_record_is_a_batch_of_one(first: int, lone: Any) -> None:
+    """The shorter way to encode one record makes a frame that says the same."""
+    quick, (usual,) = encode_lone(first, lone), encode_batches(first, [lone])
+    assert (quick.first, quick.records, quick.size) == (first, 1, len(quick.frame))
+    (length,) = struct.unpack(">I", quick.frame[:4])
+    assert length == quick.size - 4
+    assert pickle.loads(quick.frame[4:]) == pickle.loads(usual.frame[4:])
+    assert sum(1 for _ in pickletools.genops(quick.frame[4:])) > 0
 
 
 @pytest.mark.parametrize("when", [-1.0, float("nan"), float("inf"), 1e30])

@@ -15,6 +15,7 @@ from logd.wire import Decoder, WireError
 from logd.wire.contexts import KnownContexts
 from logd.wire.frames import Frames
 from logd.wire.lonebatches import MAX_BYTES, LoneBatches
+from logd_client.encoding import Context, encode_lone
 
 CLIENT = b"c" * 16
 CONTEXT = (4711, 1 << 40, "MainThread", "I", (("/srv/shop.py", 42), ("/srv/app.py", 7)), 0, "sell")
@@ -68,6 +69,22 @@ def test_usual_batches_are_walked(number: int, items: Mapping[str, object]) -> N
     """Whatever the numbers, with no item, one or several."""
     assert is_walked(payload("sold", items, number=number, msgid=number))
     assert is_walked(payload("long " * 100, items))
+
+
+@pytest.mark.parametrize("special", [{}, {"user": "ann"}, {"user": "ann" * 99, "n": -3, "m": 1}])
+def test_what_the_client_sends_is_walked(special: dict[str, str | int]) -> None:
+    """Its own way to write one record is the quick one here, too."""
+    items = tuple(part for item in special.items() for part in item)
+    context = Context(CONTEXT)
+    for text in ("sold", "long " * 100):
+        lone = LoneBatches(KnownContexts())
+        for number in (1, 2, 3):
+            data = encode_lone(number, (context, number, 1.5, text, items)).frame[4:]
+            if number < 3:
+                lone.learn(data)
+        found = lone.decode(data, "p", CLIENT)
+        assert found is not None
+        assert found[0].special == ({0: special} if special else {})
 
 
 @pytest.mark.parametrize(
