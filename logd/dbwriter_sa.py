@@ -12,17 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    Engine,
-    Table,
-    create_engine,
-    event,
-    func,
-    make_url,
-    select,
-)
+from sqlalchemy import Column, Connection, Table, func, make_url, select
 from sqlalchemy import Integer as IntegerType
 from sqlalchemy import String as StringType
 from sqlalchemy.pool import StaticPool
@@ -37,7 +27,7 @@ from logd.outputs.tables.columns import (
 )
 from logd.outputs.tables.fit import fit_for
 from logd.outputs.tables.itemtexts import json_text
-from logd.outputs.tables.postgresql import codec_of
+from logd.outputs.tables.localengine import codec_of_engine, engine_of
 from logd.rotation.writers import (
     RotateLogWriter,
     RotateWriterFactory,
@@ -190,11 +180,11 @@ class DBLogWriter:
         format_dict: Callable[[MsgJob], Mapping[str, Any]] | None = None,
     ) -> None:
         self.config = config
-        self.engine = _engine(config.engineStr)
+        self.engine = engine_of(config.engineStr)
         specs = _specs(config.cols)
         self._table = build_table(config.tablename, specs)
         dialect = "mysql" if self.engine.dialect.name == "mariadb" else self.engine.dialect.name
-        codec = _codec(self.engine)
+        codec = codec_of_engine(self.engine)
         self._fits = {spec.name: fit_for(spec.kind, dialect, codec=codec) for spec in specs}
         self._user_format = format_dict
         self._lock = threading.Lock()
@@ -293,37 +283,6 @@ class DBLogWriter:
             ColumnConfigurationMismatch: a column is impossible; names it and the reason.
         """
         return [spec.column() for spec in _specs(colsConfig)]
-
-
-def _engine(engine_str: str) -> Engine:
-    url = make_url(engine_str)
-    if url.drivername in ("mysql", "mariadb"):
-        url = url.set(drivername=f"{url.drivername}+pymysql")
-    if url.get_driver_name() in ("psycopg", "psycopg2"):
-        # What comes from a database without an encoding is bytes otherwise.
-        return create_engine(url, connect_args={"client_encoding": "utf8"})
-    if url.get_backend_name() != "sqlite":
-        return create_engine(url)
-    if not url.database or url.database == ":memory:":
-        # One database for all threads, not one for each.
-        return create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
-    engine = create_engine(url)
-
-    # Readers and the writer don't wait for each other, and a commit need not wait for the disk.
-    @event.listens_for(engine, "connect")
-    def prepare(dbapi: Any, _record: object) -> None:
-        dbapi.execute("PRAGMA journal_mode = WAL").close()
-        dbapi.execute("PRAGMA synchronous = NORMAL").close()
-
-    return engine
-
-
-def _codec(engine: Engine) -> str | None:
-    """The encoding that texts have to fit; None if the database takes all of them."""
-    if engine.dialect.name != "postgresql":
-        return None
-    with engine.connect() as connection:
-        return codec_of(str(connection.exec_driver_sql("SHOW server_encoding").scalar_one()))
 
 
 LOGWRITER_CLASS: Callable[..., Any] = DBLogWriter

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch
+from logd.records.context import Context
 from logd.records.job import MsgJob
 
 MOMENT = 1_795_345_800.123

@@ -2,6 +2,8 @@
 
 service      puts everything together, from settings to exit status
 assembly     makes the parts from the settings
+wanted       what the settings say of each output
+outputmaker  makes outputs, their queues and workers
 peers        everything that a stranger can touch:
   listeners    listening sockets: TCP, TLS, Unix, inherited from systemd
   acceptor     takes connections off the listening sockets and decides which may stay

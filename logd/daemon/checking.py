@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from logd.daemon import assembly
+from logd.daemon.assembly import check_alone, make_server
+from logd.daemon.outputmaker import OutputMaker
+from logd.daemon.plugins import Callables, end_callables, load
+from logd.daemon.wanted import Chosen, wanted_outputs
 from logd.errors import StartupError
 from logd.outputs.base import Output
 from logd.outputs.deadletters import DeadLetterFile
@@ -37,8 +40,8 @@ def faults(config: Config) -> list[str]:
         except StartupError as exc:
             found.append(str(exc))
 
-    filters: assembly.Callables = {}
-    observers: assembly.Callables = {}
+    filters: Callables = {}
+    observers: Callables = {}
     try:
         for loaded, specs, kind in (
             (filters, config.filter, "filter"),
@@ -46,42 +49,42 @@ def faults(config: Config) -> list[str]:
         ):
             for spec in specs:
                 with noted():
-                    loaded |= assembly.load([spec], kind)
+                    loaded |= load([spec], kind)
         with noted():
-            assembly.make_server(config, Outputs([]), filters, observers)
+            make_server(config, Outputs([]), filters, observers)
         with noted():
             if config.source is not None:
                 from logd.daemon.store import made_outputs, make_source
 
                 source = make_source(config)
-                made_outputs(config, source.partitions[:1], _workshop(config))
+                made_outputs(config, source.partitions[:1], _maker(config))
                 return list(dict.fromkeys(found))
-            made, wanted = [], assembly.wanted_outputs(config)
+            made, wanted = [], wanted_outputs(config)
             for spec, chosen in wanted.items():
                 with noted():
                     made.append((spec, _output(spec, chosen)))
-            assembly.check_alone(made, wanted)
+            check_alone(made, wanted)
         if not any(section.place == "db" for section, _ in config.each_output()):
             with noted():
                 _tables(config)
     finally:
-        assembly.end_callables([*filters.values(), *observers.values()], _CLOSE_S)
+        end_callables([*filters.values(), *observers.values()], _CLOSE_S)
     # What several outputs have in common, such as line_format, is said once.
     return list(dict.fromkeys(found))
 
 
-def _output(spec: str, chosen: assembly.Chosen) -> Output:
-    return _workshop(chosen.config).output(spec, chosen)
+def _output(spec: str, chosen: Chosen) -> Output:
+    return _maker(chosen.config).output(spec, chosen)
 
 
-def _workshop(config: Config) -> assembly.Workshop:
+def _maker(config: Config) -> OutputMaker:
     state = config.state_folder
-    return assembly.Workshop(state, DeadLetterFile(state / "unused"), _ignore, _ignore)
+    return OutputMaker(state, DeadLetterFile(state / "unused"), _ignore, _ignore)
 
 
 def _tables(config: Config) -> None:
     try:
-        _output(_ANY_DATABASE, assembly.Chosen(replace(config, line_format=None)))
+        _output(_ANY_DATABASE, Chosen(replace(config, line_format=None)))
     except StartupError as exc:
         raise StartupError(f"table_pattern, columns: {exc.__cause__ or exc}") from exc
 

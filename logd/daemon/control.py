@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from logd.daemon.asking import ask_outputs
 from logd.daemon.feed import Feed, Places, Subscriber, choose, encode
 from logd.daemon.peers.listeners import listen_unix
 from logd.daemon.status import CONNECTIONS_SHOWN, snapshot
@@ -265,7 +266,7 @@ class Control:
 
     async def _rotate(self, request: Request) -> dict[str, Any]:
         workers = self._workers()
-        problems = await self._daemon.ask_outputs(workers, lambda one: one.output.rotate())
+        problems = await ask_outputs(workers, lambda one: one.output.rotate())
         return {"rotated": [worker.output.name for worker in workers], "problems": problems}
 
     async def _reload(self, request: Request) -> dict[str, Any]:
@@ -319,7 +320,7 @@ class Control:
                 position.update(Places().position_of(worker.output))
                 worker.watch(follower)
 
-        problems = await self._daemon.ask_outputs([worker], begin)
+        problems = await ask_outputs([worker], begin)
         return problems[0] if problems else position
 
 

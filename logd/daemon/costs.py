@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from logd.records.batch import Batch, Context, ContextItems
+from logd.records.batch import Batch
+from logd.records.context import Context, ContextItems
 from logd.text.escaping import is_safe
 
 WRITING_S_PER_RECORD = 2e-6

@@ -97,7 +97,7 @@ async def drain(
     lifting = hub.loop.call_later(deadline - time.monotonic() + DISK_S, pipeline.lift_limit)
     await pipeline.wait_decoded()
     lifting.cancel()
-    await asyncio.to_thread(pipeline.stop)
+    await asyncio.to_thread(pipeline.thread.stop)
     if close_plugins is not None:
         left_s = max(0.0, min(deadline - time.monotonic(), PLUGINS_S))
         await asyncio.to_thread(close_plugins, left_s)

@@ -34,8 +34,9 @@ from logd.records.callpath import ShortNames
 if TYPE_CHECKING:
     from logd.outputs.base import Output
     from logd.outputs.worker import OutputWorker
-    from logd.records.batch import Batch, Context
+    from logd.records.batch import Batch
     from logd.records.callpath import PathFormatter
+    from logd.records.context import Context
 
 MAX_RECORDS = 50_000
 MAX_BYTES = 16 << 20

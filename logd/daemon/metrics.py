@@ -116,7 +116,7 @@ class DaemonCollector(Collector):
         yield _gauge(
             "logd_stuck_seconds",
             "How long a thread has been busy with one thing.",
-            self._daemon.stuck_s(),
+            self._daemon.chores.stuck_s(),
         )
 
     def _of_outputs(self) -> Iterable[Metric]:
@@ -299,7 +299,7 @@ class MetricsServer:
         return Response(encode(self._registry), headers={"Content-Type": content_type})
 
     async def _health(self, request: Request) -> Response:
-        stuck_s = self._daemon.stuck_s()
+        stuck_s = self._daemon.chores.stuck_s()
         if stuck_s >= STUCK_S:
             return _unavailable(f"a thread has been busy with one thing for {stuck_s:.0f} s")
         return PlainTextResponse("alive\n")

@@ -1,9 +1,8 @@
 """The consumer: takes deliveries off the intake and feeds the `LogServer` with them.
 
-One asyncio task takes what waits; one thread decodes it, runs the filters and hands the batches to
-the outputs, so that neither a long batch nor a slow filter keeps the event loop from answering.
-While the thread works on one portion the next is already waiting for it: two portions are under
-way at most.
+One asyncio task takes what waits; one thread (`portionthread.py`) decodes it, runs the filters and
+hands the batches to the outputs. While the thread works on one portion the next is already waiting
+for it: two portions are under way at most. Little work is done in the loop's own thread.
 
 Portions grow by themselves: whatever arrived while the thread was busy becomes the next one, up to
 `PORTION_BYTES`. At modest rates records are gathered some milliseconds, see `gathering.py`.
@@ -13,18 +12,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import queue
-import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING
 
+from logd.daemon.decodedroom import DecodedRoom
 from logd.daemon.decoding import Done
 from logd.daemon.gathering import ENOUGH_BYTES, GATHER_S, QUIET_S
 from logd.daemon.lone import Lone, decode_round
 from logd.daemon.peers.connection import Connection
 from logd.daemon.peers.hub import Hub
+from logd.daemon.portionthread import PortionThread
 from logd.daemon.sinks import Sink
 from logd.daemon.slices import SLICE_S, DecodedPortion, Portion, Slices
 from logd.outputs.failpoints import failpoint
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
     from logd.records.job import MsgJob
     from logd.server import LogServer
 
-logger = logging.getLogger(__name__)
-
 PORTION_BYTES = 1 << 20
 """How much the thread gets at a time: enough that costs per portion vanish, little enough that
 its memory stays in the processor's cache and a record never waits long for its portion."""
@@ -46,14 +42,7 @@ PORTION_S = 0.02
 """How long a portion may be expected to take, decoding and writing: a lone record waits behind the
 two that are under way."""
 
-DECODED_S = 0.1
-"""How long it may take to write what is decoded: a lone record waits behind all of it."""
-
 PORTIONS_UNDER_WAY = 2
-
-DECODED_SHARE = 8
-"""One in this many bytes of the queue's limit may wait decoded. That keeps an output busy; the rest
-waits as it came, for decoded records take several times the memory."""
 
 HERE_BYTES = 65_536
 HERE_S = 0.02
@@ -64,15 +53,8 @@ one that needed half of that the other thread has them all for `ELSEWHERE_S`."""
 ELSEWHERE_S = 1.0
 MOMENT_S = 0.005
 
-RELIEF_S = 1.0
-"""If outputs make no room for this long, what they have not got goes to disk: one that is slow or
-stuck must not keep records from the others."""
-
 _Size = tuple[Connection, int]
 """Bytes that count in a connection's budget."""
-
-
-T = TypeVar("T")
 
 
 class Pipeline:
@@ -85,6 +67,9 @@ class Pipeline:
         marks: client id -> sequence number that every output holds from earlier runs.
         on_fatal: called when the thread failed in a way that only a restart can mend.
         tells_dropped: whether the sink is told of batches of which filters leave nothing.
+
+    Attributes:
+        thread: decodes and filters; requests run there.
     """
 
     def __init__(
@@ -100,29 +85,20 @@ class Pipeline:
         self._hub = hub
         self._server = server
         self._sink = sink
-        self._on_fatal = on_fatal
         self._tells_dropped = tells_dropped
         self._max_frame_bytes = hub.limits.max_frame_bytes
         self._slices = Slices(hub, self._new_decoder(), marks)
-        self._portions: queue.SimpleQueue[Portion | Callable[[], None] | None] = queue.SimpleQueue()
+        self.thread = PortionThread(
+            hub.loop, self._process_one, self._process_rest, on_fatal, lambda: self._changed.set()
+        )
+        self._room = DecodedRoom(hub.intake, sink.relieve)
         self._slots = asyncio.Semaphore(PORTIONS_UNDER_WAY)
         self._unfinished = 0
         # Whether the thread has not decoded all that it took.
         self._has_left = False
-        self._has_failed = False
         self._changed = asyncio.Event()
-        # What was handed to the sink and is not durable yet, as it counts in the budget.
-        self._decoded_bytes = 0
-        self._writing_s = 0.0
-        self._has_room = asyncio.Event()
-        self._is_unbounded = False
         self._handed_over_at = float("-inf")
-        self._awaited: set[asyncio.Future[Any]] = set()
-        self._busy_since: float | None = None
-        # Held by the thread that decodes, or runs a request.
-        self._at_work = threading.Lock()
         self._elsewhere_until = float("-inf")
-        self._thread = threading.Thread(target=self._guarded, name="logd-pipeline", daemon=True)
 
     def _new_decoder(self) -> Decoder:
         return Decoder(
@@ -134,10 +110,10 @@ class Pipeline:
 
     async def run(self) -> None:
         """Consume until cancelled. The single consumer task of the daemon."""
-        self._thread.start()
+        self.thread.start()
         self._hub.rounds.taker = self
         while True:
-            await self._wait_for_room()
+            await self._room.wait()
             await self._gather()
             await self._let_finish()
             self.take_queued()
@@ -149,7 +125,7 @@ class Pipeline:
             try:
                 await self._slots.acquire()
             finally:
-                self._portions.put(portion)
+                self.thread.put(portion)
 
     async def _let_finish(self) -> None:
         """Give the thread a moment if little waits, which can be done here then.
@@ -180,7 +156,7 @@ class Pipeline:
         Nothing of these connections is under way, so that they need no queue to keep their order.
         """
         hub = self._hub
-        if not self._at_work.acquire(blocking=False):
+        if not self.thread.at_work.acquire(blocking=False):
             for read in lone:
                 _queue(hub, read)
             return
@@ -190,9 +166,9 @@ class Pipeline:
             if time.thread_time() - cpu_s > HERE_S / 2:
                 self._elsewhere_until = hub.loop.time() + ELSEWHERE_S
         except Exception as exc:
-            self._fail(exc)
+            self.thread.fail(exc)
         finally:
-            self._at_work.release()
+            self.thread.at_work.release()
 
     def _decode_lone(self, lone: Sequence[Lone]) -> None:
         hub = self._hub
@@ -206,13 +182,12 @@ class Pipeline:
         hub.losses.look_at_each(done.batches)
         hub.counts.records += done.records
         sizes, to_write_s = done.sizes, done.writing_s
-        self._decoded_bytes += hub.intake.charge_each(sizes)
-        self._writing_s += to_write_s
+        self._room.take(hub.intake.charge_each(sizes), to_write_s)
         self._sink.submit(
             Work(
                 done.batches,
                 done.acks,
-                lambda work: self._tell_loop(self._durable, work, sizes, to_write_s),
+                lambda work: self.thread.tell_loop(self._durable, work, sizes, to_write_s),
             )
         )
 
@@ -224,7 +199,7 @@ class Pipeline:
             or self._unfinished
             or intake.waiting_bytes > HERE_BYTES
             or not self._may_work_here()
-            or not self._at_work.acquire(blocking=False)
+            or not self.thread.at_work.acquire(blocking=False)
         ):
             return
         try:
@@ -236,19 +211,18 @@ class Pipeline:
             if time.thread_time() - cpu_s > HERE_S / 2:
                 self._elsewhere_until = self._handed_over_at + ELSEWHERE_S
         except Exception as exc:
-            self._fail(exc)
+            self.thread.fail(exc)
         finally:
-            self._at_work.release()
+            self.thread.at_work.release()
 
     def _may_work_here(self) -> bool:
         """Whether there is room, and nothing that may be slow: filters, an app's own writer."""
         return (
             self._sink.is_quick
             and not (self._server.filters or self._server.observers)
-            and self._decoded_bytes < self._most_decoded
-            and self._writing_s < DECODED_S
+            and self._room.is_there
             and self._hub.loop.time() >= self._elsewhere_until
-            and not self._has_failed
+            and not self.thread.has_failed
         )
 
     async def _gather(self) -> None:
@@ -256,97 +230,26 @@ class Pipeline:
         hub = self._hub
         await hub.intake.wait(lambda: self._has_left)
         is_quiet = hub.loop.time() - self._handed_over_at > QUIET_S
-        if not (self._has_left or is_quiet or self._is_unbounded or hub.is_draining):
+        if not (self._has_left or is_quiet or self._room.is_unbounded or hub.is_draining):
             await hub.intake.gather(GATHER_S, ENOUGH_BYTES)
         self._handed_over_at = hub.loop.time()
 
-    async def _wait_for_room(self) -> None:
-        """Leave what waits encoded while too much is decoded that no output has taken yet."""
-        while not self._is_unbounded and (
-            self._decoded_bytes >= self._most_decoded or self._writing_s >= DECODED_S
-        ):
-            self._has_room.clear()
-            try:
-                await asyncio.wait_for(self._has_room.wait(), RELIEF_S)
-            except TimeoutError:
-                self._sink.relieve()
-
     def relieve(self) -> None:
         """Plain senders wait: make room, unless it is decoding that takes so long."""
-        if self._decoded_bytes >= self._most_decoded // 4:
-            self._sink.relieve()
-
-    @property
-    def _most_decoded(self) -> int:
-        return self._hub.intake.limit_bytes // DECODED_SHARE
+        self._room.relieve()
 
     def lift_limit(self) -> None:
         """Decode all that waits, however much memory it takes: there is no more time."""
-        self._is_unbounded = True
-        self._has_room.set()
+        self._room.lift()
 
     async def wait_decoded(self) -> None:
         """Return when all that the intake holds has been handed to the outputs.
 
         Also when the thread has failed, and nothing will be handed over any more.
         """
-        while not self._has_failed and (self._unfinished or not self._hub.intake.is_empty):
+        while not self.thread.has_failed and (self._unfinished or not self._hub.intake.is_empty):
             self._changed.clear()
             await self._changed.wait()
-
-    def call(self, request: Callable[[], None]) -> None:
-        """Run `request` in the pipeline's thread, between two portions."""
-        self._portions.put(request)
-
-    async def between_portions(self, request: Callable[[], T]) -> T:
-        """Run `request` as `call` does and wait for it; what it returns or raises comes back.
-
-        Raises:
-            RuntimeError: the thread has failed, so that it will never run.
-        """
-        done: asyncio.Future[T] = self._hub.loop.create_future()
-
-        def answer(result: T | None, error: Exception | None) -> None:
-            if done.done():
-                return
-            if error is not None:
-                done.set_exception(error)
-            else:
-                done.set_result(cast("T", result))
-
-        def run() -> None:
-            try:
-                result = request()
-            except Exception as exc:
-                self._tell_loop(answer, None, exc)
-            else:
-                self._tell_loop(answer, result, None)
-
-        self._awaited.add(done)
-        done.add_done_callback(self._awaited.discard)
-        if self._has_failed:
-            self._fail_awaited()
-        self.call(run)
-        return await done
-
-    def _fail_awaited(self) -> None:
-        """The thread is gone: nobody has to wait for it any more."""
-        self._has_failed = True
-        self._changed.set()
-        for done in tuple(self._awaited):
-            if not done.done():
-                done.set_exception(RuntimeError("the pipeline has failed"))
-
-    def stop(self) -> None:
-        """End the thread once it has done what it was given; returns when it has ended."""
-        self._portions.put(None)
-        if self._thread.ident is not None:
-            self._thread.join()
-
-    def stuck_s(self) -> float:
-        """Seconds that the thread has spent on one portion; 0 when it waits."""
-        since = self._busy_since
-        return 0.0 if since is None else time.monotonic() - since
 
     def forget(self, clients: Sequence[bytes]) -> None:
         """Drop what is known of clients that are gone."""
@@ -355,7 +258,7 @@ class Pipeline:
             for client in clients:
                 self._slices.accepted.pop(client, None)
 
-        self.call(drop)
+        self.thread.call(drop)
 
     def _handed_over(self, done: Done, portion: DecodedPortion) -> None:
         """A slice is done: it is decoded, and on its way to the outputs."""
@@ -363,9 +266,8 @@ class Pipeline:
             self._hub.intake.charge(connection, size)
         for connection, size, seconds in done.turns:
             self._hub.intake.spent(connection, size, seconds)
-        self._writing_s += done.writing_s
-        self._decoded_bytes += sum(size for _, size in done.heavy)
-        self._decoded_bytes += sum(delivery.size for _, delivery in portion)
+        size = sum(size for _, size in done.heavy) + sum(delivery.size for _, delivery in portion)
+        self._room.take(size, done.writing_s)
         self._unfinished -= done.deliveries
         if done.has_left:
             self._has_left = True
@@ -391,11 +293,9 @@ class Pipeline:
     def _durable(self, work: Work, sizes: Sequence[_Size], writing_s: float) -> None:
         """Every output has `work`: its bytes make room, its senders are told."""
         intake = self._hub.intake
-        self._writing_s -= writing_s
         for connection, size in sizes:
             intake.release(connection, size)
-            self._decoded_bytes -= size
-        self._has_room.set()
+        self._room.give_back(sum(size for _, size in sizes), writing_s)
         failpoint("ack.before_send")
         self._hub.sessions.durable(work.acks)
         failpoint("ack.after_send")
@@ -419,34 +319,12 @@ class Pipeline:
         """The highest sequence number of a session that was handed on; from any thread."""
         return self._slices.accepted.get(client, 0)
 
-    def _guarded(self) -> None:
-        try:
-            while self._takes_next():
-                pass
-        except BaseException as exc:
-            self._fail(exc)
+    def _process_one(self, portion: Portion) -> None:
+        self._process(portion, SLICE_S, self._tell_handed_over)
 
-    def _fail(self, exc: BaseException) -> None:
-        # First of all: without memory the next line may fail.
-        self._on_fatal(exc)
-        self._tell_loop(self._fail_awaited)
-        logger.error("the pipeline failed", exc_info=exc)
-
-    def _takes_next(self) -> bool:
-        """Do what is asked for next; False once the end is reached."""
-        item = self._portions.get()
-        with self._at_work:
-            if item is None:
-                while self._slices:
-                    self._process([], SLICE_S, self._tell_handed_over)
-                return False
-            if callable(item):
-                item()
-                return True
-            self._busy_since = time.monotonic()
-            self._process(item, SLICE_S, self._tell_handed_over)
-            self._busy_since = None
-        return True
+    def _process_rest(self) -> None:
+        while self._slices:
+            self._process([], SLICE_S, self._tell_handed_over)
 
     def _tell_handed_over(self, done: Done, portion: DecodedPortion) -> None:
         """Let the loop know that the thread is done with a slice and has room for a portion."""
@@ -455,7 +333,7 @@ class Pipeline:
             self._slots.release()
             self._handed_over(done, portion)
 
-        self._tell_loop(tell)
+        self.thread.tell_loop(tell)
 
     def _process(
         self, taken: Portion, slice_s: float, hand_over: Callable[[Done, DecodedPortion], None]
@@ -485,7 +363,7 @@ class Pipeline:
         work = Work(
             batches,
             done.acks,
-            lambda work: self._tell_loop(self._durable, work, sizes, done.writing_s),
+            lambda work: self.thread.tell_loop(self._durable, work, sizes, done.writing_s),
             is_awaited=any(connection.is_awaiting for connection, _ in portion),
         )
         self._sink.submit(work)
@@ -497,11 +375,6 @@ class Pipeline:
                 text = f"a frame from {connection.peer} was dropped: {reason}"
                 self._server.note(text, ("frame dropped", connection.account), cat="W")
             self._server.observe(())
-
-    def _tell_loop(self, callback: Callable[..., None], *args: object) -> None:
-        # The loop is closed if the daemon was told to stop at once: nobody is left to tell.
-        with contextlib.suppress(RuntimeError):
-            self._hub.loop.call_soon_threadsafe(callback, *args)
 
 
 def _queue(hub: Hub[Connection], read: Lone) -> None:

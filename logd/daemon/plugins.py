@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import logging
 import math
 import time
 import types
@@ -25,8 +26,14 @@ from typing import Any, Literal, TypeVar, Union
 from urllib.parse import unquote
 
 from logd.errors import StartupError
+from logd.settings.secrets import reveal
 
-__all__ = ["close_callables", "load_callables"]
+__all__ = ["Callables", "close_callables", "end_callables", "load", "load_callables"]
+
+logger = logging.getLogger(__name__)
+
+Callables = dict[str, Callable[..., Any]]
+"""Filters or observers by the text of the settings that named them, in their order."""
 
 _T = TypeVar("_T", int, float)
 
@@ -49,6 +56,18 @@ _COLLECTIONS: Mapping[object, Callable[[Iterable[Any]], Any]] = {
     Collection: tuple,
     Iterable: tuple,
 }
+
+
+def load(specs: Sequence[str], kind: str, kept: Mapping[str, Callable[..., Any]] = {}) -> Callables:
+    """The filters or observers that the settings name; those in `kept` are used again.
+
+    Raises:
+        StartupError: one of them can't be used.
+    """
+    specs = list(map(reveal, specs))
+    fresh = [spec for spec in specs if spec not in kept]
+    loaded = dict(zip(fresh, load_callables(fresh, kind=kind), strict=True))
+    return {spec: kept[spec] if spec in kept else loaded[spec] for spec in specs}
 
 
 def load_callables(specs: Sequence[str], *, kind: str = "plugin") -> list[Callable[..., Any]]:
@@ -90,6 +109,12 @@ def close_callables(callables: Iterable[object], timeout_s: float) -> bool:
         if close is not None:
             finished &= close(max(0.0, deadline - time.monotonic())) is not False
     return finished
+
+
+def end_callables(callables: Sequence[object], timeout_s: float) -> None:
+    """Close filters and observers, within `timeout_s` seconds."""
+    if not close_callables(callables, timeout_s):
+        logger.warning("a filter or observer did not finish within %.0f s", timeout_s)
 
 
 def _shown(spec: str) -> str:

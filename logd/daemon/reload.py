@@ -24,43 +24,33 @@ counted; an output whose settings did not change does, too.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from logd.daemon import assembly
-from logd.daemon.assembly import SERVER_SETTINGS, changed, end_callables, wanted_outputs
+from logd.daemon.asking import ask_outputs
+from logd.daemon.plugins import end_callables
+from logd.daemon.reloadplan import PLUGINS_S, Plan, prepare
+from logd.daemon.wanted import wanted_outputs
 from logd.errors import StartupError
 from logd.outputs import registry
 from logd.outputs.base import OutputUnavailable
 from logd.outputs.fanout import stop_together
-from logd.settings.checks import warnings
-from logd.settings.loading import ConfigError, changes
-from logd.settings.loading import reload as read_again
+from logd.settings.loading import ConfigError
 
 if TYPE_CHECKING:
-    from logd.daemon.assembly import Assembled, Callables, Chosen
+    from logd.daemon.assembly import Assembled
     from logd.daemon.feed import Feed
     from logd.daemon.notify import ServiceManager
-    from logd.daemon.peers.limits import Limits
     from logd.daemon.runner import Daemon
-    from logd.outputs.base import Output
     from logd.outputs.worker import OutputWorker
-    from logd.server import LogServer
-    from logd.settings.loading import Changes
-    from logd.settings.table import Config
 
 logger = logging.getLogger(__name__)
 
 DRAIN_S = 10.0
 """The longest time that outputs which go may hold up the pipeline; `drain_s` if that is less."""
-
-PLUGINS_S = 10.0
-"""How long filters and observers that go may take to end what they have running."""
 
 
 class Outcome(NamedTuple):
@@ -77,31 +67,6 @@ class Outcome(NamedTuple):
     changed: tuple[str, ...] = ()
     at_restart: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-@dataclass(kw_only=True)
-class _Plan:
-    """What is to be put in force; made without changing anything.
-
-    Attributes:
-        wanted: all outputs, in the order of the settings.
-        outgoing: workers to stop, by output.
-        incoming: outputs to open; those that take the place of one in `outgoing` are closed.
-        marks: of those of `incoming` that are open already.
-    """
-
-    config: Config
-    changes: Changes
-    notes: tuple[str, ...]
-    filters: Callables
-    observers: Callables
-    server: LogServer
-    limits: Limits
-    tls: ssl.SSLContext | None
-    wanted: Mapping[str, Chosen]
-    outgoing: Mapping[str, OutputWorker]
-    incoming: Mapping[str, Output]
-    marks: Mapping[str, Mapping[bytes, int]]
 
 
 @dataclass
@@ -167,7 +132,7 @@ class Reloader:
             before = set(self._assembled.outputs.workers)
             outcome = await self._renew()
             stayed = [worker for worker in self._assembled.outputs.workers if worker in before]
-            for text in await self._daemon.ask_outputs(stayed, lambda one: one.output.reopen()):
+            for text in await ask_outputs(stayed, lambda one: one.output.reopen()):
                 logger.warning("reopening files: %s", text)
             for act in self.afterwards:
                 await act()
@@ -193,13 +158,20 @@ class Reloader:
         if self._assembled.config.sources is None:
             return Outcome()
         try:
-            plan = await asyncio.to_thread(self._prepare)
+            plan = await asyncio.to_thread(
+                prepare,
+                self._assembled,
+                self._plain_hosts,
+                needs_tls=self._daemon.acceptor.needs_tls,
+            )
         except ConfigError as exc:
             return Outcome(exc.problems)
         except StartupError as exc:
             return Outcome((str(exc),))
         try:
-            exchange = await self._daemon.pipeline.between_portions(lambda: self._exchange(plan))
+            exchange = await self._daemon.pipeline.thread.between_portions(
+                lambda: self._exchange(plan)
+            )
         except (RuntimeError, StartupError) as exc:
             exchange = _Exchange(problem=str(exc))
         self._feed.outputs_changed(exchange.successors)
@@ -209,94 +181,9 @@ class Reloader:
         await self._put_in_force(plan)
         return Outcome((), plan.changes.now, self._at_restart(plan), plan.notes)
 
-    # -- what may fail (a thread of its own) ---------------------------------------------------
-
-    def _prepare(self) -> _Plan:
-        """Read and check everything; nothing is changed yet.
-
-        Raises:
-            StartupError: something can't be used.
-        """
-        assembled = self._assembled
-        old = assembled.config
-        in_force = read_again(old)
-        new = in_force.config
-        with contextlib.ExitStack() as undo:
-            filters = assembly.load(new.filter, "filter", assembled.filters)
-            undo.callback(_end_others, filters, assembled.filters)
-            observers = assembly.load(new.observer, "observer", assembled.observers)
-            undo.callback(_end_others, observers, assembled.observers)
-            server = assembled.server
-            if changed(SERVER_SETTINGS, old, new):
-                server = assembly.make_server(new, assembled.outputs, filters, observers)
-            tls = assembly.tls_context(new)
-            if tls is None and self._daemon.acceptor.needs_tls:
-                raise StartupError("tls_cert: a port for TLS is open, and needs tls_cert, tls_key")
-            wanted, before = wanted_outputs(new), wanted_outputs(old)
-            workers = assembled.workers
-            stay = {
-                spec for spec in workers if spec in wanted and wanted[spec].is_like(before[spec])
-            }
-            if old.source is not None:
-                if wanted != before:
-                    raise StartupError(
-                        "outputs of a daemon with a source, and their settings, change at a restart"
-                    )
-                wanted, stay = {}, set(workers)
-            incoming = {
-                spec: assembled.workshop.output(spec, chosen)
-                for spec, chosen in wanted.items()
-                if spec not in stay
-            }
-            outgoing = {spec: worker for spec, worker in workers.items() if spec not in stay}
-            is_shared = assembled.is_shared or new.shared_marks
-            is_shared |= any(output.shared_key is not None for output in incoming.values())
-            if is_shared and (incoming or outgoing):
-                # What an output that goes has not written could not wait on disk meanwhile.
-                raise StartupError(
-                    "outputs that other daemons write to, and their settings, change at a restart"
-                )
-            plan = _Plan(
-                config=new,
-                changes=changes(old, new),
-                notes=(*in_force.notes, *warnings(new, self._plain_hosts)),
-                filters=filters,
-                observers=observers,
-                server=server,
-                limits=assembly.limits(new),
-                tls=tls,
-                wanted=wanted,
-                incoming=incoming,
-                outgoing=outgoing,
-                marks=self._open_ahead(incoming, outgoing),
-            )
-            undo.pop_all()
-        return plan
-
-    def _open_ahead(
-        self, incoming: Mapping[str, Output], outgoing: Mapping[str, OutputWorker]
-    ) -> dict[str, Mapping[bytes, int]]:
-        """Open what is new and does not wait for another output to close; returns the marks."""
-        marks: dict[str, Mapping[bytes, int]] = {}
-        try:
-            for spec, output in incoming.items():
-                if spec in outgoing:
-                    continue
-                try:
-                    marks[spec] = self._assembled.workshop.opened(spec, output)
-                except StartupError:
-                    if not outgoing:
-                        raise
-                    # Perhaps one that goes has its files: it is tried again when that is closed.
-        except BaseException:
-            for spec in marks:
-                incoming[spec].close()
-            raise
-        return marks
-
     # -- the exchange (the pipeline's thread) ----------------------------------------------------
 
-    def _exchange(self, plan: _Plan) -> _Exchange:
+    def _exchange(self, plan: Plan) -> _Exchange:
         """Put the new outputs in the place of the old ones, or, if that fails, the old ones."""
         daemon, assembled = self._daemon, self._assembled
         exchange = _Exchange()
@@ -345,7 +232,7 @@ class Reloader:
             worker.give_up_at(now + time_s)
         stop_together(workers)
 
-    def _opened(self, plan: _Plan, spec: str) -> OutputWorker:
+    def _opened(self, plan: Plan, spec: str) -> OutputWorker:
         """A worker for an output of the new settings.
 
         Raises:
@@ -355,16 +242,16 @@ class Reloader:
         marks = plan.marks.get(spec)
         if marks is None:
             try:
-                marks = self._assembled.workshop.opened(spec, output)
+                marks = self._assembled.maker.opened(spec, output)
             except StartupError as exc:
                 # One that was there before may be away for a moment: the worker will open it.
                 is_away = isinstance(exc.__cause__, OutputUnavailable)
                 if spec not in plan.outgoing or not is_away:
                     raise
-        workshop = self._assembled.workshop
+        maker = self._assembled.maker
         chosen = plan.wanted[spec]
-        opened = workshop.queue(registry.shown(spec), chosen.config, plan.server)
-        return workshop.worker(output, marks, opened.queue, chosen)
+        opened = maker.queue(registry.shown(spec), chosen.config, plan.server)
+        return maker.worker(output, marks, opened.queue, chosen)
 
     def _taken_back(self, outgoing: Iterable[str]) -> dict[str, OutputWorker]:
         """Workers with the old settings, which open their outputs themselves.
@@ -376,19 +263,19 @@ class Reloader:
         workers = {}
         wanted = wanted_outputs(assembled.config)
         for spec in outgoing:
-            workshop, chosen = assembled.workshop, wanted[spec]
+            maker, chosen = assembled.maker, wanted[spec]
             try:
-                output = workshop.output(spec, chosen)
-                opened = workshop.queue(registry.shown(spec), chosen.config, assembled.server)
+                output = maker.output(spec, chosen)
+                opened = maker.queue(registry.shown(spec), chosen.config, assembled.server)
             except StartupError as exc:
                 self._daemon.fatal(exc)
                 raise
-            workers[spec] = workshop.worker(output, None, opened.queue, chosen)
+            workers[spec] = maker.worker(output, None, opened.queue, chosen)
         return workers
 
     # -- what can't fail (the event loop's thread) ------------------------------------------------
 
-    async def _put_in_force(self, plan: _Plan) -> None:
+    async def _put_in_force(self, plan: Plan) -> None:
         daemon, assembled, config = self._daemon, self._assembled, plan.config
         daemon.hub.change_limits(plan.limits)
         daemon.hub.token = config.token
@@ -408,19 +295,14 @@ class Reloader:
         assembled.filters, assembled.observers = plan.filters, plan.observers
         await asyncio.to_thread(end_callables, gone, PLUGINS_S)
 
-    def _at_restart(self, plan: _Plan) -> tuple[str, ...]:
+    def _at_restart(self, plan: Plan) -> tuple[str, ...]:
         names = plan.changes.at_restart
         # It may stand beside the first log file, which is another one now.
-        has_moved = plan.config.state_folder != self._assembled.workshop.state
+        has_moved = plan.config.state_folder != self._assembled.maker.state
         return (*names, "state_dir") if has_moved and "state_dir" not in names else names
 
-    def _fresh_callables(self, plan: _Plan) -> list[object]:
+    def _fresh_callables(self, plan: Plan) -> list[object]:
         assembled = self._assembled
         old = {id(one) for one in (*assembled.filters.values(), *assembled.observers.values())}
         new = (*plan.filters.values(), *plan.observers.values())
         return [one for one in new if id(one) not in old]
-
-
-def _end_others(loaded: Callables, kept: Callables) -> None:
-    """Close what was loaded for nothing."""
-    end_callables([one for spec, one in loaded.items() if spec not in kept], PLUGINS_S)

@@ -19,11 +19,12 @@ from collections.abc import Callable, Sequence
 
 from logd.daemon import assembly, control
 from logd.daemon.allocator import keep_freed_memory
-from logd.daemon.assembly import Assembled, Fatal
+from logd.daemon.assembly import Assembled
 from logd.daemon.feed import Feed
 from logd.daemon.holdings import Holdings
 from logd.daemon.indexkeeper import IndexKeeper
 from logd.daemon.notify import ServiceManager
+from logd.daemon.outputmaker import Fatal
 from logd.daemon.peers.listeners import Listener, inherited, listen_tcp, listen_unix
 from logd.daemon.reload import Reloader
 from logd.daemon.runner import Companion, Daemon, Parts
@@ -114,7 +115,7 @@ async def _serve(config: Config) -> int:
             server=assembled.server,
             outputs=assembled.outputs,
             marks=assembled.marks,
-            session_keys=assembled.workshop.session_keys,
+            session_keys=assembled.maker.session_keys,
             listeners=listeners,
             limits=assembly.limits(config),
             token=config.token,
@@ -123,7 +124,7 @@ async def _serve(config: Config) -> int:
             connection_queue_bytes=config.connection_queue_bytes,
             drain_s=config.drain_s,
             close_plugins=assembled.close_plugins,
-            shared=assembled.workshop.shared,
+            shared=assembled.maker.shared,
             is_shared=assembled.is_shared,
             give_up_s=config.engine_retry_s,
         )

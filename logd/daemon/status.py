@@ -43,7 +43,7 @@ def snapshot(
     """
     hub = daemon.hub
     counts = hub.counts
-    rates = {span_s: daemon.rates.over(span_s) for span_s in SPANS_S}
+    rates = {span_s: daemon.chores.rates.over(span_s) for span_s in SPANS_S}
     return {
         "version": __version__,
         "pid": os.getpid(),
@@ -89,7 +89,7 @@ def snapshot(
             "bad_frames": counts.bad_frames,
             "last": [fault._asdict() for fault in hub.last_faults],
         },
-        "stuck_s": daemon.stuck_s(),
+        "stuck_s": daemon.chores.stuck_s(),
     }
 
 
@@ -122,7 +122,7 @@ def _output(
 ) -> dict[str, Any]:
     health = worker.health()
     status, queue, error = health.status, health.queue, health.last_error
-    pace = daemon.paces.get(worker)
+    pace = daemon.chores.paces.get(worker)
     kept = holdings.get(status.name)
     return {
         "name": status.name,

@@ -13,10 +13,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from logd.daemon import assembly
-from logd.daemon.assembly import Assembled, Chosen, Fatal, Workshop
+from logd.daemon.assembly import Assembled, make_server
+from logd.daemon.outputmaker import Fatal, OutputMaker
 from logd.daemon.partition import Partition
+from logd.daemon.plugins import load
 from logd.daemon.sessionkeys import session_keys
+from logd.daemon.statefolder import make_state_folder
+from logd.daemon.wanted import Chosen
 from logd.engine.base import Source, SourceSettings
 from logd.errors import StartupError
 from logd.outputs import registry
@@ -115,7 +118,7 @@ class Store(Assembled):
 
     def left_behind(self) -> list[LeftBehind]:
         """See `Assembled.left_behind`; the workers are called by what is shown."""
-        return left_behind(self.workshop.state, self.workers)
+        return left_behind(self.maker.state, self.workers)
 
     def close(self) -> None:
         """Close all that was never started."""
@@ -153,7 +156,7 @@ def make_source(config: Config) -> Source:
     return source
 
 
-def made_outputs(config: Config, partitions: Sequence[int], workshop: Workshop) -> dict[int, Ring]:
+def made_outputs(config: Config, partitions: Sequence[int], maker: OutputMaker) -> dict[int, Ring]:
     """The rings of the partitions, not opened.
 
     Raises:
@@ -166,7 +169,7 @@ def made_outputs(config: Config, partitions: Sequence[int], workshop: Workshop) 
         pattern = own.table_pattern.replace("%p", str(partition))
         chosen = Chosen(replace(own, table_pattern=pattern))
         # A ring's tables are no predecessors of another's: each has notes of its own.
-        place = replace(workshop, state=workshop.state / f"partition-{partition}")
+        place = replace(maker, state=maker.state / f"partition-{partition}")
         output = place.output(spec, chosen, is_ring=True)
         if output.shared_key is not None:
             raise ConfigError([f"output {registry.shown(spec)} is no log, and can't have a source"])
@@ -185,16 +188,16 @@ def assemble(
     Raises:
         StartupError: something can't be used as configured; what was opened is closed again.
     """
-    filters = assembly.load(config.filter, "filter")
-    observers = assembly.load(config.observer, "observer")
+    filters = load(config.filter, "filter")
+    observers = load(config.observer, "observer")
     outputs = StoreOutputs()
-    server = assembly.make_server(config, outputs, filters, observers)
+    server = make_server(config, outputs, filters, observers)
     state = config.state_folder
-    workshop = Workshop(state, DeadLetterFile(state / "dead-letters.jsonl"), on_problem, on_fatal)
+    maker = OutputMaker(state, DeadLetterFile(state / "dead-letters.jsonl"), on_problem, on_fatal)
     source = make_source(config)
-    made = made_outputs(config, source.partitions, workshop)
-    assembly.make_state_folder(config)
-    workshop.session_keys = session_keys(state)
+    made = made_outputs(config, source.partitions, maker)
+    make_state_folder(config)
+    maker.session_keys = session_keys(state)
     workers: dict[str, OutputWorker] = {}
     partitions: list[Partition] = []
     with ExitStack() as undo:
@@ -210,13 +213,11 @@ def assemble(
             make_folder(state / f"partition-{number}")
             undo.callback(output.close)
             marks = _opened(name, output, config)
-            opened = workshop.queue(name, own, server)
+            opened = maker.queue(name, own, server)
             undo.callback(opened.queue.close)
             if marks is not None:
                 partition.opened(marks)
-            worker = workshop.ring_worker(
-                output, marks, opened.queue, own, partition, outputs.is_mine
-            )
+            worker = maker.ring_worker(output, marks, opened.queue, own, partition, outputs.is_mine)
             partition.feed(worker)
             partitions.append(partition)
             workers[name] = worker
@@ -225,7 +226,7 @@ def assemble(
         undo.pop_all()
     outputs.workers, outputs.partitions = list(workers.values()), partitions
     return Store(
-        *(config, workshop, server, outputs, workers, {}, filters, observers, partitions),
+        *(config, maker, server, outputs, workers, {}, filters, observers, partitions),
         source=source,
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from logd.records.batch import Batch, ContextItems
+from logd.records.batch import Batch
+from logd.records.context import ContextItems
 
 BATCH_BYTES = 1000
 RECORD_BYTES = 200

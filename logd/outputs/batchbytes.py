@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
-from logd.records.batch import Batch, Context, ContextItems, Special
+from logd.records.batch import Batch
 from logd.records.callpath import PathFormatter
+from logd.records.context import Context, ContextItems, Special
 
 _SURROGATES = 1
 _BIG_INTEGER = 2

@@ -2,13 +2,13 @@
 
 Each output goes at its own pace. `OutputWorker.submit` queues a `Work` and returns; then
 
-- the writing thread gives the output all that waits, in order, as one call;
+- the feeder (`feeder.py`) gives the output all that waits, in order, as one call;
 - the syncer (`syncer.py`) makes durable what was written, while the next is written;
 - the keeper (`keeper.py`) moves to disk what the output can't take now: while it is unavailable,
   when senders wait for it, and while much waits on disk already.
 
-What is on disk counts as durable. When the output works, the writing thread takes from the disk
-first, then from memory, so that order is kept. Every batch belongs to a session, those of senders
+What is on disk counts as durable. When the output works, the feeder takes from the disk first, then
+from memory, so that order is kept. Every batch belongs to a session, those of senders
 without acks to the daemon's own, so that the output's marks tell after each crash, and for what
 went to disk while its write was under way, whether it is in.
 
@@ -21,34 +21,25 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from logd.outputs.backoff import Backoff
-from logd.outputs.base import Output, OutputTaken, OutputUnavailable
+from logd.outputs.base import Output
+from logd.outputs.feeder import NEAR_END_BYTES, OutputFeeder
 from logd.outputs.health import Health, Tell, troubles
 from logd.outputs.keeper import Keeper
 from logd.outputs.line import Item, Line
 from logd.outputs.syncer import Syncer
 from logd.outputs.work import Work
-from logd.outputs.written import Watcher, Written, left_after, written_before
+from logd.outputs.written import Watcher
 
 if TYPE_CHECKING:
     from logd.outputs.diskqueue import DiskQueue
-    from logd.outputs.queuestate import Portion, QueueStatus
+    from logd.outputs.queuestate import QueueStatus
     from logd.records.batch import Batch
 
 logger = logging.getLogger(__name__)
-
-READ_BYTES = 1 << 20
-"""How much of the disk is given to the output in one call."""
-
-NEAR_END_BYTES = 4 << 20
-"""If more waits on disk, new records go there too. The last of it is written while they wait in
-memory: else an output that keeps up could never leave the disk."""
 
 STUCK_S = 3.0
 """How long a stop waits for a call of the output that does not return, over its time."""
@@ -92,28 +83,26 @@ class OutputWorker:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.output = output
-        self._is_open = marks is not None
-        self._written = Written(marks or {})
-        self._read_marks = read_marks
         self._queue = queue
         self._choose = choose
         self._keeps = keeps
-        self._on_taken = on_taken
         self._on_fatal = on_fatal
         self._clock = clock
         self._backoff = Backoff()
         self._line = Line()
         self._lock = threading.Lock()
-        # What wakes the writing thread; at most one thing, and only while that thread waits.
-        self._wakes: SimpleQueue[None] = SimpleQueue()
-        self._is_waiting = False
         self._for_others = threading.Condition(self._lock)
         self._others = 0
-        self._requests: deque[Callable[[], None]] = deque()
-        self._is_stopping = False
         self._is_finished = False
-        self._busy_since: float | None = None
         self._trouble, self._full, self._sync_trouble = troubles(output.name, on_problem, clock)
+        self._feeder = OutputFeeder(
+            *(output, marks, queue, self._line, self._lock, self._backoff, self._trouble),
+            read_marks=read_marks,
+            on_taken=on_taken,
+            on_written=self._has_written,
+            on_failing=self._is_to_fail,
+            on_room=self._has_room,
+        )
         self._keeper = Keeper(
             *(queue, self._line, self._lock, self._must_keep),
             *(keeps, self._kept, self._backoff, self._full),
@@ -124,7 +113,7 @@ class OutputWorker:
                 *(self._sync, self._line, self._lock, self._finish),
                 *(self._backoff, self._sync_trouble),
             )
-        self._writing = self._thread("write", self._write_all)
+        self._writing = self._thread("write", self._feeder.run)
         self._keeping = self._thread("keep", self._keeper.run)
         self._syncing = self._thread("sync", self._syncer.run if self._syncer else _nothing)
 
@@ -147,7 +136,7 @@ class OutputWorker:
         with self._lock:
             work.unwritten.add(self)
             self._line.waiting.append(Item(batches, work.finish_one, work))
-            self._wake_writer()
+            self._feeder.wake()
             if self._is_detour:
                 self._keeper.notify()
 
@@ -159,13 +148,11 @@ class OutputWorker:
 
     def call(self, request: Callable[[], None]) -> None:
         """Run `request` in the writing thread between two writes (rotate, reopen, tick)."""
-        with self._lock:
-            self._requests.append(request)
-            self._wake_writer()
+        self._feeder.call(request)
 
     def forget(self, clients: Sequence[bytes]) -> None:
         """Drop the marks of sessions that are gone; to be called from a request."""
-        self._written.forget(clients)
+        self._feeder.written.forget(clients)
         self.output.forget(clients)
 
     def watch(self, watcher: Watcher) -> None:
@@ -175,18 +162,19 @@ class OutputWorker:
         was written before is in the output, what comes after is seen, and nothing is both.
         """
         with self._lock:
-            self._written.watchers = (*self._written.watchers, watcher)
+            written = self._feeder.written
+            written.watchers = (*written.watchers, watcher)
 
     def unwatch(self, watcher: Watcher) -> None:
         """End that; from any thread."""
         with self._lock:
-            others = [one for one in self._written.watchers if one is not watcher]
-            self._written.watchers = tuple(others)
+            written = self._feeder.written
+            written.watchers = tuple(one for one in written.watchers if one is not watcher)
 
     @property
     def watchers(self) -> Sequence[Watcher]:
         """Who watches."""
-        return self._written.watchers
+        return self._feeder.written.watchers
 
     def wait_written(self, work: Work) -> None:
         """Return once the output holds `work`, or won't have it soon."""
@@ -247,8 +235,7 @@ class OutputWorker:
 
     def stuck_s(self) -> float:
         """Seconds that the writing thread has spent in one call of the output; 0 when it waits."""
-        since = self._busy_since
-        return 0.0 if since is None else time.monotonic() - since
+        return self._feeder.stuck_s()
 
     def give_up_at(self, deadline: float) -> None:
         """From `deadline` (by `time.monotonic`) on, all that is left goes to disk.
@@ -257,7 +244,7 @@ class OutputWorker:
         """
         self._backoff.give_up_at(deadline)
         with self._lock:
-            self._wake_writer()
+            self._feeder.wake()
             self._keeper.notify()
 
     def stop(self) -> None:
@@ -265,9 +252,7 @@ class OutputWorker:
 
         Without an earlier `give_up_at` it waits for an output that is away as long as that takes.
         """
-        with self._lock:
-            self._is_stopping = True
-            self._wake_writer()
+        self._feeder.end()
         self._join(self._writing)
         if self._syncer is not None:
             self._syncer.end()
@@ -310,7 +295,7 @@ class OutputWorker:
             self._on_fatal(exc)
             logger.exception("output %s failed", self.output.name)
         finally:
-            if target == self._write_all:
+            if target == self._feeder.run:
                 with self._lock:
                     self._is_finished = True
                     self._tell_others()
@@ -361,129 +346,12 @@ class OutputWorker:
         """Items are on disk, which the writing thread reads."""
         self._finish(items)
         with self._lock:
-            self._wake_writer()
+            self._feeder.wake()
 
-    # -- the writing thread ----------------------------------------------------------------
+    # -- what the threads tell -------------------------------------------------------------
 
-    def _write_all(self) -> None:
-        while self._backoff.persist(self._open, self._failed):
-            self._worked()
-            try:
-                while (items := self._next()) is not None:
-                    if items and not self._is_delivered(items):
-                        return
-            except OutputTaken as exc:
-                self._begin_anew(exc)
-            else:
-                return
-
-    def _begin_anew(self, exc: OutputTaken) -> None:
-        """Others went on with the log: what comes again is not ours to write any more."""
-        logger.warning("output %s: %s; it begins anew", self.output.name, exc)
-        self._is_open = False
-        if self._on_taken is not None:
-            self._on_taken()
-        with self._lock:
-            self._line.drop()
-
-    def _open(self) -> None:
-        if not self._is_open:
-            self._busy_since = time.monotonic()
-            try:
-                self._written.marks = dict(self._read_marks(self.output.open()))
-            finally:
-                self._busy_since = None
-            self._is_open = True
-
-    def _next(self) -> Sequence[Item] | None:
-        """Wait for what is to be written next; None when it is time to stop."""
-        while not self._has_work():
-            self._wakes.get()
-        with self._lock:
-            requests = list(self._requests)
-            self._requests.clear()
-            unread_bytes = self._queue.unread_bytes
-            if not requests:
-                if self._backoff.is_over or (self._is_stopping and unread_bytes > NEAR_END_BYTES):
-                    return None
-                if not unread_bytes:
-                    is_end = self._is_stopping and not self._line.waiting
-                    return None if is_end else self._line.take()
-        for request in requests:
-            self._run(request)
-        return () if requests else self._from_disk()
-
-    def _has_work(self) -> bool:
-        """Whether there is something to do; if not, the next thing to do wakes this thread."""
-        with self._lock:
-            has_work = bool(
-                self._line.waiting
-                or self._requests
-                or self._is_stopping
-                or self._backoff.is_over
-                or self._queue.unread_bytes
-            )
-            self._is_waiting = not has_work
-            return has_work
-
-    def _wake_writer(self) -> None:
-        """Let the writing thread look; the lock is held."""
-        if self._is_waiting:
-            self._is_waiting = False
-            self._wakes.put(None)
-
-    def _from_disk(self) -> Sequence[Item] | None:
-        portion: Portion | None = None
-
-        def read() -> None:
-            nonlocal portion
-            portion = self._queue.read(READ_BYTES)
-
-        if not self._backoff.persist(read, self._failed):
-            return None
-        self._worked()
-        if portion is None:
-            return ()
-        items = [Item(portion.batches, partial(self._written_from_disk, portion))]
-        with self._lock:
-            self._line.in_hand = items
-        return items
-
-    def _written_from_disk(self, portion: Portion) -> None:
-        self._queue.done(portion)
-        with self._lock:
-            self._keeper.notify_room()
-
-    def _run(self, request: Callable[[], None]) -> None:
-        try:
-            self._busy_since = time.monotonic()
-            request()
-        except (OutputUnavailable, OSError) as exc:
-            self._trouble.note(exc)
-            logger.warning("output %s: %s", self.output.name, exc)
-        finally:
-            self._busy_since = None
-
-    def _is_delivered(self, items: Sequence[Item]) -> bool:
-        """Write items, however long it takes; False if the time to stop was over before."""
-        batches = self._written.without_known(items)
-
-        def write() -> None:
-            nonlocal batches
-            self._busy_since = time.monotonic()
-            try:
-                written = self.output.write(batches)
-            except OutputUnavailable as exc:
-                self._written.note(written_before(batches, exc), self.output)
-                batches = left_after(batches, exc)
-                raise
-            finally:
-                self._busy_since = None
-            self._written.note(batches, self.output, written)
-
-        if batches and not self._backoff.persist(write, self._failed):
-            return False
-        self._worked()
+    def _has_written(self, items: Sequence[Item]) -> None:
+        """Items are in the output, to be synced if it has syncs."""
         with self._lock:
             self._line.put_down(to_be_synced=self._syncer is not None)
             for item in items:
@@ -494,24 +362,20 @@ class OutputWorker:
                 self._syncer.notify(items)
         if self._syncer is None:
             self._finish(items)
-        return True
 
-    def _failed(self, exc: Exception) -> None:
-        is_first = not self.is_failing
-        self._trouble.failed(exc)
-        if is_first:
-            with self._lock:
-                self._tell_others()
-                self._keeper.notify()
+    def _is_to_fail(self) -> None:
+        """The output takes nothing now: what waits goes to disk, and nobody waits for it."""
+        with self._lock:
+            self._tell_others()
+            self._keeper.notify()
 
-    def _worked(self) -> None:
-        if self.is_failing:
-            self._trouble.worked()
-
-    # -- the syncing thread ----------------------------------------------------------------
+    def _has_room(self) -> None:
+        """Less waits on disk."""
+        with self._lock:
+            self._keeper.notify_room()
 
     def _sync(self) -> None:
-        if self._is_open:
+        if self._feeder.is_open:
             self.output.sync()
 
 

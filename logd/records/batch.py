@@ -16,93 +16,20 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from itertools import repeat
-from typing import Any, NamedTuple
 
-from logd.records.callpath import Path, PathFormatter
+from logd.records.callpath import PathFormatter
+from logd.records.context import Context, Special
+from logd.records.fitting import (
+    context_of,
+    fitting_int,
+    fitting_items,
+    fitting_text,
+    fitting_time,
+    position_of,
+)
 from logd.records.job import MsgJob
-
-Special = Mapping[str, str | int]
-"""Items that the application added to one record."""
-
-
-class ContextItems(Mapping[int, Special]):
-    """The special items of a batch's records, if those of one place share them.
-
-    Callers that look at records use it as any other `Batch.special`, a mapping. A caller that
-    works by columns takes the items of a context once, and spends nothing on the records. If each
-    record has the name of its logger, that saves a tenth of all work.
-
-    Args:
-        shared: for each context of the batch the items of its records, empty for none.
-        index: for each record the position of its context.
-        own: record number -> items of records whose contexts share none.
-    """
-
-    def __init__(
-        self, shared: Sequence[Special], index: Sequence[int], own: Mapping[int, Special]
-    ) -> None:
-        self.shared = shared
-        self.own = own
-        self._index = index
-
-    @property
-    def different(self) -> Sequence[Special]:
-        """The items as they are kept: those that records share once only."""
-        return [*self.shared, *self.own.values()]
-
-    @cached_property
-    def _rows(self) -> dict[int, Special]:
-        rows = {row: self.shared[position] for row, position in enumerate(self._index)}
-        rows.update(self.own)
-        return {row: items for row, items in rows.items() if items}
-
-    def __getitem__(self, row: int) -> Special:
-        return self._rows[row]
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._rows)
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __bool__(self) -> bool:
-        return any(self.shared) or bool(self.own)
-
-    # What a mapping has by itself looks up key after key.
-
-    def keys(self) -> KeysView[int]:
-        return self._rows.keys()
-
-    def values(self) -> ValuesView[Special]:
-        return self._rows.values()
-
-    def items(self) -> ItemsView[int, Special]:
-        return self._rows.items()
-
-
-class Context(NamedTuple):
-    """What the records of one place in a program have in common.
-
-    Attributes:
-        pid: process id of the sender.
-        tid: thread id of the sender, 0 if unknown.
-        threadname: name of the sending thread.
-        cat: category, e.g. "E" for errors; may be empty.
-        path: the call path, see `Path`; empty if the stack was not read.
-        tblen: depth of the whole stack at the log call, 0 if unknown.
-        cfunc: name of the calling function; empty if unknown.
-    """
-
-    pid: int
-    tid: int
-    threadname: str
-    cat: str
-    path: Path
-    tblen: int
-    cfunc: str
 
 
 class Batch:
@@ -200,7 +127,7 @@ class Batch:
                 same sequence numbers, those of the records left out included.
         """
         positions: dict[Context, int] = {}
-        index = [_position_of(_context_of(job), positions) for job in jobs]
+        index = [position_of(context_of(job), positions) for job in jobs]
         client, first, floor = jobs[0].client, jobs[0].sequence, 0
         last = sequence = None
         if original is not None:
@@ -214,15 +141,15 @@ class Batch:
         return cls(
             tuple(positions),
             bytes(index) if len(positions) <= 256 else array("l", index),
-            [_int(job.msgid) for job in jobs],
-            [_time(job.time) for job in jobs],
-            [_text(job.msg) for job in jobs],
-            {row: _special(job.special) for row, job in enumerate(jobs) if job.special},
+            [fitting_int(job.msgid) for job in jobs],
+            [fitting_time(job.time) for job in jobs],
+            [fitting_text(job.msg) for job in jobs],
+            {row: fitting_items(job.special) for row, job in enumerate(jobs) if job.special},
             peer=jobs[0].peer,
             client=client,
             first=first if client is not None else 0,
             floor=floor,
-            ts=[_text(job.ts) for job in jobs],
+            ts=[fitting_text(job.ts) for job in jobs],
             formatter=jobs[0].formatter,
             sequence=sequence,
             last=last if client is not None else None,
@@ -386,87 +313,3 @@ class Batch:
         else:
             skip = mark - self.first + 1
         return self.part(skip, len(self)) if skip < len(self) else None
-
-
-_CONTEXT_TYPES = (int, int, str, str, tuple, int, str)
-# The first second of the year 10000, which no calendar of the standard library knows.
-_END_OF_TIME = 253_402_300_800
-
-
-def _context_of(job: MsgJob) -> Context:
-    context = Context(job.pid, job.tid, job.threadname, job.cat, job.path, job.tblen, job.cfunc)
-    return context if tuple(map(type, context)) == _CONTEXT_TYPES else _fitted(context)
-
-
-def _position_of(context: Context, positions: dict[Context, int]) -> int:
-    try:
-        known = positions.get(context)
-    except TypeError:  # a list in the path
-        known = None
-    if known is not None:
-        return known
-    if not _is_path(context.path):
-        context = _fitted(context)
-    return positions.setdefault(context, len(positions))
-
-
-def _is_path(path: Any) -> bool:
-    return all(
-        type(step) is tuple
-        and len(step) == 2
-        and isinstance(step[0], str | None)
-        and isinstance(step[1], int | None)
-        for step in path
-    )
-
-
-def _fitted(context: Context) -> Context:
-    """A context of what some filter or caller left in a record."""
-    pid, tid, threadname, cat, path, tblen, cfunc = context
-    return Context(
-        _int(pid), _int(tid), _text(threadname), _text(cat), _path(path), _int(tblen), _text(cfunc)
-    )
-
-
-def _path(value: Any) -> Path:
-    try:
-        return tuple(
-            (None if name is None else _text(name), None if line is None else _int(line))
-            for name, line in value or ()
-        )
-    except (TypeError, ValueError):
-        return ((_text(value), None),)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    try:
-        return "" if value is None else str(value)
-    except Exception:  # a filter's own type; its record must not be lost for it
-        return f"<{type(value).__name__} without a text>"
-
-
-def _int(value: Any) -> int:
-    try:
-        return value if isinstance(value, int) else int(value)
-    except (TypeError, ValueError, OverflowError):
-        return 0
-
-
-def _time(value: Any) -> float:
-    fits = isinstance(value, (float, int)) and 0 <= value < _END_OF_TIME
-    return float(value) if fits else 0.0
-
-
-def _special(items: Any) -> Special:
-    try:
-        pairs: dict[Any, Any] = dict(items)
-    except (TypeError, ValueError):
-        return {"special": _text(items)}
-    return {_text(key): _item(value) for key, value in pairs.items()}
-
-
-def _item(value: Any) -> Any:
-    fits = value is None or isinstance(value, (str, int, float))
-    return value if fits else _text(value)

@@ -13,8 +13,9 @@ import traceback
 from collections.abc import Callable
 from types import TracebackType
 
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch
 from logd.records.callpath import Path
+from logd.records.context import Context
 
 PERIOD_S = 60.0
 """The same failure becomes at most one record in this many seconds."""

@@ -21,8 +21,8 @@ from logd.text.lines import LineFormat, encode_lines
 from logd.text.timestamps import Timestamps
 
 if TYPE_CHECKING:
-    from logd.records.batch import Context
     from logd.records.callpath import PathFormatter
+    from logd.records.context import Context
     from logd.records.job import MsgJob
 
 Style = Literal["%", "{", "$"]

@@ -28,8 +28,9 @@ from typing import Any
 
 import msgspec
 
-from logd.records.batch import Batch, Context, ContextItems
+from logd.records.batch import Batch
 from logd.records.callpath import ShortNames
+from logd.records.context import Context, ContextItems
 from logd.records.entry import Entry, category
 from logd.text.escaping import is_safe, nested_text, safe_json
 from logd.text.lines import LineFormat

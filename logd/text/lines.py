@@ -30,8 +30,9 @@ from itertools import chain
 from operator import add, attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
-from logd.records.batch import Batch, ContextItems
+from logd.records.batch import Batch
 from logd.records.callpath import ShortNames
+from logd.records.context import ContextItems
 from logd.text.escaping import (
     ItemTexts,
     category_text,
@@ -43,8 +44,8 @@ from logd.text.escaping import (
 from logd.text.timestamps import STANDARD_FORMATS
 
 if TYPE_CHECKING:
-    from logd.records.batch import Special
     from logd.records.callpath import Path, PathFormatter
+    from logd.records.context import Special
     from logd.records.job import MsgJob
 
 # The last three digits of numbers, with the space that follows.

@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch
 from logd.records.callpath import ShortNames
+from logd.records.context import Context
 from logd.records.entry import Entry, category
 from logd.text.escaping import ItemTexts, nested_text, quoted, value_text
 from logd.text.items import parse_items

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 
-from logd.records.batch import Batch, Context, ContextItems, Special
+from logd.records.batch import Batch
+from logd.records.context import Context, ContextItems, Special
 from logd.wire.limits import MAX_ROWS
 from logd.wire.logrecords import LogRecordParts
 from logd.wire.templates import Template

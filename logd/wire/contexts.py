@@ -16,8 +16,8 @@ from functools import partial
 from itertools import chain
 from typing import Any, Final, cast
 
-from logd.records.batch import Context
 from logd.records.callpath import Path
+from logd.records.context import Context
 from logd.wire import fields
 from logd.wire.errors import WireError
 from logd.wire.expansion import PathChars

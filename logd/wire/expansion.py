@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from logd.records.batch import Context, Special
 from logd.records.callpath import Path
+from logd.records.context import Context, Special
 from logd.wire import fields
 from logd.wire.limits import (
     CHARS_OF_AN_ESCAPE,

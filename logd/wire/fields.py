@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 from typing import cast
 
-from logd.records.batch import Context, Special
 from logd.records.callpath import Path, short_name
+from logd.records.context import Context, Special
 from logd.wire.errors import WireError
 from logd.wire.limits import (
     MAX_CAT_CHARS,

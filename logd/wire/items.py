@@ -13,7 +13,7 @@ from math import isfinite
 from struct import Struct, error
 from typing import Any, Final
 
-from logd.records.batch import Special
+from logd.records.context import Special
 from logd.wire.limits import MAX_KEY_CHARS, MAX_SPECIAL_ITEMS
 from logd.wire.logrecords import STANDARD_ATTRIBUTES
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple, cast
 
-from logd.records.batch import Context, Special
 from logd.records.callpath import Path
+from logd.records.context import Context, Special
 from logd.wire import fields
 from logd.wire.errors import WireError
 from logd.wire.limits import (

@@ -13,7 +13,8 @@ from __future__ import annotations
 from struct import Struct, error
 from typing import Any, Final
 
-from logd.records.batch import Batch, Context, Special
+from logd.records.batch import Batch
+from logd.records.context import Context, Special
 from logd.wire.contexts import MAX_KNOWN, MAX_KNOWN_CHARS, KnownContexts
 from logd.wire.errors import WireError
 from logd.wire.items import literal

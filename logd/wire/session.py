@@ -15,7 +15,8 @@ from operator import lt
 from struct import unpack
 from typing import Final, NamedTuple, cast
 
-from logd.records.batch import Batch, Context, Special
+from logd.records.batch import Batch
+from logd.records.context import Context, Special
 from logd.wire import fields, typed
 from logd.wire.columns import Columns
 from logd.wire.contexts import KnownContexts

@@ -16,8 +16,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from logd.records.batch import Context, Special
 from logd.records.callpath import Path
+from logd.records.context import Context, Special
 from logd.wire.errors import WireError
 from logd.wire.limits import MAX_INTEGER, MAX_NAME_CHARS, MIN_INTEGER
 from logd.wire.logrecords import LogRecordParts

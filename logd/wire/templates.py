@@ -21,7 +21,7 @@ import re
 from struct import Struct
 from typing import Final
 
-from logd.records.batch import Context, Special
+from logd.records.context import Context, Special
 from logd.wire import fields
 from logd.wire.errors import WireError
 from logd.wire.expansion import room_of

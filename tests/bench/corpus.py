@@ -15,8 +15,8 @@ from functools import cache
 from itertools import cycle, islice
 from typing import NamedTuple, TypeVar
 
-from logd.records.batch import Context
 from logd.records.callpath import Path
+from logd.records.context import Context
 
 _Value = TypeVar("_Value")
 
@@ -55,7 +55,7 @@ class Stream(NamedTuple):
     """The records of one connection, in columns of the same length.
 
     Attributes:
-        contexts: the places they come from, see `logd.records.batch.Context`.
+        contexts: the places they come from, see `logd.records.context.Context`.
         loggers: for each context the name of its logger in the standard library's `logging`.
         places: for each record the position of its context.
         msgids: 1, 2, 3, ...

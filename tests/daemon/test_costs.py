@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from logd.daemon.costs import text_bytes
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch
+from logd.records.context import Context
 from logd.text.lines import LineFormat
 
 

@@ -18,7 +18,8 @@ from logd.daemon.feed import MAX_RECORDS, RECORDS_A_SLICE, Slice, Subscriber, en
 from logd.outputs.base import Output, OutputStatus
 from logd.query.controlclient import ControlClient
 from logd.query.positions import generation_of
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch
+from logd.records.context import Context
 from logd_client.log import Log
 from tests.clients import Connect
 from tests.daemon_process import running

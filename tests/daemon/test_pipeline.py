@@ -44,6 +44,9 @@ class HoldingSink:
     def wait_written(self, work: Work) -> None:
         pass
 
+    def relieve(self) -> None:
+        pass
+
 
 class Bench:
     """A pipeline between an intake that is filled by hand and a sink that keeps everything."""
@@ -71,7 +74,7 @@ class Bench:
         """Take everything; returns when it is with the sink and the budget is free again."""
         consumer = asyncio.create_task(self.pipeline.run())
         await self.pipeline.wait_decoded()
-        await asyncio.to_thread(self.pipeline.stop)
+        await asyncio.to_thread(self.pipeline.thread.stop)
         await asyncio.sleep(0)
         consumer.cancel()
         assert self.hub.intake.queued_bytes == 0

@@ -9,8 +9,9 @@ from pathlib import Path
 from logd.outputs.base import OutputSettings
 from logd.outputs.deadletters import DeadLetterFile
 from logd.outputs.files.output import FileOutput
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch
 from logd.records.callpath import ShortNames
+from logd.records.context import Context
 from logd.rotation.policy import Retention, RotationPolicy
 from logd.text.lines import LineFormat
 from logd.text.timestamps import DEFAULT_FORMAT, Timestamps

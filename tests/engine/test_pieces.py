@@ -23,7 +23,8 @@ from logd.engine.pieces import (
 )
 from logd.outputs.batchbytes import encode_batch
 from logd.outputs.files.zstd import compress
-from logd.records.batch import Batch, Context, ContextItems
+from logd.records.batch import Batch
+from logd.records.context import Context, ContextItems
 
 ONE = b"h1:session one.."
 TEXTS = st.text(st.characters(), max_size=20)

@@ -6,7 +6,8 @@ import pytest
 
 from logd.daemon.plugins import load_callables
 from logd.filters import Categories
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch
+from logd.records.context import Context
 from logd.server import LogServer
 
 

@@ -21,6 +21,7 @@ import atheris
 
 with atheris.instrument_imports(include=["logd.wire"]):
     from tests.fuzz.fuzz_wire import MODES, one_input
+    from tests.wire.hostile import HOSTILE
 
 HERE = Path(__file__).parent
 MAX_SEED_BYTES = 4096
@@ -80,9 +81,8 @@ def main() -> None:
 def _write_seeds(corpus: Path) -> None:
     """Good and hostile frames of the tests as inputs, each in every mode that fits."""
     tests = HERE.parent
-    table = runpy.run_path(str(tests / "wire" / "hostile.py"))
     examples = runpy.run_path(str(tests.parent / "client" / "tests" / "wire_examples.py"))
-    payloads = [row.payload for row in table["HOSTILE"]]
+    payloads = [row.payload for row in HOSTILE]
     payloads += [frame[4:] for _, _, frame in examples["WIRE_EXAMPLES"]]
     payloads += _handler_frames()
     for payload in payloads:

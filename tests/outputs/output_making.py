@@ -10,9 +10,10 @@ from typing import Any
 from logd.outputs.base import OutputSettings
 from logd.outputs.files import zstd
 from logd.outputs.files.age import KnownFiles, oldest_first
-from logd.outputs.files.journal import Entry, Gap, decode_entries
+from logd.outputs.files.journalentries import Entry, Gap, decode_entries
 from logd.outputs.files.names import parse_pattern, plain_name
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch
+from logd.records.context import Context
 from logd.rotation.policy import Retention, RotationPolicy
 from logd.text.lines import LineFormat
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from logd.outputs.base import OutputSettings
 from logd.outputs.tables.output import TableOutput
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch
 from logd.records.callpath import ShortNames
+from logd.records.context import Context
 from logd.rotation.policy import Retention, RotationPolicy, Schedule
 from logd.textwriter import LineFormat
 

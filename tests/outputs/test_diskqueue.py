@@ -23,8 +23,9 @@ from logd.outputs.oldspool import move_spool
 from logd.outputs.queuefolder import QueueFolder, queue_folders
 from logd.outputs.queuestate import QueueFull
 from logd.outputs.segment import HEAD_BYTES, find_output
-from logd.records.batch import Batch, Context, ContextItems
+from logd.records.batch import Batch
 from logd.records.callpath import ShortNames
+from logd.records.context import Context, ContextItems
 from tests.outputs.output_making import CLIENT, make_batch, numbered
 
 COLUMNS = ("index", "msgid", "time", "msg", "ts", "sequence")

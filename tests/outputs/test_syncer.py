@@ -14,7 +14,8 @@ from logd.outputs.health import Trouble
 from logd.outputs.line import Item, Line
 from logd.outputs.syncer import Syncer
 from logd.outputs.work import Work
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch
+from logd.records.context import Context
 
 TIMEOUT_S = 60.0
 

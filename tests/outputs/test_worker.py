@@ -14,7 +14,8 @@ from logd.outputs.diskqueue import DiskQueue
 from logd.outputs.fanout import Outputs
 from logd.outputs.work import Work
 from logd.outputs.worker import OutputWorker
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch
+from logd.records.context import Context
 
 TIMEOUT_S = 60.0
 CLIENT = b"c" * 16

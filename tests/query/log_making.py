@@ -11,8 +11,9 @@ from typing import Any
 from logd.outputs.files.output import FileOutput
 from logd.query.selection import Selection
 from logd.query.terms import Term
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch
 from logd.records.callpath import ShortNames
+from logd.records.context import Context
 from logd.rotation.policy import Retention, RotationPolicy
 from logd.text.timestamps import DEFAULT_FORMAT, Timestamps
 from tests.outputs.output_making import make_settings

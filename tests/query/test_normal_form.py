@@ -14,8 +14,9 @@ from logd.observers.records import record_as_dict, to_json
 from logd.outputs.tables.output import TableOutput
 from logd.query.files.source import FileSource
 from logd.query.tables.source import TableSource
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch
 from logd.records.callpath import ShortNames
+from logd.records.context import Context
 from logd.records.entry import Entry
 from logd.records.shape import NAMES
 from logd.text.lines import LineFormat

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logd.records.batch import Batch, Context, ContextItems, Special
+from logd.records.batch import Batch
+from logd.records.context import Context, ContextItems, Special
 from logd.records.job import MsgJob
 from logd.text.lines import LineFormat
 

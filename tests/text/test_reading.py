@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch
+from logd.records.context import Context
 from logd.records.entry import exact_time
 from logd.text.lines import LineFormat
 from logd.text.reading import BREAK, MARK, LineReader, entry_text

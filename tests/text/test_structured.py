@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch
+from logd.records.context import Context
 from logd.records.entry import Entry
 from logd.text import jsonlines, logfmtlines
 from logd.text.escaping import is_safe

@@ -11,14 +11,13 @@ from __future__ import annotations
 import json
 import os
 import resource
-import runpy
 import sys
 import time
 from pathlib import Path
 
 from logd.wire import Decoder, Frames, WireError, read_opening
+from tests.wire.hostile import HOSTILE
 
-TABLE = Path(__file__).with_name("hostile.py")
 KINDS = ("plain", "session")
 TRIES_WHEN_SLOW = 3
 SLOW_S = 0.1
@@ -115,10 +114,9 @@ def best(one: Cost, other: Cost) -> Cost:
 def main() -> None:
     """Measure all rows, slow ones again: the machine may have been busy."""
     resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
-    rows = runpy.run_path(str(TABLE))["HOSTILE"]
-    small = [row for row in rows if len(row.payload) <= SMALL_BYTES]
+    small = [row for row in HOSTILE if len(row.payload) <= SMALL_BYTES]
     groups = [small[at : at + SMALL_ROWS] for at in range(0, len(small), SMALL_ROWS)]
-    groups += [[row] for row in rows if len(row.payload) > SMALL_BYTES]
+    groups += [[row] for row in HOSTILE if len(row.payload) > SMALL_BYTES]
     for group in groups:
         payloads = [row.payload for row in group]
         costs = in_child(payloads)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logd.records.batch import Context
+from logd.records.context import Context
 from logd.wire import WireError
 from logd.wire.contexts import MAX_KNOWN_CHARS, KnownContexts
 

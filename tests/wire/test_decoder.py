@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch
+from logd.records.context import Context
 from logd.wire import Decoder, Frames, FrameSplitter, WireError, decode_delivery, read_opening
 from logd.wire.limits import MAX_ROWS
 

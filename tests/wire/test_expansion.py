@@ -18,7 +18,7 @@ from logd.wire.limits import (
     MAX_DECODED_CHARS,
 )
 from logd_client.encoding import Context, Row, encode_batches
-from tests.wire.hostile import NOW, batch
+from tests.wire.hostile.making import NOW, batch
 
 RECORDS = 4_000
 # Words for what was cut, in four fields of each record, counted as what cannot be written as it is.

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from logd.wire import FrameError, FrameSplitter
+from tests.wire.hostile import HOSTILE, STRANGERS
 
-HERE = Path(__file__).parent
-TABLE = runpy.run_path(str(HERE / "hostile.py"))
+ROOT = Path(__file__).parents[2]
 
 MAX_BYTES = 64 << 20
 # The documented limit is 100 ms of the usual machine when it is idle; how near the dearest rows
@@ -23,7 +22,7 @@ MARGIN = 3
 
 def test_names_are_unique() -> None:
     """Each row of the table can be found by its name."""
-    names = [row.name for row in TABLE["HOSTILE"]]
+    names = [row.name for row in HOSTILE]
     assert len(set(names)) == len(names)
 
 
@@ -34,11 +33,15 @@ def test_every_row_is_harmless() -> None:
     than 64 MiB and about 100 ms of an idle machine's time. Each is decoded in a process apart.
     """
     done = subprocess.run(
-        [sys.executable, HERE / "measure.py"], capture_output=True, text=True, timeout=900
+        [sys.executable, "-m", "tests.wire.measure"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]
-    is_refused = {row.name: row.is_refused for row in TABLE["HOSTILE"]}
+    is_refused = {row.name: row.is_refused for row in HOSTILE}
     assert len(rows) == 2 * len(is_refused)
     taken = {name for name, _, outcome, *_ in rows if outcome != "refused"}
     assert taken == {name for name in is_refused if not is_refused[name]}
@@ -53,9 +56,7 @@ def test_every_row_is_harmless() -> None:
     assert (strange, large, slow) == ([], [], [])
 
 
-@pytest.mark.parametrize(
-    ("name", "data"), TABLE["STRANGERS"], ids=[name for name, _ in TABLE["STRANGERS"]]
-)
+@pytest.mark.parametrize(("name", "data"), STRANGERS, ids=[name for name, _ in STRANGERS])
 def test_other_protocols_end_at_the_first_four_bytes(name: str, data: bytes) -> None:
     """What other protocols send first is over the limit when it is read as a length."""
     with pytest.raises(FrameError, match="at most 1048576 allowed"):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from logd.records.batch import Special
+from logd.records.context import Special
 from logd.wire import Decoder, WireError
 from logd.wire.frames import Frames
 from logd.wire.items import MAX_ITEMS_BYTES, KnownItems

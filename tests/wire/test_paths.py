@@ -10,7 +10,7 @@ import pytest
 
 from logd.wire import Decoder, Frames, WireError
 from logd.wire.pickles import grammar
-from tests.wire.hostile import NOW, text
+from tests.wire.hostile.making import NOW, text
 
 FRAMES = 20_000
 NAMES = ("msg", "created", "levelno", "user", "taskName", "thread", "name", "a", "b", "")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from logd.wire import Decoder, Frames
 from logd_client.values import item_value
-from tests.wire.hostile import text
+from tests.wire.hostile.making import text
 from tests.wire.pickled_rows import ROWS, interpreters, rows_of
 
 ITEMS = {

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from logd_client.buffer import CAT_INTERNALERROR
 
 if TYPE_CHECKING:
-    from logd.records.batch import Batch, Context
+    from logd.records.batch import Batch
+    from logd.records.context import Context
 
 THREADNAME = "logd_client"
 """What such a record has in the place of a thread's name, see `logd_client.buffer.lost_row`."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from logd.outputs.files.journal import Append, Entry, Gap, Opened, Snapshot
+from logd.outputs.files.journalentries import Append, Entry, Gap, Opened, Snapshot
 from logd.outputs.files.names import DateNames, Key, Names, plain_name
 
 

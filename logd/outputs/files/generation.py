@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from logd.outputs.files.journal import Append, Entry, Gap, Snapshot
+from logd.outputs.files.journalentries import Append, Entry, Gap, Snapshot
 
 _FORM = re.compile(r"start (\d{1,18})(?:, stopped at block (\d{1,18}))?")
 

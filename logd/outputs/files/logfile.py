@@ -14,7 +14,7 @@ from collections.abc import Container, Iterator
 from logd.outputs.disk import FILE_MODE, entries_of, must_be_regular, write_all
 from logd.outputs.failpoints import failpoint
 from logd.outputs.files.compression import read_compressed
-from logd.outputs.files.journal import Append, Opened
+from logd.outputs.files.journalentries import Append, Opened
 from logd.outputs.files.names import COMPRESSED_SUFFIXES, plain_name
 from logd.outputs.files.unpacking import DAMAGED
 

@@ -102,7 +102,7 @@ class FileOutput(Output):
     def open(self) -> Mapping[bytes, int]:
         """See `Output.open`. Reads no more of the log than may be torn."""
         self._log = log = self._made_log()
-        return log.marks.numbers()
+        return log.held.marks.numbers()
 
     def _made_log(self, marks: Marks | None = None) -> OpenLog:
         try:
@@ -151,7 +151,7 @@ class FileOutput(Output):
             log.janitor.wake()
             raise self._unavailable(exc, *done) from exc
         if not self._settings.durable:
-            log.sync()
+            log.settler.sync()
 
     def _blocks(self, log: OpenLog, batches: Sequence[Batch]) -> Iterator[Block]:
         """The batches as blocks; each is to be appended before the next is asked for."""
@@ -172,7 +172,7 @@ class FileOutput(Output):
                     if block.entries:
                         yield block
                         block = Block()
-                    log.rotate()
+                    log.rotator.rotate()
                     room = log.room()
                 position += 1
             if block.size >= FULL_BYTES:
@@ -191,7 +191,7 @@ class FileOutput(Output):
         if not self._settings.durable:
             return
         with self._swap_lock, self._as_unavailable():
-            self._opened().sync()
+            self._opened().settler.sync()
 
     def forget(self, clients: Sequence[bytes]) -> None:
         """See `Output.forget`."""
@@ -204,13 +204,13 @@ class FileOutput(Output):
             logger.warning("%s: rotation is off: there is no next file", self.name)
             return
         with self._as_unavailable():
-            self._opened().rotate()
+            self._opened().rotator.rotate()
 
     def reopen(self) -> None:
         """See `Output.reopen`. The folder is found by its path again, as the file by its name."""
         with self._as_unavailable():
             if self._opened().is_in_place:
-                self._opened().reopen()
+                self._opened().rotator.reopen()
                 self._opened().look_around()
             else:
                 self._move()
@@ -224,8 +224,8 @@ class FileOutput(Output):
         logger.warning("%s: its folder was moved or replaced: a new log is begun", self.name)
         old = self._opened()
         with self._swap_lock:
-            old.sync()
-            self._log = self._made_log(old.marks)
+            old.settler.sync()
+            self._log = self._made_log(old.held.marks)
             try:
                 old.close()
             except OSError as exc:
@@ -239,7 +239,7 @@ class FileOutput(Output):
                 self._look_around()
         log = self._opened()
         with self._as_unavailable():
-            log.rotate_if_due(now)
+            log.rotator.rotate_if_due(now)
         if abs(now - self._looked_at) >= _LOOK_EVERY_S:
             self._looked_at = now
             log.janitor.wake()
@@ -262,7 +262,8 @@ class FileOutput(Output):
         log = self._log
         if log is None:
             return OutputStatus(self.name, written=self._written, last_error=self._last_error)
-        file = log.file
+        held = log.held
+        file = held.file
         path = self._path / file.name
         return OutputStatus(
             name=self.name,
@@ -270,9 +271,9 @@ class FileOutput(Output):
             lines=file.lines,
             size=file.size,
             written=self._written,
-            rotations=log.rotations,
+            rotations=held.rotations,
             last_error=self._last_error,
-            details={"sessions": str(len(log.marks))},
+            details={"sessions": str(len(held.marks))},
             measures={"set_aside_files": log.set_aside[0], "set_aside_bytes": log.set_aside[1]},
             position={"file": str(path.absolute()), "size": file.size},
         )

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from logd.outputs.files.journal import (
+from logd.outputs.files.journalentries import (
     Append,
     Entry,
     Forgotten,

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from logd.outputs.disk import entries_of
 from logd.outputs.files.age import KnownFiles, oldest_first
 from logd.outputs.files.boots import boot_id
+from logd.outputs.files.folder import (
+    files_of,
+    forms,
+    inode_of,
+    make_way,
+    moved_name,
+    torn_name,
+)
 from logd.outputs.files.janitor import trash_name
-from logd.outputs.files.journal import Entry, Gap, Opened
+from logd.outputs.files.journalentries import Entry, Gap, Opened
 from logd.outputs.files.logfile import (
     LogFile,
     count_entries,
     cut_off,
     holds_block,
     is_block,
-    names_of_inode,
     open_known,
     write_again,
 )
-from logd.outputs.files.names import COMPRESSED_SUFFIXES, TORN, Names, plain_name, torn_of
+from logd.outputs.files.names import Names, plain_name
 from logd.outputs.files.recovery import Recovered, Replaced, Unsynced, recover
 from logd.outputs.marks import Marks
 
@@ -51,72 +57,6 @@ class Resumed:
     known: KnownFiles
 
 
-def inode_of(folder: int, name: str) -> int:
-    """Which file has a name, 0 if none has."""
-    try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_ino
-    except FileNotFoundError:
-        return 0
-
-
-def moved_name(folder: int, names: Names, file: Opened, others: Container[str] = ()) -> str:
-    """The name of this log that a file has by now; "" if it has the one of before, or none.
-
-    Args:
-        folder: descriptor of the folder.
-        names: how the log's files are called.
-        file: the file.
-        others: plain names of other files, one of which may have had the inode, see `open_known`.
-    """
-    found = [
-        name
-        for name in names_of_inode(folder, file.inode)
-        if names.matches(name) and plain_name(name) not in others
-    ]
-    return "" if file.name in found else next(iter(found), "")
-
-
-def is_there(folder: int, name: str) -> bool:
-    """Whether there is a file of this plain name, compressed or not."""
-    return any(inode_of(folder, form) for form in forms(name))
-
-
-def forms(name: str) -> tuple[str, ...]:
-    """What a file of a plain name may be called: as such, or compressed."""
-    return (name, *(name + suffix for suffix in COMPRESSED_SUFFIXES))
-
-
-def inodes_of(folder: int, name: str) -> Iterator[int]:
-    """Each form of a file that there is."""
-    return filter(None, (inode_of(folder, form) for form in forms(name)))
-
-
-def torn_name(name: str) -> str:
-    """Where the bytes are kept that were cut off a file, for people to see."""
-    return name + TORN
-
-
-def set_aside(folder: int, names: Names) -> tuple[int, int]:
-    """How many files there are of what crashes left of a log, and their bytes."""
-    sizes = []
-    with entries_of(folder) as entries:
-        for entry in entries:
-            logged = torn_of(entry.name)
-            if logged is not None and names.matches(logged):
-                with contextlib.suppress(FileNotFoundError):
-                    sizes.append(entry.stat(follow_symlinks=False).st_size)
-    return len(sizes), sum(sizes)
-
-
-def make_way(folder: int, name: str) -> None:
-    """Give up the file `name`, compressed or not, for the janitor to remove."""
-    for old in reversed(forms(name)):
-        inode = inode_of(folder, old)
-        if inode:
-            trash = trash_name(old, inode)
-            os.rename(old, trash, src_dir_fd=folder, dst_dir_fd=folder)
-
-
 def adopt(folder: int, names: Names, now: float) -> Resumed:
     """Take up a log without a journal: a new one, or the files of some other program.
 
@@ -125,25 +65,6 @@ def adopt(folder: int, names: Names, now: float) -> Resumed:
     file, closed = _newest(folder, names, KnownFiles({}), now)
     known = KnownFiles(dict.fromkeys(closed, UNCOUNTED), file.name, len(closed) + 1)
     return Resumed(file, Marks(), 0, known)
-
-
-def files_of(folder: int) -> dict[str, int]:
-    """The files of a folder, whatever they are -> when they were last written to (ns)."""
-    found = {}
-    with entries_of(folder) as entries:
-        for entry in entries:
-            with contextlib.suppress(FileNotFoundError):
-                if entry.is_file(follow_symlinks=False):
-                    found[entry.name] = entry.stat(follow_symlinks=False).st_mtime_ns
-    return found
-
-
-def plain_order(folder: int, names: Names, known: KnownFiles) -> list[str]:
-    """The plain names of the log's files that are there, oldest first, the current one last."""
-    order = oldest_first(files_of(folder), known.names, names)
-    plain = dict.fromkeys(map(plain_name, order))
-    plain.pop(known.current, None)
-    return [*plain, known.current]
 
 
 def _newest(
@@ -386,24 +307,3 @@ def _sync_files(folder: int, unsynced: Sequence[Unsynced], files: KnownFiles) ->
                 os.fdatasync(descriptor)
             finally:
                 os.close(descriptor)
-
-
-def described(file: LogFile, folder: int, next_name: str, before: str = "") -> Opened:
-    """The current file as the journal notes it.
-
-    Args:
-        file: the file.
-        folder: descriptor of the folder.
-        next_name: what a rotation will call the next one; "" if that depends on the time.
-        before: what the file before it is called by now; "": as it was.
-    """
-    return Opened(
-        name=file.name,
-        inode=file.inode,
-        size=file.size,
-        lines=file.lines,
-        started=file.started,
-        next_name=next_name,
-        next_inode=inode_of(folder, next_name) if next_name else 0,
-        before=before,
-    )

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from logd.outputs.disk import entries_of
 from logd.outputs.files.age import KnownFiles
+from logd.outputs.files.folder import files_of, is_there, plain_order
 from logd.outputs.files.names import Names, PlainNames, plain_name
-from logd.outputs.files.resume import UNCOUNTED, files_of, is_there, plain_order
+from logd.outputs.files.resume import UNCOUNTED
 from logd.rotation.policy import Closed
 
 MAX_LISTED = 20

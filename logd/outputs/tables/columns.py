@@ -23,7 +23,7 @@ from logd.outputs.tables.fit import BYTES_CODEC
 CONTEXT_FIELDS = frozenset(
     {"pid", "tid", "threadname", "cat", "cfunc", "cfn", "cln", "path", "tblen", "peer"}
 )
-"""Fields that all records of one place in a program share (see `logd.records.batch.Context`)."""
+"""Fields that all records of one place in a program share (see `logd.records.context.Context`)."""
 
 RECORD_FIELDS = frozenset({"id", "msgid", "ts", "time", "msg", "special"})
 """Fields of single records. `id` is the running number that the output gives to its records."""

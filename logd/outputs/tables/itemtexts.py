@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeEngine
 from logd.outputs.tables.fit import BYTES_CODEC, storable
 
 if TYPE_CHECKING:
-    from logd.records.batch import Special
+    from logd.records.context import Special
 
 # PostgreSQL keeps numbers as decimals, so that the float 1e16 would come back as an integer; and
 # it has no NUL.

@@ -33,10 +33,11 @@ from logd.outputs.base import (
 )
 from logd.outputs.tables import patterns
 from logd.outputs.tables.columns import daemon_columns, parse_columns, split_pattern
+from logd.outputs.tables.connection import RecordsRefused
 from logd.outputs.tables.databases import backend_for
 from logd.outputs.tables.probing import RefusedRecord
 from logd.outputs.tables.ring import Ring, TableNames
-from logd.outputs.tables.store import RecordsRefused, TableStore
+from logd.outputs.tables.store import TableStore
 from logd.records.stretches import in_stretches
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ from logd.records.callpath import ShortNames
 
 if TYPE_CHECKING:
     from logd.outputs.tables.columns import ColumnSpec
-    from logd.records.batch import Batch, Context, Special
+    from logd.records.batch import Batch
     from logd.records.callpath import PathFormatter
+    from logd.records.context import Context, Special
 
 # If no `LogServer` has seen the batch (tests, tools).
 _SHORT_NAMES = ShortNames()

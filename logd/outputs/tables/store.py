@@ -1,4 +1,4 @@
-"""The connection to the database of one ring, and the transactions on it.
+"""The transactions on the database of one ring.
 
 Everything that must happen together is one transaction here: records, the marks of the sessions
 they came by, new tables, and the ring's entry in the catalogue with its running number. After a
@@ -11,7 +11,7 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
@@ -19,20 +19,14 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect
 
-from logd.outputs.base import OutputLocked, OutputTaken, OutputUnavailable, OutputUnusable
+from logd.outputs.base import OutputTaken
 from logd.outputs.failpoints import failpoint
 from logd.outputs.tables.adoption import adopted
-from logd.outputs.tables.backend import (
-    Backend,
-    InsertTarget,
-    RingLocked,
-    Verdict,
-    driver_error,
-    one_line,
-)
+from logd.outputs.tables.backend import Backend, InsertTarget
 from logd.outputs.tables.catalogue import Catalogue
 from logd.outputs.tables.changes import TableChanges
 from logd.outputs.tables.columns import ColumnSpec, for_encoding
+from logd.outputs.tables.connection import RecordsRefused, RingConnection, TransactionDropped
 from logd.outputs.tables.predecessor import lock_of
 from logd.outputs.tables.probing import RefusedRecord, refused_of
 from logd.outputs.tables.ring import Ring, TablePlace
@@ -46,15 +40,8 @@ logger = logging.getLogger(__name__)
 
 _STEP = 1 << 40
 
-LOCK_WAIT_S = 5.0
-"""How long the lock of a ring may take at the start: a killed daemon's may need a moment to go."""
 
-
-class RecordsRefused(Exception):
-    """The database refuses some of the records for their content; none was written."""
-
-
-class _KnownElsewhere(Exception):
+class _KnownElsewhere(TransactionDropped):
     """Another daemon has stored some of the records; `rest` are the others."""
 
     def __init__(self, rest: Sequence[Batch]) -> None:
@@ -104,16 +91,15 @@ class TableStore:
         self.pattern = pattern
         self.predecessor: str | None = None
         self._clock = clock
-        self._engine = backend.engine()
+        self._link = RingConnection(backend, pattern, is_shared=is_shared)
         self.ring = replace(ring, layout=self._layout())
         self._is_shared = is_shared
         self._catalogue = Catalogue(backend, pattern, is_shared=is_shared)
         self._changes = TableChanges(backend, pattern, columns)
         self._rows = RowMakers(backend, columns)
-        self._connection: Connection | None = None
 
     def _layout(self) -> str:
-        dialect = self._engine.dialect
+        dialect = self._link.engine.dialect
         types = (
             f"{spec.name} {spec.kind.compile(dialect)} {spec.options}" for spec in self._columns
         )
@@ -124,7 +110,7 @@ class TableStore:
     @property
     def is_connected(self) -> bool:
         """Whether there is a connection that worked the last time."""
-        return self._connection is not None
+        return self._link.is_there
 
     def connect(self) -> None:
         """Connect, lock the ring, and take up where it stands. Does nothing when connected.
@@ -133,98 +119,24 @@ class TableStore:
             OutputUnusable: refused for good: no permission, no such database, locked by another.
             OutputUnavailable: might work later.
         """
-        if self._connection is not None:
-            return
-        try:
-            with self._translated():
-                self._connection = self._engine.connect()
-                self.backend.prepare(self._connection)
-                if self._is_shared:
-                    self.backend.prepare_to_share(self._connection)
-                self.backend.acquire(self._connection, self.pattern, LOCK_WAIT_S)
-                self._columns = for_encoding(self._columns, self.backend.text_codec)
-                self.ring = replace(self.ring, layout=self._layout())
-                self._changes = TableChanges(self.backend, self.pattern, self._columns)
-                self._rows = RowMakers(self.backend, self._columns)
-                self._take_up(self._connection)
-        except RecordsRefused as exc:
-            # No record was given yet: two daemons made the catalogue at the same moment.
-            self.disconnect()
-            raise OutputUnavailable(str(exc)) from exc
-        except RingLocked as exc:
-            self.disconnect()
-            raise OutputLocked(
-                f"another daemon writes to the tables {self.pattern} of {self.backend.display} "
-                f"({exc}): stop it, or choose another table pattern"
-            ) from exc
-        except BaseException:
-            self.disconnect()
-            raise
+        if not self._link.is_there:
+            self._link.make(self._take_up)
 
     def disconnect(self) -> None:
         """Let go of the connection, whatever state it is in."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            # It may be broken: what is left of it goes without a message to the server.
-            with suppress(*self.backend.errors):
-                connection.invalidate()
-            with suppress(*self.backend.errors):
-                connection.close()
+        self._link.drop()
 
     def close(self) -> None:
         """End the connection in order and give up the lock."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(*self.backend.errors):
-                connection.close()
-        self.backend.release()
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Errors of the database as those of an output.
-
-        A refused record leaves the connection usable, with its transaction rolled back; with any
-        other error the connection is given up.
-        """
-        try:
-            yield
-        except self.backend.errors as exc:
-            verdict = self.backend.judge(driver_error(exc))
-            text = f"{self.backend.display}: {one_line(exc)}"
-            if verdict is Verdict.REFUSED and self._roll_back():
-                self.unknown = None
-                raise RecordsRefused(text) from exc
-            self.disconnect()
-            if verdict is Verdict.UNUSABLE:
-                raise OutputUnusable(text) from exc
-            raise OutputUnavailable(text) from exc
-        except UnicodeDecodeError as exc:
-            # SQLite tells of a damaged schema by the text that is damaged.
-            self.disconnect()
-            raise OutputUnavailable(f"{self.backend.display}: it is damaged: {exc}") from exc
-        except (RecordsRefused, OutputUnusable):
-            raise
-        except _KnownElsewhere:
-            if not self._roll_back():
-                self.disconnect()
-            raise
-        except BaseException:
-            self.disconnect()
-            raise
-
-    def _roll_back(self) -> bool:
-        """Undo what the open transaction did; False if the connection no longer works."""
-        transaction = self._connection and self._connection.get_transaction()
-        try:
-            if transaction is not None:
-                transaction.rollback()
-        except self.backend.errors:
-            return False
-        return True
+        self._link.close()
 
     # -- where the ring stands -----------------------------------------------------------------
 
     def _take_up(self, connection: Connection) -> None:
+        self._columns = for_encoding(self._columns, self.backend.text_codec)
+        self.ring = replace(self.ring, layout=self._layout())
+        self._changes = TableChanges(self.backend, self.pattern, self._columns)
+        self._rows = RowMakers(self.backend, self._columns)
         now = self._clock()
         with lock_of(self.predecessor, self.backend) as predecessor, connection.begin():
             self._catalogue.create(connection)
@@ -318,8 +230,8 @@ class TableStore:
         after, places = self.ring.placed(batches, now)
         after = after.counted()
         if self._is_shared:
-            with self._translated(), self._connected().begin():
-                self._catalogue.make_marks(self._connected(), marks, now)
+            with self._link.translated(), self._link.get().begin():
+                self._catalogue.make_marks(self._link.get(), marks, now)
         with self._transaction(after, counts=True) as connection:
             if self._is_shared:
                 self._hold_marks(connection, batches, marks)
@@ -349,13 +261,13 @@ class TableStore:
     def refresh_view(self) -> None:
         """Bring the view of all tables up to date, if somebody was reading it; connected."""
         if self._changes.is_view_stale:
-            with self._translated(), self._connected().begin():
-                self._changes.refresh_view(self._connected(), self.ring)
+            with self._link.translated(), self._link.get().begin():
+                self._changes.refresh_view(self._link.get(), self.ring)
 
     def marks(self) -> dict[bytes, int]:
         """The marks; connected."""
-        with self._translated(), self._connected().begin():
-            return self._catalogue.marks(self._connected())
+        with self._link.translated(), self._link.get().begin():
+            return self._catalogue.marks(self._link.get())
 
     def refused(self, batches: Sequence[Batch]) -> list[RefusedRecord]:
         """Find the records of `batches` that the database refuses; nothing is written; connected.
@@ -364,9 +276,9 @@ class TableStore:
             OutputUnavailable: see `write`.
         """
         after, places = self.ring.placed(batches, self._clock())
-        connection = self._connected()
+        connection = self._link.get()
         found: list[RefusedRecord] = []
-        with self._translated():
+        with self._link.translated():
             self._change_ahead(connection, after)
             transaction = connection.begin()
             if self.backend.has_transactional_ddl:
@@ -385,22 +297,27 @@ class TableStore:
             after: derived from the present ring.
             counts: whether `after` has a number of its own, that tells if it was committed.
         """
-        connection = self._connected()
-        with self._translated():
-            self._change_ahead(connection, after)
-            transaction = connection.begin()
-            if self.backend.has_transactional_ddl:
-                self._changes.apply(connection, self.ring, after)
-            yield connection
-            self._catalogue.store(connection, self.ring, after)
-            failpoint("tables.before_commit")
-            if counts:
-                self.unknown = after.transactions
-            transaction.commit()
-            failpoint("tables.after_commit")
-            if counts:
-                self.unknown = None
-                self.number = after.transactions
+        connection = self._link.get()
+        try:
+            with self._link.translated():
+                self._change_ahead(connection, after)
+                transaction = connection.begin()
+                if self.backend.has_transactional_ddl:
+                    self._changes.apply(connection, self.ring, after)
+                yield connection
+                self._catalogue.store(connection, self.ring, after)
+                failpoint("tables.before_commit")
+                if counts:
+                    self.unknown = after.transactions
+                transaction.commit()
+                failpoint("tables.after_commit")
+                if counts:
+                    self.unknown = None
+                    self.number = after.transactions
+        except RecordsRefused:
+            # It was rolled back, so it was not committed.
+            self.unknown = None
+            raise
         self.ring = after
 
     def _change_ahead(self, connection: Connection, after: Ring) -> None:
@@ -424,11 +341,6 @@ class TableStore:
     ) -> tuple[InsertTarget, RowMaker]:
         name = next(entry.table_name for entry in ring.entries if entry.serial == serial)
         return self._rows.of(connection, serial, name)
-
-    def _connected(self) -> Connection:
-        if self._connection is None:
-            raise AssertionError("not connected")
-        return self._connection
 
 
 def _after(batch: Batch, known: Mapping[bytes, int]) -> Batch | None:

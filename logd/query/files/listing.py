@@ -16,7 +16,7 @@ from typing import Literal
 
 from logd.outputs.base import OutputUnusable
 from logd.outputs.files.age import KnownFiles, oldest_first
-from logd.outputs.files.journal import Opened, Snapshot, read_journal
+from logd.outputs.files.journalentries import Opened, Snapshot, read_journal
 from logd.outputs.files.names import (
     COMPRESSED_SUFFIXES,
     MovedNames,

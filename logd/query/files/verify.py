@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from logd.outputs.files.age import KnownFiles
-from logd.outputs.files.journal import Append, Entry, Gap, Opened, Snapshot, read_journal
+from logd.outputs.files.journalentries import Append, Entry, Gap, Opened, Snapshot, read_journal
 from logd.outputs.files.logfile import holds_block
 from logd.query.files.indexing import NotIndexed, build, can_index
 from logd.query.files.listing import FileRef, RingFiles, open_file

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from logd.daemon.peers.losses import MAX_LOST_IN_A_REPORT, Losses
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch
+from logd.records.context import Context
 from logd_client.buffer import lost_row
 
 OTHER = Context(7, 1, "MainThread", "I", (("a.py", 1),), 1, "f")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logd.outputs.files.age import KnownFiles, oldest_first
-from logd.outputs.files.journal import Append, Entry, Opened, Rotating, Snapshot
+from logd.outputs.files.journalentries import Append, Entry, Opened, Rotating, Snapshot
 from logd.outputs.files.names import parse_pattern
 
 TIMES = st.integers(0, 9)

@@ -8,7 +8,8 @@ import pytest
 
 from logd.outputs.files.blocks import MAX_LONE_CHARS, lone_from
 from logd.outputs.files.output import FileOutput
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch
+from logd.records.context import Context
 from logd.rotation.policy import RotationPolicy
 from logd.text.lines import LineFormat
 from tests.outputs.output_making import Clock, entries_of, log_files, make_settings, numbered

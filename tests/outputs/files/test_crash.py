@@ -17,12 +17,11 @@ from tests.outputs.output_making import entries_of, log_files
 
 TOTAL = 60
 SOURCES = Path(logd.outputs.files.__file__).parent
-MODULES = ("compression", "janitor", "journal", "logfile", "openlog", "resume")
 FAILPOINTS = sorted(
     {
         name
-        for module in MODULES
-        for name in re.findall(r'failpoint\("([\w.]+)"\)', (SOURCES / f"{module}.py").read_text())
+        for source in SOURCES.glob("*.py")
+        for name in re.findall(r'failpoint\("([\w.]+)"\)', source.read_text())
     }
 )
 OF_PLAIN_NAMES = {"rotation.before_rename", "rotation.before_plain"}

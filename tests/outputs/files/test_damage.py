@@ -12,8 +12,16 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from logd.outputs.files import journal
+from logd.outputs.files.journalentries import (
+    MAGIC,
+    Append,
+    Gap,
+    Snapshot,
+    decode_entries,
+    encode_entry,
+)
 from logd.outputs.files.output import FileOutput
 from logd.query.files.source import FileSource
 from logd.rotation.policy import Retention, RotationPolicy
@@ -27,7 +35,7 @@ RECORDS = 60
 def boots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each start of an output finds the machine started anew."""
     numbers = count()
-    for module in ("resume", "openlog"):
+    for module in ("resume", "held"):
         name = f"logd.outputs.files.{module}.boot_id"
         monkeypatch.setattr(name, lambda: f"boot {next(numbers)}")
     # Nobody takes the power away here; really waiting for the disk would only take time.
@@ -67,7 +75,7 @@ def messages(folder: Path) -> list[int]:
 
 def places(data: bytes) -> Iterator[int]:
     """A byte of each part of each entry of a journal: length, checksum, kind and the rest."""
-    place = len(journal.MAGIC)
+    place = len(MAGIC)
     while place < len(data):
         length = int.from_bytes(data[place : place + 4], "little")
         yield from (place, place + 4, place + 9, place + 8 + length // 2)
@@ -97,21 +105,19 @@ def test_a_flipped_bit_anywhere_in_a_journal(is_stopped: bool, tmp_path: Path) -
 
 def test_what_is_behind_a_damaged_entry_is_read() -> None:
     """A journal's entries are read around one that is damaged, if they tell that it was synced."""
-    blocks = [
-        journal.Append(number, number - 1, 10 * number, 10, 0, 1, 0.0, {}) for number in range(1, 6)
-    ]
-    snapshot = journal.Snapshot("boot", durable=True, number=0, marks=[], current=None)
-    frames = [journal.encode_entry(entry) for entry in (snapshot, *blocks)]
-    whole = journal.MAGIC + b"".join(frames)
+    blocks = [Append(number, number - 1, 10 * number, 10, 0, 1, 0.0, {}) for number in range(1, 6)]
+    snapshot = Snapshot("boot", durable=True, number=0, marks=[], current=None)
+    frames = [encode_entry(entry) for entry in (snapshot, *blocks)]
+    whole = MAGIC + b"".join(frames)
     damaged = whole.replace(frames[3], frames[3][:-1] + b"\xff")
-    found = list(journal.decode_entries(damaged))
-    assert found == [snapshot, *blocks[:2], journal.Gap(len(frames[3])), *blocks[3:]]
+    found = list(decode_entries(damaged))
+    assert found == [snapshot, *blocks[:2], Gap(len(frames[3])), *blocks[3:]]
     at_the_end = whole.replace(frames[5], frames[5][:-1] + b"\xff")
-    assert list(journal.decode_entries(at_the_end)) == [snapshot, *blocks[:4]]
-    unsynced = [*blocks[:2], *(journal.msgspec.structs.replace(b, synced=1) for b in blocks[2:])]
-    frames = [journal.encode_entry(entry) for entry in (snapshot, *unsynced)]
-    torn = (journal.MAGIC + b"".join(frames)).replace(frames[3], bytes(len(frames[3])))
-    assert list(journal.decode_entries(torn)) == [snapshot, *unsynced[:2]]
+    assert list(decode_entries(at_the_end)) == [snapshot, *blocks[:4]]
+    unsynced = [*blocks[:2], *(replace(b, synced=1) for b in blocks[2:])]
+    frames = [encode_entry(entry) for entry in (snapshot, *unsynced)]
+    torn = (MAGIC + b"".join(frames)).replace(frames[3], bytes(len(frames[3])))
+    assert list(decode_entries(torn)) == [snapshot, *unsynced[:2]]
 
 
 def test_a_missing_journal(tmp_path: Path) -> None:

@@ -11,8 +11,19 @@ import pytest
 from msgspec.structs import replace
 
 from logd.outputs.disk import entries_of
-from logd.outputs.files import journal
-from logd.outputs.files.journal import Append, Opened, Rotating, Snapshot, Synced
+from logd.outputs.files.journalentries import (
+    MAGIC,
+    Append,
+    Entry,
+    Gap,
+    Opened,
+    Rotating,
+    Snapshot,
+    Stopped,
+    Synced,
+    decode_entries,
+    encode_entry,
+)
 from logd.outputs.files.logfile import write_again
 from logd.outputs.files.output import FileOutput
 from logd.outputs.files.recovery import Replaced, recover
@@ -44,7 +55,7 @@ def block(number: int, synced: int) -> Append:
     return Append(number, synced, 0, 50, 1, 1, 0.0, {CLIENT: 100 + number})
 
 
-def on_another_boot(path: Path, *more: journal.Entry, was_synced: bool = True) -> None:
+def on_another_boot(path: Path, *more: Entry, was_synced: bool = True) -> None:
     """A journal as the death of the machine leaves it, with these entries behind its own.
 
     Args:
@@ -52,18 +63,16 @@ def on_another_boot(path: Path, *more: journal.Entry, was_synced: bool = True) -
         more: the entries.
         was_synced: whether it tells what was synced.
     """
-    entries: list[journal.Entry] = []
-    for entry in journal.decode_entries(path.read_bytes()):
-        assert not isinstance(entry, journal.Gap)
+    entries: list[Entry] = []
+    for entry in decode_entries(path.read_bytes()):
+        assert not isinstance(entry, Gap)
         if isinstance(entry, Snapshot):
             entries.append(replace(entry, boot="another boot"))
         elif isinstance(entry, Append) and not was_synced:
             entries.append(replace(entry, synced=0))
-        elif not isinstance(entry, journal.Stopped) and (
-            was_synced or not isinstance(entry, Synced)
-        ):
+        elif not isinstance(entry, Stopped) and (was_synced or not isinstance(entry, Synced)):
             entries.append(entry)
-    path.write_bytes(journal.MAGIC + b"".join(map(journal.encode_entry, [*entries, *more])))
+    path.write_bytes(MAGIC + b"".join(map(encode_entry, [*entries, *more])))
     # What the orderly stop left does not fit any more.
     lock = path.with_suffix(".lock")
     lock.write_text(lock.read_text().partition(", stopped")[0] + "\n")
@@ -135,7 +144,7 @@ def test_files_removed_before_the_journal_says_more(tmp_path: Path) -> None:
     on_another_boot(tmp_path / JOURNAL)
     output = opened(tmp_path, **settings)
     assert output._log is not None
-    assert output._log.marks.numbers() == {CLIENT: 45}
+    assert output._log.held.marks.numbers() == {CLIENT: 45}
     output.close()
     assert kept(tmp_path) == [*range(31, 46)]
     assert not list(tmp_path.glob("*.torn*"))
@@ -146,7 +155,7 @@ def test_what_a_rotation_overwrote_goes_whatever_its_time() -> None:
     current = Opened("a_1", 1, 0, 0, 0.0)
     snapshot = Snapshot("boot", durable=True, number=0, marks=[], current=current)
     new = Opened("a_0", 6, 0, 0, 0.0)
-    story: list[journal.Entry] = [
+    story: list[Entry] = [
         snapshot,
         Opened("a_0", 4, 0, 0, 0.0),
         Rotating("a_0", 0, [5, (6, 1_790_000_000)]),

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logd.outputs.files import journal, resume
+from logd.outputs.files.journalentries import MAGIC, decode_entries, encode_entry
 from logd.outputs.files.output import FileOutput
 from logd.rotation.policy import RotationPolicy
 from tests.outputs.output_making import (
@@ -33,7 +34,7 @@ def boots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each start of an output finds the machine started anew; journals are replaced early."""
     numbers = itertools.count()
     monkeypatch.setattr(resume, "boot_id", lambda: f"boot {next(numbers)}")
-    monkeypatch.setattr("logd.outputs.files.openlog.boot_id", lambda: f"boot {next(numbers)}")
+    monkeypatch.setattr("logd.outputs.files.held.boot_id", lambda: f"boot {next(numbers)}")
     monkeypatch.setattr(journal, "COMPACT_BYTES", 700)
     # What is on disk is the test's to say; really waiting for it would only take time.
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
@@ -61,7 +62,7 @@ class Machine:
         self.marks = self.output.open()
         self.note_synced()
         assert self.output._log is not None
-        syncing = self.output._log._syncing
+        syncing = self.output._log.held.syncing
         sync = syncing.journal_now
 
         def sync_and_note() -> None:
@@ -107,8 +108,8 @@ class Machine:
             return
         if kept is None:
             # The snapshot was synced before the renaming.
-            first = next(journal.decode_entries(path.read_bytes()))
-            kept = len(journal.MAGIC) + len(journal.encode_entry(first))
+            first = next(decode_entries(path.read_bytes()))
+            kept = len(MAGIC) + len(encode_entry(first))
         lose_end(path, kept, dice)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from logd.outputs.base import OutputUnavailable, OutputUnusable
-from logd.outputs.files import openlog
+from logd.outputs.files import rotating
 from logd.outputs.files.output import FileOutput
 from logd.rotation.policy import Retention, RotationPolicy, Schedule
 from tests.descriptors import open_below
@@ -379,7 +379,7 @@ def test_plain_name_goes_on_where_no_other_can_begin(
         def refuse(*_: Any, **__: Any) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        patch.setattr(openlog, "LogFile", refuse)
+        patch.setattr(rotating, "LogFile", refuse)
         with pytest.raises(OutputUnavailable):
             output.write([numbered(3, 2)])
         assert entries_of([tmp_path / "app.log"]) == ["0123 record 1", "0123 record 2"]

@@ -317,7 +317,7 @@ def test_an_own_connection_that_died_unseen_does_not_lock_out(
     output.write([outputs.batch(1)])
     store = output._store
     # As a cut network leaves it: given up here, open there.
-    lost, store._connection = store._connection, None
+    lost, store._link._connection = store._link._connection, None
     output.write([outputs.batch(1, first=2)])
     assert outputs.messages() == {"0": numbered(1, 2)}
     assert lost is not None
@@ -387,7 +387,7 @@ def test_a_full_disk_is_unavailable_and_loses_nothing(
     outputs = sqlite_outputs
     output = outputs.opened()
     output.write([outputs.batch(1)])
-    connection = output._store._connected()
+    connection = output._store._link.get()
     pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
     connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
     connection.rollback()

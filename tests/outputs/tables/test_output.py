@@ -13,7 +13,7 @@ from sqlalchemy import Integer, String
 from logd.outputs.base import OutputUnavailable, OutputUnusable
 from logd.outputs.tables.output import ROWS_A_TRANSACTION
 from logd.query.tables.source import TableSource
-from logd.records.batch import Context
+from logd.records.context import Context
 from logd.rotation.policy import Schedule
 
 if TYPE_CHECKING:
@@ -459,7 +459,7 @@ def test_two_daemons_do_not_share_a_ring(outputs: Outputs, monkeypatch: pytest.M
     first = outputs.opened()
     second = outputs.make()
     with monkeypatch.context() as patch:
-        patch.setattr("logd.outputs.tables.store.LOCK_WAIT_S", 0.2)
+        patch.setattr("logd.outputs.tables.connection.LOCK_WAIT_S", 0.2)
         with pytest.raises(OutputUnusable, match="another daemon writes to the tables"):
             second.open()
     first.close()

@@ -16,7 +16,7 @@ from logd.outputs.tables.fit import BYTES_CODEC
 from logd.outputs.tables.postgresql import codec_of
 from logd.outputs.tables.store import TableStore
 from logd.query.tables.source import TableSource
-from logd.records.batch import Context
+from logd.records.context import Context
 from tests.conftest import Database
 from tests.outputs.table_making import Outputs
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from logd.query.files import heldopen, raw
-from logd.query.files import source as files_source
+from logd.query.files import finding, heldopen, raw
 from logd.query.files.source import FileSource
 from logd.query.selection import Selection
 from logd.query.source import CannotRead, FilePosition
@@ -198,7 +197,7 @@ def test_only_what_is_needed_is_split(tmp_path: Path, monkeypatch: pytest.Monkey
 
     _large_log(tmp_path, [START + number for number in range(40_000)])
     size = (tmp_path / "app_0.log").stat().st_size
-    monkeypatch.setattr(files_source, "split", counting)
+    monkeypatch.setattr(finding, "split", counting)
     selection = select(since=START + 30_000, until=START + 30_100)
     assert numbers(source_of(tmp_path).entries(selection)) == list(range(30_000, 30_100))
     assert split < size / 4

@@ -16,8 +16,9 @@ from logd.query.source import Source, TablePosition
 from logd.query.summaries import Key, Step, Summary
 from logd.query.tables.source import TableSource
 from logd.query.terms import Term
-from logd.records.batch import Batch, Context
+from logd.records.batch import Batch
 from logd.records.callpath import ShortNames
+from logd.records.context import Context
 from logd.rotation.policy import Retention, RotationPolicy
 from logd.text.timestamps import DEFAULT_FORMAT, Timestamps
 from tests.outputs.output_making import make_settings
