@@ -7,7 +7,9 @@ and ways to start a server are in modules of their own: `logd.filewriter`, `logd
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from logd.lazily import lazy_names
 
 if TYPE_CHECKING:
     from logd.records.job import MsgJob
@@ -36,11 +38,4 @@ _MODULES = {
 }
 """The commands need few of these, and people wait for commands to start."""
 
-
-def __getattr__(name: str) -> Any:
-    """The names of modules that are imported when they are asked for."""
-    if name in _MODULES:
-        import importlib
-
-        return getattr(importlib.import_module(_MODULES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _MODULES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from logd.records.batch import Batch
@@ -50,3 +52,12 @@ def make_job(msg: str = "payment failed", **changes: Any) -> MsgJob:
     """One record as an object."""
     job = make_batch(1, msg=[msg], msgid=[17]).jobs()[0]
     return job.copy_update(changes)
+
+
+def from_threads(names: Iterable[str], act: Callable[[str], None]) -> None:
+    """Call `act` with each name, all at the same time, each in a thread of its own."""
+    threads = [threading.Thread(target=act, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

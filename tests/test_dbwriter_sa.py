@@ -115,27 +115,6 @@ def sqlite_writers(sqlite: Database) -> Iterator[Writers]:
 # -- DBConfig --------------------------------------------------------------------------------------
 
 
-def test_default_columns_are_the_documented_ones() -> None:
-    """`COLS_DEFAULT` has the names, types and lengths of the document, in its order."""
-    shown = [
-        (name, "Integer" if kind is Integer else f"String({kind.length})")
-        for name, kind in DBConfig.COLS_DEFAULT
-    ]
-    assert shown == [
-        ("pid", "Integer"),
-        ("threadname", "String(32)"),
-        ("msgid", "Integer"),
-        ("ts", "String(32)"),
-        ("cat", "String(1)"),
-        ("msg", "String(512)"),
-        ("cfunc", "String(32)"),
-        ("cfn", "String(32)"),
-        ("cln", "Integer"),
-        ("path", "String(512)"),
-    ]
-    assert DBConfig.Integer is Integer
-
-
 def test_config_keeps_what_it_was_given() -> None:
     """drop defaults to True and cols to None, which means `COLS_DEFAULT`."""
     config = DBConfig("sqlite://", "log_0")

@@ -23,7 +23,7 @@ from logd.filewriter import (
 from logd.records.batch import Batch
 from logd.textwriter import Formatter, WriterClosed
 from tests.descriptors import open_below
-from tests.record_making import make_batch, make_job, make_jobdata
+from tests.record_making import from_threads, make_batch, make_job, make_jobdata
 
 
 def message_only(job: MsgJob) -> str:
@@ -410,11 +410,7 @@ def test_threads_share_a_ring(tmp_path: Path) -> None:
             server.log(make_jobdata(msg=f"{name}{number}"))
             server.log_batch(make_batch(2, msg=[f"{name}{number}a", f"{name}{number}b"]))
 
-    threads = [threading.Thread(target=send, args=(name,)) for name in "xyz"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    from_threads("xyz", send)
     files = list(read(tmp_path).values())
     assert [len(lines) for lines in files] == [50] * 9
     together = [text for lines in files for text in lines]

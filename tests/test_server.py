@@ -11,7 +11,7 @@ from logd import LogServer, MsgJob, ObserverAlreadyAdded
 from logd.records.batch import Batch
 from logd.records.failures import PERIOD_S, FailureReports
 from logd.textwriter import tm_structconverter
-from tests.record_making import MOMENT, make_batch, make_job, make_jobdata
+from tests.record_making import MOMENT, from_threads, make_batch, make_job, make_jobdata
 
 
 class Writer:
@@ -480,11 +480,7 @@ def test_shared_by_threads() -> None:
             server.log(make_jobdata(msg=f"{name}{number}"))
             server.log_batch(make_batch(2, msg=[f"{name}{number}a", f"{name}{number}b"]))
 
-    threads = [threading.Thread(target=send, args=(name,)) for name in "xyz"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    from_threads("xyz", send)
     assert len(writer.jobs) == 1800
     assert writer.messages == recorder.seen
     assert max(recorder.sizes) == 5

@@ -7,7 +7,7 @@ import time
 
 import click
 
-from logd.cli.target import Target, target_options
+from logd.cli.target import Target, target_options, timeout_option
 from logd.errors import LogdError
 from logd_client.connection import ConnectionFailed, Place, ServerAddress, open_connection
 from logd_client.session import (
@@ -22,14 +22,7 @@ from logd_client.session import (
 
 @click.command()
 @target_options
-@click.option(
-    "--timeout",
-    metavar="SECONDS",
-    type=click.FloatRange(0, min_open=True),
-    default=5.0,
-    show_default=True,
-    help="Give up if the answer takes longer.",
-)
+@timeout_option(5.0, "answer takes longer")
 def ping(target: Target, timeout: float) -> None:
     """Ask whether a daemon answers.
 

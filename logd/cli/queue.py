@@ -75,7 +75,7 @@ def export(queue: Path) -> None:
 @_queue
 @click.option("--remove", is_flag=True, help="Remove the records from QUEUE when all are stored.")
 @target_options
-@timeout_option("queue")
+@timeout_option(60.0, "delivery takes longer, counted after the queue was read")
 def send(target: Target, queue: Path, remove: bool, timeout: float) -> None:
     """Send the records of QUEUE to a daemon, which writes them to its outputs."""
     logs.configure("warning")

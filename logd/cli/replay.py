@@ -27,7 +27,7 @@ _SUFFIX = ".replaying"
     "new dead letters are kept. Lines that are no dead letters go to FILE.not-sent.",
 )
 @target_options
-@timeout_option("file")
+@timeout_option(60.0, "delivery takes longer, counted after the file was read")
 def replay(target: Target, file: Path, remove: bool, timeout: float) -> None:
     """Send the records in a file of dead letters again.
 

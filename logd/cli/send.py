@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import click
 
 from logd.cli.sending import Sending
-from logd.cli.target import Target, target_options
+from logd.cli.target import Target, target_options, timeout_option
 from logd_client.log import Log
 
 _MAX_LINE_CHARS = 256 * 1024
@@ -31,14 +31,7 @@ _INTERRUPTED = 130
     help="An item of the record, to search by and for database columns. May be given again.",
 )
 @target_options
-@click.option(
-    "--timeout",
-    metavar="SECONDS",
-    type=click.FloatRange(0, min_open=True),
-    default=10.0,
-    show_default=True,
-    help="Give up if the delivery takes longer.",
-)
+@timeout_option(10.0, "delivery takes longer")
 def send(
     target: Target, message: tuple[str, ...], cat: str, special: tuple[str, ...], timeout: float
 ) -> None:

@@ -194,13 +194,15 @@ def _token(path: Path | None) -> str | None:
     return token
 
 
-def timeout_option(what: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command that sends `what` the option `--timeout`."""
+def timeout_option(
+    seconds: float, what: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the option `--timeout`: it gives up if `what` takes longer."""
     return click.option(
         "--timeout",
         metavar="SECONDS",
         type=click.FloatRange(0, min_open=True),
-        default=60.0,
+        default=seconds,
         show_default=True,
-        help=f"Give up if the delivery takes longer, counted after the {what} was read.",
+        help=f"Give up if the {what}.",
     )

@@ -51,7 +51,9 @@ The daemon is never needed for reading, and nothing here writes, locks, or holds
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from logd.lazily import lazy_names
 
 if TYPE_CHECKING:
     from logd.query.budget import Budget
@@ -103,11 +105,4 @@ _MODULES = {
 }
 """The daemon needs some modules of this package, and has no time to import all of them."""
 
-
-def __getattr__(name: str) -> Any:
-    """The names of modules that are imported when they are asked for."""
-    if name in _MODULES:
-        import importlib
-
-        return getattr(importlib.import_module(_MODULES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _MODULES)

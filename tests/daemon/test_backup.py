@@ -6,10 +6,9 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
-from tests.clients import Connect
+from tests.clients import Connect, logging_on
 from tests.daemon_process import running
 
 OPTIONS = ("--file", "logs/logd_%d.log", "--rotate-lines", "2000", "--rotate-count", "1000")
@@ -38,25 +37,11 @@ def test_a_copy_of_a_running_log_goes_on(tmp_path: Path, connect: Connect) -> No
     first.mkdir()
     with running(*OPTIONS, folder=first) as daemon:
         log = connect(daemon.port)
-        must_stop = threading.Event()
-        counted = 0
-
-        def send() -> None:
-            nonlocal counted
-            while not must_stop.is_set():
-                log(f"record {counted}")
-                counted += 1
-
-        sender = threading.Thread(target=send)
-        sender.start()
-        try:
+        with logging_on(log, "record"):
             while len(list(first.glob("logs/logd_*.log"))) < 3:
                 log.flush(60)
             acknowledged = log.flush(60).sequence
             shutil.copytree(first / "logs", copy / "logs", ignore=shutil.ignore_patterns("*.sock"))
-        finally:
-            must_stop.set()
-            sender.join()
         assert log.flush(60)
     with running(*OPTIONS, folder=copy) as daemon:
         other = connect(daemon.port)

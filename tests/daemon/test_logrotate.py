@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import subprocess
-import threading
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from click.testing import CliRunner
 
 from logd.cli.commands import logd
 from logd.query.files.source import FileSource
-from tests.clients import Connect
+from tests.clients import Connect, logging_on
 from tests.daemon_process import running
 
 PATIENCE_S = 60.0
@@ -55,32 +54,20 @@ def test_create_loses_nothing_at_full_speed(tmp_path: Path, connect: Connect) ->
     """logrotate renames the file, makes a new one and sends SIGHUP: all records are there once."""
     with running(*OPTIONS, folder=tmp_path) as daemon:
         log = connect(daemon.port)
-        must_stop = threading.Event()
-        count = 0
-
-        def go_on() -> None:
-            nonlocal count
-            while not must_stop.is_set():
-                log(f" number {count}")
-                count += 1
-
-        sender = threading.Thread(target=go_on)
-        sender.start()
-        for turn in range(1, 4):
-            before = count
-            while count < before + 1000:
-                sender.join(0.005)
-            assert log.flush(PATIENCE_S)
-            rotate(tmp_path, "create", "postrotate", f"    kill -HUP {daemon.pid}", "endscript")
-            while len([line for line in daemon.lines if "reloaded; changed" in line]) < turn:
-                sender.join(0.005)
-        must_stop.set()
-        sender.join(PATIENCE_S)
+        with logging_on(log, " number") as sent:
+            for turn in range(1, 4):
+                before = len(sent)
+                while len(sent) < before + 1000:
+                    log.flush(0.005)
+                assert log.flush(PATIENCE_S)
+                rotate(tmp_path, "create", "postrotate", f"    kill -HUP {daemon.pid}", "endscript")
+                while len([line for line in daemon.lines if "reloaded; changed" in line]) < turn:
+                    log.flush(0.005)
         assert log.flush(PATIENCE_S)
         assert daemon.stop() == 0, daemon.output
         paths = sorted((tmp_path / "logs").glob("app.log*"))
         assert len(paths) == 4
-        assert sorted(numbers(*paths)) == list(range(count))
+        assert sorted(numbers(*paths)) == sent
         assert all(numbers(path) for path in paths[1:])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from logd_client import createClientLog
+from logd_client import Log, createClientLog
 from tests.conftest import Database
 from tests.daemon_process import DaemonProcess, running
 from tests.engine.engines import Engine, wait_for
@@ -24,6 +24,17 @@ def store(engine: Engine, database: Database, folder: Path) -> Iterator[DaemonPr
     source = ("--source", engine.source(partitions="0"))
     with running(*source, *options, folder=folder, port=None) as daemon:
         yield daemon
+
+
+@contextlib.contextmanager
+def ingested(engine: Engine, folder: Path) -> Iterator[Log]:
+    """A log to an ingest that writes to the engine's only partition."""
+    folder.mkdir()
+    with (
+        running("--output", engine.output(partitions=1), folder=folder) as ingest,
+        createClientLog("127.0.0.1", ingest.port, environ={}) as log,
+    ):
+        yield log
 
 
 class Table:
@@ -64,10 +75,8 @@ def test_a_store_that_lost_its_ring_begins_anew(
 ) -> None:
     """One hangs, its standby goes on; when that dies, the first writes nothing again."""
     table = Table(postgresql)
-    (tmp_path / "in").mkdir()
     with (
-        running("--output", engine.output(partitions=1), folder=tmp_path / "in") as ingest,
-        createClientLog("127.0.0.1", ingest.port, environ={}) as log,
+        ingested(engine, tmp_path / "in") as log,
         store(engine, postgresql, tmp_path / "a") as first,
     ):
         assert log("record 1", sync=60)
@@ -98,10 +107,8 @@ def test_a_cut_connection_to_the_database_is_no_takeover(
 ) -> None:
     """A store that gets its ring back untouched goes on with what it has in hand."""
     table = Table(postgresql)
-    (tmp_path / "in").mkdir()
     with (
-        running("--output", engine.output(partitions=1), folder=tmp_path / "in") as ingest,
-        createClientLog("127.0.0.1", ingest.port, environ={}) as log,
+        ingested(engine, tmp_path / "in") as log,
         store(engine, postgresql, tmp_path / "a") as only,
     ):
         for number in range(1, 301):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from logd.outputs.files.output import FileOutput
+from logd.query.files.source import FileSource
 from logd.query.selection import Selection
 from logd.query.terms import Term
 from logd.records.batch import Batch
@@ -116,3 +117,8 @@ def numbers_of(text: str) -> list[int]:
     """The message ids of the entries in lines of text."""
     lines = (line for line in text.split("\n") if line.startswith("20"))
     return [int(line.split(" ")[2].partition("#")[2]) for line in lines]
+
+
+def source_of(folder: Path, **more: Any) -> FileSource:
+    """The source of the files that tests write as `app_%d.log`."""
+    return FileSource(str(folder / "app_%d.log"), more.pop("on_note", Notes()), **more)

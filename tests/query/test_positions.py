@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logd.query.files import scan
-from logd.query.files.source import FileSource
 from logd.query.merged import MergedSource
 from logd.query.positions import (
     FilePosition,
@@ -34,15 +33,11 @@ from tests.query.log_making import (
     record,
     records,
     select,
+    source_of,
     write_log,
 )
 
 ERRORS = select(cats="E")
-
-
-def source_of(folder: Path) -> FileSource:
-    """The source of the files that the tests write."""
-    return FileSource(str(folder / "app_%d.log"), Notes())
 
 
 def some_records(first: int, last: int) -> list:  # type: ignore[type-arg]

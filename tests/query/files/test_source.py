@@ -6,12 +6,10 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from logd.query.files import finding, heldopen, raw
-from logd.query.files.source import FileSource
 from logd.query.selection import Selection
 from logd.query.source import CannotRead, FilePosition
 from logd.text.lines import LineFormat
@@ -23,13 +21,9 @@ from tests.query.log_making import (
     record,
     records,
     select,
+    source_of,
     write_log,
 )
-
-
-def source_of(folder: Path, **more: Any) -> FileSource:
-    """The source of the files that the tests write."""
-    return FileSource(str(folder / "app_%d.log"), more.pop("on_note", Notes()), **more)
 
 
 @pytest.mark.parametrize("compress", ["none", "gzip", "zstd"])
