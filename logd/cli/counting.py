@@ -14,10 +14,10 @@ import click
 from logd.cli.bars import sparkline, table
 from logd.cli.printing import put
 from logd.cli.progress import Progress
-from logd.cli.reading import Reading, note
+from logd.cli.reading import WhatToRead, note
 from logd.query.advice import advice
 from logd.query.groups import MIN_BEFORE_S, Groups, find_mark, group_by, new_since
-from logd.query.source import Source
+from logd.query.source import LogSource
 from logd.query.summaries import Count, Group, Key, Step, Summary
 from logd.query.tracebacks import title
 from logd.query.when import parse_when
@@ -55,7 +55,9 @@ def check_by(by: Sequence[str]) -> None:
         raise click.UsageError(f"--by {' --by '.join(steps)} can not be given together")
 
 
-def show_counts(reading: Reading, source: Source, counting: Counting, progress: Progress) -> None:
+def show_counts(
+    reading: WhatToRead, source: LogSource, counting: Counting, progress: Progress
+) -> None:
     """Count and show."""
     if not counting.by:
         total = source.summarise(reading.selection, watch=progress).total
@@ -92,7 +94,7 @@ def _key(text: str) -> Key:
     return fields if len(fields) > 1 else fields[0]
 
 
-def _show_histogram(reading: Reading, summary: Summary) -> None:
+def _show_histogram(reading: WhatToRead, summary: Summary) -> None:
     counts = summary.histogram()
     if reading.output != "text":
         starts = summary.times()
@@ -105,7 +107,7 @@ def _show_histogram(reading: Reading, summary: Summary) -> None:
     _put_table(counts)
 
 
-def _show_facet(reading: Reading, summary: Summary, key: Key, top: int | None) -> None:
+def _show_facet(reading: WhatToRead, summary: Summary, key: Key, top: int | None) -> None:
     found = summary.top(key)
     shown = found[:top]
     if reading.output != "text":
@@ -149,7 +151,9 @@ def _is_unicode() -> bool:
 # -- groups ------------------------------------------------------------------------------------
 
 
-def _show_groups(reading: Reading, source: Source, counting: Counting, progress: Progress) -> None:
+def _show_groups(
+    reading: WhatToRead, source: LogSource, counting: Counting, progress: Progress
+) -> None:
     for text in counting.by:
         if text in _STEPS or "," in text:
             raise click.UsageError(f"--by {text}: not with --new-since or --by traceback")
@@ -169,7 +173,7 @@ def _show_groups(reading: Reading, source: Source, counting: Counting, progress:
         _show_some_groups(reading, groups, text, counting.top)
 
 
-def _moment(source: Source, text: str) -> float:
+def _moment(source: LogSource, text: str) -> float:
     try:
         return parse_when(text, time.time())
     except ValueError:
@@ -187,7 +191,7 @@ def _when(moment: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
 
 
-def _show_some_groups(reading: Reading, groups: Groups, name: str, top: int | None) -> None:
+def _show_some_groups(reading: WhatToRead, groups: Groups, name: str, top: int | None) -> None:
     found = groups.top()
     if not found:
         note("no entries")

@@ -8,7 +8,7 @@ from pathlib import Path
 from logd.cli.reading import note
 from logd.errors import LogdError
 from logd.query.positions import MAX_CURSOR_CHARS, Gone, Position
-from logd.query.source import Source
+from logd.query.source import LogSource
 
 
 def read_cursor(path: Path | None) -> str | None:
@@ -43,7 +43,7 @@ def write_cursor(path: Path, cursor: str) -> None:
         raise LogdError(f"cursor file {path}: {exc.strerror}") from exc
 
 
-def start_of(source: Source, cursor: str | None) -> Position | None:
+def start_of(source: LogSource, cursor: str | None) -> Position | None:
     """Where to begin; with the oldest entry, and a word, if what was at the cursor is no more.
 
     Raises:

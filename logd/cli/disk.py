@@ -16,10 +16,10 @@ from logd.cli.bars import table
 from logd.cli.printing import put, quiet_end
 from logd.cli.reading import note, source_options
 from logd.cli.statusscreen import size as size_text
-from logd.query.inventory import Piece, by_day
+from logd.query.inventory import StoredPiece, by_day
 from logd.query.places import nothing_there
 from logd.query.positions import CannotRead
-from logd.query.source import Source
+from logd.query.source import LogSource
 from logd.query.summaries import Count
 from logd.settings.table import Config
 from logd.text.escaping import escape
@@ -30,7 +30,7 @@ _SHOWN_DAYS = 14
 @click.command()
 @click.option("--json", "is_json", is_flag=True, help="One JSON object for each file and table.")
 @source_options
-def disk(sources: Sequence[Source], settings: Config, is_json: bool) -> None:
+def disk(sources: Sequence[LogSource], settings: Config, is_json: bool) -> None:
     """Show what of the log lies where, how old it is, how large, and how much comes each day."""
     is_all_there = bool(sources)
     if not sources:
@@ -67,7 +67,7 @@ def _put(lines: Sequence[str]) -> None:
     put("".join(f"{line}\n" for line in cut).encode("utf-8", "backslashreplace"))
 
 
-def _described(name: str, pieces: Sequence[Piece]) -> list[str]:
+def _described(name: str, pieces: Sequence[StoredPiece]) -> list[str]:
     logs = [piece for piece in pieces if piece.is_log]
     others = [piece for piece in pieces if not piece.is_log]
     firsts = [piece.first for piece in logs if piece.first is not None]
@@ -93,7 +93,7 @@ def _described(name: str, pieces: Sequence[Piece]) -> list[str]:
     return lines
 
 
-def _line(piece: Piece) -> str:
+def _line(piece: StoredPiece) -> str:
     records = "" if piece.records is None else f"  {piece.records:,} records"
     first = "?" if piece.first is None else _when(piece.first)
     last = "?" if piece.last is None else _when(piece.last)

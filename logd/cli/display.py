@@ -106,7 +106,7 @@ def _colored(text: str, color: str) -> str:
     return f"{color}{text}{_RESET}" if color and text else text
 
 
-class Json(Display):
+class JsonEntries(Display):
     """One JSON object a line."""
 
     def line(self, entry: Entry) -> str:
@@ -243,7 +243,7 @@ def make_display(
             raise click.BadParameter(str(exc), param_hint="--format") from None
     makers: dict[str, Callable[[], Display]] = {
         "json": JsonList,
-        "jsonl": Json,
+        "jsonl": JsonEntries,
         "csv": Csv,
         "logfmt": Logfmt,
     }

@@ -18,14 +18,14 @@ from logd.cli.display import SHOWN_AT_ONCE
 from logd.cli.pager import paged
 from logd.cli.printing import put, quiet_end
 from logd.cli.progress import Progress
-from logd.cli.reading import Reading, failing_if_damaged, note, reading_options
+from logd.cli.reading import WhatToRead, failing_if_damaged, note, reading_options
 from logd.cli.shortcount import ShortCount
 from logd.query.advice import advice
 from logd.query.budget import Budget
 from logd.query.contexts import SCOPES, Scope, Surroundings, with_context
 from logd.query.merged import MergedSource
 from logd.query.positions import CannotRead, Gone, Placed, Position
-from logd.query.source import Source
+from logd.query.source import LogSource
 from logd.records.entry import Entry
 
 _COUNTING_S = 0.2
@@ -101,7 +101,7 @@ _GAP = b"--\n"
 @click.option("--show-cursor", is_flag=True, help="At the end, print the last entry's cursor.")
 @reading_options
 def query(
-    reading: Reading,
+    reading: WhatToRead,
     count: bool,
     by: tuple[str, ...],
     top: int | None,
@@ -175,7 +175,7 @@ def query(
             progress.clear()
 
 
-def _opened(reading: Reading, *, set_aside: bool) -> Source:
+def _opened(reading: WhatToRead, *, set_aside: bool) -> LogSource:
     source = reading.open()
     aside = source.aside()
     if set_aside:
@@ -187,12 +187,12 @@ def _opened(reading: Reading, *, set_aside: bool) -> Source:
     return source
 
 
-def _paged(reading: Reading) -> AbstractContextManager[bool]:
+def _paged(reading: WhatToRead) -> AbstractContextManager[bool]:
     return paged(is_wanted=reading.uses_pager)
 
 
 def _tell_cursor(
-    source: Source, last: Position | None, file: Path | None, *, show_cursor: bool
+    source: LogSource, last: Position | None, file: Path | None, *, show_cursor: bool
 ) -> None:
     if last is None:
         return
@@ -213,7 +213,7 @@ class Shown:
     """
 
     def __init__(
-        self, reading: Reading, source: Source, progress: Progress, *, is_full: bool = False
+        self, reading: WhatToRead, source: LogSource, progress: Progress, *, is_full: bool = False
     ) -> None:
         self._reading = reading
         self._source = source

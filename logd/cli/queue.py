@@ -20,7 +20,7 @@ from logd.outputs.diskqueue import DiskQueue
 from logd.outputs.leftbehind import SPOOL_PREFIX, queues
 from logd.outputs.oldspool import move_spool
 from logd.outputs.queuefolder import PREFIX
-from logd.outputs.queuestate import Portion
+from logd.outputs.queuestate import QueuePortion
 from logd.records.shape import row_of, whole_of_job
 from logd.text.escaping import escape
 
@@ -81,7 +81,7 @@ def send(target: Target, queue: Path, remove: bool, timeout: float) -> None:
     logs.configure("warning")
     count = 0
     with _opened(queue) as opened:
-        portions: list[Portion] = []
+        portions: list[QueuePortion] = []
         with Sending(target, timeout) as sending:
             for portion in _portions(opened):
                 portions.append(replace(portion, batches=()))
@@ -118,6 +118,6 @@ def _tell(text: str) -> None:
     click.echo(f"logd: {text}", err=True)
 
 
-def _portions(opened: DiskQueue) -> Iterator[Portion]:
+def _portions(opened: DiskQueue) -> Iterator[QueuePortion]:
     while (portion := opened.read(_READ_BYTES)) is not None:
         yield portion

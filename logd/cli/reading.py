@@ -20,14 +20,14 @@ from logd.query.merged import MergedSource
 from logd.query.patience import Patience
 from logd.query.places import first_there, sources_of
 from logd.query.selection import Selection
-from logd.query.source import Source
+from logd.query.source import LogSource
 from logd.settings.controlpath import SYSTEM_CONFIG, control_path
 from logd.settings.forreaders import reader_settings
 from logd.settings.table import Config
 
 
 @dataclass(frozen=True)
-class Reading:
+class WhatToRead:
     """What a command is to read.
 
     Attributes:
@@ -39,14 +39,14 @@ class Reading:
         uses_pager: whether a pager may be used.
     """
 
-    sources: Sequence[Source]
+    sources: Sequence[LogSource]
     control: Path
     selection: Selection
     display: Display
     output: str
     uses_pager: bool
 
-    def open(self) -> Source:
+    def open(self) -> LogSource:
         """The log.
 
         Raises:
@@ -61,7 +61,7 @@ def note(text: str) -> None:
 
 
 @contextmanager
-def failing_if_damaged(source: Source) -> Iterator[None]:
+def failing_if_damaged(source: LogSource) -> Iterator[None]:
     """End the command with status 1 if part of the log could not be read; a note has said which."""
     yield
     if source.is_damaged:
@@ -96,13 +96,13 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
         display = make_display(
             kind, fmt=format, color=color, timestamp=settings.timestamp, on_note=note
         )
-        sources: Sequence[Source] = sources_of(settings, note, unset=unset)
+        sources: Sequence[LogSource] = sources_of(settings, note, unset=unset)
         if len(file) + len(db) > 1:
             sources = [MergedSource(sources, note)]
         with Patience() as patience:
             if any(not term.is_plain for term in selection.terms):
                 selection = replace(selection, patience=patience)
-            reading = Reading(sources, control_path(settings), selection, display, kind, pager)
+            reading = WhatToRead(sources, control_path(settings), selection, display, kind, pager)
             command(reading=reading, **others)
 
     for option in reversed((*SELECTING_OPTIONS, *_OPTIONS, *_SOURCE_OPTIONS)):

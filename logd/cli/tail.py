@@ -11,13 +11,13 @@ import click
 
 from logd.cli.cursors import read_cursor, start_of, write_cursor
 from logd.cli.printing import put, quiet_end, wait
-from logd.cli.reading import Reading, failing_if_damaged, note, reading_options
+from logd.cli.reading import WhatToRead, failing_if_damaged, note, reading_options
 from logd.cli.shortcount import ShortCount
 from logd.errors import LogdError
 from logd.outputs.base import OutputUnavailable, OutputUnusable
 from logd.query.advice import advice
 from logd.query.following import LOOK_EVERY_S, Following
-from logd.query.source import Source
+from logd.query.source import LogSource
 from logd.records.entry import Entry
 from logd.settings.table import Config
 
@@ -53,7 +53,7 @@ _MAX_ENTRIES = 1_000_000
 )
 @reading_options
 def tail(
-    reading: Reading, follow: bool, count: int, cursor_file: Path | None, source: str | None
+    reading: WhatToRead, follow: bool, count: int, cursor_file: Path | None, source: str | None
 ) -> None:
     """Show the last entries of the log. With -f, also show new ones as they come.
 
@@ -83,7 +83,7 @@ def tail(
                 _last(reading, log, count, cursor_file)
 
 
-def _last(reading: Reading, source: Source, count: int, cursor_file: Path | None) -> None:
+def _last(reading: WhatToRead, source: LogSource, count: int, cursor_file: Path | None) -> None:
     start = start_of(source, read_cursor(cursor_file))
     newest = source.placed(reading.selection, start=start, newest_first=True)
     last = list(islice(newest, count))[::-1]
@@ -101,7 +101,7 @@ def _last(reading: Reading, source: Source, count: int, cursor_file: Path | None
         write_cursor(cursor_file, source.cursor(last[-1].behind))
 
 
-def _follow(reading: Reading, count: int, cursor_file: Path | None) -> None:
+def _follow(reading: WhatToRead, count: int, cursor_file: Path | None) -> None:
     if reading.output == "json":
         raise click.UsageError(
             "--output json can not be used with -f, as a list has an end: use jsonl"
@@ -126,7 +126,7 @@ def _follow(reading: Reading, count: int, cursor_file: Path | None) -> None:
         following.close()
 
 
-def _follow_engine(reading: Reading, spec: str) -> None:
+def _follow_engine(reading: WhatToRead, spec: str) -> None:
     # Late: few have an engine.
     from logd.engine.entry import engine_follower
 

@@ -15,7 +15,7 @@ from logd.cli.progress import Progress
 from logd.cli.reading import note, source_options
 from logd.query.places import nothing_there
 from logd.query.positions import CannotRead
-from logd.query.source import Source
+from logd.query.source import LogSource
 from logd.query.verifying import Checked
 from logd.settings.table import Config
 from logd.text.escaping import escape
@@ -24,7 +24,7 @@ from logd.text.escaping import escape
 @click.command()
 @click.option("--json", "is_json", is_flag=True, help="One JSON object for each file and table.")
 @source_options
-def verify(sources: Sequence[Source], settings: Config, is_json: bool) -> None:
+def verify(sources: Sequence[LogSource], settings: Config, is_json: bool) -> None:
     """Read every file and count every table, and compare them with journal, catalogue and index.
 
     What is torn, missing, foreign, damaged or unreadable is named, and the exit status is 1.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from logd.daemon.notify import ServiceManager
 from logd.daemon.peers.hub import REPORT_FAULTS_EVERY_S
-from logd.daemon.rates import EVERY_S, Pace, Rates
+from logd.daemon.rates import EVERY_S, DiskPace, Rates
 from logd.outputs.base import OutputUnavailable
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Chores:
         self._manager = manager
         self._on_fatal = on_fatal
         self.rates = Rates(hub.loop.time())
-        self.paces: dict[OutputWorker, Pace] = {}
+        self.paces: dict[OutputWorker, DiskPace] = {}
         self._is_shared = is_shared
         self._give_up_s = give_up_s
 
@@ -131,7 +131,7 @@ class Chores:
         now = self._hub.loop.time()
         self.rates.add(now, counts.records, counts.bytes)
         workers = () if self._outputs is None else self._outputs.workers
-        self.paces = {worker: self.paces.get(worker) or Pace(now) for worker in workers}
+        self.paces = {worker: self.paces.get(worker) or DiskPace(now) for worker in workers}
         for worker, pace in self.paces.items():
             queue = worker.disk
             pace.add(now, queue.taken, queue.kept)

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from logd.daemon.asking import ask_outputs
-from logd.daemon.feed import Feed, Places, Subscriber, choose, encode
+from logd.daemon.feed import Feed, LogPlaces, Subscriber, choose, encode
 from logd.daemon.peers.listeners import listen_unix
 from logd.daemon.status import CONNECTIONS_SHOWN, snapshot
 from logd.errors import StartupError
@@ -317,7 +317,7 @@ class Control:
 
         def begin(worker: OutputWorker) -> None:
             if follower.ended is None:
-                position.update(Places().position_of(worker.output))
+                position.update(LogPlaces().position_of(worker.output))
                 worker.watch(follower)
 
         problems = await ask_outputs([worker], begin)

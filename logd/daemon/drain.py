@@ -24,7 +24,7 @@ from logd.daemon.peers.acceptor import Acceptor
 from logd.daemon.peers.connection import Connection
 from logd.daemon.peers.hub import Hub
 from logd.daemon.peers.intake import Pause
-from logd.daemon.peers.peerend import Kind
+from logd.daemon.peers.peerend import PeerKind
 from logd.daemon.pipeline import Pipeline
 from logd.outputs.fanout import Outputs
 
@@ -91,7 +91,7 @@ async def drain(
     hub.end_rounds()
     hub.is_draining = True
     for connection in hub.connections:
-        if connection.kind is Kind.SESSION:
+        if connection.kind is PeerKind.SESSION:
             connection.pause(Pause.DRAIN)
     await _read_out(hub, deadline)
     lifting = hub.loop.call_later(deadline - time.monotonic() + DISK_S, pipeline.lift_limit)
@@ -121,7 +121,7 @@ async def _read_out(hub: Hub[Connection], deadline: float) -> None:
         left = [
             connection
             for connection in hub.connections
-            if connection.kind is not Kind.SESSION and not connection.is_closing
+            if connection.kind is not PeerKind.SESSION and not connection.is_closing
         ]
         if not left:
             return

@@ -49,7 +49,7 @@ TOLD_EVERY_S = 1.0
 """A follower that wants nothing of what is written is told so often how far the log has come."""
 
 
-class Places:
+class LogPlaces:
     """Where logs stand, for those who go on from there by themselves. One output's thread only."""
 
     def __init__(self) -> None:
@@ -119,7 +119,7 @@ class Subscriber:
         self._records = 0
         self._bytes = 0
         self._skipped = 0
-        self._places = Places()
+        self._places = LogPlaces()
         self._told_at = time.monotonic()
         self._news = asyncio.Event()
 

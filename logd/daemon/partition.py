@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from logd.engine.base import Message, Reading
+from logd.engine.base import Message, PartitionReader
 from logd.engine.pieces import Piece, Unreadable, unpack_message
 from logd.engine.rules import Rules, Verdict
 from logd.outputs.base import OutputUnavailable, OutputUnusable
@@ -48,7 +48,7 @@ _TOLD_HOLES = 100
 
 
 @dataclass
-class Counts:
+class PartitionCounts:
     """What was seen since the start; read from any thread.
 
     Attributes:
@@ -105,14 +105,14 @@ class Partition:
     def __init__(
         self,
         number: int,
-        reading: Reading,
+        reading: PartitionReader,
         server: Callable[[], LogServer],
         letters: Path,
         on_problem: Tell,
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         self.number = number
-        self.counts = Counts()
+        self.counts = PartitionCounts()
         self._reading = reading
         self._server = server
         self._letters = letters

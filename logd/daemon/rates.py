@@ -13,7 +13,7 @@ EVERY_S = 1.0
 PACE_S = 10
 
 
-class Sample(NamedTuple):
+class Totals(NamedTuple):
     """Totals at one moment (seconds, only ever growing)."""
 
     at: float
@@ -21,7 +21,7 @@ class Sample(NamedTuple):
     bytes: int
 
 
-class Pace:
+class DiskPace:
     """How fast what waits on disk for an output gets less. Fed as `Rates` are."""
 
     def __init__(self, now: float) -> None:
@@ -48,11 +48,11 @@ class Rates:
     """The totals of the last minute. Event loop's thread only."""
 
     def __init__(self, now: float) -> None:
-        self._samples = deque([Sample(now, 0, 0)], maxlen=round(max(SPANS_S) / EVERY_S) + 1)
+        self._samples = deque([Totals(now, 0, 0)], maxlen=round(max(SPANS_S) / EVERY_S) + 1)
 
     def add(self, now: float, records: int, received_bytes: int) -> None:
         """Note the totals at `now`; to be called every `EVERY_S` seconds."""
-        self._samples.append(Sample(now, records, received_bytes))
+        self._samples.append(Totals(now, records, received_bytes))
 
     def over(self, span_s: float) -> tuple[float, float]:
         """Records and bytes a second, over the last `span_s` seconds or what there is of them."""

@@ -79,7 +79,7 @@ class StoreOutputs(Outputs):
         super().stop()
 
 
-class Reading:
+class SourceReading:
     """The companion that starts the partitions; the outputs' stop ends them."""
 
     def __init__(self, source: Source, partitions: Sequence[Partition]) -> None:
@@ -97,7 +97,7 @@ class Reading:
 
 
 @dataclass(kw_only=True)
-class Store(Assembled):
+class AssembledStore(Assembled):
     """What a daemon with a source is made of.
 
     Attributes:
@@ -114,7 +114,7 @@ class Store(Assembled):
 
     def companions(self) -> list[Companion]:
         """What starts to read when the daemon does."""
-        return [Reading(self.source, self.partitions)]
+        return [SourceReading(self.source, self.partitions)]
 
     def left_behind(self) -> list[LeftBehind]:
         """See `Assembled.left_behind`; the workers are called by what is shown."""
@@ -126,7 +126,7 @@ class Store(Assembled):
         self.source.close()
 
 
-class Ring(NamedTuple):
+class PartitionRing(NamedTuple):
     """The log of one partition.
 
     Attributes:
@@ -156,7 +156,9 @@ def make_source(config: Config) -> Source:
     return source
 
 
-def made_outputs(config: Config, partitions: Sequence[int], maker: OutputMaker) -> dict[int, Ring]:
+def made_outputs(
+    config: Config, partitions: Sequence[int], maker: OutputMaker
+) -> dict[int, PartitionRing]:
     """The rings of the partitions, not opened.
 
     Raises:
@@ -173,7 +175,9 @@ def made_outputs(config: Config, partitions: Sequence[int], maker: OutputMaker) 
         output = place.output(spec, chosen, is_ring=True)
         if output.shared_key is not None:
             raise ConfigError([f"output {registry.shown(spec)} is no log, and can't have a source"])
-        made[partition] = Ring(f"{registry.shown(spec)} partition {partition}", output, own)
+        made[partition] = PartitionRing(
+            f"{registry.shown(spec)} partition {partition}", output, own
+        )
     return made
 
 
@@ -182,7 +186,7 @@ def assemble(
     on_problem: Tell,
     on_fatal: Fatal,
     server_in_force: Callable[[], LogServer],
-) -> Store:
+) -> AssembledStore:
     """Load observers, open the rings that are free, connect to the source.
 
     Raises:
@@ -225,7 +229,7 @@ def assemble(
         _open_source(source)
         undo.pop_all()
     outputs.workers, outputs.partitions = list(workers.values()), partitions
-    return Store(
+    return AssembledStore(
         *(config, maker, server, outputs, workers, {}, filters, observers, partitions),
         source=source,
     )

@@ -46,7 +46,7 @@ class SourceSettings:
     keep_s: float = 3600.0
 
 
-class Reading(ABC):
+class PartitionReader(ABC):
     """One partition being read. Used by one thread at a time.
 
     Attributes:
@@ -109,7 +109,7 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def reading(self, partition: int) -> Reading:
+    def reading(self, partition: int) -> PartitionReader:
         """A partition, not read yet."""
 
     @property

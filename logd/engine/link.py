@@ -2,7 +2,7 @@
 
 Outputs and stores work in threads that may wait; the connection has to answer meanwhile. It goes to
 any of the servers, in an order that is shuffled each time, and to another one whenever it is lost.
-Nothing is kept over that: who uses it begins anew with each connection (`Link.follow`).
+Nothing is kept over that: who uses it begins anew with each connection (`EngineLink.follow`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FIRST_PAUSE_S, MAX_PAUSE_S = 0.1, 2.0
 Durability = Literal["always", "lazy"]
 
 
-class Follower(Protocol):
+class LinkWatcher(Protocol):
     """What is told of connections, in the loop."""
 
     async def connected(self, client: Client) -> None:
@@ -50,7 +50,7 @@ class Follower(Protocol):
         """The connection is lost."""
 
 
-class Link:
+class EngineLink:
     """Keeps one connection. Methods may be called from any thread unless they say otherwise.
 
     Args:
@@ -69,7 +69,7 @@ class Link:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="logd-engine", daemon=True)
         self._changed = threading.Condition()
-        self._followers: list[Follower] = []
+        self._followers: list[LinkWatcher] = []
         self._is_closing = False
         self._is_refused = False
         self._rounds = 0
@@ -126,7 +126,7 @@ class Link:
 
     # -- the loop's thread -------------------------------------------------------------------------
 
-    def follow(self, follower: Follower) -> None:
+    def follow(self, follower: LinkWatcher) -> None:
         """Tell `follower` of each connection from the next one on; before `open` or in the loop."""
         self._followers.append(follower)
 

@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from logd.engine.address import EngineAddress, WrongAddress, parse
-from logd.engine.link import Link
+from logd.engine.link import EngineLink
 from logd.engine.pieces import MAX_PIECE_BYTES, pack_message, pack_piece
 from logd.engine.publisher import Publisher
 from logd.engine.streams import ensure_streams
@@ -65,7 +65,7 @@ class EngineOutput(Output):
         self.name = f"nats {self._address.shown}"
         # No secret: what it is mixed with are 128 random bits, which nobody can find out by trying.
         self.shared_key = hashlib.blake2b(self._address.stream.encode(), digest_size=32).digest()
-        self._link = Link(self._address, settings.engine_durable)
+        self._link = EngineLink(self._address, settings.engine_durable)
         self._publisher = Publisher(self._link, self._address)
         self._link.follow(self._publisher)
         self._max_message = 1 << 20

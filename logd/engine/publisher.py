@@ -20,7 +20,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from logd.engine.address import EngineAddress
-from logd.engine.link import Link
+from logd.engine.link import EngineLink
 from logd.engine.window import Window
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Publisher:
         retries: how often messages were published again.
     """
 
-    def __init__(self, link: Link, address: EngineAddress) -> None:
+    def __init__(self, link: EngineLink, address: EngineAddress) -> None:
         self._link = link
         self._lanes = {n: _Lane(address.subject_of(n)) for n in address.partitions}
         self._client: Client | None = None

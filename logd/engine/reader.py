@@ -23,8 +23,8 @@ from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from logd.engine.address import EngineAddress
-from logd.engine.base import Message, Reading
-from logd.engine.link import ANSWER_S, Link
+from logd.engine.base import Message, PartitionReader
+from logd.engine.link import ANSWER_S, EngineLink
 from logd.engine.streams import find_stream
 from logd.engine.trimming import Trimmer
 from logd.outputs.base import OutputUnavailable
@@ -51,10 +51,12 @@ class _Odd(Exception):
     """The consumer is no good any more."""
 
 
-class StreamReading(Reading):
-    """See the module and `Reading`."""
+class StreamReading(PartitionReader):
+    """See the module and `PartitionReader`."""
 
-    def __init__(self, link: Link, address: EngineAddress, partition: int, keep_s: float) -> None:
+    def __init__(
+        self, link: EngineLink, address: EngineAddress, partition: int, keep_s: float
+    ) -> None:
         self._link = link
         self._address = address
         self._partition = partition
@@ -72,7 +74,7 @@ class StreamReading(Reading):
     # -- the store's thread ------------------------------------------------------------------------
 
     def find(self) -> None:
-        """See `Reading.find`."""
+        """See `PartitionReader.find`."""
         info = self._link.call(
             lambda: find_stream(self._connected(), self._address, self._partition)
         )
@@ -80,7 +82,7 @@ class StreamReading(Reading):
         self.place = PLACE_PREFIX + b":" + hashlib.blake2b(name, digest_size=10).digest()
 
     def start(self, after: int | None) -> int:
-        """See `Reading.start`."""
+        """See `PartitionReader.start`."""
         info = self._link.call(
             lambda: find_stream(self._connected(), self._address, self._partition)
         )
@@ -110,7 +112,7 @@ class StreamReading(Reading):
         self.start(info.state.last_seq)
 
     def next(self, timeout_s: float) -> Sequence[Message]:
-        """See `Reading.next`."""
+        """See `PartitionReader.next`."""
         with self._has_news:
             self._has_news.wait_for(lambda: self._messages, timeout_s)
             messages = list(self._messages)
@@ -120,11 +122,11 @@ class StreamReading(Reading):
         return messages
 
     def stored(self, number: int) -> None:
-        """See `Reading.stored`."""
+        """See `PartitionReader.stored`."""
         self._trimmer.reached(number)
 
     def stop(self) -> None:
-        """See `Reading.stop`."""
+        """See `PartitionReader.stop`."""
 
         async def stop() -> None:
             if self._task is not None:

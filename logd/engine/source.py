@@ -11,7 +11,7 @@ from nats.errors import Error as NatsError
 
 from logd.engine.address import WrongAddress, parse
 from logd.engine.base import Source, SourceSettings
-from logd.engine.link import Link
+from logd.engine.link import EngineLink
 from logd.engine.reader import StreamReading
 from logd.engine.trimming import TRIM_EVERY_S
 from logd.outputs.base import OutputUnusable
@@ -40,7 +40,7 @@ class EngineSource(Source):
         self._follows = follows
         self.name = f"nats {self._address.shown}"
         self.partitions: Sequence[int] = self._address.partitions
-        self._link = Link(self._address, settings.durable)
+        self._link = EngineLink(self._address, settings.durable)
         self._link.follow(self)
         self._readings: dict[int, StreamReading] = {}
         self._trimming: asyncio.Task[None] | None = None

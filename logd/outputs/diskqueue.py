@@ -29,7 +29,7 @@ import msgspec
 from logd.outputs.batchbytes import decode_batch
 from logd.outputs.failpoints import failpoint
 from logd.outputs.queuefolder import QueueFolder
-from logd.outputs.queuestate import Portion, QueueFull, QueueStatus
+from logd.outputs.queuestate import QueueFull, QueuePortion, QueueStatus
 from logd.outputs.segment import Damage, StoredBatch, open_segment, read_segment, take_up
 from logd.outputs.segmentfile import Segment, begin, packed, remove
 from logd.records.batch import Batch
@@ -275,7 +275,7 @@ class DiskQueue:
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def read(self, at_most_bytes: int) -> Portion | None:
+    def read(self, at_most_bytes: int) -> QueuePortion | None:
         """Take the next batches, at least one unless they are damaged; None if nothing is left.
 
         Raises:
@@ -305,7 +305,7 @@ class DiskQueue:
             goes_on = end >= stop and not is_last
             self._place = (self._after(number), 0) if goes_on else (number, end)
             place = self._place
-        return Portion(batches, sum(map(len, batches)), *place, end - start, newest_at)
+        return QueuePortion(batches, sum(map(len, batches)), *place, end - start, newest_at)
 
     def _segment_at(self, number: int) -> tuple[Segment | None, int, bool]:
         with self._lock:
@@ -359,7 +359,7 @@ class DiskQueue:
 
     # -- removing --------------------------------------------------------------------------------
 
-    def done(self, portion: Portion) -> None:
+    def done(self, portion: QueuePortion) -> None:
         """All that was read up to and with `portion` is durable in the output."""
         with self._lock:
             old = self._status
@@ -387,7 +387,7 @@ class DiskQueue:
                 size = sum(segment.size for segment in self._segments)
                 self._status = self._status._replace(bytes=size)
 
-    def _is_all_done(self, portion: Portion) -> bool:
+    def _is_all_done(self, portion: QueuePortion) -> bool:
         last = self._segments[-1] if self._segments else None
         is_end = last is not None and (last.number, last.size) == (portion.segment, portion.end)
         return is_end and not self._unread_bytes

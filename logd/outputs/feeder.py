@@ -23,7 +23,7 @@ from logd.outputs.written import Written, left_after, written_before
 
 if TYPE_CHECKING:
     from logd.outputs.diskqueue import DiskQueue
-    from logd.outputs.queuestate import Portion
+    from logd.outputs.queuestate import QueuePortion
 
 logger = logging.getLogger(__name__)
 
@@ -182,7 +182,7 @@ class OutputFeeder:
             return has_work
 
     def _from_disk(self) -> Sequence[Item] | None:
-        portion: Portion | None = None
+        portion: QueuePortion | None = None
 
         def read() -> None:
             nonlocal portion
@@ -198,7 +198,7 @@ class OutputFeeder:
             self._line.in_hand = items
         return items
 
-    def _written_from_disk(self, portion: Portion) -> None:
+    def _written_from_disk(self, portion: QueuePortion) -> None:
         self._queue.done(portion)
         self._on_room()
 

@@ -41,7 +41,7 @@ class QueueStatus(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Portion:
+class QueuePortion:
     """What `read` returned.
 
     Attributes:

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from logd.query.places import open_source
     from logd.query.positions import CannotRead, Gone, Placed, Position, WrongCursor
     from logd.query.selection import EVERYTHING, Selection
-    from logd.query.source import Source
+    from logd.query.source import LogSource
     from logd.query.summaries import Summary
     from logd.query.terms import Term, WrongSelection
     from logd.records.entry import Entry
@@ -72,10 +72,10 @@ __all__ = [
     "CannotRead",
     "Entry",
     "Gone",
+    "LogSource",
     "Placed",
     "Position",
     "Selection",
-    "Source",
     "Summary",
     "Term",
     "WrongCursor",
@@ -94,7 +94,7 @@ _MODULES = {
     "Placed": "logd.query.positions",
     "Position": "logd.query.positions",
     "Selection": "logd.query.selection",
-    "Source": "logd.query.source",
+    "LogSource": "logd.query.source",
     "Summary": "logd.query.summaries",
     "Term": "logd.query.terms",
     "WrongCursor": "logd.query.positions",

@@ -8,7 +8,7 @@ from itertools import islice
 from logd.query.fields import TEXT, label
 from logd.query.grammar import format_terms
 from logd.query.selection import Selection
-from logd.query.source import Source
+from logd.query.source import LogSource
 
 MAX_READ = 20_000
 """So many of the newest entries are looked at."""
@@ -17,7 +17,7 @@ MAX_SHOWN = 8
 """So many values are named."""
 
 
-def advice(source: Source, selection: Selection) -> list[str]:
+def advice(source: LogSource, selection: Selection) -> list[str]:
     """Texts for someone whose selection has found nothing; none if there is nothing to say.
 
     Args:
@@ -47,7 +47,7 @@ def advice(source: Source, selection: Selection) -> list[str]:
     return texts
 
 
-def _times(source: Source) -> list[str]:
+def _times(source: LogSource) -> list[str]:
     """From when to when the log goes: nothing else was asked for."""
     oldest = next(source.entries(limit=1), None)
     newest = next(source.entries(newest_first=True, limit=1), None)

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from logd.query.fields import NO_LABEL, field_of_item
 from logd.query.positions import Placed
 from logd.query.selection import EVERYTHING, Selection
-from logd.query.source import Source
+from logd.query.source import LogSource
 from logd.query.terms import Term
 from logd.records.entry import Entry
 from logd.text.items import item_text
@@ -62,7 +62,7 @@ class Surroundings:
 
 
 def with_context(
-    source: Source, found: Iterator[Placed], context: Surroundings
+    source: LogSource, found: Iterator[Placed], context: Surroundings
 ) -> Iterator[Around]:
     """Entries with what is around them, nothing twice, in the order of the log.
 
@@ -96,7 +96,11 @@ def with_context(
 
 
 def _before(
-    source: Source, selection: Selection, match: Placed, context: Surroundings, last: Placed | None
+    source: LogSource,
+    selection: Selection,
+    match: Placed,
+    context: Surroundings,
+    last: Placed | None,
 ) -> Sequence[Placed]:
     """The entries before a match that were not shown yet, oldest first."""
     if not context.before:

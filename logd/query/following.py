@@ -15,7 +15,7 @@ from logd.query.live import LiveFeed, NoFeed
 from logd.query.places import first_there
 from logd.query.positions import CannotRead, Gone, Position
 from logd.query.selection import Selection
-from logd.query.source import Follower, Note, Source
+from logd.query.source import Follower, LogSource, Note
 from logd.records.entry import Entry
 
 LOOK_EVERY_S = 0.2
@@ -37,7 +37,7 @@ class Following:
 
     def __init__(
         self,
-        sources: Sequence[Source],
+        sources: Sequence[LogSource],
         selection: Selection,
         control: Path | None,
         on_note: Note,
@@ -45,7 +45,7 @@ class Following:
         self._selection = selection
         self._on_note = on_note
         self._follower: Follower[Any] | None = None
-        self._source: Source | None = None
+        self._source: LogSource | None = None
         self._start: Position | None = None
         self._feed = self._open_feed(sources, control) if control is not None else None
         if self._feed is None:
@@ -53,7 +53,7 @@ class Following:
             self._start = self._source.end()
             self._follower = self._source.follow(selection, self._start, on_note)
 
-    def _open_feed(self, sources: Sequence[Source], control: Path) -> LiveFeed | None:
+    def _open_feed(self, sources: Sequence[LogSource], control: Path) -> LiveFeed | None:
         try:
             feed = LiveFeed(control, self._selection)
         except NoFeed as exc:
@@ -106,7 +106,7 @@ class Following:
         return None if self._follower is None else self._follower.position()
 
     @property
-    def source(self) -> Source | None:
+    def source(self) -> LogSource | None:
         """The log that is followed; None if it can't be read."""
         return self._source
 

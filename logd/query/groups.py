@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from logd.query.fields import label
 from logd.query.selection import Selection
-from logd.query.source import Source, Watch, unwatched
+from logd.query.source import LogSource, Watch, unwatched
 from logd.query.summaries import MAX_LABELS, Group
 from logd.query.terms import Term
 from logd.records.entry import Entry
@@ -54,7 +54,7 @@ class Groups:
 
 
 def group_by(
-    source: Source, selection: Selection, name: str, *, watch: Watch = unwatched
+    source: LogSource, selection: Selection, name: str, *, watch: Watch = unwatched
 ) -> Groups:
     """The entries that pass, by a field."""
     groups = Groups()
@@ -64,7 +64,7 @@ def group_by(
 
 
 def new_since(
-    source: Source, selection: Selection, name: str, moment: float, *, watch: Watch = unwatched
+    source: LogSource, selection: Selection, name: str, moment: float, *, watch: Watch = unwatched
 ) -> tuple[Groups, bool]:
     """The same of those values that have no entry before a moment; and whether that is certain.
 
@@ -94,7 +94,7 @@ def is_mark(entry: Entry) -> bool:
     return MARKS[1].test(entry) and entry.msg.lower().startswith(_MARK_STARTS)
 
 
-def find_mark(source: Source, text: str) -> Entry | None:
+def find_mark(source: LogSource, text: str) -> Entry | None:
     """The last mark whose message or version has this text; None if there is none."""
     found = None
     for term in MARKS:

@@ -9,7 +9,7 @@ DAY_S = 86_400
 
 
 @dataclass(frozen=True)
-class Piece:
+class StoredPiece:
     """One file or table.
 
     Attributes:
@@ -35,7 +35,7 @@ class Piece:
         return self.kind in ("current", "closed", "compressed", "table")
 
 
-def by_day(pieces: Iterable[Piece], utc_offset_s: int) -> dict[int, float]:
+def by_day(pieces: Iterable[StoredPiece], utc_offset_s: int) -> dict[int, float]:
     """About how many bytes came on each day.
 
     A piece that spans several days counts for each of them by the time it has there.

@@ -13,19 +13,19 @@ from typing import Any
 from logd.query.budget import Budget
 from logd.query.positions import Gone, MergedPosition, Placed, Position
 from logd.query.selection import EVERYTHING, Selection
-from logd.query.source import Follower, Note, Source, Watch, unwatched
+from logd.query.source import Follower, LogSource, Note, Watch, unwatched
 from logd.records.entry import Entry
 
 
-class MergedSource(Source):
+class MergedSource(LogSource):
     """Logs that are read together.
 
     Args:
         sources: the logs.
-        on_note: see `Source`.
+        on_note: see `LogSource`.
     """
 
-    def __init__(self, sources: Sequence[Source], on_note: Note) -> None:
+    def __init__(self, sources: Sequence[LogSource], on_note: Note) -> None:
         super().__init__(on_note)
         self._sources = sources
         self.name = ", ".join(source.name for source in sources)
@@ -43,7 +43,7 @@ class MergedSource(Source):
                     self.on_note(f"there is no {source.name}")
         return any(there)
 
-    def aside(self) -> Sequence[Source]:
+    def aside(self) -> Sequence[LogSource]:
         return [aside for source in self._sources for aside in source.aside()]
 
     def placed(

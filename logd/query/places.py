@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from logd.query.files.source import FileSource
 from logd.query.merged import MergedSource
 from logd.query.positions import CannotRead
-from logd.query.source import Note, Source
+from logd.query.source import LogSource, Note
 from logd.settings.secrets import reveal
 from logd.settings.table import READABLE_FORMATS
 
@@ -28,12 +28,12 @@ MAX_PARTITIONS = 256
 
 def sources_of(
     config: Config, on_note: Note = logger.warning, *, unset: Set[str] = frozenset()
-) -> list[Source]:
+) -> list[LogSource]:
     """A source for each output of the settings that can be read; those with all records first.
 
     Args:
         config: the settings.
-        on_note: see `Source`.
+        on_note: see `LogSource`.
         unset: names of settings with a value that nobody has set: the daemon may have another,
             from its command line, so what the files and tables tell themselves goes before it.
 
@@ -51,7 +51,7 @@ def sources_of(
 
 def source_of(
     section: OutputSection, config: Config, on_note: Note, unset: Set[str] = frozenset()
-) -> Source | None:
+) -> LogSource | None:
     """The source for one output with its settings; None if it can't be read."""
     unset = unset - {name for name, _ in section.own}
     if section.place == "file" and PARTITION in section.address:
@@ -77,9 +77,9 @@ def source_of(
 
 def _partitions(
     section: OutputSection, config: Config, on_note: Note, unset: Set[str]
-) -> list[Source]:
+) -> list[LogSource]:
     """The logs of all partitions that are there; that of the first if there is none."""
-    found: list[Source] = []
+    found: list[LogSource] = []
     for number in range(MAX_PARTITIONS):
         own = replace(section, address=section.address.replace(PARTITION, str(number)))
         source = source_of(own, config, on_note, unset)
@@ -88,7 +88,7 @@ def _partitions(
     return [source for source in found if source.is_there()] or found
 
 
-def first_there(sources: Sequence[Source]) -> Source:
+def first_there(sources: Sequence[LogSource]) -> LogSource:
     """The first source with something to read.
 
     Raises:
@@ -116,7 +116,7 @@ def nothing_there(names: str) -> str:
 
 def open_source(
     config: Config, on_note: Note = logger.warning, *, unset: Set[str] = frozenset()
-) -> Source:
+) -> LogSource:
     """The log of a daemon with these settings: of its outputs the first that can be read.
 
     Raises:

@@ -18,7 +18,7 @@ from logd.records.entry import Entry
 
 
 @dataclass(frozen=True)
-class Group:
+class Alternatives:
     """Conditions of which an entry has to fulfil one, or none of them.
 
     Attributes:
@@ -61,14 +61,14 @@ class Selection:
         return self.since is not None or self.until is not None
 
     @cached_property
-    def groups(self) -> Sequence[Group]:
+    def groups(self) -> Sequence[Alternatives]:
         """The conditions, alternatives together."""
         together: dict[tuple[object, ...], list[Term]] = {}
         for place, term in enumerate(self.terms):
             is_alone = term.field == TEXT or term.operator in COMPARISONS
             key = (term.field, term.is_not, place if is_alone and not term.is_not else None)
             together.setdefault(key, []).append(term)
-        return [Group(tuple(terms), terms[0].is_not) for terms in together.values()]
+        return [Alternatives(tuple(terms), terms[0].is_not) for terms in together.values()]
 
     @cached_property
     def cats(self) -> frozenset[str] | None:

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from logd.query.budget import Budget
-from logd.query.inventory import Piece
+from logd.query.inventory import StoredPiece
 from logd.query.positions import (
     CannotRead,
     FilePosition,
@@ -29,10 +29,10 @@ __all__ = [
     "FilePosition",
     "Follower",
     "Gone",
+    "LogSource",
     "Note",
     "Placed",
     "Position",
-    "Source",
     "TablePosition",
     "Watch",
     "unwatched",
@@ -85,7 +85,7 @@ class Follower(ABC, Generic[Item]):
         """Close what it has open."""
 
 
-class Source(ABC):
+class LogSource(ABC):
     """One log.
 
     Attributes:
@@ -108,7 +108,7 @@ class Source(ABC):
             CannotRead: there is, and it can't be read.
         """
 
-    def aside(self) -> Sequence[Source]:
+    def aside(self) -> Sequence[LogSource]:
         """Logs of what crashes left of this one: it is not part of it.
 
         Senders were not told that it is stored; most of it they sent again.
@@ -271,7 +271,7 @@ class Source(ABC):
     def close(self) -> None:
         """Close what is kept open between calls; the next call opens it again."""
 
-    def inventory(self) -> Sequence[Piece]:
+    def inventory(self) -> Sequence[StoredPiece]:
         """What it consists of on disk, oldest first, then what else lies there because of it.
 
         Raises:

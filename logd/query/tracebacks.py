@@ -36,7 +36,7 @@ _RULE = re.compile(r" +\+[-+]+ (?:\d+|\.\.\.) -+")
 
 
 @dataclass(frozen=True)
-class Frame:
+class Call:
     """One call.
 
     Attributes:
@@ -69,11 +69,11 @@ class Raised:
 
     type: str
     text: str
-    frames: tuple[Frame, ...]
+    frames: tuple[Call, ...]
     leaves: tuple[Raised, ...] = ()
 
     @property
-    def own_frames(self) -> Sequence[Frame]:
+    def own_frames(self) -> Sequence[Call]:
         """The frames of the program itself; all if there are none, recursion shown once."""
         frames = [frame for frame in self.frames if frame.is_own] or self.frames
         return [frame for frame, _ in groupby(frames)]
@@ -179,15 +179,15 @@ def _inside(lines: list[str], place: int, margin: int) -> str:
     return lines[place][margin:] if place < len(lines) else ""
 
 
-def _frames(lines: list[str], place: int, margin: int) -> tuple[list[Frame], int]:
+def _frames(lines: list[str], place: int, margin: int) -> tuple[list[Call], int]:
     """The frames from `place` on, and where the exception's own line is."""
-    frames: list[Frame] = []
+    frames: list[Call] = []
     while place < len(lines):
         inside = _inside(lines, place, margin)
         match = _FRAME.match(inside)
         if match is not None:
             if len(frames) < MAX_FRAMES and match["function"] is not None:
-                frames.append(Frame(match["file"], match["function"].strip()))
+                frames.append(Call(match["file"], match["function"].strip()))
         elif not inside.startswith(" "):
             break
         place += 1

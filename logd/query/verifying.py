@@ -1,4 +1,4 @@
-"""What looking at a file or table found; see `Source.verify`."""
+"""What looking at a file or table found; see `LogSource.verify`."""
 
 from __future__ import annotations
 

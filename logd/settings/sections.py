@@ -32,7 +32,7 @@ PLACES = ("file", "db", "stdout", "output")
 _SELECT = Optional(Text("SELECTION"))
 
 
-class Setting(Protocol):
+class SettingShape(Protocol):
     """What is to be known of a setting: its kind, whether its values may hold secrets, and whether
     each output may have a value of its own.
     """
@@ -70,17 +70,19 @@ class OutputSection:
         return address if self.place == "output" else f"{self.place}:{address}"
 
 
-class Found(NamedTuple):
+class FoundSections(NamedTuple):
     """What a settings file has of them: the sections, and what is wrong, a line each."""
 
     sections: tuple[OutputSection, ...]
     problems: tuple[str, ...]
 
 
-def read_sections(value: object, settings: Mapping[str, Setting], folder: Path) -> Found:
+def read_sections(
+    value: object, settings: Mapping[str, SettingShape], folder: Path
+) -> FoundSections:
     """The sections of the value that TOML has for the key `outputs`, in a file in `folder`."""
     if not isinstance(value, list) or not all(isinstance(table, dict) for table in value):
-        return Found((), (f'{KEY}: expected tables, each headed by "[[{KEY}]]"',))
+        return FoundSections((), (f'{KEY}: expected tables, each headed by "[[{KEY}]]"',))
     sections: list[OutputSection] = []
     problems: list[str] = []
     for number, table in enumerate(value, 1):
@@ -89,12 +91,12 @@ def read_sections(value: object, settings: Mapping[str, Setting], folder: Path) 
         problems += (f"{KEY}, table {number}: {text}" for text in wrong)
         if section is not None and not wrong:
             sections.append(section)
-    return Found(tuple(sections), tuple(problems))
+    return FoundSections(tuple(sections), tuple(problems))
 
 
 def _section(
     table: Mapping[str, object],
-    settings: Mapping[str, Setting],
+    settings: Mapping[str, SettingShape],
     folder: Path,
     wrong: list[str],
 ) -> OutputSection | None:
@@ -121,7 +123,7 @@ def _section(
     return OutputSection(place, address, values.get(SELECT), own)
 
 
-def _value(name: str, value: object, settings: Mapping[str, Setting], folder: Path) -> Any:
+def _value(name: str, value: object, settings: Mapping[str, SettingShape], folder: Path) -> Any:
     """The value of one key.
 
     Raises:
@@ -150,7 +152,7 @@ def _of_kind(kind: Kind[Any], value: object, *, hides: bool = False) -> Any:
 
 
 def as_toml(
-    sections: Sequence[OutputSection], settings: Mapping[str, Setting], shown: Any
+    sections: Sequence[OutputSection], settings: Mapping[str, SettingShape], shown: Any
 ) -> list[str]:
     """The sections as lines of a settings file.
 

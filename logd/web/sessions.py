@@ -1,7 +1,7 @@
 """Who somebody is: links with a token for a laptop, names and passwords for a team, a proxy's word.
 
 A token stands in the fragment of a link, which browsers send to nobody; the page exchanges it for
-a cookie. It works once, and for `TOKEN_S`. Sessions are kept by a hash of their cookie, so that
+a cookie. It works once, and for `TOKEN_S`. WebSessions are kept by a hash of their cookie, so that
 what is read from this process' memory signs nobody in. Pure but for randomness; the clock comes in.
 """
 
@@ -52,7 +52,7 @@ OWNER = User("token", "editor")
 
 
 @dataclass
-class Sessions:
+class WebSessions:
     """Tokens and sessions of one server.
 
     Args:

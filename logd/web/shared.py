@@ -19,7 +19,7 @@ from logd.settings.loading import InForce
 from logd.settings.sources import Sources
 from logd.web import settings
 from logd.web.answers.ledger import Known
-from logd.web.sessions import COOKIE, COOKIE_TLS, Failures, Sessions, User
+from logd.web.sessions import COOKIE, COOKIE_TLS, Failures, User, WebSessions
 from logd.web.tasks import Failed
 from logd.web.users import Users
 from logd.web.workers import Workers
@@ -52,7 +52,7 @@ class Web:
     ) -> None:
         config = self.config = in_force.config
         self.is_mounted = is_mounted
-        self.sessions = Sessions()
+        self.sessions = WebSessions()
         self.failures = Failures()
         self.users = Users(Path(config.web_users_file)) if config.web_users_file else None
         self.is_tls = config.web_tls_cert is not None or config.web_behind_proxy

@@ -12,12 +12,12 @@ from typing import Any, Protocol
 
 from logd.query.contexts import SCOPES
 from logd.query.positions import Gone, WrongCursor
-from logd.query.source import CannotRead, Source
+from logd.query.source import CannotRead, LogSource
 from logd.query.terms import WrongSelection
 from logd.text.reading import entry_text
 from logd.web.answers import compare, groups, pages, shapes, view
 from logd.web.answers.ledger import Ledger, first_time
-from logd.web.answers.view import Frame
+from logd.web.answers.view import Extent
 from logd.web.answers.wanted import BadParameter, Parameters, Wanted, number, one, wanted
 
 FACETS = ("cat", "exc", "logger", "site", "host", "pid")
@@ -68,7 +68,7 @@ class Reader:
         scan_s: how long a scan may take before it answers with a part.
     """
 
-    source: Source
+    source: LogSource
     ledger: Ledger
     scan_s: float
     tasks: Mapping[str, Callable[..., dict[str, Any]]] = field(init=False)
@@ -247,11 +247,11 @@ class Reader:
 
     # -- shared ----------------------------------------------------------------------------
 
-    def _frame(self, parameters: Parameters, want: Wanted) -> Frame:
+    def _frame(self, parameters: Parameters, want: Wanted) -> Extent:
         step = number(parameters, "step", 0, 0, 10**9)
         if step and want.since is not None and want.until is not None:
             # The page goes on with a picture that it has a part of.
-            return Frame(int(want.since), int(want.until), step)
+            return Extent(int(want.since), int(want.until), step)
         bars = number(parameters, "buckets", 120, 1, 1000)
         return view.frame_of(want, self._begins(), bars, time.time())
 

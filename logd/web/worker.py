@@ -32,7 +32,7 @@ READ_BYTES = 65_536
 logger = logging.getLogger(__name__)
 
 
-class Cancelled(Exception):
+class TaskDropped(Exception):
     """Nobody waits for the task any more."""
 
 
@@ -104,11 +104,11 @@ def answer_of(
 
     def watch(done: float) -> None:
         if lines.is_cancelled(number):
-            raise Cancelled
+            raise TaskDropped
 
     try:
         if lines.is_cancelled(number):
-            raise Cancelled
+            raise TaskDropped
         if reader is None:
             try:
                 reader = make_reader(sources)
@@ -117,7 +117,7 @@ def answer_of(
                     503, "no_log", str(exc), "It appears here as soon as it is written."
                 ) from exc
         done = reader.run(request["task"], request["parameters"], request["only"], watch)
-    except Cancelled:
+    except TaskDropped:
         return {
             "id": number,
             "failed": {"status": 499, "code": "cancelled", "text": "", "hint": ""},

@@ -12,7 +12,7 @@ from logd.wire.limits import MAX_INTEGER, MIN_INTEGER, cut
 from logd.wire.pickles.constructors import plain_value
 from logd.wire.pickles.made import Made, Mapped, Name, Told
 from logd.wire.texts import bytes_text, integer_text
-from logd.wire.writers import Code, FullError, Json
+from logd.wire.writers import Code, FullError, JsonWriter
 
 MORE: Final = "[... more]"
 """Ends what did not fit."""
@@ -54,7 +54,7 @@ def text(value: object, limit: int) -> str:
         return cut(cast("str", value), limit)
     if kind is bytes:
         return cut(bytes_text(cast("bytes", value)), limit)
-    writer = Json(limit)
+    writer = JsonWriter(limit)
     try:
         if kind is Made:
             writer.object_text(cast("Made", value))

@@ -15,7 +15,7 @@ from math import isfinite
 from typing import Final, cast
 
 from logd.wire.pickles.constructors import is_exception, plain_value
-from logd.wire.pickles.made import Group, Made, Mapped, Name, Told
+from logd.wire.pickles.made import Made, MadeSet, Mapped, Name, Told
 from logd.wire.texts import bytes_text, integer_text
 
 MAX_DEPTH: Final = 32
@@ -94,7 +94,7 @@ class Writer:
             self._members("[", value, "]")
         elif type(value) is tuple:
             self._tuple(value)
-        elif type(value) is Group:
+        elif type(value) is MadeSet:
             self._group(value)
         else:
             self._pairs(_pairs_of(value))
@@ -161,14 +161,14 @@ class Writer:
     def _tuple(self, value: tuple[object, ...]) -> None:
         raise NotImplementedError
 
-    def _group(self, value: Group) -> None:
+    def _group(self, value: MadeSet) -> None:
         raise NotImplementedError
 
     def _key(self, key: object) -> None:
         raise NotImplementedError
 
 
-class Json(Writer):
+class JsonWriter(Writer):
     """JSON, objects in it as the text of their `str()`."""
 
     __slots__ = ()
@@ -195,7 +195,7 @@ class Json(Writer):
     def _tuple(self, value: tuple[object, ...]) -> None:
         self._members("[", value, "]")
 
-    def _group(self, value: Group) -> None:
+    def _group(self, value: MadeSet) -> None:
         self._members("[", self._ordered(value.members), "]")
 
     def _ordered(self, members: list[object]) -> Iterable[object]:
@@ -214,7 +214,7 @@ class Json(Writer):
         if kind is str:
             self.write(key)
         elif kind in (int, float, bool) or key is None:
-            part = self._sub(Json)
+            part = self._sub(JsonWriter)
             part.write(key)
             self.write(self._text_of(part))
         else:
@@ -227,7 +227,7 @@ class Json(Writer):
         if plain is not value:
             self.write(plain)
             return
-        part = cast("Json", self._sub(Json))
+        part = cast("JsonWriter", self._sub(JsonWriter))
         try:
             part.object_text(value)
         except FullError:
@@ -280,7 +280,7 @@ class Code(Writer):
     def _tuple(self, value: tuple[object, ...]) -> None:
         self._members("(", value, ",)" if len(value) == 1 else ")")
 
-    def _group(self, value: Group) -> None:
+    def _group(self, value: MadeSet) -> None:
         self._members("{", value.members, "}")
 
     def _key(self, key: object) -> None:

@@ -8,7 +8,7 @@ import sys
 import click
 import pytest
 
-from logd.cli.display import Json, is_colored, make_display
+from logd.cli.display import JsonEntries, is_colored, make_display
 from logd.records.entry import Entry
 from logd.text.reading import entry_text
 
@@ -69,7 +69,7 @@ def test_own_format() -> None:
 
 def test_json() -> None:
     """JSON is one object a line."""
-    data = Json().data([ENTRY, ENTRY])
+    data = JsonEntries().data([ENTRY, ENTRY])
     assert data.count(b"\n") == 2
     assert b'"user": "ann"' in data
 

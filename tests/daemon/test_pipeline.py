@@ -14,7 +14,7 @@ from logd.daemon.peers.hub import Hub
 from logd.daemon.peers.intake import Intake
 from logd.daemon.peers.limits import Limits
 from logd.daemon.peers.origin import Origin
-from logd.daemon.peers.peerend import Kind
+from logd.daemon.peers.peerend import PeerKind
 from logd.daemon.peers.sessions import Sessions
 from logd.daemon.pipeline import Pipeline
 from logd.outputs.work import Work
@@ -62,7 +62,7 @@ class Bench:
         """A connection of the session, opened but without a socket."""
         origin = Origin("127.0.0.1", "127.0.0.1", "test", is_trusted=False)
         connection = Connection(self.hub, origin)
-        connection.kind, connection.client, connection.first = Kind.SESSION, CLIENT, first
+        connection.kind, connection.client, connection.first = PeerKind.SESSION, CLIENT, first
         return connection
 
     def put(self, connection: Connection, numbers: Sequence[int]) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from logd.daemon.peers.connection import Connection
 from logd.daemon.peers.origin import Origin
-from logd.daemon.peers.peerend import Kind
+from logd.daemon.peers.peerend import PeerKind
 from logd.wire import Decoder, WireError
 from logd.wire.frames import Frames
 from tests.daemon.test_pipeline import Bench
@@ -37,7 +37,7 @@ def frame(text: str) -> bytes:
 def plain(bench: Bench, account: str = "127.0.0.1") -> Connection:
     """A connection of a sender without a session."""
     connection = Connection(bench.hub, Origin(account, account, f"{account}:1", is_trusted=False))
-    connection.kind = Kind.PLAIN
+    connection.kind = PeerKind.PLAIN
     return connection
 
 

@@ -8,14 +8,14 @@ import pytest
 import trustme
 
 from logd.engine.address import parse
-from logd.engine.link import Link
+from logd.engine.link import EngineLink
 from logd.outputs.base import OutputUnavailable, OutputUnusable
 from tests.engine.engines import Engine, NatsServer, cluster_engine, single_engine, wait_for
 
 
-def link_to(url: str) -> Link:
+def link_to(url: str) -> EngineLink:
     """A connection to what `Engine.output` calls so, not opened."""
-    return Link(parse(url.removeprefix("nats:"), reads=False), "always")
+    return EngineLink(parse(url.removeprefix("nats:"), reads=False), "always")
 
 
 @pytest.fixture

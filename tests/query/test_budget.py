@@ -17,7 +17,7 @@ from logd.query.grammar import parse
 from logd.query.merged import MergedSource
 from logd.query.positions import Placed, Position
 from logd.query.selection import EVERYTHING, Selection
-from logd.query.source import Source
+from logd.query.source import LogSource
 from logd.query.tables.source import TableSource
 from tests.outputs.output_making import make_settings
 from tests.query.log_making import START, Notes, records, write_log
@@ -38,12 +38,12 @@ def _files(folder: Path, notes: Notes, **more: str) -> FileSource:
 @pytest.fixture(params=SOURCES)
 def source(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Source]:
+) -> Iterator[LogSource]:
     """A log of 200 records in blocks of a few, as each kind of source."""
     monkeypatch.setattr(raw, "BLOCK_BYTES", 1000)
     monkeypatch.setattr(indexing, "MIN_INDEXED_BYTES", 1 if "index" in request.param else 1 << 40)
     notes = Notes()
-    made: Source
+    made: LogSource
     match request.param:
         case "table":
             url = f"sqlite:///{tmp_path}/log.db"
@@ -66,7 +66,7 @@ def source(
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
-def test_pages_are_the_whole(source: Source, newest_first: bool) -> None:
+def test_pages_are_the_whole(source: LogSource, newest_first: bool) -> None:
     """Page after page, in both directions, each entry comes once, in order."""
     whole = list(source.placed(newest_first=newest_first))
     found: list[Placed] = []
@@ -86,7 +86,7 @@ def test_pages_are_the_whole(source: Source, newest_first: bool) -> None:
 
 
 @pytest.mark.parametrize("wanted", ["", "cat:I", "text:record"])
-def test_partial_counts_add_up(source: Source, wanted: str) -> None:
+def test_partial_counts_add_up(source: LogSource, wanted: str) -> None:
     """Counts come from the newest backwards, and their sum is the whole."""
     selection = Selection(since=START + 30.5, terms=parse(wanted))
     whole = source.summarise(selection, step=60, keys=["cat"])
@@ -108,7 +108,7 @@ def test_partial_counts_add_up(source: Source, wanted: str) -> None:
     assert newest == sorted(newest, reverse=True)
 
 
-def test_what_is_cancelled_ends(source: Source) -> None:
+def test_what_is_cancelled_ends(source: LogSource) -> None:
     """Nothing more comes once nobody wants it."""
     seen: list[int] = []
     budget = Budget(cancelled=lambda: len(seen) >= 3)
@@ -118,7 +118,7 @@ def test_what_is_cancelled_ends(source: Source) -> None:
     assert budget.next is not None
 
 
-def test_no_time_is_a_short_answer(source: Source) -> None:
+def test_no_time_is_a_short_answer(source: LogSource) -> None:
     """Without time one block or row is read, and the answer says so."""
     budget = Budget(seconds=0)
     found = list(source.placed(newest_first=True, budget=budget))
@@ -126,7 +126,7 @@ def test_no_time_is_a_short_answer(source: Source) -> None:
     assert budget.next is not None
 
 
-def test_a_whole_answer_has_no_rest(source: Source) -> None:
+def test_a_whole_answer_has_no_rest(source: LogSource) -> None:
     """A budget that is large enough changes nothing."""
     budget = Budget(bytes=1 << 30, seconds=600)
     assert source.summarise(EVERYTHING, keys=["cat"], budget=budget).total == RECORDS

@@ -24,7 +24,7 @@ from logd.query.positions import (
     generation_of,
 )
 from logd.query.selection import EVERYTHING, Selection
-from logd.query.source import Source
+from logd.query.source import LogSource
 from tests.query.log_making import (
     START,
     Notes,
@@ -52,7 +52,7 @@ def some_records(first: int, last: int) -> list:  # type: ignore[type-arg]
     ]
 
 
-def pages(source: Source, selection: Selection, size: int, *, newest_first: bool) -> list[int]:
+def pages(source: LogSource, selection: Selection, size: int, *, newest_first: bool) -> list[int]:
     """All numbers, read page by page, each from the position where the one before ended."""
     found: list[int] = []
     place: Position | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from logd.web import sessions
-from logd.web.sessions import OWNER, Failures, Sessions, User
+from logd.web.sessions import OWNER, Failures, User, WebSessions
 
 
 class Clock:
@@ -16,7 +16,7 @@ class Clock:
 def test_a_token_works_once_and_not_for_long() -> None:
     """A token is worth nothing the second time, when another was made, or after ten minutes."""
     clock = Clock()
-    kept = Sessions(clock)
+    kept = WebSessions(clock)
     token = kept.new_token()
     assert not kept.take_token(token + "x")
     assert kept.take_token(token)
@@ -31,7 +31,7 @@ def test_a_token_works_once_and_not_for_long() -> None:
 def test_a_session_ends() -> None:
     """A session ends after twelve hours, when it is signed out, or when too many came after it."""
     clock = Clock()
-    kept = Sessions(clock)
+    kept = WebSessions(clock)
     value = kept.begin(OWNER)
     assert kept.find(value) is OWNER
     assert kept.find(value[:-1]) is None

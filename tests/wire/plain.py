@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import repeat
 
-from logd.wire.pickles.made import Group, Mapped
+from logd.wire.pickles.made import MadeSet, Mapped
 
 
 def as_python(value: object) -> object:
@@ -12,7 +12,7 @@ def as_python(value: object) -> object:
     if type(value) is Mapped:
         pairs = list(map(as_python, value.pairs))
         return dict(zip(pairs[::2], pairs[1::2], strict=True))
-    if type(value) is Group:
+    if type(value) is MadeSet:
         return set(map(as_python, value.members))
     return type(value)(map(as_python, value)) if type(value) in (list, tuple) else value
 
@@ -35,7 +35,7 @@ def is_same(plain: object, made: object, seen: set[tuple[int, int]] | None = Non
             and list(map(repr, plain)) == list(map(repr, items))
             and all(map(is_same, plain.values(), items.values(), repeat(seen)))
         )
-    if type(made) is Group:
+    if type(made) is MadeSet:
         return repr(plain) == repr(as_python(made))
     if type(made) in (list, tuple):
         return (

@@ -8,7 +8,7 @@ here, because a session's opening wants its answer before the first batch.
     acks, a refusal <- `Hub.sessions`, the pipeline
 
 What is not complete yet is kept by the splitter and counted by `Partials`; whether the socket is
-read is `Reading`'s concern; what a peer is told and how its connection ends is `PeerEnd`'s.
+read is `ReadSwitch`'s concern; what a peer is told and how its connection ends is `PeerEnd`'s.
 
 All connections of a loop read into one shared buffer (`Hub.read_view`): between `get_buffer` and
 `buffer_updated` the loop serves nobody else, and what stays behind for later is only a frame that
@@ -31,7 +31,7 @@ from logd.daemon.peers.hub import Hub
 from logd.daemon.peers.intake import Pause
 from logd.daemon.peers.markreader import MarkReader
 from logd.daemon.peers.origin import Origin
-from logd.daemon.peers.peerend import Kind, PeerEnd
+from logd.daemon.peers.peerend import PeerEnd, PeerKind
 from logd.daemon.peers.rounds import (
     LOOK_S,
     MAX_LONE_BYTES,
@@ -169,21 +169,21 @@ class Connection(PeerEnd):
         except FrameError as exc:
             if exc.frames is not None:
                 self._deliver(exc.frames)
-            is_foreign = self.kind is Kind.NEW and exc.length >= FOREIGN_LENGTH
+            is_foreign = self.kind is PeerKind.NEW and exc.length >= FOREIGN_LENGTH
             self.fail(Refusal.FRAME, exc.reason, is_stranger=is_foreign or bool(exc.looks_like))
             return
         if had_partial or self._splitter.has_partial:
             hub.note_partial(self, begins=frames is not None)
         if frames is not None:
             self._deliver(frames)
-        elif self.kind is Kind.NEW and self._splitter.partial_bytes > MAX_OPENING_BYTES:
+        elif self.kind is PeerKind.NEW and self._splitter.partial_bytes > MAX_OPENING_BYTES:
             # No opening is that long: a peer that has to show a token gets no room for more.
             self._is_admitted(None)
 
     def read_round(
         self, sock: socket.socket, lone: list[tuple[Connection, bytes, int]] | None
     ) -> None:
-        """See `rounds.Member`."""
+        """See `rounds.RoundMember`."""
         hub = self._hub
         if lone is None and not hub.intake.has_room(self):
             # What is done then is the transport's.
@@ -245,7 +245,7 @@ class Connection(PeerEnd):
     def _may_go_by_rounds(self) -> bool:
         return (
             self._hub.rounds.takes_members
-            and self.kind is not Kind.NEW
+            and self.kind is not PeerKind.NEW
             and not (self.is_failed or self.is_awaiting or self._is_encrypted)
             and self.queued_bytes < self._hub.intake.connection_limit_bytes * FEW_QUEUED
             and self._writable() is not None
@@ -275,13 +275,13 @@ class Connection(PeerEnd):
 
     def _is_cut_off(self) -> bool:
         """Whether a frame is missing its end. Fewer than four bytes in all are a scanner's."""
-        is_scanner = self.kind is Kind.NEW and self.read_bytes < 4
+        is_scanner = self.kind is PeerKind.NEW and self.read_bytes < 4
         return self._splitter.has_partial and not self.is_failed and not is_scanner
 
     # -- frames ----------------------------------------------------------------------------
 
     def _deliver(self, frames: Frames) -> None:
-        if self.kind is Kind.NEW:
+        if self.kind is PeerKind.NEW:
             opening = read_opening(frames.payload(0))
             if not self._is_admitted(opening):
                 return
@@ -310,7 +310,7 @@ class Connection(PeerEnd):
         return rejected is None
 
     def _begin_plain(self) -> None:
-        self.kind = Kind.PLAIN
+        self.kind = PeerKind.PLAIN
         if self.host:
             self._nagling = self.sock or self.raw_socket()
 
@@ -323,7 +323,7 @@ class Connection(PeerEnd):
             # The client may have moved: it comes back until its old connection has died.
             self.give_up(f"its session is open from {holder}: a client that moved, or a stranger")
             return False
-        self.kind = Kind.SESSION
+        self.kind = PeerKind.SESSION
         self._splitter.may_skip = False
         self.client = client
         self._lockstep = Lockstep()
@@ -369,7 +369,7 @@ class Connection(PeerEnd):
         if reason is Pause.INTAKE:
             # A round would read too little of it when it goes on.
             self.reading.go_alone()
-            if self.kind is Kind.PLAIN and not self.is_closed:
+            if self.kind is PeerKind.PLAIN and not self.is_closed:
                 self._hub.patience.paused(self)
 
     def resume(self, reason: Pause = Pause.INTAKE) -> None:

@@ -12,11 +12,11 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from logd.daemon.peers import rounds
 from logd.daemon.peers.intake import Feeder, Intake, Pause
 from logd.daemon.peers.limits import FaultCounts, Limits, PeerRates
-from logd.daemon.peers.losses import Losses
+from logd.daemon.peers.losses import LossReports
 from logd.daemon.peers.markreader import MarkReader
 from logd.daemon.peers.newcomers import Newcomers
 from logd.daemon.peers.partials import Partials
-from logd.daemon.peers.patience import SIP_BYTES, Patience
+from logd.daemon.peers.patience import SIP_BYTES, WaitingSenders
 from logd.daemon.peers.readturns import READ_BYTES, ReadTurns
 from logd.daemon.peers.rounds import Rounds
 from logd.daemon.peers.sessions import Sessions
@@ -42,7 +42,7 @@ class Fault(NamedTuple):
     reason: str
 
 
-class Member(Feeder, rounds.Member, Protocol):
+class Member(Feeder, rounds.RoundMember, Protocol):
     """What the hub asks of a connection.
 
     Attributes:
@@ -143,7 +143,7 @@ class Hub(Generic[C]):
         self.rates = PeerRates(limits.peer_records_per_s)
         self.faults = FaultCounts()
         self.last_faults: deque[Fault] = deque(maxlen=MAX_FAULTS)
-        self.losses = Losses()
+        self.losses = LossReports()
         self.rounds: Rounds[C] = Rounds(loop, intake)
         self.is_draining = False
         self.marks: MarkReader | None = None
@@ -151,7 +151,7 @@ class Hub(Generic[C]):
         self.connections: set[C] = set()
         self.places = Shares()
         self.newcomers: Newcomers[C] = Newcomers()
-        self.patience: Patience[C] = Patience(loop, intake)
+        self.patience: WaitingSenders[C] = WaitingSenders(loop, intake)
         self.partials: Partials[C] = Partials()
         self.turns = ReadTurns(loop)
         self.read_buffer_view = memoryview(bytearray(READ_BYTES))

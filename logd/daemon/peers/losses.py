@@ -47,7 +47,7 @@ class Report:
     records: int
 
 
-class Losses:
+class LossReports:
     """All reports since the start.
 
     Attributes:

@@ -35,17 +35,17 @@ RESERVE = 8
 """Sips end when less than one in this many bytes of the intake's limit is left."""
 
 
-class Sender(Protocol):
+class WaitingSender(Protocol):
     """What is asked of a connection."""
 
     def resume(self, reason: Pause = ...) -> None:
         """Go on reading if no other reason to pause is left."""
 
 
-S = TypeVar("S", bound=Sender)
+S = TypeVar("S", bound=WaitingSender)
 
 
-class Patience(Generic[S]):
+class WaitingSenders(Generic[S]):
     """The plain senders that wait for room.
 
     Args:

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from logd.daemon.gathering import Lockstep
 from logd.daemon.peers.hub import Hub
-from logd.daemon.peers.reading import Reading
+from logd.daemon.peers.reading import ReadSwitch
 from logd.wire.frames import FrameSplitter
 from logd.wire.session import KEEP_ALIVE, Refusal, encode_ack, encode_refusal
 
@@ -25,7 +25,7 @@ LINGER_S = 5.0
 """How long a peer may take to read our last message before the connection is aborted."""
 
 
-class Kind(enum.Enum):
+class PeerKind(enum.Enum):
     """What a connection turned out to be."""
 
     NEW = "new"
@@ -67,11 +67,11 @@ class PeerEnd(asyncio.BufferedProtocol):
         self._lockstep: Lockstep | None = None
         self.peer = peer
         self.sock: socket.socket | None = None
-        self.kind = Kind.NEW
+        self.kind = PeerKind.NEW
         self.queued_bytes = 0
         self.is_failed = False
         self.is_closed = False
-        self.reading = Reading(hub.loop, hub.turns, hub.rounds, on_resumed)
+        self.reading = ReadSwitch(hub.loop, hub.turns, hub.rounds, on_resumed)
 
     @property
     def is_paused(self) -> bool:
@@ -86,7 +86,7 @@ class PeerEnd(asyncio.BufferedProtocol):
 
     def keep_alive(self) -> None:
         """Tell a client that waits for an ack that the daemon lives."""
-        if self.kind is Kind.SESSION and (self.queued_bytes or self.is_paused):
+        if self.kind is PeerKind.SESSION and (self.queued_bytes or self.is_paused):
             self._tell(KEEP_ALIVE)
 
     def _tell(self, answer: bytes) -> None:
@@ -151,7 +151,7 @@ class PeerEnd(asyncio.BufferedProtocol):
         self._look_at_no_more()
         transport = self._writable()
         if transport is not None:
-            if self.kind is Kind.SESSION if is_session is None else is_session:
+            if self.kind is PeerKind.SESSION if is_session is None else is_session:
                 transport.write(encode_refusal(refusal))
             self.close()
 

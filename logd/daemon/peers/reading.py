@@ -9,10 +9,10 @@ from typing import Any
 
 from logd.daemon.peers.intake import Pause
 from logd.daemon.peers.readturns import ReadTurns
-from logd.daemon.peers.rounds import Member, Rounds
+from logd.daemon.peers.rounds import RoundMember, Rounds
 
 
-class Reading:
+class ReadSwitch:
     """Pauses and resumes one connection; made before there is a transport.
 
     Args:
@@ -47,7 +47,7 @@ class Reading:
         self._reasons = Pause(0)
         self._transport: asyncio.Transport | None = None
         # What the rounds read; None while the transport reads.
-        self._shared: tuple[Member, socket] | None = None
+        self._shared: tuple[RoundMember, socket] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -74,7 +74,7 @@ class Reading:
         self._transport = None
         self._cancel_timer()
 
-    def go_by_rounds(self, member: Member, sock: socket) -> None:
+    def go_by_rounds(self, member: RoundMember, sock: socket) -> None:
         """Let the rounds read from now on."""
         if self._transport is None or self._shared is not None:
             return

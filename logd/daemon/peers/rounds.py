@@ -41,7 +41,7 @@ MAX_READS = 64
 """So many sockets are read before the loop serves others; at most 1 MiB."""
 
 
-class Member(Protocol):
+class RoundMember(Protocol):
     """A connection whose socket is read here instead of by its transport."""
 
     def read_round(self: M, sock: socket, lone: list[tuple[M, bytes, int]] | None) -> None:
@@ -54,7 +54,7 @@ class Member(Protocol):
         """
 
 
-M = TypeVar("M", bound=Member)
+M = TypeVar("M", bound=RoundMember)
 
 
 class Taker(Protocol[M]):

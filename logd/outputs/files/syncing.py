@@ -1,7 +1,7 @@
 """What of an open log is not on disk yet, and how it gets there.
 
-The log hands out a `Portion` under its lock, syncs it without the lock, so that writing goes on,
-and says under the lock again how that went.
+The log hands out a `SyncPortion` under its lock, syncs it without the lock, so that writing goes
+on, and says under the lock again how that went.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from logd.outputs.files.logfile import LogFile, write_again
 
 
 @dataclass(frozen=True)
-class Portion:
+class SyncPortion:
     """What one sync is to bring to disk.
 
     Attributes:
@@ -74,7 +74,7 @@ class Syncing:
         while self._retired:
             self._retired.pop().close()
 
-    def take(self, file: LogFile, number: int, rotations: int) -> Portion:
+    def take(self, file: LogFile, number: int, rotations: int) -> SyncPortion:
         """What is to be synced now.
 
         Raises:
@@ -83,7 +83,7 @@ class Syncing:
         descriptors = self._duplicates(file)
         if self._must_rewrite:
             self._rewrite_journal(descriptors)
-        portion = Portion(
+        portion = SyncPortion(
             self._retired,
             file,
             file.size,
@@ -135,7 +135,7 @@ class Syncing:
             os.close(log)
             raise
 
-    def bring_to_disk(self, portion: Portion) -> None:
+    def bring_to_disk(self, portion: SyncPortion) -> None:
         """Sync it; without the lock. Then either `done` or `failed` is to be called.
 
         Raises:
@@ -161,7 +161,7 @@ class Syncing:
             for descriptor in portion.descriptors:
                 os.close(descriptor)
 
-    def done(self, portion: Portion) -> None:
+    def done(self, portion: SyncPortion) -> None:
         """It is on disk."""
         self.number = portion.number
         self.rotations = max(portion.rotations, self.rotations)
@@ -170,7 +170,7 @@ class Syncing:
         for old in portion.retired:
             old.close()
 
-    def failed(self, portion: Portion) -> None:
+    def failed(self, portion: SyncPortion) -> None:
         """It is not: the next portion has it, too."""
         self._must_rewrite = True
         self._retired = [*portion.retired, *self._retired]

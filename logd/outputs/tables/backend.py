@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.sql import Executable
 
 from logd.outputs.base import OutputUnusable
-from logd.outputs.tables.rows import Rows
+from logd.outputs.tables.rows import RowColumns
 
 CONNECT_TIMEOUT_S = 10
 LOCK_TIMEOUT_S = 5
@@ -35,7 +35,7 @@ STATEMENT_TIMEOUT_S = 60
 """How long one statement may take, or the server stay silent, before the connection is given up."""
 
 
-class Verdict(Enum):
+class ErrorMeaning(Enum):
     """What an error of a database means for the records that were being written."""
 
     REFUSED = "the content of a record is at fault; the others can be written"
@@ -135,7 +135,9 @@ class Backend(ABC):
         """Give a new table what people gave to the one before: rights, comments, indexes."""
 
     @abstractmethod
-    def insert(self, connection: Connection, target: InsertTarget, rows: Iterable[Rows]) -> None:
+    def insert(
+        self, connection: Connection, target: InsertTarget, rows: Iterable[RowColumns]
+    ) -> None:
         """Insert the rows, in order, in the connection's transaction."""
 
     @abstractmethod
@@ -152,7 +154,7 @@ class Backend(ABC):
         """Set up a connection whose locks others wait for: it loses them if it stands still."""
 
     @abstractmethod
-    def judge(self, error: BaseException) -> Verdict:
+    def judge(self, error: BaseException) -> ErrorMeaning:
         """What an error of the driver means."""
 
 

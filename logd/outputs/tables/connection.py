@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from sqlalchemy import Connection
 
 from logd.outputs.base import OutputLocked, OutputUnavailable, OutputUnusable
-from logd.outputs.tables.backend import Backend, RingLocked, Verdict, driver_error, one_line
+from logd.outputs.tables.backend import Backend, ErrorMeaning, RingLocked, driver_error, one_line
 
 LOCK_WAIT_S = 5.0
 """How long the lock of a ring may take at the start: a killed daemon's may need a moment to go."""
@@ -116,10 +116,10 @@ class RingConnection:
         except backend.errors as exc:
             verdict = backend.judge(driver_error(exc))
             text = f"{backend.display}: {one_line(exc)}"
-            if verdict is Verdict.REFUSED and self._roll_back():
+            if verdict is ErrorMeaning.REFUSED and self._roll_back():
                 raise RecordsRefused(text) from exc
             self.drop()
-            if verdict is Verdict.UNUSABLE:
+            if verdict is ErrorMeaning.UNUSABLE:
                 raise OutputUnusable(text) from exc
             raise OutputUnavailable(text) from exc
         except UnicodeDecodeError as exc:

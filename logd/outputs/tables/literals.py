@@ -14,13 +14,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from logd.outputs.tables.rows import Rows, Sparse
+from logd.outputs.tables.rows import RowColumns, Sparse
 
 Literal = Callable[[object], str]
 """What makes a literal of a value of a type that isn't known here, such as a date."""
 
 
-def row_literals(rows: Rows, other: Literal) -> Iterator[str]:
+def row_literals(rows: RowColumns, other: Literal) -> Iterator[str]:
     """The values of each row, parted by commas: `4711,'E','it''s late',NULL`.
 
     Args:

@@ -19,15 +19,15 @@ from logd.outputs.tables.backend import (
     SHARED_TIMEOUT_S,
     STATEMENT_TIMEOUT_S,
     Backend,
+    ErrorMeaning,
     InsertTarget,
     RingLocked,
-    Verdict,
     dbapi_connection,
     one_line,
     quoted,
 )
 from logd.outputs.tables.literals import row_literals
-from logd.outputs.tables.rows import Rows
+from logd.outputs.tables.rows import RowColumns
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +124,9 @@ class MariaDB(Backend):
                 one_line(exc),
             )
 
-    def insert(self, connection: Connection, target: InsertTarget, rows: Iterable[Rows]) -> None:
+    def insert(
+        self, connection: Connection, target: InsertTarget, rows: Iterable[RowColumns]
+    ) -> None:
         head = f"INSERT INTO {target.head} VALUES "  # noqa: S608 - quoted names
         with dbapi_connection(connection).cursor() as cursor:
 
@@ -164,13 +166,13 @@ class MariaDB(Backend):
                     f"SET SESSION idle_transaction_timeout = {SHARED_TIMEOUT_S}"
                 )
 
-    def judge(self, error: BaseException) -> Verdict:
+    def judge(self, error: BaseException) -> ErrorMeaning:
         code = error.args[0] if error.args else None
         if code in _UNUSABLE_CODES:
-            return Verdict.UNUSABLE
+            return ErrorMeaning.UNUSABLE
         if isinstance(error, self._refusals) or code in _REFUSED_CODES:
-            return Verdict.REFUSED
-        return Verdict.UNAVAILABLE
+            return ErrorMeaning.REFUSED
+        return ErrorMeaning.UNAVAILABLE
 
 
 def _size(statement: str) -> int:

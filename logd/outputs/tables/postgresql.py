@@ -21,14 +21,14 @@ from logd.outputs.tables.backend import (
     SHARED_TIMEOUT_S,
     STATEMENT_TIMEOUT_S,
     Backend,
+    ErrorMeaning,
     InsertTarget,
     RingLocked,
-    Verdict,
     dbapi_connection,
     one_line,
 )
 from logd.outputs.tables.fit import BYTES_CODEC
-from logd.outputs.tables.rows import Rows, Sparse
+from logd.outputs.tables.rows import RowColumns, Sparse
 
 logger = logging.getLogger(__name__)
 
@@ -175,7 +175,9 @@ class PostgreSQL(Backend):
         else:
             savepoint.commit()
 
-    def insert(self, connection: Connection, target: InsertTarget, rows: Iterable[Rows]) -> None:
+    def insert(
+        self, connection: Connection, target: InsertTarget, rows: Iterable[RowColumns]
+    ) -> None:
         statement = f"COPY {target.head} FROM STDIN"
         with (
             dbapi_connection(connection).cursor() as cursor,
@@ -202,17 +204,19 @@ class PostgreSQL(Backend):
             )
             connection.exec_driver_sql(f"SET statement_timeout = '{SHARED_STATEMENT_TIMEOUT_S}s'")
 
-    def judge(self, error: BaseException) -> Verdict:
+    def judge(self, error: BaseException) -> ErrorMeaning:
         state = getattr(error, "sqlstate", None)
         if state is not None:
-            return Verdict.REFUSED if state[:2] in _REFUSED_CLASSES else Verdict.UNAVAILABLE
+            return (
+                ErrorMeaning.REFUSED if state[:2] in _REFUSED_CLASSES else ErrorMeaning.UNAVAILABLE
+            )
         # Refused before the session began: libpq tells it by its text only.
         if any(words in str(error) for words in _REFUSED_LOGINS):
-            return Verdict.UNUSABLE
-        return Verdict.UNAVAILABLE
+            return ErrorMeaning.UNUSABLE
+        return ErrorMeaning.UNAVAILABLE
 
 
-def copy_blocks(rows: Rows) -> Iterator[bytes]:
+def copy_blocks(rows: RowColumns) -> Iterator[bytes]:
     """`rows` in COPY's text format, some at a time: one line a row, values parted by tabs.
 
     The server stores what it has while the next block is made.

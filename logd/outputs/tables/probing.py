@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from logd.outputs.tables.backend import Backend, InsertTarget, Verdict, driver_error, one_line
+from logd.outputs.tables.backend import Backend, ErrorMeaning, InsertTarget, driver_error, one_line
 from logd.outputs.tables.ring import TablePlace
 from logd.outputs.tables.rows import RowMaker
 
@@ -38,7 +38,7 @@ def refused_of(
         try:
             backend.insert(connection, target, [part])
         except backend.errors as exc:
-            if backend.judge(driver_error(exc)) is not Verdict.REFUSED:
+            if backend.judge(driver_error(exc)) is not ErrorMeaning.REFUSED:
                 raise
             savepoint.rollback()
             if stop - start == 1:

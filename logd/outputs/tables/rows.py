@@ -53,7 +53,7 @@ class Sparse:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class RowColumns:
     """The values of some records, in columns.
 
     Attributes:
@@ -82,7 +82,7 @@ class Rows:
 
 
 class RowMaker:
-    """Makes `Rows` of batches for tables with the given columns.
+    """Makes `RowColumns` of batches for tables with the given columns.
 
     Args:
         columns: the table's.
@@ -91,8 +91,8 @@ class RowMaker:
         codec: see `TextFit`.
 
     Attributes:
-        context_columns: names of the columns that contexts fill, in the order of `Rows.contexts`.
-        record_columns: names of the others, in the order of `Rows.columns`.
+        context_columns: names of the columns that contexts fill, as in `RowColumns.contexts`.
+        record_columns: names of the others, as in `RowColumns.columns`.
     """
 
     def __init__(
@@ -118,9 +118,9 @@ class RowMaker:
             for spec in record_specs
         ]
 
-    def rows(self, batch: Batch, first_id: int) -> Rows:
+    def rows(self, batch: Batch, first_id: int) -> RowColumns:
         """The rows of `batch`; their ids count up from `first_id`."""
-        return Rows(
+        return RowColumns(
             self._context_values(batch),
             batch.index,
             [make(batch, first_id) for make in self._makers],

@@ -21,13 +21,13 @@ from logd.outputs.disk import make_folder
 from logd.outputs.tables.backend import (
     LOCK_TIMEOUT_S,
     Backend,
+    ErrorMeaning,
     InsertTarget,
     RingLocked,
-    Verdict,
     dbapi_connection,
     quoted,
 )
-from logd.outputs.tables.rows import Rows
+from logd.outputs.tables.rows import RowColumns
 
 # Of new files; 4096, the default, costs 7 % more for rows of this size.
 _PAGE_BYTES = 8192
@@ -146,7 +146,9 @@ class SQLite(Backend):
     def empty(self, connection: Connection, name: str) -> None:
         connection.exec_driver_sql(f"DELETE FROM {quoted(connection, name)}")  # noqa: S608 - quoted
 
-    def insert(self, connection: Connection, target: InsertTarget, rows: Iterable[Rows]) -> None:
+    def insert(
+        self, connection: Connection, target: InsertTarget, rows: Iterable[RowColumns]
+    ) -> None:
         head = f"INSERT INTO {target.head} VALUES "  # noqa: S608 - quoted names
         width = len(target.columns)
         marks = f"({', '.join('?' * width)})"
@@ -170,14 +172,14 @@ class SQLite(Backend):
             set_={name: statement.excluded[name] for name in values},
         )
 
-    def judge(self, error: BaseException) -> Verdict:
+    def judge(self, error: BaseException) -> ErrorMeaning:
         # OverflowError: an integer of over 64 bits in a column of a type we know nothing of.
         if isinstance(error, sqlite3.IntegrityError | sqlite3.DataError | OverflowError):
-            return Verdict.REFUSED
+            return ErrorMeaning.REFUSED
         if isinstance(error, sqlite3.InterfaceError | sqlite3.ProgrammingError):
-            return Verdict.REFUSED if "bind" in str(error) else Verdict.UNAVAILABLE
+            return ErrorMeaning.REFUSED if "bind" in str(error) else ErrorMeaning.UNAVAILABLE
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        return Verdict.UNUSABLE if code in _UNUSABLE else Verdict.UNAVAILABLE
+        return ErrorMeaning.UNUSABLE if code in _UNUSABLE else ErrorMeaning.UNAVAILABLE
 
 
 def _cut(values: Iterator[Any], length: int, count: int) -> Iterator[tuple[Any, ...]]:

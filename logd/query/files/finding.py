@@ -18,8 +18,8 @@ from logd.query.files.listing import FileRef, RingFiles, open_file
 from logd.query.files.prefilter import Prefilter
 from logd.query.files.raw import DAMAGED, split
 from logd.query.files.scan import (
-    Block,
     Found,
+    ReadBlock,
     blocks_backwards,
     blocks_forwards,
     read_generation,
@@ -99,7 +99,7 @@ class Finder:
         held: HeldOpen,
         ref: FileRef,
         questions: Sequence[Question],
-        on_block: Callable[[Block], None],
+        on_block: Callable[[ReadBlock], None],
         *,
         is_closed: bool,
     ) -> None:
@@ -256,7 +256,7 @@ class Finder:
         finally:
             os.close(opened[0])
 
-    def _blocks(self, held: HeldOpen, ref: FileRef, scan: Scan) -> Iterator[tuple[Block, str]]:
+    def _blocks(self, held: HeldOpen, ref: FileRef, scan: Scan) -> Iterator[tuple[ReadBlock, str]]:
         """The blocks of one file that have to be read, and its generation."""
         with held.opened(ref) as opened:
             if opened is None:
@@ -300,10 +300,10 @@ class _Sieve(NamedTuple):
         return self.bounds.may_have(data) and self.prefilter.may_match(data)
 
 
-def _telling(watch: Watch, done: int, total: int) -> Callable[[Block], None]:
+def _telling(watch: Watch, done: int, total: int) -> Callable[[ReadBlock], None]:
     """Tells of progress: `done` of `total` bytes are in files before."""
 
-    def on_block(block: Block) -> None:
+    def on_block(block: ReadBlock) -> None:
         watch(min(1.0, (done + block.on_disk) / total))
 
     return on_block

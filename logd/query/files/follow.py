@@ -22,7 +22,7 @@ from logd.query.files.raw import (
     last_entry_start,
     split,
 )
-from logd.query.files.scan import Block, blocks_forwards, read_generation
+from logd.query.files.scan import ReadBlock, blocks_forwards, read_generation
 from logd.query.positions import FilePosition
 from logd.query.source import Follower, Note
 from logd.records.entry import Entry
@@ -43,7 +43,7 @@ class FileFollower(Follower[bytes]):
         reader: reads its entries.
         prefilter: says which are wanted.
         start: where to begin; None: with the first entry of the first file.
-        on_note: see `Source`.
+        on_note: see `LogSource`.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class FileFollower(Follower[bytes]):
         self._place = 0
         self._before = b""
         # Blocks of a file that is finished.
-        self._blocks: Iterator[Block] | None = None
+        self._blocks: Iterator[ReadBlock] | None = None
         self._held_size = -1
         self._looked_at = (0, 0)
         self._next: FileRef | None = None

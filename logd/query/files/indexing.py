@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from logd.query.files.listing import FileRef
 from logd.query.files.prefilter import Prefilter
 from logd.query.files.raw import BLOCK_BYTES, split
-from logd.query.files.scan import Block, blocks_forwards, read_generation
+from logd.query.files.scan import ReadBlock, blocks_forwards, read_generation
 from logd.query.files.sidecar import (
     BROKEN,
     NEVER,
@@ -83,7 +83,7 @@ class _Builder:
     def combinations(self) -> Sequence[Combination]:
         return list(self._numbers)
 
-    def add(self, block: Block) -> None:
+    def add(self, block: ReadBlock) -> None:
         """Take in one block."""
         raws = split(block.data)
         self.entries += len(raws)
@@ -179,7 +179,7 @@ def build(
     descriptor: int,
     ref: FileRef,
     reader: LineReader,
-    on_block: Callable[[Block], object] = lambda _block: None,
+    on_block: Callable[[ReadBlock], object] = lambda _block: None,
     *,
     begun: Index | None = None,
     is_open: bool = False,
@@ -210,7 +210,7 @@ def build(
         builder = _Builder(reader, begun)
     except BROKEN as exc:
         raise NotIndexed("what was begun of it can't be read") from exc
-    waiting: deque[Block] = deque()
+    waiting: deque[ReadBlock] = deque()
     for block in blocks_forwards(descriptor, ref, place, None if ref.suffix else ref.size):
         on_block(block)
         waiting.append(block)
@@ -230,7 +230,7 @@ def build(
     return index.encoded(builder.cells, b"".join(builder.bits))
 
 
-def _added(builder: _Builder, block: Block, place: int) -> int:
+def _added(builder: _Builder, block: ReadBlock, place: int) -> int:
     """Add the block that has to begin at a place; returns where it ends."""
     if block.place != place:
         raise NotIndexed("an entry that is too long was divided")

@@ -12,14 +12,14 @@ from logd.query.files.listing import FileRef, RingFiles, open_file
 from logd.query.files.raw import DAMAGED, chunks, split, whole_blocks
 from logd.query.files.scan import read_generation
 from logd.query.files.sidecar import SUFFIX, load
-from logd.query.inventory import Piece
+from logd.query.inventory import StoredPiece
 from logd.text.reading import LineReader
 
 _HEAD_BYTES = 1 << 16
 """The first entry with a time is looked for so far."""
 
 
-def pieces(files: RingFiles, reader: LineReader) -> Iterator[Piece]:
+def pieces(files: RingFiles, reader: LineReader) -> Iterator[StoredPiece]:
     """The files of a log, oldest first, then what else is there because of it.
 
     Raises:
@@ -29,7 +29,7 @@ def pieces(files: RingFiles, reader: LineReader) -> Iterator[Piece]:
     for ref in refs:
         kind = "compressed" if ref.suffix else "current" if ref is refs[-1] else "closed"
         first, records = _first_and_records(ref, reader)
-        yield Piece(ref.path.name, ref.size, kind, first, ref.mtime_ns / 1e9, records)
+        yield StoredPiece(ref.path.name, ref.size, kind, first, ref.mtime_ns / 1e9, records)
     known = {ref.path.name for ref in refs}
     pattern = Path(files.pattern).name
     with contextlib.suppress(FileNotFoundError):
@@ -38,7 +38,7 @@ def pieces(files: RingFiles, reader: LineReader) -> Iterator[Piece]:
             if kind_of_other is not None:
                 with contextlib.suppress(FileNotFoundError):
                     state = path.stat(follow_symlinks=False)
-                    yield Piece(path.name, state.st_size, kind_of_other, None, state.st_mtime)
+                    yield StoredPiece(path.name, state.st_size, kind_of_other, None, state.st_mtime)
 
 
 def kind_beside(files: RingFiles, pattern: str, name: str) -> str | None:

@@ -21,7 +21,7 @@ once more for each window."""
 _BREAK_GROWTH = len(BREAK) - len(MARK)
 
 
-class Block(NamedTuple):
+class ReadBlock(NamedTuple):
     """Whole entries of one file.
 
     Attributes:
@@ -92,17 +92,21 @@ def read_generation(descriptor: int, ref: FileRef) -> str:
     return generation_of(start)
 
 
-def blocks_forwards(descriptor: int, ref: FileRef, start: int, end: int | None) -> Iterator[Block]:
+def blocks_forwards(
+    descriptor: int, ref: FileRef, start: int, end: int | None
+) -> Iterator[ReadBlock]:
     """The blocks from one place to another, None for the end."""
     place = start
     for data in whole_blocks(chunks(descriptor, ref, start, end)):
         behind = place + len(data)
         on_disk = os.lseek(descriptor, 0, os.SEEK_CUR) if ref.suffix else behind
-        yield Block(place, on_disk, data)
+        yield ReadBlock(place, on_disk, data)
         place = behind
 
 
-def blocks_backwards(descriptor: int, ref: FileRef, start: int, end: int | None) -> Iterator[Block]:
+def blocks_backwards(
+    descriptor: int, ref: FileRef, start: int, end: int | None
+) -> Iterator[ReadBlock]:
     """The same, the last block first."""
     found = (
         _compressed_backwards(descriptor, ref, start, end)
@@ -113,24 +117,24 @@ def blocks_backwards(descriptor: int, ref: FileRef, start: int, end: int | None)
         if block.place < start:
             if block.place + len(block.data) > start:
                 data = block.data[start - block.place :]
-                yield Block(start, block.on_disk, data)
+                yield ReadBlock(start, block.on_disk, data)
             return
         yield block
 
 
-def _plain_backwards(descriptor: int, ref: FileRef, end: int | None) -> Iterator[Block]:
+def _plain_backwards(descriptor: int, ref: FileRef, end: int | None) -> Iterator[ReadBlock]:
     behind = whole_size(descriptor, ref.size if end is None else end)
     for data in backwards(descriptor, behind):
         behind -= len(data)
-        yield Block(behind, ref.size - behind, data)
+        yield ReadBlock(behind, ref.size - behind, data)
 
 
 def _compressed_backwards(
     descriptor: int, ref: FileRef, start: int, end: int | None
-) -> Iterator[Block]:
+) -> Iterator[ReadBlock]:
     problem: Exception | None = None
     while end is None or end > start:
-        window: deque[Block] = deque()
+        window: deque[ReadBlock] = deque()
         held = 0
         try:
             for block in blocks_forwards(descriptor, ref, start, end):

@@ -25,10 +25,10 @@ from logd.query.files.shortcut import CellCounter, can_count
 from logd.query.files.tally import RawTally
 from logd.query.files.together import Question
 from logd.query.files.verify import checks
-from logd.query.inventory import Piece
+from logd.query.inventory import StoredPiece
 from logd.query.positions import FilePosition, Placed, Position
 from logd.query.selection import EVERYTHING, Selection
-from logd.query.source import Follower, Note, Source, Watch, chosen_fields, unwatched
+from logd.query.source import Follower, LogSource, Note, Watch, chosen_fields, unwatched
 from logd.query.summaries import Key, Step, Summary
 from logd.query.verifying import Checked
 from logd.records.entry import Entry
@@ -36,12 +36,12 @@ from logd.text.reading import BREAK, MARK, LineReader
 from logd.text.timestamps import DEFAULT_FORMAT
 
 
-class FileSource(Source):
+class FileSource(LogSource):
     """The text files of one pattern.
 
     Args:
         pattern: of their names, as in the settings.
-        on_note: see `Source`.
+        on_note: see `LogSource`.
         count: size of the ring; None: unknown.
         timestamp: the format of timestamps, None if lines have none.
         is_own_format: False if lines are in a format of the user's own.
@@ -75,7 +75,7 @@ class FileSource(Source):
     def is_there(self) -> bool:
         return bool(self._files.listing())
 
-    def aside(self) -> Sequence[Source]:
+    def aside(self) -> Sequence[LogSource]:
         try:
             names = sorted(path.name for path in self._files.folder.iterdir())
         except OSError:
@@ -248,7 +248,7 @@ class FileSource(Source):
             summary.others |= found.others
         return summary
 
-    def inventory(self) -> Sequence[Piece]:
+    def inventory(self) -> Sequence[StoredPiece]:
         return list(pieces(self._files, self._reader))
 
     def verify(self, watch: Watch = unwatched) -> Iterator[Checked]:

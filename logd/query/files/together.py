@@ -1,4 +1,4 @@
-"""Counts the answers to several questions in one pass over files; see `Source.picture`."""
+"""Counts the answers to several questions in one pass over files; see `LogSource.picture`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from logd.query.files.indexing import can_index
 from logd.query.files.listing import FileRef
 from logd.query.files.prefilter import Prefilter
 from logd.query.files.raw import split
-from logd.query.files.scan import Block, blocks_forwards
+from logd.query.files.scan import ReadBlock, blocks_forwards
 from logd.query.files.shortcut import CellCounter, can_count
 from logd.query.files.tally import RawTally
 from logd.query.files.timebounds import TimeBounds
@@ -52,7 +52,7 @@ class Question:
         bounds = TimeBounds(reader, selection.since, selection.until)
         return cls(selection, tally, counter, Prefilter(selection, reader), bounds)
 
-    def count(self, block: Block, raws: list[bytes]) -> None:
+    def count(self, block: ReadBlock, raws: list[bytes]) -> None:
         """Count those entries of a block that are wanted."""
         wanted = self.prefilter.wanted(raws)
         if wanted:
@@ -71,7 +71,7 @@ def count_file(
     questions: Sequence[Question],
     *,
     is_closed: bool,
-    on_block: Callable[[Block], object],
+    on_block: Callable[[ReadBlock], object],
 ) -> Iterable[int]:
     """Count the entries of one file for all questions, each block read once.
 

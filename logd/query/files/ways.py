@@ -20,7 +20,7 @@ from logd.query.files.indexing import (
 )
 from logd.query.files.listing import FileRef
 from logd.query.files.raw import DAMAGED
-from logd.query.files.scan import Block
+from logd.query.files.scan import ReadBlock
 from logd.query.files.shortcut import CellCounter, Combinations, route
 from logd.query.selection import Selection
 from logd.text.reading import LineReader
@@ -46,7 +46,7 @@ class Scan:
     newest_first: bool
     counter: CellCounter | None
     is_closed: bool
-    on_block: Callable[[Block], object]
+    on_block: Callable[[ReadBlock], object]
 
 
 Spans = Sequence[tuple[int, int | None]]

@@ -25,7 +25,7 @@ class TableFollower(Follower[Entry]):
 
     Args:
         database: where they are.
-        on_note: see `Source`.
+        on_note: see `LogSource`.
         selection: which entries are wanted.
         last_id: of the last record that is not wanted.
     """

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, func, inspect, select
 
 from logd.outputs.tables.ring import TableEntry
-from logd.query.inventory import Piece
+from logd.query.inventory import StoredPiece
 from logd.query.tables.database import LogDatabase
 from logd.query.verifying import Checked
 
 
-def pieces(database: LogDatabase) -> Iterator[Piece]:
+def pieces(database: LogDatabase) -> Iterator[StoredPiece]:
     """The tables, oldest first.
 
     Raises:
@@ -20,7 +20,7 @@ def pieces(database: LogDatabase) -> Iterator[Piece]:
     """
     with database.reading() as connection:
         for entry in database.entries(connection):
-            yield Piece(
+            yield StoredPiece(
                 entry.table_name,
                 entry.size,
                 "table",

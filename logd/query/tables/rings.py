@@ -7,14 +7,14 @@ from contextlib import suppress
 
 from logd.query.merged import MergedSource
 from logd.query.positions import CannotRead
-from logd.query.source import Note, Source
+from logd.query.source import LogSource, Note
 from logd.query.tables.database import LogDatabase
 from logd.query.tables.source import TableSource
 
 _PARTITION = "%p"
 
 
-def open_tables(address: str, on_note: Note, pattern: str | None) -> Source:
+def open_tables(address: str, on_note: Note, pattern: str | None) -> LogSource:
     """The log of tables with the names of `pattern`; without one, of all tables together.
 
     With %p in the pattern, of the tables of all partitions together.

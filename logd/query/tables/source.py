@@ -18,10 +18,10 @@ from sqlalchemy import ColumnElement, Connection
 
 from logd.outputs.tables.ring import TableEntry
 from logd.query.budget import Budget
-from logd.query.inventory import Piece
+from logd.query.inventory import StoredPiece
 from logd.query.positions import Gone, Placed, Position, TablePosition
 from logd.query.selection import EVERYTHING, Selection
-from logd.query.source import Follower, Note, Source, Watch, unwatched
+from logd.query.source import Follower, LogSource, Note, Watch, unwatched
 from logd.query.summaries import Key, Step, Summary, Tally
 from logd.query.tables.conditions import conditions_of
 from logd.query.tables.counting import TableCounter
@@ -36,12 +36,12 @@ from logd.records.entry import Entry
 _MAX_ID = (1 << 63) - 2
 
 
-class TableSource(Source):
+class TableSource(LogSource):
     """The tables of one ring in one database.
 
     Args:
         address: database URL.
-        on_note: see `Source`.
+        on_note: see `LogSource`.
         pattern: of the tables' names; None: of the only ring that the database has.
 
     Raises:
@@ -135,7 +135,7 @@ class TableSource(Source):
             self._count(tally, step, selection, span, watch, budget)
         return tally.summary()
 
-    def inventory(self) -> Sequence[Piece]:
+    def inventory(self) -> Sequence[StoredPiece]:
         return list(pieces(self._database))
 
     def verify(self, watch: Watch = unwatched) -> Iterator[Checked]:

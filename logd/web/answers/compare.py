@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from logd.query.selection import Selection
-from logd.query.source import Source
+from logd.query.source import LogSource
 from logd.query.summaries import Label, Summary
 from logd.web.answers.view import NAMES
 from logd.web.answers.wanted import Wanted
@@ -23,7 +23,7 @@ Watch = Callable[[float], None]
 
 
 def compare(
-    source: Source,
+    source: LogSource,
     wanted: Wanted,
     since: float,
     until: float,
@@ -50,7 +50,12 @@ def compare(
 
 
 def _counted(
-    source: Source, wanted: Wanted, since: float, until: float, fields: Sequence[str], watch: Watch
+    source: LogSource,
+    wanted: Wanted,
+    since: float,
+    until: float,
+    fields: Sequence[str],
+    watch: Watch,
 ) -> Summary:
     selection = Selection(since=since, until=until, terms=wanted.terms)
     return source.summarise(selection, keys=list(fields), watch=watch)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from logd.query.grammar import parse
-from logd.query.source import Source
+from logd.query.source import LogSource
 from logd.query.tracebacks import exceptions, fingerprint, has_traceback
 from logd.records.entry import Entry
 from logd.web.answers.wanted import Wanted
@@ -24,7 +24,7 @@ Watch = Callable[[float], None]
 
 
 @dataclass
-class Group:
+class CauseGroup:
     """Records with one cause, so far."""
 
     example: Entry
@@ -51,10 +51,10 @@ class Group:
 
 
 def tracebacks(
-    source: Source, wanted: Wanted, since: float, until: float, watch: Watch
+    source: LogSource, wanted: Wanted, since: float, until: float, watch: Watch
 ) -> dict[str, Any]:
     """The groups of a selection, those with the most records first."""
-    groups: dict[str, Group] = {}
+    groups: dict[str, CauseGroup] = {}
     selection = wanted.selection().also(parse("has:traceback"))
     for placed in source.placed(selection, watch=watch):
         entry = placed.entry
@@ -63,7 +63,7 @@ def tracebacks(
         if group is None:
             if len(groups) >= MAX_GROUPS:
                 continue
-            group = groups[key] = Group(entry)
+            group = groups[key] = CauseGroup(entry)
         group.add(entry)
     shown = [_shown(key, group, since, until) for key, group in groups.items()]
     return {"groups": sorted(shown, key=lambda group: -group["count"])}
@@ -75,13 +75,13 @@ def new_ones_first(groups: list[dict[str, Any]]) -> None:
 
 
 def group_of(
-    source: Source, entry: Entry, since: float, until: float, watch: Watch
+    source: LogSource, entry: Entry, since: float, until: float, watch: Watch
 ) -> dict[str, Any] | None:
     """The group that an entry belongs to, in a stretch of time; None if it has no traceback."""
     if not has_traceback(entry.msg):
         return None
     key = fingerprint(entry.msg, entry.site)
-    group = Group(entry)
+    group = CauseGroup(entry)
     wanted = Wanted(parse(f'traceback:"{key}"'), since, until)
     for placed in source.placed(wanted.selection(), watch=watch):
         group.add(placed.entry)
@@ -90,7 +90,7 @@ def group_of(
     return _shown(key, group, since, until)
 
 
-def _shown(key: str, group: Group, since: float, until: float) -> dict[str, Any]:
+def _shown(key: str, group: CauseGroup, since: float, until: float) -> dict[str, Any]:
     found = exceptions(group.example.msg)
     last = found[-1] if found else None
     own = last.own_frames[-1] if last is not None and last.own_frames else None

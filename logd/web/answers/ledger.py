@@ -13,7 +13,7 @@ from typing import Any
 
 from logd.query.grammar import parse
 from logd.query.selection import EVERYTHING, Selection
-from logd.query.source import Gone, Position, Source
+from logd.query.source import Gone, LogSource, Position
 from logd.query.terms import Term
 from logd.query.tracebacks import fingerprint
 from logd.records.entry import Entry
@@ -60,7 +60,7 @@ class Ledger:
         seen: fingerprint -> when.
     """
 
-    source: Source
+    source: LogSource
     mark_terms: tuple[tuple[Term, ...], ...]
     total: int | None = None
     begins: float | None = None
@@ -182,7 +182,7 @@ PENDING: dict[str, Any] = {
 """What a picture shows while the log is read for the first time."""
 
 
-def first_time(source: Source) -> float | None:
+def first_time(source: LogSource) -> float | None:
     """The earliest time among the first records, which may stand a little out of order."""
     times = [entry.time for entry in source.entries(limit=FIRST_RECORDS) if entry.time is not None]
     return min(times, default=None)

@@ -8,7 +8,7 @@ from typing import Any
 
 from logd.query.contexts import REQUEST_ITEMS, Scope, selection_of
 from logd.query.selection import EVERYTHING, Selection
-from logd.query.source import Gone, Placed, Position, Source
+from logd.query.source import Gone, LogSource, Placed, Position
 from logd.query.terms import Term
 from logd.web.answers.shapes import row
 
@@ -16,7 +16,7 @@ Watch = Callable[[float], None]
 
 
 def entries(
-    source: Source,
+    source: LogSource,
     selection: Selection,
     *,
     before: str = "",
@@ -54,7 +54,7 @@ def entries(
 
 
 def _older(
-    source: Source, selection: Selection, end: Position | None, limit: int, watch: Watch
+    source: LogSource, selection: Selection, end: Position | None, limit: int, watch: Watch
 ) -> tuple[bool, list[Placed]]:
     """Up to `limit` records before a place, oldest first; whether there are more."""
     found = _some(source.placed(selection, end=end, newest_first=True, watch=watch), limit)
@@ -62,7 +62,7 @@ def _older(
 
 
 def _newer(
-    source: Source, selection: Selection, start: Position | None, limit: int, watch: Watch
+    source: LogSource, selection: Selection, start: Position | None, limit: int, watch: Watch
 ) -> tuple[bool, list[Placed]]:
     found = _some(source.placed(selection, start=start, watch=watch), limit)
     return len(found) > limit, found[:limit]
@@ -72,7 +72,7 @@ def _some(found: Iterator[Placed], limit: int) -> list[Placed]:
     return list(islice(found, limit + 1))
 
 
-def one(source: Source, cursor: str, watch: Watch) -> Placed:
+def one(source: LogSource, cursor: str, watch: Watch) -> Placed:
     """The record that a cursor is of.
 
     Raises:
@@ -86,13 +86,13 @@ def one(source: Source, cursor: str, watch: Watch) -> Placed:
     return found
 
 
-def _behind(source: Source, cursor: str, watch: Watch) -> Position:
+def _behind(source: LogSource, cursor: str, watch: Watch) -> Position:
     """The place behind the record of a cursor."""
     return one(source, cursor, watch).behind
 
 
 def context(
-    source: Source,
+    source: LogSource,
     cursor: str,
     scope: Scope,
     number: int,

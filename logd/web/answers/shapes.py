@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from logd.query.source import Position, Source
-from logd.query.tracebacks import HEADING, Frame, exceptions
+from logd.query.source import LogSource, Position
+from logd.query.tracebacks import HEADING, Call, exceptions
 from logd.records.entry import Entry
 
 MAX_HEAD_CHARS = 2000
@@ -21,7 +21,7 @@ _FRAME = re.compile(
 _BETWEEN = ("The above exception was the direct cause", "During handling of the above exception")
 
 
-def row(source: Source, position: Position, entry: Entry) -> dict[str, Any]:
+def row(source: LogSource, position: Position, entry: Entry) -> dict[str, Any]:
     """A record as the list shows it."""
     head, line_end, further = entry.msg.partition("\n")
     return {
@@ -46,7 +46,7 @@ def row(source: Source, position: Position, entry: Entry) -> dict[str, Any]:
     }
 
 
-def whole(source: Source, position: Position, entry: Entry) -> dict[str, Any]:
+def whole(source: LogSource, position: Position, entry: Entry) -> dict[str, Any]:
     """A record with all that it holds."""
     shown = row(source, position, entry)
     shown["items"] = {_cut(key, 200): _value(value) for key, value in entry.special.items()}
@@ -79,7 +79,7 @@ def parts(msg: str) -> list[dict[str, Any]]:
                     "line": int(frame["line"]),
                     "func": frame["func"] or "",
                     "code": [],
-                    "own": Frame(file, "").is_own,
+                    "own": Call(file, "").is_own,
                 }
             )
         elif frames is not None and frames and line.startswith("    "):

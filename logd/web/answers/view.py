@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from logd.query.selection import Selection
-from logd.query.source import Source
+from logd.query.source import LogSource
 from logd.query.summaries import Label
 from logd.web.answers.wanted import Wanted
 
@@ -38,7 +38,7 @@ Watch = Callable[[float], None]
 
 
 @dataclass(frozen=True)
-class Frame:
+class Extent:
     """What the picture covers.
 
     Attributes:
@@ -52,7 +52,7 @@ class Frame:
     step: int
 
 
-def frame_of(wanted: Wanted, begins: float | None, bars: int, now: float) -> Frame:
+def frame_of(wanted: Wanted, begins: float | None, bars: int, now: float) -> Extent:
     """The stretch of time of a picture with about so many bars.
 
     Args:
@@ -67,13 +67,13 @@ def frame_of(wanted: Wanted, begins: float | None, bars: int, now: float) -> Fra
         since = until - 3600
     step = next((s for s in STEPS_S if (until - since) / s <= bars), STEPS_S[-1])
     low = int(since // step) * step
-    return Frame(low, max(low + step, int(-(-until // step)) * step), step)
+    return Extent(low, max(low + step, int(-(-until // step)) * step), step)
 
 
 def view(
-    source: Source,
+    source: LogSource,
     wanted: Wanted,
-    frame: Frame,
+    frame: Extent,
     *,
     facets: Sequence[str],
     top: int,
@@ -134,9 +134,9 @@ def view(
 
 
 def _window(
-    source: Source,
+    source: LogSource,
     selection: Selection,
-    frame: Frame,
+    frame: Extent,
     facets: Sequence[str],
     bars: dict[str, list[int]],
     counts: dict[str, Counter[Label]],

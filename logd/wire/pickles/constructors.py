@@ -16,7 +16,7 @@ from struct import error, pack, unpack
 from typing import Final, cast
 
 from logd.wire.pickles import times
-from logd.wire.pickles.made import Group, Made, Mapped, Name, Told, Worth, are
+from logd.wire.pickles.made import Made, MadeSet, Mapped, Name, Told, Worth, are
 
 _MAX_TEXT_CHARS: Final = 256
 """Of the texts that are looked into: zones' names, types of numpy."""
@@ -97,8 +97,8 @@ def _group(arguments: _Arguments) -> object:
     if len(arguments) == 1 and type(arguments[0]) in (list, tuple):
         # Not copied: a pickle can name one long list over and over.
         given = arguments[0]
-        return Group(given if type(given) is list else list(cast("tuple[object, ...]", given)))
-    return None if arguments else Group([])
+        return MadeSet(given if type(given) is list else list(cast("tuple[object, ...]", given)))
+    return None if arguments else MadeSet([])
 
 
 def _mapped(arguments: _Arguments) -> object:

@@ -29,7 +29,7 @@ class Mapped:
         self.pairs = pairs
 
 
-class Group:
+class MadeSet:
     """A set or frozen set: its members as they came."""
 
     __slots__ = ("members",)

@@ -13,7 +13,7 @@ from typing import Final
 
 from logd.wire.errors import WireError
 from logd.wire.pickles import objects
-from logd.wire.pickles.made import Group, Mapped
+from logd.wire.pickles.made import MadeSet, Mapped
 from logd.wire.pickles.state import State
 from logd.wire.texts import bytes_text, unicode_text
 
@@ -231,16 +231,16 @@ def _set_items(state: State) -> None:
 
 
 def _empty_set(state: State) -> None:
-    state.push_new(Group([]))
+    state.push_new(MadeSet([]))
 
 
 def _add_items(state: State) -> None:
     members = state.pop_to_mark()
-    state.top(Group).extend(members)
+    state.top(MadeSet).extend(members)
 
 
 def _frozen_set(state: State) -> None:
-    state.push_new(Group(state.pop_to_mark()))
+    state.push_new(MadeSet(state.pop_to_mark()))
 
 
 def _pop(state: State) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from logd.wire.errors import TooLongError, WireError
-from logd.wire.pickles.made import Group, Made, Mapped
+from logd.wire.pickles.made import Made, MadeSet, Mapped
 
 _MAX_MADE: Final = 20_000
 """Containers, names and lines of text, which cost some times as much as other opcodes. A pickler
@@ -118,14 +118,14 @@ class State:
         del self.stack[at:]
         return values
 
-    def top(self, kind: type[list[object]] | type[Mapped] | type[Group]) -> list[object]:
+    def top(self, kind: type[list[object]] | type[Mapped] | type[MadeSet]) -> list[object]:
         """What the container on top of the stack holds, which is about to grow."""
         top = self.stack[-1] if self.stack else None
         if type(top) is Made:
             return top.pairs if kind is Mapped else top.members
         if type(top) is Mapped and kind is Mapped:
             return top.pairs
-        if type(top) is Group and kind is Group:
+        if type(top) is MadeSet and kind is MadeSet:
             return top.members
         if type(top) is not list or kind is not list:
             raise WireError(f"pickle adds to {type(top).__name__}, {kind.__name__} expected")

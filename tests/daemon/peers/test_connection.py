@@ -16,8 +16,8 @@ from logd.daemon.peers.hub import FULL_READ_BYTES, Hub
 from logd.daemon.peers.intake import Intake, Pause
 from logd.daemon.peers.limits import Limits
 from logd.daemon.peers.origin import Origin
-from logd.daemon.peers.peerend import Kind
-from logd.daemon.peers.reading import Reading
+from logd.daemon.peers.peerend import PeerKind
+from logd.daemon.peers.reading import ReadSwitch
 from logd.daemon.peers.sessions import Sessions
 from logd.daemon.sessionkeys import SessionKeys
 from tests.hostile.attack import batch, frame, opening, plain
@@ -106,7 +106,7 @@ async def test_a_session_is_told_what_is_durable(connect: Connect) -> None:
     ends = await connect()
     await ends.send(opening(CLIENT, 8) + batch("a", 8) + batch("b", 9))
     assert await ends.numbers(1) == [7]
-    assert ends.connection.kind is Kind.SESSION
+    assert ends.connection.kind is PeerKind.SESSION
     ((_, frames),) = await ends.hub.intake.take(1, 1.0)
     assert frames.count == 2
 
@@ -185,15 +185,15 @@ async def test_the_rest_is_for_the_next_turn(connect: Connect) -> None:
     ends = await connect()
     data = b"".join(plain(str(number) * 100) for number in range(20))
     turns: list[None] = []
-    end_turn = Reading.end_turn
+    end_turn = ReadSwitch.end_turn
 
-    def counted(reading: Reading, account: str) -> None:
+    def counted(reading: ReadSwitch, account: str) -> None:
         turns.append(None)
         end_turn(reading, account)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Hub, "read_view", lambda hub, one: hub._small_view)
-        patch.setattr(Reading, "end_turn", counted)
+        patch.setattr(ReadSwitch, "end_turn", counted)
         sending = asyncio.create_task(ends.loop.sock_sendall(ends.peer, data))
         await ends.until(lambda: ends.connection.frames == 20)
         await sending

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logd.daemon.peers.losses import MAX_LOST_IN_A_REPORT, Losses
+from logd.daemon.peers.losses import MAX_LOST_IN_A_REPORT, LossReports
 from logd.records.batch import Batch
 from logd.records.context import Context
 from logd_client.buffer import lost_row
@@ -33,7 +33,7 @@ def report(records: object, pid: int = 4711) -> tuple[Context, dict[str, object]
 
 def test_reports_are_added_up() -> None:
     """Records and reports are counted; the last one is kept with its sender."""
-    losses = Losses(clock=lambda: 5.0)
+    losses = LossReports(clock=lambda: 5.0)
     losses.look_at(batch(report(3), (OTHER, {}), report(4, pid=9)))
     losses.look_at(batch(report(10)))
     assert (losses.records, losses.reports) == (17, 3)
@@ -43,7 +43,7 @@ def test_reports_are_added_up() -> None:
 
 def test_only_the_clients_own_word_counts() -> None:
     """An application's item of that name is no report, and neither is nonsense."""
-    losses = Losses()
+    losses = LossReports()
     losses.look_at(batch((OTHER, {"lost": 5})))
     too_many = MAX_LOST_IN_A_REPORT + 1
     losses.look_at(batch(report("many"), report(-1), report(True), report(too_many)))

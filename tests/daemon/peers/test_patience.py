@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from logd.daemon.peers.intake import Intake, Pause
-from logd.daemon.peers.patience import SIP_BYTES, Patience
+from logd.daemon.peers.patience import SIP_BYTES, WaitingSenders
 
 
 class Waiting:
@@ -18,10 +18,10 @@ class Waiting:
         self.may_read.set()
 
 
-def patience(limit_bytes: int) -> tuple[Patience[Waiting], Intake[Waiting]]:  # type: ignore[type-var]
+def patience(limit_bytes: int) -> tuple[WaitingSenders[Waiting], Intake[Waiting]]:  # type: ignore[type-var]
     """One with an intake of this size."""
     intake: Intake[Waiting] = Intake(limit_bytes, limit_bytes)  # type: ignore[type-var]
-    return Patience(asyncio.get_running_loop(), intake), intake
+    return WaitingSenders(asyncio.get_running_loop(), intake), intake
 
 
 async def test_a_sender_that_waits_is_relieved_and_read_in_sips() -> None:

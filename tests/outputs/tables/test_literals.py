@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Date
 
 from logd.outputs.tables.fit import storable
 from logd.outputs.tables.literals import row_literals
-from logd.outputs.tables.rows import Rows, Sparse
+from logd.outputs.tables.rows import RowColumns, Sparse
 from tests.outputs.table_making import Outputs
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def test_the_server_reads_what_was_meant(
     """Any text, integer, float and NULL, in a context or a column, comes back as it was."""
     length = len(columns[0])
     sparse = Sparse(None, {0: "it's \\"})
-    rows = Rows([(shared,)], [0] * length, [range(length), *columns, sparse])
+    rows = RowColumns([(shared,)], [0] * length, [range(length), *columns, sparse])
     expected = [
         [shared, number, *values, "it's \\" if number == 0 else None]
         for number, values in enumerate(zip(*columns, strict=True))
@@ -89,7 +89,7 @@ def test_the_server_reads_what_was_meant(
 )
 def test_no_text_leaves_its_quotes_in_any_mode(connection: Connection, texts: list[str]) -> None:
     """Where the server does not know backslash escapes, a text has them twice, and no worse."""
-    rows = Rows([()], [0] * len(texts), [texts, [7] * len(texts)])
+    rows = RowColumns([()], [0] * len(texts), [texts, [7] * len(texts)])
     connection.exec_driver_sql(WITHOUT_BACKSLASH_ESCAPES)
     got = [read_back(connection, literals) for literals in row_literals(rows, no_other)]
     assert got == [[text.replace("\\", "\\\\"), 7] for text in texts]
@@ -110,7 +110,7 @@ def test_a_session_without_backslash_escapes_is_given_them(
 def test_other_types_are_left_to_the_driver() -> None:
     """Booleans, dates and the like are made into literals by the driver; not so odd floats."""
     day = datetime.date(2026, 11, 22)
-    rows = Rows([()], [0, 0], [[True, day], [math.nan, -math.inf]])
+    rows = RowColumns([()], [0, 0], [[True, day], [math.nan, -math.inf]])
     literals = list(row_literals(rows, lambda value: f"<{value}>"))
     assert literals == ["<True>,NULL", "<2026-11-22>,NULL"]
 

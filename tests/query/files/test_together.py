@@ -16,7 +16,7 @@ from logd.query.files.source import FileSource
 from logd.query.files.ways import segments
 from logd.query.grammar import parse
 from logd.query.selection import Selection
-from logd.query.source import Source
+from logd.query.source import LogSource
 from tests.query.log_making import START, Notes, record, write_log
 
 KEYS = ["cat", "host", "logger", "exc", "pid", "user"]
@@ -63,7 +63,7 @@ def test_counts_are_those_of_one_after_the_other(
     """Whatever is chosen: each facet without its own conditions, the total with all."""
     source = FileSource(str(pattern), Notes())
     selection = Selection(since=since, terms=parse(wanted))
-    expected = Source.picture(source, selection, step=step, keys=keys)  # type: ignore[arg-type]
+    expected = LogSource.picture(source, selection, step=step, keys=keys)  # type: ignore[arg-type]
     found = source.picture(selection, step=step, keys=keys)  # type: ignore[arg-type]
     assert found == expected
 

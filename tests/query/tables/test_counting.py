@@ -12,7 +12,7 @@ import pytest
 
 from logd.outputs.tables.output import TableOutput
 from logd.query.selection import Selection
-from logd.query.source import Source, TablePosition
+from logd.query.source import LogSource, TablePosition
 from logd.query.summaries import Key, Step, Summary
 from logd.query.tables.source import TableSource
 from logd.query.terms import Term
@@ -134,13 +134,13 @@ def source(database: Any, tmp_path: Path, request: pytest.FixtureRequest) -> Ite
     source.close()
 
 
-def by_python(source: Source, selection: Selection, **asked: Any) -> Summary:
+def by_python(source: LogSource, selection: Selection, **asked: Any) -> Summary:
     """What a pass over all entries counts."""
     entries = [placed for placed in source.placed() if selection.matches(placed.entry)]
     return Pass(entries).summarise(**asked)
 
 
-class Pass(Source):
+class Pass(LogSource):
     """A log that is a list."""
 
     def __init__(self, entries: list[Any]) -> None:

@@ -1,0 +1,29 @@
+"""One word for one thing: no two classes of the packages that others may use share a name."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+# The same thing on both sides, or a documented name of the reference.
+ALLOWED = {
+    "Backoff": "pauses between tries, of an output and of a client",
+    "Context": "what the records of one place have in common, as clients send it and logd keeps it",
+    "Entry": "a record as it is read back; in the client one that waits to be acknowledged",
+    "LogServerProxy": "documented twice: for sockets and for XML-RPC",
+}
+
+
+def test_a_class_name_means_one_thing() -> None:
+    """Classes whose names begin without an underscore have names of their own."""
+    places = defaultdict(list)
+    for folder in (ROOT / "logd", ROOT / "client" / "logd_client"):
+        for path in sorted(folder.rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places[node.name].append(str(path.relative_to(ROOT)))
+    shared = {name: found for name, found in places.items() if len(found) > 1}
+    assert shared.keys() == ALLOWED.keys(), shared
