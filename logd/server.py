@@ -109,7 +109,6 @@ class LogServer:
         for one in observers or ():
             _append_once(self.observers, one, "observer")
         self.cfnMode = cfnMode
-        self._tsFormat = tsFormat
         self._timestamps = Timestamps(tsFormat)
         self._jobhistSize = jobhistSize
         # Records are filtered before those before them in the batch were observed, so that each

@@ -18,7 +18,7 @@ from logd.cli.query import query
 from tests.daemon_process import DaemonProcess, running
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = (".", "client", "logd", "logd/*", "systemd", "tests", "tests/*")
+FOLDERS = (".", "client", "logd", "logd/*", "packages", "packages/*", "systemd", "tests", "tests/*")
 PAGES = {
     path.relative_to(ROOT): path.read_text("utf-8")
     for folder in FOLDERS
@@ -182,13 +182,32 @@ def test_commands_have_the_options_shown(command: str) -> None:
             assert re.search(rf"(^|[ ,]){re.escape(word)}\b", help_text, re.MULTILINE), word
 
 
+def anchors(page: Path) -> set[str]:
+    """What links may lead to within a page: its headings, as GitHub makes names of them."""
+    heads = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", head.strip().lower()) for head in heads)
+    return {head.replace(" ", "-") for head in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Files named in links are there, and so are the headings that links lead to."""
+    for path, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", PAGES[page]):
+        target = ROOT / (page.parent / path if path else page)
+        assert target.exists(), path
+        if anchor:
+            assert anchor in anchors(target), f"{path}#{anchor}"
+
+
 def test_paths_and_targets_exist() -> None:
-    """Files named in links and in the table of the code are there; so are make's targets."""
-    for page, text in PAGES.items():
-        for path in re.findall(r"\]\((?!https?:)([^)#]+)", text):
-            assert (ROOT / page.parent / path).exists(), f"{page}: {path}"
-    for path in re.findall(r"`((?:logd|client)/[\w/]+(?:\.py|/))`", README):
+    """Files that pages name are there; so are the targets of make and the modules to be run."""
+    for path in re.findall(
+        r"`((?:logd|client|tests|systemd|packages)/[\w/.-]+(?:\.\w+|/))`", README
+    ):
         assert (ROOT / path).exists(), path
+    for module in re.findall(r"python3? -m ((?:logd|tests)(?:\.\w+)*)", README):
+        place = ROOT / module.replace(".", "/")
+        assert place.with_suffix(".py").exists() or (place / "__main__.py").exists(), module
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"`?make ([a-z-]+)", README):
         assert re.search(rf"^{target}:|^\.PHONY:.*\b{target}\b", makefile, re.MULTILINE), target

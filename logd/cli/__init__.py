@@ -17,10 +17,7 @@ from logd.errors import LogdError
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 EXIT_FAILED = 1
-"""What was asked for did not work; a line on standard error says why."""
-
-EXIT_USAGE = 2
-"""What was asked for makes no sense: wrong options or settings."""
+"""What was asked for did not work; a line on standard error says why. Wrong options give 2."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

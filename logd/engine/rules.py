@@ -107,11 +107,6 @@ class Rules:
         """Whether some session may still have a gap in its next piece."""
         return bool(self._excused)
 
-    def lose(self, session: bytes, last: int, now: float) -> None:
-        """A piece up to `last` was to be written, and can't be read."""
-        self._marks.pop(session, None)
-        self._marks[session] = (last, now)
-
     def excuse(self) -> None:
         """A message can't be read: each session may have a gap in its next piece."""
         self._excused = set(self._marks)

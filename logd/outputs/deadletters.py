@@ -142,15 +142,6 @@ def letter_of(batch: Batch, row: int, reason: str, output: str, now: float) -> s
     return json.dumps(letter, default=str)
 
 
-def read_dead_letters(path: FilePath) -> Iterator[DeadLetter]:
-    """The records of a file, in the order they were refused; see `read_lines`.
-
-    Raises:
-        OSError: the file can't be read.
-    """
-    return (letter for _, letter in read_lines(path) if letter is not None)
-
-
 def read_lines(path: FilePath) -> Iterator[tuple[bytes, DeadLetter | None]]:
     """The lines of a file, each with its record; None, and a warning, if it holds none.
 

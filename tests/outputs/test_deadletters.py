@@ -9,12 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from logd.outputs.deadletters import DeadLetterFile, read_dead_letters
+from logd.outputs.deadletters import DeadLetter, DeadLetterFile, read_lines
 from logd.records.entry import Entry
 from logd.records.shape import NAMES
 from logd_client.encoding import Context, Row
 from logd_client.fallback import keep
 from tests.outputs.output_making import Clock, make_batch
+
+
+def letters_in(path: Path) -> list[DeadLetter]:
+    """The records of a file, in the order they were refused."""
+    return [letter for _, letter in read_lines(path) if letter is not None]
 
 
 def test_record_can_be_read_again(tmp_path: Path) -> None:
@@ -25,7 +30,7 @@ def test_record_can_be_read_again(tmp_path: Path) -> None:
     )
     letters.put(batch, 1, "no room", "db sqlite://")
     assert letters.kept == 1
-    (letter,) = read_dead_letters(letters.path)
+    (letter,) = letters_in(letters.path)
     assert (letter.time, letter.output, letter.reason) == (5.0, "db sqlite://", "no room")
     assert letter.peer == "::1"
     assert letter.record == (
@@ -56,8 +61,8 @@ def test_a_letter_has_the_one_shape_of_a_record(tmp_path: Path) -> None:
     assert (entry.msg, entry.peer, entry.special) == ("text", "::1", {"n": 3})
     context = Context((4711, 1, "MainThread", "E", (("/srv/app/views.py", 42),), 7, "charge"))
     keep([Row(context, 1, record["time"], "text", ("n", 3))], tmp_path / "client", "no server")
-    (ours,) = read_dead_letters(letters.path)
-    (clients,) = read_dead_letters(tmp_path / "client")
+    (ours,) = letters_in(letters.path)
+    (clients,) = letters_in(tmp_path / "client")
     assert clients.record == ours.record
     kept = json.loads((tmp_path / "client").read_bytes())["record"]
     assert kept == {**record, "peer": "", "ts": ""}
@@ -68,7 +73,7 @@ def test_letters_of_earlier_versions_are_read(tmp_path: Path) -> None:
     row = [2, 7, 1, "t", 1.5e9, "text", "E", [["a.py", 3], [None, None]], 0, "f", {"n": 3}]
     letter = {"time": 1.6e9, "output": "db", "reason": "odd", "peer": "::1", "record": row}
     (tmp_path / "dead").write_text(json.dumps(letter) + "\n")
-    (read,) = read_dead_letters(tmp_path / "dead")
+    (read,) = letters_in(tmp_path / "dead")
     assert read.peer == "::1"
     assert read.record == (*row[:7], (("a.py", 3), (None, None)), *row[8:])
 
@@ -82,7 +87,7 @@ def test_file_has_a_largest_size(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         letters.put(batch, 0, "reason", "db")
     assert letters.path.stat().st_size <= 1000
     assert letters.kept + letters.lost == 20
-    assert letters.kept == len(list(read_dead_letters(letters.path)))
+    assert letters.kept == len(list(letters_in(letters.path)))
     assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
     clock.now += 60
     letters.put(batch, 0, "reason", "db")
@@ -107,7 +112,7 @@ def test_half_a_line_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFix
     line = letters.path.read_bytes()
     letters.path.write_bytes(line + b"[]\n" + b'{"record": [1]}\n' + line[:40])
     letters.put(make_batch(["two"]), 0, "reason", "db")
-    found = [letter.record[5] for letter in read_dead_letters(letters.path)]
+    found = [letter.record[5] for letter in letters_in(letters.path)]
     assert found == ["one", "two"]
     assert len(caplog.records) == 3
 
