@@ -131,7 +131,7 @@ def default_format_dict(job: MsgJob) -> dict[str, Any]:
     Returns:
         Column name -> content: the default columns, the items of the job's `special` under their
         own names (never in the place of a default column), and, unless an item is called so, the
-        job's tid, tblen, time, peer, and special (as JSON text) for those who configure such
+        job's tid, tblen, time, peer, and special (as JSON text) if you configure such
         columns. `path` begins after `cfn` and `cln`. Whatever has no column is not written.
     """
     return {

@@ -132,7 +132,7 @@ class FileLogWriter(TextlineLogWriter):
         """Append as many records as fit into a file of `max_size` bytes.
 
         Returns:
-            How many: 0 where not even one fits behind what this writer wrote; its first record
+            How many: 0 if not even one fits behind what this writer wrote; its first record
             always fits.
         """
         file = self._opened()

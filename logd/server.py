@@ -316,7 +316,7 @@ class LogServer:
             return True
         self._remember(self._filter_history, job)
         for one in tuple(self.filters):
-            # As with `logging`: who returns False does not want the record.
+            # As with `logging`: a filter that returns False does not want the record.
             if self._call(one, self._filter_history, "filter") is False:
                 job.drop()
             if job.dropped:

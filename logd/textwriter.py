@@ -76,7 +76,7 @@ class TextlineLogWriter:
             self.line_format = LineFormat()
 
     def cfn_cln(self, job: MsgJob) -> str:
-        """Caller's file and line as "*views.py(42)"; empty where these are not known."""
+        """Caller's file and line as "*views.py(42)"; empty if these are not known."""
         name = job.cfn()
         return f"*{name}({job.cln()})" if name else ""
 

@@ -21,10 +21,10 @@ EXIT_FAILED = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; `arguments` are those of the process where None.
+    """Run one command; `arguments` are those of the process if None.
 
     Returns:
-        The exit status, where the command did not end the process itself: click does so after
+        The exit status, if the command did not end the process itself: click does so after
         usage errors (2) and `--help` (0).
     """
     from logd.cli.commands import logd

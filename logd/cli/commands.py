@@ -14,7 +14,7 @@ import click
 from logd import __version__
 
 BEHIND_THE_DAEMON = 10
-"""Niceness of commands that take all of a core that they are given, where cores are short."""
+"""Niceness of commands that take all of a core: others go first if cores are short."""
 
 
 class CommandRow(NamedTuple):

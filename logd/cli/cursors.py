@@ -44,7 +44,7 @@ def write_cursor(path: Path, cursor: str) -> None:
 
 
 def start_of(source: LogSource, cursor: str | None) -> Position | None:
-    """Where to begin; with the oldest entry, and a word, if what was at the cursor is no more.
+    """Where to begin: with the oldest entry, and a note, if what was at the cursor is no more.
 
     Raises:
         WrongCursor: the text is no cursor of this log.

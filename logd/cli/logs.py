@@ -40,7 +40,7 @@ class JournalFormatter(LineFormatter):
 def configure(
     level: str, stream: TextIO | None = None, environ: Mapping[str, str] = os.environ
 ) -> None:
-    """Send the process' log records to `stream`, standard error where None.
+    """Send the process' log records to `stream`, standard error if None.
 
     Args:
         level: lowest level of logd's own records; of other packages, warnings and worse are shown.

@@ -207,7 +207,7 @@ class Shown:
 
     Args:
         reading: what is read, and how it is shown.
-        source: where from.
+        source: the log.
         progress: told how far it is.
         is_full: whether long lines are shown whole on a terminal.
     """

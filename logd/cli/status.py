@@ -64,7 +64,7 @@ def status(control: str | None, config_file: str | None, watch: bool, is_json: b
     try:
         _watch(paths, is_json=is_json)
     except (KeyboardInterrupt, BrokenPipeError):
-        # Nothing is left to flush to a reader who hung up.
+        # Nothing is left to flush: the reader hung up.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,4 +1,4 @@
-"""`logd web`: shows the log in the browser; `logd web user` keeps those who may look."""
+"""`logd web`: shows the log in the browser; `logd web user` keeps the users who may look."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ __all__ = ["StackIndentFilter", "createPrintIndentLog"]
 TARA = "stackindent_tara"
 """Special item that says how deep the current call is to appear."""
 
-# So many threads may log in turn, each indented by itself; then the one longest unheard starts
+# This many threads may log in turn, each indented by itself; then the one longest unheard starts
 # anew. A bound is needed, as a server sees threads come and go forever.
 _MAX_THREADS = 10_000
 # Recursion deeper than this would fill the log with blanks.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from logd.outputs.worker import OutputWorker
 
 REQUEST_S = 10.0
-"""How long an answer of an output's thread is waited for, where somebody waits."""
+"""How long to wait for the answer of an output's thread."""
 
 
 async def ask_outputs(

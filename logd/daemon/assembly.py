@@ -41,7 +41,7 @@ SERVER_SETTINGS = ("filter", "observer", "timestamp", "file_names")
 
 
 class DaemonLogServer(LogServer):
-    """The daemon's: who looks for errors finds those of filters and observers, too."""
+    """The daemon's: a search for errors finds those of filters and observers, too."""
 
     CAT_INTERNALERROR = PROBLEM
 

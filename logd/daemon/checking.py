@@ -22,7 +22,7 @@ from logd.settings.table import Config
 
 _CLOSE_S = 5.0
 
-# Columns and names of tables are checked where there is no database yet, too.
+# Columns and names of tables are checked, too, if there is no database yet.
 _ANY_DATABASE = "db:sqlite:///logd.db"
 
 

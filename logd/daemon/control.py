@@ -61,7 +61,7 @@ IDLE_S = 120.0
 """A connection that asks nothing for this long is closed: it takes the place of another."""
 
 ANSWER_S = 10.0
-"""So long may a client take to read an answer; a follower as long as it likes."""
+"""How long a client may take to read an answer; a follower as long as it likes."""
 
 STOP_S = 2.0
 """How long followers may take to read the last entries when the daemon stops."""
@@ -134,7 +134,7 @@ class Control:
         feed: of the live feed's followers.
         holdings: what outputs keep.
         is_feed: whether this is the feed socket: it is asked for status and follows only, by
-            those who may read the log and not rule the daemon.
+            users that may read the log and not rule the daemon.
         listen_again: makes another socket at the same place.
     """
 
@@ -178,7 +178,7 @@ class Control:
         if before is not None and listener is not None:
             self._listener = listener
             await self.start()
-            # Those who are connected stay.
+            # Clients that are connected stay.
             before.close()
 
     def _made_again(self) -> Listener | None:

@@ -50,7 +50,7 @@ class DecodedRoom:
         return self._intake.limit_bytes // DECODED_SHARE
 
     def take(self, size: int, writing_s: float) -> None:
-        """So many bytes more are decoded, and take so long to write."""
+        """Bytes were decoded: how many, and how long it takes to write them, in seconds."""
         self._bytes += size
         self._writing_s += writing_s
 

@@ -32,7 +32,7 @@ LOOK_AGAIN_S = 0.002
 """Nothing tells when a socket's buffer is empty; so it is asked."""
 
 IN_FLIGHT_BYTES = 16 * 1024**2
-"""What two kernels may hold of one sender, who takes it for sent: by default 4 MiB at most at its
+"""What two kernels may hold of one sender, which takes it for sent: by default 4 MiB at most at its
 end and 6 at ours. Once a sender has sent this much since the stop, all that it had sent before is
 here."""
 
@@ -44,7 +44,7 @@ ON_THE_WAY_S = 0.1
 """How long the next bytes take from a sender's kernel to ours, over a slow network."""
 
 SLOW_LINK_S = 3.0
-"""So long senders on other machines are waited for however little comes at a time."""
+"""How long to wait for senders on other machines, however little comes at a time."""
 
 CUT_FRAME_GRACE_S = 1.0
 """How long a sender may take to complete a frame that it had begun when the stop came."""

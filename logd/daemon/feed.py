@@ -142,7 +142,7 @@ class Subscriber:
                 self._slices.append(Slice(0, None, (), at))
             has_news = True
         if has_news:
-            # The loop is closed where the daemon stops at once.
+            # The loop is closed if the daemon stops at once.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._news.set)
 

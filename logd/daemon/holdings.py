@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 KNOWN_S = 10.0
-"""So long what was found is good enough: a screen that is drawn each second costs nothing."""
+"""How long an answer is good enough: a screen that is drawn each second costs nothing."""
 
 
 class Holding(NamedTuple):

@@ -1,6 +1,6 @@
 """Metrics for Prometheus over HTTP, and whether the daemon is alive and ready.
 
-    /metrics  counters and gauges, in the text format or, where asked for, OpenMetrics
+    /metrics  counters and gauges, in the text format or, if asked for, OpenMetrics
     /healthz  200 while the event loop answers and no thread is stuck; else 503: restart it
     /readyz   200 while new records are taken: sockets listen, no stop has begun, and the queue is
               not full because an output fails. An output that fails alone is no reason: records
@@ -81,7 +81,7 @@ class DaemonCollector(Collector):
         yield _counter("logd_reloads", "Reloads of the settings.", self._reloader.reloads)
         yield _gauge(
             "logd_config_last_reload_successful",
-            "1 where the last reload put its settings in force.",
+            "1 if the last reload put its settings in force.",
             self._reloader.succeeded,
         )
 

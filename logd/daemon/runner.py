@@ -112,7 +112,7 @@ class Daemon:
         changing: held while parts are exchanged; a stop waits for it.
         is_ready: whether it accepts connections and was not told to stop.
         stopping: set when a stop was asked for.
-        failure: what ended the daemon where it failed; None after a stop.
+        failure: what ended the daemon if it failed; None after a stop.
     """
 
     def __init__(self, parts: Parts, manager: ServiceManager | None = None) -> None:

@@ -74,7 +74,7 @@ def _allow_descriptors() -> None:
 
 
 def loop_factory(name: str) -> type[asyncio.AbstractEventLoop] | None:
-    """The event loop's class for a setting; the standard loop where uvloop is absent."""
+    """The event loop's class for a setting; the standard loop if uvloop is absent."""
     if name == "uvloop":
         try:
             import uvloop

@@ -119,7 +119,7 @@ class Slices:
     def unknown(
         self, connection: Connection, batches: Sequence[Batch], done: Done
     ) -> Iterator[Batch]:
-        """The records that were not accepted before; notes acks to give and who is out of order."""
+        """The records that were not accepted before; notes the acks to give."""
         losses = self._hub.losses
         for batch in batches:
             connection.records += len(batch)

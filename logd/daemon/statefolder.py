@@ -31,8 +31,8 @@ def make_state_folder(config: Config) -> None:
 def _check_found_folder(folder: Path) -> None:
     """See that a state folder nobody named was not put there by a stranger.
 
-    Beside a log in a folder where others may write (`/tmp`) they could have made it first, to read
-    the dead letters, or a link to lead them elsewhere.
+    If others may write to the folder of the log (`/tmp`), they could have made it first, to read
+    the dead letters, or a link that leads them elsewhere.
     """
     state = folder.lstat()
     owners = (os.geteuid(), 0, folder.parent.stat().st_uid)

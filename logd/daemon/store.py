@@ -1,4 +1,4 @@
-"""A daemon that takes records from a source: its rings, one for each partition, and who reads.
+"""A daemon that takes records from a source: its rings, one for each partition, and their readers.
 
 What it is made of is the same as for a daemon that listens. Only the way in differs: no sockets for
 senders, and in place of the pipeline a thread for each partition (`partition.py`).

@@ -56,6 +56,6 @@ def engine_follower(spec: str, timestamp: str | None) -> EngineFollower:
         raise OutputUnusable(MISSING) from exc
     from logd.engine.base import SourceSettings
 
-    # Who only looks on needs no promise.
+    # A reader needs no promise.
     source = EngineSource(address, SourceSettings(durable="lazy"), follows=True)
     return EngineFollower(source, timestamp)

@@ -25,7 +25,7 @@ from logd.text.timestamps import Timestamps
 LOOK_EVERY_S = 0.5
 RETRY_S = 1.0
 MAX_WAITING = 64
-"""So many messages wait for whoever shows them; then no more are read."""
+"""If this many messages wait to be shown, no more are read."""
 
 
 class EngineFollower:

@@ -73,7 +73,7 @@ class EngineOutput(Output):
         self._last_error: tuple[str, float] | None = None
 
     def open(self) -> Mapping[bytes, int]:
-        """Connect and make the streams; an engine has no marks for those who write to it."""
+        """Connect and make the streams; an engine has no marks for its writers."""
 
         async def prepare() -> int:
             client = self._link.connected()

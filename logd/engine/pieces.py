@@ -41,7 +41,7 @@ MAX_BODY_BYTES = 32 << 20
 become gigabytes."""
 
 MAX_PIECE_BYTES = MAX_BODY_BYTES // 2
-"""Who makes messages divides what is longer."""
+"""A longer one is divided by its sender."""
 
 _NIL = b"\xc0"
 _END_OF_TIME = 253_402_300_800

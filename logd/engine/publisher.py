@@ -33,7 +33,7 @@ LOOK_EVERY_S = 0.5
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.1, 2.0
 
 LATENCIES = 4096
-"""So many acknowledgements make up the figures about latency."""
+"""How many acknowledgements make up the figures about latency."""
 
 
 class _Lane:

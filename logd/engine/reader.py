@@ -33,7 +33,7 @@ from logd.outputs.marks import PLACE_PREFIX
 logger = logging.getLogger(__name__)
 
 ASK_MESSAGES = 64
-"""So many are asked for at a time, and are in memory twice at most."""
+"""How many messages are asked for at a time; at most twice as many are in memory."""
 
 ASK_S = 30.0
 HEARTBEAT_S = 5.0

@@ -28,7 +28,7 @@ class Trimmer:
     """Trims one partition.
 
     Args:
-        address: where; its group is the one whose ring this is.
+        address: the engine; its group is the one whose ring this is.
         partition: which one.
         keep_s: for how long messages stay that all rings have.
         clock: seconds since the epoch.

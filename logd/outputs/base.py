@@ -2,7 +2,7 @@
 
 An output writes batches and, in the same step, the marks that say how far each session has been
 written: a restart finds either both or neither. It knows no sockets, no event loop and no threads
-but the two rules below; who retries, backs off and acknowledges is its caller, `worker.py`.
+but the two rules below; its caller, `worker.py`, retries, backs off and acknowledges.
 
 Packages can bring outputs of their own: a callable `(address: str, settings: OutputSettings) ->
 Output` under the entry point group `logd.writers`; `--output NAME:ADDRESS` selects it by name.
@@ -95,7 +95,7 @@ class OutputSettings:
         rotation: when a file or table is full.
         retention: what is kept of the full ones.
         line_format: makes text lines of batches.
-        durable: True where `sync` must survive the death of the machine (`sync = batch`).
+        durable: True if `sync` must survive the death of the machine (`sync = batch`).
         state_dir: folder for what the output keeps besides the log itself (spools, dead letters).
         dead_letters: takes the records that the output refuses for their content.
         compress: how closed files are compressed: "none", "gzip" or "zstd".
@@ -140,7 +140,7 @@ class OutputStatus:
         last_error: text and time (seconds since the epoch) of the last failure, None without one.
         details: anything else, as text.
         measures: what else can be measured, by the end of a metric's name: "ack_p50_seconds".
-        position: where the next record goes, for those who read what was written so far:
+        position: where the next record goes, for readers of what was written so far:
             {"file": absolute path, "size": bytes} or {"table": name, "id": the highest one so
             far}; empty if it can't be read back. Exact in the writing thread.
     """

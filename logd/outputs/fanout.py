@@ -35,7 +35,7 @@ class Outputs:
         self.workers = workers
         self._session = SESSION_NAME + secrets.token_bytes(16 - len(SESSION_NAME))
         self._last = 0
-        # Reentrant: who exchanges workers may have a last word to write.
+        # Reentrant: a thread that exchanges workers may have a last line to write.
         self._lock = threading.RLock()
 
     @property

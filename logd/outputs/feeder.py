@@ -53,7 +53,7 @@ class OutputFeeder:
 
     Attributes:
         is_open: whether the output is.
-        written: what the output holds, and who looks at it.
+        written: what the output holds, and its watchers.
     """
 
     def __init__(

@@ -33,7 +33,7 @@ class Keeper:
     """Keeps what waits for one output.
 
     Args:
-        queue: where to.
+        queue: takes what is kept.
         line: what waits; `lock` guards it.
         is_needed: whether anything should go to disk now; called with the lock held.
         may_keep: whether a batch may be on disk; what may not stays in the line.

@@ -6,7 +6,7 @@ A work is finished once it is durable for this output: written and synced, or ke
 may happen at any step; then its senders are told, and it makes room. What is kept on disk before
 it was in hand leaves the line: it comes back from the disk.
 
-Pure bookkeeping: who calls it holds the worker's lock.
+Pure bookkeeping: the caller holds the worker's lock.
 """
 
 from __future__ import annotations

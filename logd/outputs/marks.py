@@ -66,7 +66,7 @@ class Marks:
     def take_up(self, now: float) -> None:
         """The daemon runs again, from `now` on: ages go on from when it last saw any session.
 
-        Nobody could be seen in between, and who held records then will send them again.
+        Nobody could be seen in between, and a client that held records then will send them again.
         """
         away_s = now - max((seen for _, seen in self._marks.values()), default=now)
         self._marks = {

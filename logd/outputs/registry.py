@@ -69,7 +69,7 @@ def create(
     Args:
         spec: the name, and what its package calls an address; it may hold colons itself.
         settings: what the output needs besides.
-        found: the entry points to choose from; those of the installed packages where None.
+        found: the entry points to choose from; those of the installed packages if None.
 
     Raises:
         OutputUnusable: no package or several have the name, or the package can't be loaded.
@@ -137,7 +137,7 @@ def brought(
         name: which one is wanted.
         group: the entry points' group.
         others: names that are there besides, for people.
-        found: the entry points to choose from; those of the installed packages where None.
+        found: the entry points to choose from; those of the installed packages if None.
 
     Raises:
         OutputUnusable: no package or several have the name, or the package can't be loaded.

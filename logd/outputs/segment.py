@@ -22,7 +22,7 @@ little endian, and the payload, the batch as `batchbytes.py` makes it:
     72       4     CRC-32 of the 72 bytes before
 
 An entry without payload and records closes a segment: nothing follows, and all before is on disk.
-Who finds a segment that is not closed cuts off what does not count, and closes it.
+A start that finds a segment that is not closed cuts off what does not count, and closes it.
 
 What fails its checksum is damage. If a later entry says that the place of the damage was on disk
 before (`synced`), a disk or a person did it: the entry is left out and all behind it counts. Else

@@ -40,7 +40,7 @@ class StdoutOutput(Output):
 
     Args:
         settings: of these only the line format counts.
-        descriptor: where to; stays the caller's and keeps its flags.
+        descriptor: what is written to; stays the caller's and keeps its flags.
         patience_s: how long it waits for a reader before it is unavailable.
         clock: tells the time, in seconds since the epoch.
     """

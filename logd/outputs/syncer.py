@@ -23,11 +23,11 @@ ACK_EVERY_S = 0.01
 """The same if the ack of one session depends on it, whose caller may wait for it."""
 
 ACKS_EVERY_S = 0.04
-"""The same if several sessions' do: mostly programs that log and go on. Who waits for each ack
-without a pause is recognised (`Work.is_awaited`)."""
+"""The same if several sessions' do: mostly programs that log and go on. A client that
+waits for each ack without a pause is recognised (`Work.is_awaited`)."""
 
 MANY_RECORDS = 256
-"""So many are worth a sync at once: their senders are fast, and may wait for room."""
+"""This many are worth a sync at once: their senders are fast, and may wait for room."""
 
 
 class Syncer:

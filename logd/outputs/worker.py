@@ -173,7 +173,7 @@ class OutputWorker:
 
     @property
     def watchers(self) -> Sequence[Watcher]:
-        """Who watches."""
+        """The watchers."""
         return self._feeder.written.watchers
 
     def wait_written(self, work: Work) -> None:
@@ -301,7 +301,7 @@ class OutputWorker:
                     self._tell_others()
 
     def _tell_others(self) -> None:
-        """Let those look who wait for what is written; the lock is held."""
+        """Let threads look that wait for what is written; the lock is held."""
         if self._others:
             self._for_others.notify_all()
 

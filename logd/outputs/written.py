@@ -1,4 +1,4 @@
-"""What an output holds: how far each session was written, and who looks at what is written."""
+"""What an output holds: how far each session was written, and the watchers of what is written."""
 
 from __future__ import annotations
 

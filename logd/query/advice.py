@@ -11,10 +11,10 @@ from logd.query.selection import Selection
 from logd.query.source import LogSource
 
 MAX_READ = 20_000
-"""So many of the newest entries are looked at."""
+"""How many of the newest entries are looked at."""
 
 MAX_SHOWN = 8
-"""So many values are named."""
+"""How many values are named."""
 
 
 def advice(source: LogSource, selection: Selection) -> list[str]:

@@ -29,7 +29,7 @@ MAX_AWAY_S = 600.0
 """Entries of a request, thread or process are looked for so far before and behind."""
 
 MAX_READ = 200_000
-"""So many entries are looked at in each direction at most."""
+"""At most this many entries are looked at in each direction."""
 
 
 class Around(NamedTuple):

@@ -1,4 +1,4 @@
-"""What a log consists of on disk: for `logd disk` and those who watch over space. Pure."""
+"""What a log consists of on disk: for `logd disk` and programs that watch over space. Pure."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def exposure_warning(config: Config, hosts: Sequence[str] | None = None) -> str 
     Args:
         config: the settings in force.
         hosts: addresses that really listen without TLS (inherited sockets); as configured
-            where None.
+            if None.
     """
     exposed = _exposed(config, hosts)
     if not exposed or config.token is not None or config.allow:
@@ -150,7 +150,9 @@ def _is_loopback(host: str) -> bool:
 def _retrying(config: Config) -> Iterator[Problem]:
     if config.engine_retry_s >= MARKS_KEPT_S:
         # A store that has forgotten a session takes what it sent long ago for new.
-        yield Problem("engine_retry_s", f"must be under {MARKS_KEPT_S:g} s: so long marks are kept")
+        yield Problem(
+            "engine_retry_s", f"must be under {MARKS_KEPT_S:g} s, the time that marks are kept"
+        )
 
 
 def _source(config: Config) -> Iterator[Problem]:

@@ -81,7 +81,7 @@ _MAX_TEMPLATES: Final = 16_384
 they are made anew from what `sites.py` keeps, which takes 2 us. At most 30 MB."""
 
 _FORGET_AFTER: Final = 4 * _MAX_TEMPLATES
-"""So many that were made and not kept, while there was no room, show that others are in use now."""
+"""If this many were made and not kept, for want of room, others are in use now."""
 
 _MAX_PARTS_BYTES: Final = 8 << 20
 

@@ -80,7 +80,7 @@ class Acceptor:
         self._pause_reported_at = float("-inf")
         self._is_stopping = False
         self._allowed = 0
-        # So many connections left few of the descriptors that are allowed.
+        # The connections left few of the descriptors that are allowed.
         self._most_open = math.inf
 
     @property

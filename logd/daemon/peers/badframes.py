@@ -6,7 +6,7 @@ MAX_BAD_FRAMES = 20
 """Bad frames that a connection may send, beyond those that good ones make up for."""
 
 GOOD_FOR_A_BAD = 10
-"""So many good frames make up for a bad one: a sender with an odd record now and then stays."""
+"""This many good frames make up for a bad one: a sender with an odd record now and then stays."""
 
 
 class BadFrames:

@@ -94,7 +94,7 @@ class _Account(Generic[S]):
         paused: those that are not read.
         queued_bytes: of all of them.
         used_s: the pipeline's time that was taken for them, or the least that anyone has taken
-            who waited meanwhile: nobody saves up turns.
+            that waited meanwhile: nobody saves up turns.
         s_per_byte: what a byte of theirs costs of it.
     """
 

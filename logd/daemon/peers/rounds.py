@@ -38,7 +38,7 @@ QUIET_BYTES_PER_S = 500_000.0
 LOOK_S = 0.05
 
 MAX_READS = 64
-"""So many sockets are read before the loop serves others; at most 1 MiB."""
+"""At most this many sockets are read before the loop serves others; at most 1 MiB."""
 
 
 class RoundMember(Protocol):
@@ -174,7 +174,7 @@ class Rounds(Generic[M]):
             self._go_on(read)
 
     def _go_on(self, read: int) -> None:
-        """See to the next round, after one that read so many sockets."""
+        """See to the next round, after one that read that many sockets."""
         self._empty_rounds = 0 if read else self._empty_rounds + 1
         if self._has_ended:
             return

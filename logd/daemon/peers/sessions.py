@@ -1,4 +1,4 @@
-"""Who is to be told what is durable: the sessions of all clients that take acks.
+"""Whom to tell what is durable: the sessions of all clients that take acks.
 
 A session belongs to a client id, not to a connection: after a cut the client comes back on another
 one, and what still waited from the first is acknowledged on the second. All calls come from the

@@ -18,7 +18,7 @@ FULL_BYTES = 1 << 20
 
 MAX_LONE = 64
 MAX_LONE_CHARS = 4096
-"""So many records of as many sessions are written as one piece; longer ones each by itself."""
+"""At most this many records of as many sessions are written as one piece."""
 
 
 class Room(NamedTuple):

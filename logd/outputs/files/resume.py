@@ -200,7 +200,7 @@ def _current(folder: int, names: Names, found: Recovered, files: KnownFiles, now
         file.look_at_end()
     if file.size != known.size:
         logger.info(
-            "%s has %d bytes where %d were left: goes on from there",
+            "%s has %d bytes, %d were left: goes on from there",
             file.name,
             file.size,
             known.size,

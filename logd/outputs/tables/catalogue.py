@@ -133,7 +133,7 @@ class Catalogue:
         self._marks_of = SHARED if is_shared else ring
 
     def create(self, connection: Connection) -> None:
-        """Make the tables where they don't exist."""
+        """Make the tables that don't exist yet."""
         wanted = (TABLES, MARKS, KEYS) if self._is_shared else (TABLES, MARKS)
         if {table.name for table in wanted} <= set(inspect(connection).get_table_names()):
             return

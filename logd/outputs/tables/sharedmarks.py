@@ -1,6 +1,7 @@
-"""The marks that several daemons have in one database, for those who ask and don't write.
+"""The marks that several daemons have in one database, for callers that ask and don't write.
 
-The output's own connection may be busy for seconds; who opens a session waits for its mark, so
+The output's own connection may be busy for seconds; a client that opens a session waits for its
+mark, so
 this one is apart.
 """
 

@@ -28,7 +28,7 @@ from logd.query.source import Follower, Note
 from logd.records.entry import Entry
 from logd.text.reading import LineReader
 
-# So many bytes before the place reached tell whether a file was emptied and written anew.
+# This many bytes before the place reached tell whether a file was emptied and written anew.
 _REMEMBERED_BYTES = 64
 # A write becomes visible page by page: an end between pages is the end of a write.
 _PAGE_BYTES = 4096

@@ -10,7 +10,7 @@ from types import TracebackType
 from logd.query.files.listing import FileRef, open_file
 
 HELD_OPEN = 100
-"""So many of the oldest files are opened at once, as the ring would overwrite them first; an open
+"""How many of the oldest files are opened at once, as the ring would overwrite them first; an open
 file is there to its end. Rings of more files are rare, and the others are opened in their turn."""
 
 

@@ -368,7 +368,7 @@ def seam_of(descriptor: int, ref: FileRef, end: int) -> str:
 
 
 def save(ref: FileRef, log: int, data: bytes) -> None:
-    """Write the index of a file: as a whole or not at all, for those who may read the file.
+    """Write the index of a file: as a whole or not at all, for the users who may read the file.
 
     Args:
         ref: the file.

@@ -16,7 +16,7 @@ from logd.query.tables.pages import disk_pages, disk_place, read_page
 from logd.query.tables.values import entry_of
 from logd.records.entry import Entry
 
-# So many records are asked for at once.
+# How many records are asked for at once.
 _READ_AT_ONCE = 16_384
 
 

@@ -53,7 +53,7 @@ class Extent:
 
 
 def frame_of(wanted: Wanted, begins: float | None, bars: int, now: float) -> Extent:
-    """The stretch of time of a picture with about so many bars.
+    """The stretch of time of a picture with about that many bars.
 
     Args:
         wanted: what was asked for; without a beginning it is that of the log.
