@@ -31,7 +31,10 @@ _SHOWN_DAYS = 14
 @click.option("--json", "is_json", is_flag=True, help="One JSON object for each file and table.")
 @source_options
 def disk(sources: Sequence[LogSource], settings: Config, is_json: bool) -> None:
-    """Show what of the log lies where, how old it is, how large, and how much comes each day."""
+    """Show each file and table of the log: where it is, its size and age.
+
+    Then it shows how many bytes came each day, and what else lies in the daemon's own folder.
+    """
     is_all_there = bool(sources)
     if not sources:
         note(nothing_there(""))

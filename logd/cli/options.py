@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import click
@@ -51,10 +52,16 @@ class SettingsCommand(click.Command):
     """A command with an option for every setting, `--config` and `--no-uvloop`.
 
     Its callback gets `in_force`: the settings, with where they came from.
+
+    Args:
+        args: see `click.Command`.
+        explained: the settings that the command's help shows; None for all.
+        kwargs: see `click.Command`.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, explained: Collection[str] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._explained = explained
         self.params += [
             click.Option(
                 ["config_file", "--config"],
@@ -87,7 +94,12 @@ class SettingsCommand(click.Command):
         groups: dict[str, list[tuple[str, str]]] = {_GENERAL: []}
         for option in self.get_params(ctx):
             record = option.get_help_record(ctx)
-            if record is not None:
+            is_left_out = (
+                self._explained is not None
+                and isinstance(option, HeadedOption)
+                and option.name not in self._explained
+            )
+            if record is not None and not is_left_out:
                 groups.setdefault(getattr(option, "heading", _GENERAL), []).append(record)
         for heading, records in groups.items():
             with formatter.section(heading):

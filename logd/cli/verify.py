@@ -27,8 +27,8 @@ from logd.text.escaping import escape
 def verify(sources: Sequence[LogSource], settings: Config, is_json: bool) -> None:
     """Read every file and count every table, and compare them with journal, catalogue and index.
 
-    What is torn, missing, foreign, damaged or unreadable is named, and the exit status is 1.
-    Nothing is changed, and the daemon may go on meanwhile.
+    If something is torn, missing, foreign, damaged or unreadable, the command names it, and the
+    exit status is 1. It changes nothing, and the daemon may run meanwhile.
     """
     is_right = bool(sources)
     if not sources:

@@ -10,12 +10,20 @@ import click
 from logd.cli import logs
 from logd.cli.options import SettingsCommand
 from logd.errors import LogdError, StartupError
+from logd.settings.field import WEB
 from logd.settings.loading import InForce
+from logd.settings.table import SETTINGS
 
 _USAGE = "expected nothing, `user add NAME` or `user remove NAME`"
 
+# What says where the log is, and how the page is served.
+_EXPLAINED = (
+    *("file", "db", "table_pattern", "state_dir", "control"),
+    *(setting.name for setting in SETTINGS.values() if setting.group == WEB),
+)
 
-@click.command(cls=SettingsCommand)
+
+@click.command(cls=SettingsCommand, explained=_EXPLAINED)
 @click.argument("words", nargs=-1, metavar="[user (add|remove) NAME]")
 @click.option("--open", "opens_browser", is_flag=True, help="Open the page in the browser.")
 @click.option(
@@ -43,6 +51,8 @@ def web(
     The page reads the files or tables that a daemon with the same settings writes. Only this
     machine can use it, unless it has TLS and a login. The command prints a link that signs in
     once. It needs the packages of `pip install 'logd[web]'`.
+
+    All other options of "logd serve" are taken, too, so that both can have the same.
 
     \b
     Examples:

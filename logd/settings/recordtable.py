@@ -97,7 +97,7 @@ class RecordSettings:
             )
         ),
         OUTPUTS,
-        "Write to an engine (nats:URL, see the README of logd/engine), or to an output of another "
+        "Write to an engine (nats:URL, see logd/engine/README.md), or to an output of another "
         "package: its name, and the address that it expects.",
         hides=True,
     )
@@ -112,17 +112,17 @@ class RecordSettings:
         (),
         Many(Text("NAME:TYPE", 'text such as "user:String(64)" or "amount:Integer"')),
         OUTPUTS,
-        "More database columns. Each holds the special item of its name. Types: Text, String(64), "
-        "Integer, BigInteger, Float.",
+        "More database columns. Each is filled from the item of the same name in a record. "
+        "Types: Text, String(64), Integer, BigInteger, Float.",
         of_output=True,
     )
     shared_marks: bool = setting(
         False,
         Flag(),
         OUTPUTS,
-        "Several daemons, each with a table_pattern of its own, write to one PostgreSQL or MariaDB "
-        "and know of each other what is stored: clients may go to any of them. Such a daemon has "
-        "no other output and keeps nothing on disk.",
+        "Several daemons write to one PostgreSQL or MariaDB, each to tables of its own "
+        "(table_pattern). They share what each client has stored, so that clients may go to any "
+        "of them. Such a daemon has no other output and keeps nothing on disk.",
         reloads=False,
     )
     source: str | None = setting(
@@ -136,9 +136,9 @@ class RecordSettings:
             )
         ),
         OUTPUTS,
-        "Take records from an engine (nats:URL, see the README of logd/engine) in place of "
-        "listening. Each of its partitions gets a log of its own: %p in file or table_pattern is "
-        "its number.",
+        "Take records from an engine (nats:URL, see logd/engine/README.md) instead of "
+        "listening. Each of its partitions gets a log of its own: %p in file or table_pattern "
+        "is its number.",
         reloads=False,
         hides=True,
     )
@@ -146,15 +146,16 @@ class RecordSettings:
         "wait",
         Choice("wait", "fail"),
         OUTPUTS,
-        "What a daemon with a source does if another one writes to the same log: wait until that "
-        "one is gone, or fail at the start.",
+        "If another daemon with the same source writes to the same log: wait until that one is "
+        "gone, or fail at the start.",
         reloads=False,
     )
     engine_keep_s: float = setting(
         3600.0,
         Duration(is_zero_allowed=True),
         OUTPUTS,
-        "How long records stay in the engine that all stores have, to be read again if need be.",
+        "How long the engine keeps records that all stores have written, to be read again if "
+        "need be.",
         unit="s",
         reloads=False,
     )
@@ -162,9 +163,9 @@ class RecordSettings:
         43_200.0,
         Duration(),
         OUTPUTS,
-        "If an engine, or a database with shared_marks, stores nothing for so long that clients "
-        "wait for, the daemon ends with status 1, to be started again: what it still holds might "
-        "be stored twice by then. Clients have all of it. Under a day.",
+        "How long an engine, or a database with shared_marks, may store nothing while clients "
+        "wait. After that the daemon exits with status 1, to be started again: by then its "
+        "records might be stored twice. Clients still have all of them. Under a day.",
         unit="s",
         reloads=False,
     )
@@ -172,10 +173,9 @@ class RecordSettings:
         "always",
         Choice("always", "lazy"),
         OUTPUTS,
-        "What an engine (output nats:...) must promise. always: its servers sync what they "
-        "acknowledge (sync_interval: always). lazy: any engine will do; if all its servers lose "
-        "power at once, records of the last two minutes may be lost, though they were "
-        "acknowledged.",
+        "Which engines to write to (output nats:...). always: only one whose servers sync what "
+        "they acknowledge (sync_interval: always). lazy: any; if all its servers lose power at "
+        "once, acknowledged records of the last two minutes may be lost.",
         reloads=False,
         of_output=True,
     )
@@ -251,8 +251,8 @@ class RecordSettings:
         True,
         Flag(),
         ROTATION,
-        "Full files get an index beside them, made by a process of low priority, so that times "
-        "are found and entries counted without reading the log.",
+        "Make an index beside each file, in a process of low priority. With it, times are found "
+        "and entries counted without reading the log.",
     )
     keep_age_s: float | None = setting(
         None,

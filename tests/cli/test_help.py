@@ -7,7 +7,10 @@ import sys
 
 import pytest
 
-COMMANDS = ["", "serve", "config", "status", "ping", "send", "replay", "queue", "tail", "query"]
+COMMANDS = [
+    *("", "serve", "config", "status", "ping", "send", "replay", "queue", "queue list"),
+    *("queue export", "queue send", "tail", "query", "disk", "verify", "web"),
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -21,3 +24,13 @@ def test_help_is_laid_out(command: str) -> None:
     assert all(len(line) <= 80 for line in text.splitlines())
     examples = [line for line in text.splitlines() if line.strip().startswith("Examples:")]
     assert all(line.strip() == "Examples:" for line in examples)
+
+
+def test_help_of_the_page_is_about_the_page() -> None:
+    """`logd web` takes all settings, and explains those of the page and of where the log is."""
+    arguments = [sys.executable, "-m", "logd", "web", "--help"]
+    text = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout
+    assert "--web-users-file" in text
+    assert "--file" in text
+    assert "--max-connections" not in text
+    assert "--rotate-count" not in text
