@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.outputs.table_making import Outputs
+from tests.outputs.worker_bench import Bench
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -28,3 +29,9 @@ def sqlite_outputs(sqlite: Any, tmp_path: Path) -> Iterator[Outputs]:
     made = Outputs(sqlite, tmp_path)
     yield made
     made.close_all()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """A worker that syncs, not started."""
+    return Bench(tmp_path)

@@ -141,3 +141,8 @@ class Outputs:
             name.removeprefix(self.database.prefix + "_"): [row["msg"] for row in table]
             for name, table in rows.items()
         }
+
+
+def numbered(*numbers: int) -> list[str]:
+    """The messages of `Outputs.batch` with these numbers."""
+    return [f"message {number}" for number in numbers]

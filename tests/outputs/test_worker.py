@@ -4,166 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pytest
-
-from logd.outputs.base import Output, OutputStatus, OutputUnavailable
-from logd.outputs.diskqueue import DiskQueue
+from logd.outputs.base import Output, OutputUnavailable
 from logd.outputs.fanout import Outputs
 from logd.outputs.work import Work
 from logd.outputs.worker import OutputWorker
 from logd.records.batch import Batch
-from logd.records.context import Context
-
-TIMEOUT_S = 60.0
-CLIENT = b"c" * 16
-
-
-class MemoryOutput(Output):
-    """Keeps texts in memory; refuses and waits as told.
-
-    Attributes:
-        refusals: raised by the next writes, one each, after the part they say is written.
-        may_sync: a sync returns once this is set.
-    """
-
-    def __init__(self, name: str = "memory") -> None:
-        self.name = name
-        self.written: list[str] = []
-        self.synced = 0
-        self.syncs = 0
-        self.refusals: list[OutputUnavailable] = []
-        self.is_away = False
-        self.is_closed = False
-        self.tries = 0
-        self.may_sync = threading.Event()
-        self.may_sync.set()
-        self.sync_refusals: list[OutputUnavailable] = []
-
-    def open(self) -> Mapping[bytes, int]:
-        return {}
-
-    def write(self, batches: Sequence[Batch]) -> None:
-        self.tries += 1
-        if self.is_away:
-            raise OutputUnavailable("away")
-        refusal = self.refusals.pop(0) if self.refusals else None
-        if refusal is None:
-            self._keep(batches)
-            return
-        self._keep(batches[: refusal.batches_done])
-        if refusal.rows_done:
-            self._keep([batches[refusal.batches_done].part(0, refusal.rows_done)])
-        raise refusal
-
-    def _keep(self, batches: Sequence[Batch]) -> None:
-        for batch in batches:
-            self.written += batch.msg
-
-    def sync(self) -> None:
-        done = len(self.written)
-        assert self.may_sync.wait(TIMEOUT_S)
-        if self.sync_refusals:
-            raise self.sync_refusals.pop(0)
-        self.synced = done
-        self.syncs += 1
-
-    def forget(self, clients: Sequence[bytes]) -> None:
-        pass
-
-    def status(self) -> OutputStatus:
-        return OutputStatus(self.name)
-
-    def close(self) -> None:
-        self.is_closed = True
-
-
-def batch(*texts: str, first: int = 0) -> Batch:
-    """Records of a session from number `first` on; of no session where it is 0."""
-    context = Context(1, 1, "t", "I", (), 0, "")
-    count = len(texts)
-    client = CLIENT if first else None
-    numbers = range(count)
-    return Batch([context], [0] * count, numbers, [1.0] * count, texts, client=client, first=first)
-
-
-def disk_queue(folder: Path, limit_bytes: int = 1 << 20) -> DiskQueue:
-    """The queue of an output of these tests, not opened."""
-    return DiskQueue(folder / "queue-memory", "memory", limit_bytes=limit_bytes)
-
-
-def keep(folder: Path, *batches: Batch) -> None:
-    """Leave batches on disk, one group each, as an earlier run does."""
-    queue = disk_queue(folder)
-    queue.open()
-    for one in batches:
-        queue.append([one])
-    queue.close()
-
-
-def kept(folder: Path) -> list[str]:
-    """The texts that wait on disk."""
-    queue = disk_queue(folder)
-    queue.open()
-    texts: list[str] = []
-    while (portion := queue.read(1 << 20)) is not None:
-        texts += [text for one in portion.batches for text in one.msg]
-    queue.close()
-    return texts
-
-
-class Bench:
-    """A worker with what it was told and what it told."""
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        marks: Mapping[bytes, int] | None = None,
-        durable: bool = True,
-        limit_bytes: int = 1 << 20,
-        output: MemoryOutput | None = None,
-    ) -> None:
-        self.output = output or MemoryOutput()
-        self.queue = disk_queue(folder, limit_bytes)
-        self.queue.open()
-        self.problems: list[str] = []
-        self.failures: list[BaseException] = []
-        self.done: list[Work] = []
-        self.changed = threading.Condition()
-        self.worker = OutputWorker(
-            self.output,
-            marks or {},
-            self.queue,
-            durable=durable,
-            on_problem=lambda cat, text: self.problems.append(text),
-            on_fatal=self.failures.append,
-        )
-        self.outputs = Outputs([self.worker])
-
-    def submit(self, *batches: Batch) -> Work:
-        work = Work(batches, {}, self._finished)
-        self.outputs.submit(work)
-        return work
-
-    def _finished(self, work: Work) -> None:
-        with self.changed:
-            self.done.append(work)
-            self.changed.notify_all()
-
-    def wait(self, condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + TIMEOUT_S
-        with self.changed:
-            while not condition():
-                assert self.changed.wait(0.01) or time.monotonic() < deadline
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    """A worker that syncs, not started."""
-    return Bench(tmp_path)
+from tests.outputs.worker_bench import (
+    CLIENT,
+    TIMEOUT_S,
+    Bench,
+    MemoryOutput,
+    batch,
+    disk_queue,
+    kept,
+)
 
 
 def test_work_is_done_when_it_is_synced(bench: Bench) -> None:
@@ -193,34 +50,6 @@ def test_a_sync_that_fails_is_tried_again(bench: Bench) -> None:
     assert told[0] == "output memory can't sync, retrying"
     assert told[1].startswith("output memory syncs again after")
     bench.outputs.stop()
-
-
-def test_what_cannot_be_synced_by_the_end_is_kept_on_disk(bench: Bench, tmp_path: Path) -> None:
-    """What is written and may not survive the machine is durable in the queue."""
-    bench.output.sync_refusals = [OutputUnavailable("disk away")] * 1000
-    bench.outputs.start()
-    bench.submit(batch("a", first=1))
-    bench.wait(lambda: len(bench.output.sync_refusals) < 1000)
-    bench.outputs.give_up_at(time.monotonic())
-    bench.outputs.stop()
-    assert len(bench.done) == 1
-    assert bench.failures == []
-    assert kept(tmp_path) == ["a"]
-
-
-def test_what_can_be_neither_written_nor_kept_is_no_good_end(bench: Bench, tmp_path: Path) -> None:
-    """The daemon hears that records are lost with it, and their senders are not told otherwise."""
-    bench.output.is_away = True
-    (tmp_path / "queue-memory").write_bytes(b"")
-    bench.outputs.start()
-    bench.submit(batch("a", first=1))
-    bench.wait(lambda: bench.worker.is_full)
-    bench.outputs.give_up_at(time.monotonic())
-    bench.outputs.stop()
-    assert bench.done == []
-    assert [str(failure).partition(": ")[2][:52] for failure in bench.failures] == [
-        "1 records could be neither written nor kept on disk:"
-    ]
 
 
 def test_without_durability_work_is_done_when_written(tmp_path: Path) -> None:
@@ -269,49 +98,6 @@ def test_an_output_that_is_away_is_tried_till_the_drain_time_is_over(
     again.outputs.stop()
     assert again.output.written == ["a", "b", "c", "d"]
     assert not kept(tmp_path)
-
-
-def test_a_queue_that_was_half_written_is_not_repeated(tmp_path: Path) -> None:
-    """Marks of the output cut off what a run before wrote of what is on disk."""
-    keep(tmp_path, batch("a", "b", "c", first=1))
-    bench = Bench(tmp_path, marks={CLIENT: 2})
-    bench.outputs.start()
-    bench.outputs.stop()
-    assert bench.output.written == ["c"]
-
-
-def test_what_was_kept_and_is_sent_again_is_written_once(tmp_path: Path) -> None:
-    """A client whose acks were lost with the stop sends again what waits on disk."""
-    keep(tmp_path, batch("a", "b", "c", first=1))
-    bench = Bench(tmp_path)
-    bench.outputs.start()
-    work = bench.submit(batch("b", "c", "d", first=2))
-    bench.wait(lambda: bench.done == [work])
-    bench.outputs.stop()
-    assert bench.output.written == ["a", "b", "c", "d"]
-
-
-def test_what_was_kept_twice_is_written_once(tmp_path: Path) -> None:
-    """The output was away over a start, and the client sent again what was kept before."""
-    keep(tmp_path, batch("a", "b", first=1), batch("b", "c", first=2))
-    bench = Bench(tmp_path)
-    bench.outputs.start()
-    bench.outputs.stop()
-    assert bench.output.written == ["a", "b", "c"]
-
-
-def test_a_queue_stays_until_its_records_are_synced(tmp_path: Path) -> None:
-    """A sync that fails while the queue is written out is tried again; the worker goes on."""
-    keep(tmp_path, batch("a", first=1))
-    bench = Bench(tmp_path)
-    bench.output.sync_refusals = [OutputUnavailable("disk away")]
-    bench.outputs.start()
-    work = bench.submit(batch("b", first=2))
-    bench.wait(lambda: bench.done == [work])
-    bench.outputs.stop()
-    assert bench.output.written == ["a", "b"]
-    assert not kept(tmp_path)
-    assert not bench.failures
 
 
 def test_records_written_by_filters_belong_to_the_daemons_session(bench: Bench) -> None:
@@ -434,21 +220,6 @@ def test_an_output_that_never_opens_leaves_everything_on_disk(tmp_path: Path) ->
     assert kept(tmp_path) == list("abc")
 
 
-def test_what_comes_after_something_kept_is_kept_too(bench: Bench, tmp_path: Path) -> None:
-    """An output that works again during a stop gets nothing that would hide what is on disk."""
-    bench.output.is_away = True
-    bench.outputs.start()
-    bench.submit(batch("a", first=1))
-    bench.wait(lambda: bench.worker.is_failing)
-    bench.outputs.give_up_at(time.monotonic())
-    bench.wait(lambda: len(bench.done) == 1)
-    bench.output.is_away = False
-    bench.submit(batch("b", first=2))
-    bench.outputs.stop()
-    assert bench.output.written == []
-    assert kept(tmp_path) == ["a", "b"]
-
-
 def test_health_counts_what_waits_and_how_long(bench: Bench) -> None:
     """What the output has not got makes the lag, in memory and on disk; else there is none."""
     bench.output.is_away = True
@@ -479,87 +250,4 @@ def test_an_output_that_breaks_is_fatal(bench: Bench, tmp_path: Path) -> None:
     bench.submit(batch("a"))
     bench.outputs.stop()
     assert [type(exc) for exc in bench.failures] == [ZeroDivisionError]
-    assert kept(tmp_path) == ["a"]
-
-
-class StuckOutput(MemoryOutput):
-    """An output whose write does not return until it may; then it has written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.may_return = threading.Event()
-        self.is_stuck = threading.Event()
-
-    def write(self, batches: Sequence[Batch]) -> None:
-        self.is_stuck.set()
-        assert self.may_return.wait(TIMEOUT_S)
-        super().write(batches)
-
-
-def test_senders_are_relieved_of_a_write_that_does_not_return(tmp_path: Path) -> None:
-    """What is in hand and what waits go to disk; what is written after all is written once."""
-    bench = Bench(tmp_path, output=StuckOutput())
-    bench.outputs.start()
-    first = bench.submit(batch("a"), batch("b", first=1))
-    assert isinstance(bench.output, StuckOutput)
-    assert bench.output.is_stuck.wait(TIMEOUT_S)
-    second = bench.submit(batch("c", first=2), batch("d"))
-    bench.outputs.relieve()
-    bench.wait(lambda: bench.done == [first, second])
-    bench.output.may_return.set()
-    bench.wait(lambda: len(bench.output.written) == 4)
-    third = bench.submit(batch("e", first=3))
-    bench.wait(lambda: third in bench.done)
-    bench.outputs.stop()
-    assert bench.output.written == list("abcde")
-    assert kept(tmp_path) == []
-
-
-def test_a_stop_leaves_a_write_that_does_not_return(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Everything is on disk, so nobody needs to wait for it."""
-    monkeypatch.setattr("logd.outputs.worker.STUCK_S", 0.1)
-    bench = Bench(tmp_path, output=StuckOutput())
-    bench.outputs.start()
-    bench.submit(batch("a", first=1))
-    assert isinstance(bench.output, StuckOutput)
-    assert bench.output.is_stuck.wait(TIMEOUT_S)
-    bench.submit(batch("b", first=2))
-    bench.outputs.give_up_at(time.monotonic())
-    bench.outputs.stop()
-    bench.output.may_return.set()
-    assert len(bench.done) == 2
-    assert kept(tmp_path) == ["a", "b"]
-
-
-def test_without_room_on_disk_senders_wait(tmp_path: Path) -> None:
-    """At the limit work is not done, loudly, until the output has made room; order is kept."""
-    bench = Bench(tmp_path, limit_bytes=2000)
-    bench.output.is_away = True
-    bench.outputs.start()
-    works = [bench.submit(batch("x" * 400, first=number)) for number in range(1, 9)]
-    bench.wait(lambda: bench.worker.is_full)
-    done = len(bench.done)
-    assert done < len(works)
-    assert bench.worker.health().queue_full_since is not None
-    assert any("no room on disk" in problem for problem in bench.problems)
-    bench.output.is_away = False
-    bench.wait(lambda: len(bench.done) == len(works))
-    bench.wait(lambda: len(bench.output.written) == len(works))
-    bench.outputs.stop()
-    assert [work for work in bench.done if work in works] == works
-
-
-def test_a_queue_that_is_switched_off_keeps_only_at_the_end(tmp_path: Path) -> None:
-    """With `queue_disk_bytes` 0 senders wait for the output; a stop loses nothing all the same."""
-    bench = Bench(tmp_path, limit_bytes=0)
-    bench.output.is_away = True
-    bench.outputs.start()
-    bench.submit(batch("a"))
-    bench.wait(lambda: bench.output.tries >= 2)
-    assert bench.done == []
-    bench.outputs.give_up_at(time.monotonic())
-    bench.outputs.stop()
-    assert len(bench.done) == 1
     assert kept(tmp_path) == ["a"]

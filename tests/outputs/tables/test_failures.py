@@ -25,18 +25,13 @@ from logd.outputs.tables import store as tables_store
 from logd.outputs.tables.output import TableOutput
 from logd.records.batch import Batch
 from tests.conftest import Database
-from tests.outputs.table_making import Outputs
+from tests.outputs.table_making import Outputs, numbered
 
 ANN = b"ann's session id"
 SOURCE = Path(tables_store.__file__)
 FAILPOINTS = sorted(set(re.findall(r'failpoint\("([\w.]+)"\)', SOURCE.read_text())))
 # Marks are locked only if they are shared: `tests/chaos/shared.py` kills there.
 FAILPOINTS = [name for name in FAILPOINTS if not name.endswith("_lock")]
-
-
-def numbered(*numbers: int) -> list[str]:
-    """The messages of `outputs.batch` with these numbers."""
-    return [f"message {number}" for number in numbers]
 
 
 def write_till_done(output: TableOutput, batches: Sequence[Batch], tries: int = 20) -> list[str]:
