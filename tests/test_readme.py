@@ -205,6 +205,13 @@ def test_paths_and_targets_exist() -> None:
         r"`((?:logd|client|tests|systemd|packages)/[\w/.-]+(?:\.\w+|/))`", README
     ):
         assert (ROOT / path).exists(), path
+    # In the map of the code a name without a folder is in that of the name before it.
+    for row in re.findall(r"^\|.*\|$", PAGES[Path("logd/README.md")], re.MULTILINE):
+        folder = ROOT
+        for name in re.findall(r"`([\w/]+(?:\.py|/))`", row):
+            place = ROOT / name if "/" in name else folder / name
+            assert place.exists(), name
+            folder = place if place.is_dir() else place.parent
     for module in re.findall(r"python3? -m ((?:logd|tests)(?:\.\w+)*)", README):
         place = ROOT / module.replace(".", "/")
         assert place.with_suffix(".py").exists() or (place / "__main__.py").exists(), module

@@ -14,8 +14,10 @@ import logging
 import os
 import resource
 import signal
+import ssl
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from logd.daemon import assembly, control
 from logd.daemon.allocator import keep_freed_memory
@@ -96,73 +98,21 @@ async def _serve(config: Config) -> int:
         )
         undo.callback(assembled.close)
         tls = assembly.tls_context(config)
-        listeners = _listen(config) if config.source is None else []
-        for listener in listeners:
-            undo.callback(listener.close)
-        if tls is None and any(listener.is_tls for listener in listeners):
+        doors = _open_doors(config, undo)
+        if tls is None and any(listener.is_tls for listener in doors.senders):
             raise StartupError("systemd hands over a socket for TLS: set tls_cert and tls_key")
-        control_listener = control.listen(config)
-        if control_listener is not None:
-            undo.callback(control_listener.close)
-        feed_listener = control.listen_feed(config)
-        if feed_listener is not None:
-            undo.callback(feed_listener.close)
-        metrics_listeners = _listen_for_metrics(config.metrics)
-        for listener in metrics_listeners:
-            undo.callback(listener.close)
         manager = ServiceManager()
-        parts = Parts(
-            server=assembled.server,
-            outputs=assembled.outputs,
-            marks=assembled.marks,
-            session_keys=assembled.maker.session_keys,
-            listeners=listeners,
-            limits=assembly.limits(config),
-            token=config.token,
-            tls=tls,
-            queue_bytes=config.queue_bytes,
-            connection_queue_bytes=config.connection_queue_bytes,
-            drain_s=config.drain_s,
-            close_plugins=assembled.close_plugins,
-            shared=assembled.maker.shared,
-            is_shared=assembled.is_shared,
-            give_up_s=config.engine_retry_s,
-        )
-        daemon = Daemon(parts, manager)
+        daemon = Daemon(_parts(config, assembled, doors.senders, tls), manager)
         daemon.partitions = assembled.partitions
-        daemon.companions += assembled.companions()
         feed = Feed()
-        plain_hosts = _plain_hosts(listeners)
+        plain_hosts = _plain_hosts(doors.senders)
         reloader = Reloader(daemon, assembled, manager, feed, plain_hosts)
-        holdings = Holdings(lambda: assembled.config)
-        if control_listener is not None:
-            ruling = control.Control(
-                daemon,
-                control_listener,
-                reloader,
-                feed,
-                holdings,
-                listen_again=lambda: control.listen(config),
-            )
-            daemon.companions.append(ruling)
-            reloader.afterwards.append(ruling.renew)
-        if feed_listener is not None:
-            following = control.Control(
-                daemon,
-                feed_listener,
-                reloader,
-                feed,
-                holdings,
-                is_feed=True,
-                listen_again=lambda: control.listen_feed(config),
-            )
-            daemon.companions.append(following)
-            reloader.afterwards.append(following.renew)
-        if metrics_listeners:
-            daemon.companions.append(
-                _metrics_server(daemon, metrics_listeners, reloader, feed, config)
-            )
-        daemon.companions.append(IndexKeeper(lambda: assembled.config))
+        daemon.companions += [
+            *assembled.companions(),
+            *_controls(config, doors, daemon, reloader, feed, Holdings(lambda: assembled.config)),
+            *_metrics_servers(config, doors, daemon, reloader, feed),
+            IndexKeeper(lambda: assembled.config),
+        ]
         # From here on the daemon closes what it was given.
         undo.pop_all()
     _watch_signals(daemon, reloader)
@@ -172,6 +122,92 @@ async def _serve(config: Config) -> int:
         logger.warning("%s", warning)
     daemon.tell_left_behind(assembled.left_behind())
     return await daemon.run(lambda: _tell_ready(manager, daemon.addresses, assembled))
+
+
+class _Doors(NamedTuple):
+    """The sockets that listen: for senders, for the control socket, its feed, and for metrics."""
+
+    senders: Sequence[Listener]
+    control: Listener | None
+    feed: Listener | None
+    metrics: Sequence[Listener]
+
+
+def _open_doors(config: Config, undo: contextlib.ExitStack) -> _Doors:
+    """Listen on everything that the settings name; `undo` closes it.
+
+    Raises:
+        StartupError: an address or a path can't be used.
+    """
+
+    def kept(listeners: Sequence[Listener]) -> Sequence[Listener]:
+        for listener in listeners:
+            undo.callback(listener.close)
+        return listeners
+
+    def kept_one(listener: Listener | None) -> Listener | None:
+        kept([listener] if listener is not None else [])
+        return listener
+
+    return _Doors(
+        kept(_listen(config) if config.source is None else []),
+        kept_one(control.listen(config)),
+        kept_one(control.listen_feed(config)),
+        kept(_listen_for_metrics(config.metrics)),
+    )
+
+
+def _parts(
+    config: Config,
+    assembled: Assembled,
+    listeners: Sequence[Listener],
+    tls: ssl.SSLContext | None,
+) -> Parts:
+    return Parts(
+        server=assembled.server,
+        outputs=assembled.outputs,
+        marks=assembled.marks,
+        session_keys=assembled.maker.session_keys,
+        listeners=listeners,
+        limits=assembly.limits(config),
+        token=config.token,
+        tls=tls,
+        queue_bytes=config.queue_bytes,
+        connection_queue_bytes=config.connection_queue_bytes,
+        drain_s=config.drain_s,
+        close_plugins=assembled.close_plugins,
+        shared=assembled.maker.shared,
+        is_shared=assembled.is_shared,
+        give_up_s=config.engine_retry_s,
+    )
+
+
+def _controls(
+    config: Config,
+    doors: _Doors,
+    daemon: Daemon,
+    reloader: Reloader,
+    feed: Feed,
+    holdings: Holdings,
+) -> Iterator[Companion]:
+    """What answers at the control socket and at the feed's; renewed at each reload."""
+    for listener, listen_again, is_feed in (
+        (doors.control, lambda: control.listen(config), False),
+        (doors.feed, lambda: control.listen_feed(config), True),
+    ):
+        if listener is None:
+            continue
+        one = control.Control(
+            daemon,
+            listener,
+            reloader,
+            feed,
+            holdings,
+            is_feed=is_feed,
+            listen_again=listen_again,
+        )
+        reloader.afterwards.append(one.renew)
+        yield one
 
 
 def _assembled(
@@ -236,18 +272,17 @@ def _listen_for_metrics(address: str | None) -> list[Listener]:
     return listeners
 
 
-def _metrics_server(
-    daemon: Daemon,
-    listeners: Sequence[Listener],
-    reloader: Reloader,
-    feed: Feed,
-    config: Config,
-) -> Companion:
+def _metrics_servers(
+    config: Config, doors: _Doors, daemon: Daemon, reloader: Reloader, feed: Feed
+) -> Iterator[Companion]:
+    """What serves metrics; nothing if they are not wanted."""
+    if not doors.metrics:
+        return
     # Late: HTTP and Prometheus are not for those who want no metrics.
     from logd.daemon.metrics import MetricsServer
 
     own = (config.metrics or "").rpartition(":")[0].strip("[]")
-    return MetricsServer(daemon, listeners, reloader, feed, (own, *config.metrics_hosts))
+    yield MetricsServer(daemon, doors.metrics, reloader, feed, (own, *config.metrics_hosts))
 
 
 def _tell_ready(manager: ServiceManager, addresses: Sequence[str], assembled: Assembled) -> None:
