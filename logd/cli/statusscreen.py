@@ -109,6 +109,8 @@ def _totals(status: Snapshot, paint: Paint) -> list[str]:
     )
     lines[0] = paint(lines[0], "dim")
     queue_text = f"{size(queue['bytes'])} of {size(queue['limit_bytes'])} ({part:.0%})"
+    if queue["overflow_bytes"]:
+        queue_text += f", {size(queue['overflow_bytes'])} more on disk"
     lost_text = f"{lost['records']:,} records lost by clients"
     if lost["last"] is not None:
         last = lost["last"]

@@ -114,6 +114,11 @@ class DaemonCollector(Collector):
             "logd_queue_limit_bytes", "Where reading from senders pauses.", intake.limit_bytes
         )
         yield _gauge(
+            "logd_queue_overflow_bytes",
+            "Waits on disk, not decoded: plain senders are faster than the processor.",
+            intake.overflow.waiting_bytes,
+        )
+        yield _gauge(
             "logd_stuck_seconds",
             "How long a thread has been busy with one thing.",
             self._daemon.chores.stuck_s(),

@@ -279,7 +279,9 @@ class Reloader:
         daemon, assembled, config = self._daemon, self._assembled, plan.config
         daemon.hub.change_limits(plan.limits)
         daemon.hub.token = config.token
-        daemon.hub.intake.change_limits(config.queue_bytes, config.connection_queue_bytes)
+        intake = daemon.hub.intake
+        intake.change_limits(config.queue_bytes, config.connection_queue_bytes)
+        intake.overflow.change_limits(config.queue_disk_bytes, config.min_free_bytes)
         daemon.acceptor.tls = plan.tls
         daemon.drain_s = config.drain_s
         logging.getLogger("logd").setLevel(config.log_level.upper())

@@ -25,6 +25,7 @@ from logd.daemon.peers.hub import Hub
 from logd.daemon.peers.intake import Intake
 from logd.daemon.peers.limits import Limits
 from logd.daemon.peers.markreader import MarkReader
+from logd.daemon.peers.overflow import Overflow
 from logd.daemon.peers.sessions import Sessions
 from logd.daemon.pipeline import Pipeline
 from logd.daemon.sessionkeys import SessionKeys
@@ -62,6 +63,7 @@ class Parts:
         token: what senders must open their session with, None without one.
         tls: context for listeners with TLS.
         queue_bytes, connection_queue_bytes: see `Intake`.
+        overflow: where plain senders' records wait on disk, undecoded; None: nowhere.
         drain_s: longest time to write what was received when told to stop.
         shared: marks that other daemons have in common with this one.
         is_shared: clients may go to other daemons that write to the same place.
@@ -79,6 +81,7 @@ class Parts:
     tls: ssl.SSLContext | None = None
     queue_bytes: int = 64 << 20
     connection_queue_bytes: int = 4 << 20
+    overflow: Overflow | None = None
     drain_s: float = 30.0
     close_plugins: Callable[[float], None] | None = None
     shared: SharedMarks | None = None
@@ -128,7 +131,9 @@ class Daemon:
         self.changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._has_started = False
-        intake: Intake[Connection] = Intake(parts.queue_bytes, parts.connection_queue_bytes)
+        intake: Intake[Connection] = Intake(
+            parts.queue_bytes, parts.connection_queue_bytes, parts.overflow
+        )
         self.sessions = Sessions(parts.marks, keys=parts.session_keys)
         self.hub = Hub(self._loop, intake, self.sessions, parts.limits, parts.token)
         if parts.shared is not None:

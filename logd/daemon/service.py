@@ -28,6 +28,7 @@ from logd.daemon.indexkeeper import IndexKeeper
 from logd.daemon.notify import ServiceManager
 from logd.daemon.outputmaker import Fatal
 from logd.daemon.peers.listeners import Listener, inherited, listen_tcp, listen_unix
+from logd.daemon.peers.overflow import Overflow
 from logd.daemon.reload import Reloader
 from logd.daemon.runner import Companion, Daemon, Parts
 from logd.errors import StartupError
@@ -174,6 +175,11 @@ def _parts(
         tls=tls,
         queue_bytes=config.queue_bytes,
         connection_queue_bytes=config.connection_queue_bytes,
+        overflow=Overflow(
+            config.state_folder,
+            limit_bytes=config.queue_disk_bytes,
+            min_free_bytes=config.min_free_bytes,
+        ),
         drain_s=config.drain_s,
         close_plugins=assembled.close_plugins,
         shared=assembled.maker.shared,

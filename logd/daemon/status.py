@@ -60,6 +60,7 @@ def snapshot(
             "bytes": hub.intake.queued_bytes,
             "limit_bytes": hub.intake.limit_bytes,
             "is_full": hub.intake.is_full,
+            "overflow_bytes": hub.intake.overflow.waiting_bytes,
         },
         "connections": {
             "open": len(hub.connections),

@@ -87,7 +87,8 @@ class ServiceSettings:
         DELIVERY,
         "Disk space per output for records that it can't take now. Senders go on, and the output "
         "gets the records later, in order. When this space is used up, or the disk has only "
-        "min_free_bytes left, senders wait. 0: off.",
+        "min_free_bytes left, senders wait. As much again may hold what programs with "
+        "SocketHandler send faster than the daemon can decode it. 0: off.",
         unit="bytes",
         of_output=True,
     )

@@ -33,7 +33,7 @@ SNAPSHOT: dict[str, Any] = {
     "received_bytes": 1 << 30,
     "records_per_s": {"1": 1234.5, "10": 1000.0, "60": 999.9},
     "bytes_per_s": {"1": 2048.0, "10": 0.0, "60": 0.0},
-    "queue": {"bytes": 1 << 20, "limit_bytes": 64 << 20, "is_full": False},
+    "queue": {"bytes": 1 << 20, "limit_bytes": 64 << 20, "is_full": False, "overflow_bytes": 0},
     "connections": {
         "open": 2,
         "accepted": 3,

@@ -31,6 +31,7 @@ from logd.daemon.peers.hub import Hub
 from logd.daemon.peers.intake import Pause
 from logd.daemon.peers.markreader import MarkReader
 from logd.daemon.peers.origin import Origin
+from logd.daemon.peers.overflow import Overflowed
 from logd.daemon.peers.peerend import PeerEnd, PeerKind
 from logd.daemon.peers.rounds import (
     LOOK_S,
@@ -114,7 +115,7 @@ class Connection(PeerEnd):
         self.has_place = False
         self.client: bytes | None = None
         self.first = 0
-        self.pending: deque[Frames] = deque()
+        self.pending: deque[Frames | Overflowed] = deque()
         self.is_waiting = False
         self.is_undecodable = False
         self.since = self.last_read = hub.loop.time()
@@ -257,7 +258,7 @@ class Connection(PeerEnd):
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_closed = True
         self.reading.stop()
-        self._hub.patience.gone(self)
+        self._hub.patience.waits_no_more(self)
         if self._is_cut_off():
             self._hub.fault(self.peer, "connection closed inside a frame")
         if self.client is not None:
@@ -296,10 +297,19 @@ class Connection(PeerEnd):
         self._hub.counts.frames += frames.count
         if self._lockstep is not None:
             self._lockstep.received(self.last_read)
-        if self._early is None:
-            self._hub.intake.put(self, frames)
-        else:
+        if self._early is not None:
             self._early.append(frames)
+        elif self._hub.patience.is_sipping(self):
+            self._take_sip(frames)
+        else:
+            self._hub.intake.put(self, frames)
+
+    def _take_sip(self, frames: Frames) -> None:
+        """The queue has no room for a plain sender, but it can't wait."""
+        goes_on = self._hub.patience.sipped(self, frames.size)
+        self._hub.intake.put(self, frames, is_sip=True)
+        if not goes_on:
+            self.pause()
 
     def _is_admitted(self, opening: Opening | None) -> bool:
         """Whether a first frame may begin this connection; refuses it otherwise."""
@@ -365,6 +375,8 @@ class Connection(PeerEnd):
 
     def pause(self, reason: Pause = Pause.INTAKE) -> None:
         """Stop reading, for a reason."""
+        if reason is Pause.INTAKE and self._hub.patience.is_sipping(self):
+            return
         self.reading.pause(reason)
         if reason is Pause.INTAKE:
             # A round would read too little of it when it goes on.
@@ -375,8 +387,12 @@ class Connection(PeerEnd):
     def resume(self, reason: Pause = Pause.INTAKE) -> None:
         """A reason to pause is gone; reads on if it was the last."""
         if reason is Pause.INTAKE:
-            self._hub.patience.read_on(self)
+            self._hub.patience.waits_no_more(self)
         self.reading.resume(reason)
+
+    def sip(self) -> None:
+        """Read on for a sip; see `WaitingSenders`."""
+        self.reading.resume(Pause.INTAKE)
 
     def read_alone(self) -> None:
         """Let its transport read its socket from now on."""

@@ -16,7 +16,7 @@ from logd.daemon.peers.losses import LossReports
 from logd.daemon.peers.markreader import MarkReader
 from logd.daemon.peers.newcomers import Newcomers
 from logd.daemon.peers.partials import Partials
-from logd.daemon.peers.patience import SIP_BYTES, WaitingSenders
+from logd.daemon.peers.patience import WaitingSenders
 from logd.daemon.peers.readturns import READ_BYTES, ReadTurns
 from logd.daemon.peers.rounds import Rounds
 from logd.daemon.peers.sessions import Sessions
@@ -69,6 +69,9 @@ class Member(Feeder, rounds.RoundMember, Protocol):
 
     def resume(self, reason: Pause = ...) -> None:
         """Go on reading if no other reason to pause is left."""
+
+    def sip(self) -> None:
+        """Go on reading, for a sip, if no other reason to pause is left."""
 
     def read_alone(self) -> None:
         """Let its transport read its socket from now on."""
@@ -156,7 +159,6 @@ class Hub(Generic[C]):
         self.turns = ReadTurns(loop)
         self.read_buffer_view = memoryview(bytearray(READ_BYTES))
         self._small_view = self.read_buffer_view[:FULL_READ_BYTES]
-        self._sip_view = self.read_buffer_view[:SIP_BYTES]
         self._all_closed = asyncio.Event()
         self._all_closed.set()
 
@@ -239,8 +241,8 @@ class Hub(Generic[C]):
     def read_view(self, connection: C) -> memoryview:
         """Where the read of a connection goes that follows at once."""
         self.turns.begin_read()
-        if not self.intake.has_room(connection):
-            return self._sip_view if self.patience.is_sipping(connection) else self._small_view
+        if not self.intake.has_room(connection) and not self.patience.is_sipping(connection):
+            return self._small_view
         return self.read_buffer_view[: self.turns.read_bytes]
 
     def note_partial(self, connection: C, *, begins: bool) -> None:

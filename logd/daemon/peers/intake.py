@@ -8,7 +8,8 @@ records are.
 
 Bytes count from their arrival until every output holds their records. When those of a connection
 reach its limit, or those of an account its share, reading from the socket pauses (TCP slows the
-sender); it goes on when there is room. Nothing is ever dropped here.
+sender); it goes on when there is room. Plain senders can't wait for long, and sip meanwhile, see
+`WaitingSenders`: that waits on disk, see `Overflow`. Nothing is ever dropped here.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ import enum
 import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from logd.wire.frames import Frames
+from logd.daemon.peers.overflow import Overflow, Overflowed
+from logd.wire.frames import Frames
 
 RESUME_AT = 0.5
 """Reading goes on when this part of a limit is in use: pausing at every frame would cost more."""
@@ -68,7 +69,7 @@ class Feeder(Protocol):
     """
 
     account: str
-    pending: deque[Frames]
+    pending: deque[Frames | Overflowed]
     queued_bytes: int
     is_waiting: bool
 
@@ -116,9 +117,13 @@ class Intake(Generic[S]):
     Args:
         limit_bytes: all bytes that may be queued at once.
         connection_limit_bytes: the bytes of one connection that may be.
+        overflow: where sips of plain senders wait; without room it if None.
     """
 
-    def __init__(self, limit_bytes: int, connection_limit_bytes: int) -> None:
+    def __init__(
+        self, limit_bytes: int, connection_limit_bytes: int, overflow: Overflow | None = None
+    ) -> None:
+        self.overflow = overflow or Overflow()
         self.limit_bytes = limit_bytes
         self.connection_limit_bytes = connection_limit_bytes
         self.queued_bytes = 0
@@ -167,10 +172,14 @@ class Intake(Generic[S]):
         self.connection_limit_bytes = connection_limit_bytes
         self.resume()
 
-    def put(self, source: S, frames: Frames) -> None:
-        """Queue what was read from `source` at once; pauses it if a limit is reached."""
+    def put(self, source: S, frames: Frames, *, is_sip: bool = False) -> None:
+        """Queue what was read from `source` at once; pauses it if a limit is reached.
+
+        A sip waits on disk if there is room, and pauses nobody then.
+        """
         account = self._account(source)
-        source.pending.append(frames)
+        overflowed = self.overflow.keep(frames) if is_sip else None
+        source.pending.append(overflowed or frames)
         if not source.is_waiting:
             source.is_waiting = True
             account.ready.append(source)
@@ -182,7 +191,8 @@ class Intake(Generic[S]):
         self._waiting_bytes += frames.size
         if self._gathering is not None and self._has_enough(source):
             self._end_gathering(self._gathering)
-        self.charge(source, frames.size)
+        if overflowed is None:
+            self.charge(source, frames.size)
 
     def _has_enough(self, source: S) -> bool:
         return source.is_awaiting or self._waiting_bytes >= self._enough_bytes
@@ -190,14 +200,17 @@ class Intake(Generic[S]):
     def charge(self, source: S, size: int) -> None:
         """Charge `source` this many bytes: what it sent needs them, perhaps on top of its size."""
         account = self._account(source)
-        account.queued_bytes += size
-        source.queued_bytes += size
-        self.queued_bytes += size
+        self._add(source, account, size)
         is_over = source.queued_bytes >= self.connection_limit_bytes
         if is_over or account.queued_bytes >= self._share:
             account.paused[source] = None
             self._paused[source.account] = account
             source.pause()
+
+    def _add(self, source: S, account: _Account[S], size: int) -> None:
+        account.queued_bytes += size
+        source.queued_bytes += size
+        self.queued_bytes += size
 
     def charge_each(self, sizes: Sequence[tuple[S, int]]) -> int:
         """Charge several sources; what they were charged in all."""
@@ -290,8 +303,12 @@ class Intake(Generic[S]):
         self._least_used_s, name = heapq.heappop(self._turns)
         account = self._accounts[name]
         source = account.ready.popleft()
-        frames = source.pending.popleft()
-        self._waiting_bytes -= frames.size
+        waiting = source.pending.popleft()
+        self._waiting_bytes -= waiting.size
+        frames = waiting.take() if isinstance(waiting, Overflowed) else waiting
+        if frames is not waiting:
+            # It pauses nobody: in the portions under way there is room for it.
+            self._add(source, account, frames.size)
         expected_s = frames.size * account.s_per_byte
         account.used_s += expected_s
         if source.pending:

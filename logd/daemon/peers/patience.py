@@ -4,9 +4,9 @@
 whose socket the intake has paused is not left alone:
 
 - after `RELIEF_S` the outputs are asked to move what they have not got to disk, which makes room;
-- after `SIP_S`, and again and again, one read of it is let in all the same, as long as the reserve
-  of the intake's limit lasts: if the disk is full as well, or the processor is what is short. The
-  one that has waited longest is first.
+- after `SIP_S`, and again and again, a sip of it is let in all the same: to disk, as it came, see
+  `Overflow`; without room there as long as the reserve of the intake's limit lasts. The one that
+  has waited longest is first.
 
 Sessions keep what is not acknowledged, and wait. Event loop's thread only.
 """
@@ -17,8 +17,6 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from logd.daemon.peers.intake import Pause
-
 if TYPE_CHECKING:
     from logd.daemon.peers.intake import Intake
 
@@ -27,9 +25,10 @@ RELIEF_S = 0.1
 SIP_S = 0.15
 """A plain sender may be unread for this long; with a look's delay that stays under 0.2 s."""
 
-SIP_BYTES = 131_072
-"""A sip is at most this long. A kernel wakes its writer only when a good part of its buffer is
-free, often half a megabyte: with less several sips would not do it within a second."""
+SIP_BYTES = 2 << 20
+"""A sip is about this long. A kernel wakes its writer only if a third of its buffer is free, which
+on the same machine takes up to 1.8 MB: with less it would take several sips, and a second is over.
+So where room is short it goes to one after the other, not in small parts to all."""
 
 RESERVE = 8
 """Sips end when less than one in this many bytes of the intake's limit is left."""
@@ -38,8 +37,8 @@ RESERVE = 8
 class WaitingSender(Protocol):
     """What is asked of a connection."""
 
-    def resume(self, reason: Pause = ...) -> None:
-        """Go on reading if no other reason to pause is left."""
+    def sip(self) -> None:
+        """Go on reading, for a sip, if no other reason to pause is left."""
 
 
 S = TypeVar("S", bound=WaitingSender)
@@ -61,29 +60,33 @@ class WaitingSenders(Generic[S]):
         self._intake = intake
         # In the order in which they were paused.
         self._since: dict[S, float] = {}
-        self._sipping: set[S] = set()
+        # How much of its sip is left to each that is read.
+        self._sipping: dict[S, int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.relieve: Callable[[], None] = _nothing
 
     def paused(self, sender: S) -> None:
         """The intake has stopped reading from a plain sender."""
-        self._sipping.discard(sender)
+        self._sipping.pop(sender, None)
         self._since.setdefault(sender, self._loop.time())
         if self._timer is None:
             self._timer = self._loop.call_later(LOOK_S, self._look)
 
-    def read_on(self, sender: S) -> None:
-        """It is read again, or gone."""
+    def waits_no_more(self, sender: S) -> None:
+        """There is room for it, or it is gone."""
         self._since.pop(sender, None)
-
-    def gone(self, sender: S) -> None:
-        """It is closed."""
-        self._since.pop(sender, None)
-        self._sipping.discard(sender)
+        self._sipping.pop(sender, None)
 
     def is_sipping(self, sender: S) -> bool:
-        """Whether its next read is a sip."""
+        """Whether its next read is part of a sip."""
         return sender in self._sipping
+
+    def sipped(self, sender: S, size: int) -> bool:
+        """A read of this many bytes was part of a sip; whether that goes on."""
+        left = self._sipping.pop(sender) - size
+        if left > 0:
+            self._sipping[sender] = left
+        return left > 0
 
     def _look(self) -> None:
         self._timer = None
@@ -91,20 +94,31 @@ class WaitingSenders(Generic[S]):
         oldest = next(iter(self._since.values()), now)
         if now - oldest >= RELIEF_S:
             self.relieve()
-        room = self._reserve_bytes
+        room, sip_bytes = self._room_bytes, self._sip_bytes
         for sender, since in list(self._since.items()):
-            room -= SIP_BYTES
+            room -= sip_bytes
             if now - since < SIP_S or room < 0:
                 break
-            self._sipping.add(sender)
-            sender.resume(Pause.INTAKE)
+            del self._since[sender]
+            self._sipping[sender] = sip_bytes
+            sender.sip()
         if self._since:
             self._timer = self._loop.call_later(LOOK_S, self._look)
 
     @property
-    def _reserve_bytes(self) -> int:
-        intake = self._intake
-        return intake.limit_bytes - intake.limit_bytes // RESERVE - intake.queued_bytes
+    def _sip_bytes(self) -> int:
+        """A small queue has a small reserve."""
+        return min(SIP_BYTES, self._intake.limit_bytes // RESERVE)
+
+    @property
+    def _room_bytes(self) -> int:
+        """What may be read: on disk, else in memory. Of sips under way nothing was read yet."""
+        intake, overflow = self._intake, self._intake.overflow
+        under_way = sum(self._sipping.values())
+        on_disk = overflow.limit_bytes - overflow.used_bytes - under_way
+        if on_disk >= self._sip_bytes:
+            return on_disk
+        return intake.limit_bytes - intake.limit_bytes // RESERVE - intake.queued_bytes - under_way
 
 
 def _nothing() -> None:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logd.daemon.peers.intake import Intake
+from logd.daemon.peers.overflow import Overflow, Overflowed
 from logd.wire import Frames
-from logd.wire.frames import FRAME_COST_BYTES
+from logd.wire.frames import FRAME_COST_BYTES, FrameSplitter
 
 
 class Sender:
@@ -19,7 +20,7 @@ class Sender:
     def __init__(self, account: str, name: str | None = None) -> None:
         self.account = account
         self.name = name or account
-        self.pending: deque[Frames] = deque()
+        self.pending: deque[Frames | Overflowed] = deque()
         self.queued_bytes = 0
         self.is_waiting = False
         self.is_awaiting = False
@@ -245,3 +246,24 @@ async def test_gathering_takes_no_longer_than_it_may() -> None:
     intake.put(Sender("one"), read(1000))
     async with asyncio.timeout(LONG_S):
         await intake.gather(0.001, 100000)
+
+
+async def test_a_sip_waits_on_disk_and_comes_in_its_turn() -> None:
+    """It takes no memory and pauses nobody before it is taken; the order of a sender stays."""
+    intake: Intake[Sender] = Intake(1000, 1000, Overflow(limit_bytes=10_000))
+    sender = Sender("one")
+    texts = [b"first".ljust(900), b"second", b"third"]
+    reads = [FrameSplitter().feed(len(text).to_bytes(4, "big") + text) for text in texts]
+    for read, is_sip in zip(reads, (False, True, False), strict=True):
+        assert read is not None
+        intake.put(sender, read, is_sip=is_sip)
+    in_memory = sum(read.size for read in (reads[0], reads[2]) if read)
+    assert intake.queued_bytes == sender.queued_bytes == in_memory
+    assert intake.overflow.waiting_bytes == 10
+    taken = await intake.take(10_000, 1.0)
+    assert [frames.payload(0) for _, frames in taken] == texts
+    assert intake.queued_bytes == in_memory + taken[1][1].size
+    for source, frames in taken:
+        intake.release(source, frames.size)
+    assert intake.queued_bytes == sender.queued_bytes == 0
+    intake.overflow.close()

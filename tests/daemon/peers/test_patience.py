@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from logd.daemon.peers.intake import Intake, Pause
+from logd.daemon.peers.intake import Intake
+from logd.daemon.peers.overflow import Overflow
 from logd.daemon.peers.patience import SIP_BYTES, WaitingSenders
 
 
@@ -14,7 +15,7 @@ class Waiting:
     def __init__(self) -> None:
         self.may_read = asyncio.Event()
 
-    def resume(self, reason: Pause = Pause.INTAKE) -> None:
+    def sip(self) -> None:
         self.may_read.set()
 
 
@@ -35,10 +36,10 @@ async def test_a_sender_that_waits_is_relieved_and_read_in_sips() -> None:
         waits.paused(sender)
         await asyncio.wait_for(sender.may_read.wait(), 10)
         assert waits.is_sipping(sender)
-        waits.read_on(sender)
+        assert waits.sipped(sender, SIP_BYTES - 1)
+        assert not waits.sipped(sender, 1)
+        assert not waits.is_sipping(sender)
     assert asked[0] is False
-    waits.gone(sender)
-    assert not waits.is_sipping(sender)
 
 
 async def test_sips_end_with_the_reserve() -> None:
@@ -51,7 +52,22 @@ async def test_sips_end_with_the_reserve() -> None:
     await asyncio.wait_for(first.may_read.wait(), 10)
     assert not second.may_read.is_set()
     for sender in (first, second):
-        waits.gone(sender)
+        waits.waits_no_more(sender)
+
+
+async def test_sips_go_on_with_room_on_disk() -> None:
+    """Memory is full, but the disk takes the sips of both."""
+    waits, intake = patience(SIP_BYTES * 16)
+    intake.queued_bytes = intake.limit_bytes
+    intake.overflow = Overflow(limit_bytes=2 * SIP_BYTES)
+    first, second, third = Waiting(), Waiting(), Waiting()
+    for sender in (first, second, third):
+        waits.paused(sender)
+    await asyncio.wait_for(first.may_read.wait(), 10)
+    await asyncio.wait_for(second.may_read.wait(), 10)
+    assert not third.may_read.is_set()
+    for sender in (first, second, third):
+        waits.waits_no_more(sender)
 
 
 async def test_a_sender_that_is_gone_is_forgotten() -> None:
@@ -61,7 +77,7 @@ async def test_a_sender_that_is_gone_is_forgotten() -> None:
     waits.relieve = lambda: asked.append(None)
     sender = Waiting()
     waits.paused(sender)
-    waits.gone(sender)
+    waits.waits_no_more(sender)
     await asyncio.sleep(0.3)
     assert not asked
     assert not sender.may_read.is_set()
