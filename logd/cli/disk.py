@@ -1,4 +1,4 @@
-"""`logd disk`: what of the log lies where, how old it is, and how much comes each day."""
+"""`logd disk`: the files and tables of a log, their age and size, and how much comes each day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`logd query`: all that is kept, listed or counted."""
+"""`logd query`: finds, lists and counts entries in all that is kept."""
 
 from __future__ import annotations
 

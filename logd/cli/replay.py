@@ -1,4 +1,4 @@
-"""`logd replay`: dead letters, once what was wrong with the output is mended."""
+"""`logd replay`: sends dead letters again, once the output is mended."""
 
 from __future__ import annotations
 

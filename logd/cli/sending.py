@@ -1,4 +1,4 @@
-"""Sending records from a command: delivered or a clear word, within a time."""
+"""Sends records from a command: they are delivered in time, or an error says why not."""
 
 from __future__ import annotations
 

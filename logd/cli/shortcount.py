@@ -1,4 +1,4 @@
-"""`-5` as head, tail and git have it, a number for an option; and `-cat:E`, which is none."""
+"""Takes `-5` for an option with a number, as head, tail and git do, and leaves `-cat:E` alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`logd tail`: the last entries, and what comes."""
+"""`logd tail`: the last entries, and new ones as they come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a running daemon does every few seconds: signs of life, limits in time, figures, marks."""
+"""What a running daemon does every few seconds: signs of life, timeouts, figures, old marks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """How much may be decoded that no output has stored yet: in bytes, and in the time to write it.
 
-What is over that waits as it came: decoded records take several times the memory, and a record
-that comes alone waits behind all that is decoded. The event loop's thread only.
+Everything beyond that waits encoded, for two reasons: decoded records take several times the
+memory, and a lone record waits behind all that is decoded. Used by the event loop's thread only.
 """
 
 from __future__ import annotations

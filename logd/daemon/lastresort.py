@@ -1,6 +1,6 @@
-"""Ends the process when it can't end itself: out of memory, anything may fail, the end included.
+"""Ends the process if an orderly end fails. Without memory anything may fail, also the end.
 
-A thread is made ready at the start, for when there is no memory left there is none for a thread.
+The thread for it is started with the daemon: later there may be no memory for a thread.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a reload is to put in force: settings read and checked, all made that may fail to be made.
+"""What a reload is to put in force: everything that can fail is read, checked or made here.
 
 While a plan is made the daemon goes on as it is; a mistake ends the reload, and nothing changed.
 """

@@ -1,4 +1,4 @@
-"""What a client's id is called wherever it rests: whoever reads that can't take the session over.
+"""Names of sessions in journals, tables and queues: a reader of them can't take a session over.
 
 A session belongs to whoever knows its id. So the id itself is in no journal, table or queue, but a
 keyed hash of it; the key is in a file of the state folder that only the daemon may read. Marks of

@@ -1,4 +1,4 @@
-"""The folder for queues and dead letters (`state_dir`): made at the start, if nobody else's."""
+"""The folder for queues and dead letters (`state_dir`): made, or refused if it is a stranger's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where `nats:` in the settings leads: what it needs is imported from here on, or missed."""
+"""The entry points behind `nats:` in the settings: they import the engine's parts when needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trying again, with growing pauses, until it works or somebody says that it is enough."""
+"""Tries again, with growing pauses, until it works or a deadline is over."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The thread that gives an output all that waits, in order: from the disk first, then from memory.
 
-An output that fails is opened, or written to, again and again. What it holds already is passed
-over: its marks tell, also after a restart.
+If the output fails, the thread tries again until it works. It passes over what the output holds
+already: the output's marks tell, also after a restart.
 """
 
 from __future__ import annotations

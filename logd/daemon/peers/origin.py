@@ -1,4 +1,4 @@
-"""Who connected: what the socket says of the other end."""
+"""What the socket says of the other end of a connection."""
 
 from __future__ import annotations
 

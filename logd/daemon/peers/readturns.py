@@ -1,4 +1,4 @@
-"""Who is read in the loop's next turn, if more have sent than one turn has time for.
+"""Which connections are read in the loop's next turn, if there is no time for all.
 
 Five hundred connections with a full kernel buffer would keep the loop reading for a tenth of a
 second, and a lone record needs several turns until it is acknowledged. So a turn reads for a

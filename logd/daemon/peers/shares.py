@@ -1,4 +1,4 @@
-"""Who holds most of what is shared: the account that has to give way when there is no more."""
+"""Finds the account that holds most of what is shared: it has to give way if there is no more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of a connection's socket that asyncio has no word for."""
+"""Options of a connection's socket that asyncio does not offer."""
 
 from __future__ import annotations
 

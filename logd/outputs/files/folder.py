@@ -1,4 +1,4 @@
-"""What is in the folder of a log: its files by name, plain or compressed, and by inode.
+"""The files in the folder of a log, found by name, plain or compressed, and by inode.
 
 An inode tells a file from another one that has its name later, as long as the file is there.
 """

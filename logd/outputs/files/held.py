@@ -1,7 +1,7 @@
 """What an open log holds: its current file, its journal, its marks, and which files there are.
 
 Those that write to the log (`openlog.py`), rotate it (`rotating.py`) and sync it (`settling.py`)
-share one `Held`, and what is done to it here keeps it whole. All under its lock.
+share one `Held`. Its methods keep it consistent. All of them use it under its lock.
 """
 
 from __future__ import annotations

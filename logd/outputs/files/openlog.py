@@ -1,4 +1,4 @@
-"""A log of text files while it is open: blocks are written to it, and what others did is met.
+"""A log of text files while it is open: writes blocks, and copes with what others do to the files.
 
 `FileOutput` owns it, gives it blocks to write and turns its errors into those of outputs. Here
 every failure of the system is an `OSError`, and after each one the call may be repeated.

@@ -1,4 +1,4 @@
-"""Goes on to the next file of an open log, and to another one that has got the current name.
+"""Goes on to the next file of an open log, or to another file that somebody put in its place.
 
 The next file has a name of its own and may overwrite the oldest one, or, with plain names (app.log
 is always the current one), the current file is renamed.

@@ -1,6 +1,6 @@
 """Brings what an open log has written to disk, and puts a fresh journal in the place of a long one.
 
-Syncs run beside the writing: under the lock it is only said what one is to bring to disk, and
+Syncs run beside the writing. The lock is held only to say what a sync is to bring to disk, and
 afterwards how that went.
 """
 

@@ -1,4 +1,4 @@
-"""Which file of a log comes after which: what there is, and what the next one will be called."""
+"""The order of a log's files, and the name of the next one."""
 
 from __future__ import annotations
 

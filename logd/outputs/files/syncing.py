@@ -1,4 +1,4 @@
-"""What of an open log is not on disk yet, and how it gets there.
+"""Keeps account of what an open log has on disk, and brings the rest there.
 
 The log hands out a `SyncPortion` under its lock, syncs it without the lock, so that writing goes
 on, and says under the lock again how that went.

@@ -1,4 +1,4 @@
-"""What becomes of tables that are there, or no longer there, when an output opens its database."""
+"""Decides about tables that are there, or no longer there, when an output opens its database."""
 
 from __future__ import annotations
 

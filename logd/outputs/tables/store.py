@@ -1,6 +1,6 @@
 """The transactions on the database of one ring.
 
-Everything that must happen together is one transaction here: records, the marks of the sessions
+Whatever must happen together is one transaction here: records, the marks of the sessions
 they came by, new tables, and the ring's entry in the catalogue with its running number. After a
 commit whose answer got lost, that number tells whether it took place.
 """

@@ -1,7 +1,7 @@
 """Finds the entries of a log's files that pass a selection, block by block.
 
-Files that are too old are passed over, as are blocks in which nothing can be wanted. What goes away
-while it is read, or is damaged, is told and read around.
+It passes over files that are too old, and over blocks in which nothing can be wanted. If a file
+goes away while it is read, or is damaged, it says so and reads on behind that.
 """
 
 from __future__ import annotations

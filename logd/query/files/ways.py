@@ -1,4 +1,4 @@
-"""Where one file is to be read for a question: all of it, or what its index leaves over."""
+"""Which parts of a file a question needs: all of it, or what its index leaves over."""
 
 from __future__ import annotations
 
