@@ -232,7 +232,9 @@ class LogRecordSocketReceiver:
                 in the text.
         """
         if self.logServer is None:
-            raise ValueError("logServer is not set: what shall the records be given to?")
+            raise ValueError(
+                "logServer is not set: it should be the LogServer that takes the records"
+            )
         _running.add(self)
         try:
             if self._handler is LogRecordStreamHandler:

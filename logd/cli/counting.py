@@ -90,7 +90,7 @@ def _key(text: str) -> Key:
     if not all(fields):
         raise click.BadParameter(f"{text!r} has an empty name in it", param_hint="--by")
     if "auto" in fields:
-        raise click.BadParameter("auto stands alone", param_hint="--by")
+        raise click.BadParameter("auto can't be combined with other fields", param_hint="--by")
     return fields if len(fields) > 1 else fields[0]
 
 

@@ -167,10 +167,11 @@ def check_alone(made: Sequence[tuple[str, Output]], wanted: Mapping[str, Chosen]
     for spec, output in made:
         if output.shared_key is None:
             continue
+        named = f"output {registry.shown(spec)} is shared with other daemons"
         if len(made) > 1:
-            raise ConfigError([f"output {registry.shown(spec)} goes without other outputs"])
+            raise ConfigError([f"{named}: it must be the only output"])
         if wanted[spec].select is not None:
-            raise ConfigError([f"output {registry.shown(spec)} goes without select: set filter"])
+            raise ConfigError([f"{named}, and takes no select: set filter"])
 
 
 def _keys_for(made: Sequence[tuple[str, Output]], state: Path) -> SessionKeys:

@@ -100,7 +100,7 @@ def listen(config: Config) -> Listener | None:
     except (StartupError, OSError) as exc:
         if config.control is not None or config.control_group is not None:
             raise StartupError(f"control: {exc}") from exc
-        logger.warning("no logd status and tail -f: %s", exc)
+        logger.warning("logd status and tail -f don't work: %s", exc)
         return None
     # The address may be one that lasts only as long as the block above.
     return type(listener)(listener.sock, path=str(path.absolute()))
@@ -119,7 +119,7 @@ def listen_feed(config: Config) -> Listener | None:
     except (StartupError, OSError) as exc:
         if config.feed is not None or config.feed_group is not None:
             raise StartupError(f"feed: {exc}") from exc
-        logger.warning("nobody but the daemon's user can follow: %s", exc)
+        logger.warning("only the daemon's own user can follow the log: %s", exc)
         return None
     return type(listener)(listener.sock, path=str(path.absolute()))
 

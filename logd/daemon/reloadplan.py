@@ -82,7 +82,7 @@ def prepare(assembled: Assembled, plain_hosts: Sequence[str], *, needs_tls: bool
             server = make_server(new, assembled.outputs, filters, observers)
         tls = tls_context(new)
         if tls is None and needs_tls:
-            raise StartupError("tls_cert: a port for TLS is open, and needs tls_cert, tls_key")
+            raise StartupError("tls_cert, tls_key: a port for TLS is open and needs both")
         wanted, incoming, outgoing = _exchanged(assembled, new)
         plan = Plan(
             config=new,
@@ -116,7 +116,7 @@ def _exchanged(
     if old.source is not None:
         if wanted != before:
             raise StartupError(
-                "outputs of a daemon with a source, and their settings, change at a restart"
+                "restart to change the outputs of a daemon with a source, or their settings"
             )
         wanted, stay = {}, set(workers)
     incoming = {
@@ -130,7 +130,7 @@ def _exchanged(
     if is_shared and (incoming or outgoing):
         # What an output that goes has not written could not wait on disk meanwhile.
         raise StartupError(
-            "outputs that other daemons write to, and their settings, change at a restart"
+            "restart to change outputs that other daemons write to, or their settings"
         )
     return wanted, incoming, outgoing
 

@@ -174,7 +174,8 @@ def made_outputs(
         place = replace(maker, state=maker.state / f"partition-{partition}")
         output = place.output(spec, chosen, is_ring=True)
         if output.shared_key is not None:
-            raise ConfigError([f"output {registry.shown(spec)} is no log, and can't have a source"])
+            named = f"output {registry.shown(spec)}"
+            raise ConfigError([f"{named} can't store records of a source: choose file or db"])
         made[partition] = PartitionRing(
             f"{registry.shown(spec)} partition {partition}", output, own
         )

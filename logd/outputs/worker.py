@@ -269,7 +269,10 @@ class OutputWorker:
             )
         self._queue.close()
         if self._writing.is_alive() or self._syncing.is_alive():
-            logger.error("output %s does not return from a call, and is left", self.output.name)
+            logger.error(
+                "output %s does not return from a call, so the stop does not wait for it",
+                self.output.name,
+            )
         else:
             self.output.close()
 

@@ -167,15 +167,15 @@ def _source(config: Config) -> Iterator[Problem]:
         if name == "stdout":
             yield Problem(name, "can't keep how far a source was read: use file or db")
         elif "%p" not in text:
-            yield Problem(name, "needs %p, the number of the partition, beside a source")
+            yield Problem(name, "needs %p, the number of the partition, with a source")
         if section.select is not None:
-            yield Problem("outputs", "goes without select beside a source: set filter")
+            yield Problem("outputs", "can't have select with a source: set filter")
     if config.source is None:
         return
     if is_masked(config.source):
         yield Problem("source", f"has {MASK} for a hidden secret: put it in again")
     if config.shared_marks:
-        yield Problem("shared_marks", "goes without source: each partition has its own marks")
+        yield Problem("shared_marks", "can't be set with source: each partition has its own marks")
     if len(outputs) != 1:
         yield Problem("source", "needs one output, that gets a log for each partition")
 
@@ -237,7 +237,7 @@ def _shared_marks(config: Config) -> Iterator[Problem]:
     others += ["outputs"] if config.outputs else []
     if others:
         # What the other daemons store is not there, and would be lost for that output.
-        yield Problem("shared_marks", f"goes without {', '.join(others)}: only db knows the marks")
+        yield Problem("shared_marks", f"can't be set with {', '.join(others)}, only with db")
     databases = [str(reveal(url)).partition("://")[0].partition("+")[0] for url in config.db]
     if len(databases) != 1 or databases[0] not in _SHARING:
         yield Problem("shared_marks", "needs one db, a PostgreSQL, MariaDB or MySQL")

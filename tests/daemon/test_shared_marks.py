@@ -73,8 +73,8 @@ def test_a_daemon_that_stops_keeps_nothing_of_clients(postgresql: Database, tmp_
         (Config(shared_marks=True), "needs one db"),
         (Config(shared_marks=True, db=("sqlite:///a.db",)), "needs one db"),
         (Config(shared_marks=True, db=(URL, URL + "2")), "needs one db"),
-        (Config(shared_marks=True, db=(URL,), stdout=True), "goes without stdout"),
-        (Config(shared_marks=True, db=(URL,), file=("a_%d",)), "goes without file"),
+        (Config(shared_marks=True, db=(URL,), stdout=True), "can't be set with stdout"),
+        (Config(shared_marks=True, db=(URL,), file=("a_%d",)), "can't be set with file"),
     ],
 )
 def test_marks_are_shared_in_one_database(config: Config, text: str) -> None:

@@ -243,7 +243,7 @@ def test_it_goes_without_other_outputs(engine: Engine, tmp_path: Path) -> None:
     """A file beside it would lack what other daemons took, so it is refused."""
     daemon = ingest(engine, tmp_path, "--file", "app.log")
     assert daemon.wait() == 2
-    assert "goes without other outputs" in daemon.lines[-1]
+    assert "is shared with other daemons: it must be the only output" in daemon.lines[-1]
 
 
 def test_a_record_too_long_for_the_engine_goes_to_the_dead_letters(tmp_path: Path) -> None:

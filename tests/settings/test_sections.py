@@ -128,7 +128,7 @@ def test_a_reload_sees_changes(tmp_path: Path) -> None:
 def test_shared_marks_go_without(tmp_path: Path) -> None:
     """Other daemons would not know what such an output has."""
     text = 'shared_marks = true\ndb = "postgresql://db/logs"\n[[outputs]]\nfile = "e.log"\n'
-    with pytest.raises(ConfigError, match="shared_marks: goes without outputs"):
+    with pytest.raises(ConfigError, match="shared_marks: can't be set with outputs"):
         config_of(tmp_path, text)
 
 

@@ -139,7 +139,11 @@ class Janitor:
             except Interrupted:
                 return
             except OSError as exc:
-                logger.warning("%s: closed files are looked after later: %s", self._label, exc)
+                logger.warning(
+                    "%s: closed files can't be compressed or removed now, trying later: %s",
+                    self._label,
+                    exc,
+                )
             except Exception:
                 logger.exception("%s: looking after closed files failed", self._label)
             with self._state:

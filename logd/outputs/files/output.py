@@ -229,7 +229,9 @@ class FileOutput(Output):
             try:
                 old.close()
             except OSError as exc:
-                logger.warning("%s: the folder of before not closed in order: %s", self.name, exc)
+                logger.warning(
+                    "%s: the log in the former folder was not closed in order: %s", self.name, exc
+                )
 
     def tick(self, now: float) -> None:
         """See `Output.tick`; cheap when nothing is to be done."""

@@ -101,7 +101,9 @@ class Settler:
         except OSError as exc:
             with held.lock:
                 held.journal.cancel_compaction()
-            logger.warning("%s: the journal grows on: %s", held.label, exc)
+            logger.warning(
+                "%s: the journal can't be shortened now, trying later: %s", held.label, exc
+            )
 
     def _compact_unsynced(self) -> None:
         held = self._held

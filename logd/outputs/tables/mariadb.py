@@ -117,7 +117,7 @@ class MariaDB(Backend):
                 )
         except DBAPIError as exc:
             logger.warning(
-                "%s: table %s has not all rights that %s has: %s",
+                "%s: table %s lacks rights that %s has: %s",
                 self.display,
                 name,
                 model,

@@ -166,7 +166,7 @@ class PostgreSQL(Backend):
         except DBAPIError as exc:
             savepoint.rollback()
             logger.warning(
-                "%s: table %s has not all that %s has (rights, comments, indexes): %s",
+                "%s: table %s lacks some of what %s has (rights, comments, indexes): %s",
                 self.display,
                 name,
                 model,

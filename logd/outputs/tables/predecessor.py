@@ -30,7 +30,7 @@ def lock_of(pattern: str | None, backend: Backend) -> Iterator[str | None]:
             try:
                 other.acquire(connection, pattern, _SHORT_WAIT_S)
             except RingLocked as exc:
-                logger.warning("the tables %s stay apart: %s", pattern, exc)
+                logger.warning("the tables %s are not taken along: %s", pattern, exc)
                 pattern = None
             yield pattern
     finally:

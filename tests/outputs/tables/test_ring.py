@@ -114,7 +114,7 @@ def test_tables_that_others_write_are_not_taken_along(
     other = outputs.opened(lines=2, count=3)
     other.write([outputs.batch(5)])
     output = outputs.opened(lines=2, count=3, pattern=f"{prefix}new_%d")
-    assert f"the tables {prefix}_%d stay apart" in caplog.text
+    assert f"the tables {prefix}_%d are not taken along" in caplog.text
     output.write([outputs.batch(1, first=20)])
     other.write([outputs.batch(1, first=6)])
     assert len(outputs.messages()) == 4
