@@ -226,6 +226,7 @@ deb: ## build a Debian package into the folder dist: EXTRAS=postgresql,mysql, PY
 	    PYTHON='$(if $(filter command,$(origin PYTHON)),$(PYTHON),/usr/bin/python3)' \
 	    ZSH_COMPLETIONS=zsh/vendor-completions
 	packages/deb/make-deb build/deb dist
+	! command -v lintian >/dev/null || lintian --allow-root --fail-on none dist/logd_*.deb
 
 clean: ## remove the environment and all that was built; logs stay
 	rm -rf $(VENV) .venv-pythons build dist client/build *.egg-info client/*.egg-info \

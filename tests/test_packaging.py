@@ -337,9 +337,20 @@ def test_debian_package(stage: Path, checkout: Path, tmp_path: Path) -> None:
     assert group is not None
     assert (settings.stat().st_mode & 0o777, settings.stat().st_gid) == (0o640, int(group[1]))
     assert (root / "var/log/logd").stat().st_mode & 0o777 == 0o750
+    # The system's Python, which the package depends on; the environment's is a link to it.
     python = root / "usr/lib/logd/bin/python3"
+    (root / "usr/bin/python3").symlink_to("/usr/bin/python3")
     version = run(python, "-B", "-m", "logd", "--version", cwd=tmp_path).stdout
     assert version.startswith(f"logd {logd.__version__} ")
+
+    said = (root / "usr/share/doc/logd/copyright").read_text("utf-8")
+    (packages,) = root.glob("usr/lib/logd/lib/*/site-packages")
+    for info in packages.glob("*.dist-info"):
+        assert info.name.startswith(("logd-", "logd_client-")) or f"/{info.name}/*" in said
+    texts = re.findall(r"[^ ,]+", " ".join(re.findall(r"^ Its text: (.*)", said, re.MULTILINE)))
+    assert len(texts) >= 10
+    for text in texts:
+        assert (root / text).is_file()
 
     (root / "var/log/logd/logd_0.log").write_text("kept\n")
     run(*dpkg, "--remove", "logd", cwd=tmp_path)
@@ -378,7 +389,8 @@ def test_containerfile_fits_the_project(tmp_path: Path) -> None:
     assert "pip" not in re.sub("#.*", "", final)
     assert "venv" not in final
     (uid,) = re.findall(r"^USER (\d+)$", final, re.MULTILINE)
-    assert f"--uid {uid} " in final
+    assert f"logd:x:{uid}:{uid}:" in final
+    assert f"install -d -o {uid} -g {uid} " in final
     (variables,) = re.findall(r"^ENV (.*)", final, re.MULTILINE)
     environment = dict(pair.split("=", 1) for pair in variables.split())
     config = load(Sources(environment=environment)).config
