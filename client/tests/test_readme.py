@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import re
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from ack_server import AckServer
+from tests.daemon_process import running
+from tests.ports import reserved_port
 from tests.servers.recipes import recipes
 
 from logd_client.settingchecks import CHECKS, DEFAULTS, check_callable
@@ -45,6 +48,61 @@ def test_programs_log_what_the_page_says(
     assert {record[2]: record[4] for record in server.records} == expected
 
 
+WAYS = re.findall(
+    r"^\| (?P<who>[^|]+) \| (?P<settings>`\w+ = .*?) \| `(?P<made>LogdHandler\(.*?\))` or "
+    r"`LOGD_URL=(?P<url>\S+)` \|$",
+    README,
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize(("who", "settings", "made", "url"), WAYS, ids=[way[0] for way in WAYS])
+def test_who_may_send(tmp_path: Path, who: str, settings: str, made: str, url: str) -> None:
+    """A daemon with the settings takes records of the app in both its ways, and of nobody else."""
+    trustme = pytest.importorskip("trustme", reason="trustme makes the certificates")
+    server, clients = trustme.CA(), trustme.CA()
+    server.cert_pem.write_to_path(tmp_path / "ca.pem")
+    clients.cert_pem.write_to_path(tmp_path / "clients.pem")
+    for name, cert in (
+        ("server", server.issue_cert("localhost")),
+        ("shop", clients.issue_cert("shop.example")),
+    ):
+        cert.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
+        cert.private_key_pem.write_to_path(tmp_path / f"{name}.key")
+    (tmp_path / "token").write_text("TOKEN")
+    with reserved_port() as port:
+
+        def here(text: str) -> str:
+            folders = r"/run/logd/|/etc/logd/|/etc/shop/"
+            text = re.sub(folders, f"{tmp_path}/", text.replace("loghost", "localhost"))
+            text = text.replace('"shop"', f'"{grp.getgrgid(os.getgid()).gr_name}"')
+            return text.replace("9805", str(port))
+
+        lines = [here(line) for line in re.findall(r"`(.*?)`", settings)]
+        (tmp_path / "logd.toml").write_text("\n".join(["port = []", *lines, ""]))
+        nobody = here('LogdHandler("localhost", 9805, tls_ca="/etc/shop/ca.pem", exit_timeout_s=1)')
+        with running("--config", "logd.toml", folder=tmp_path, port=None) as daemon:
+            for handler, text, variables in (
+                (here(made), "by code", {}),
+                ("LogdHandler()", "by variable", {"LOGD_URL": here(url)}),
+                (nobody, "by nobody", {}),
+            ):
+                program = (
+                    "import logging; from logd_client import LogdHandler\n"
+                    f"logging.basicConfig(handlers=[{handler}]); logging.error({text!r})"
+                )
+                subprocess.run(
+                    [sys.executable, "-c", program],
+                    env={**os.environ, **variables},
+                    stderr=subprocess.DEVNULL,
+                    check=True,
+                    timeout=60,
+                )
+            assert daemon.stop() == 0
+            found = re.findall(r"by (?:code|variable|nobody)", daemon.log_text())
+    assert found == ["by code", "by variable"]
+
+
 def test_the_table_has_every_setting() -> None:
     """Each setting stands there with its default and its variable."""
     row = r"^\| `(\w+)`.*? \| `(.*?)` \| (?:`(LOGD_\w+)`|none) \| .+ \|$"
@@ -69,6 +127,7 @@ def test_each_server_has_a_recipe() -> None:
         "gunicorn",
         "uWSGI",
         "Django",
+        "Flask",
         "Celery",
         "RQ",
         "pytest",

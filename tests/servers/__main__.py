@@ -102,6 +102,7 @@ def _try(case: Case, *, is_ours: bool) -> tuple[int, int, int, float]:
             changes=changes,
             arguments=case.arguments,
             environment=environment,
+            further=case.further,
         )
         try:
             case.run(trial)

@@ -30,6 +30,7 @@ class Case:
         arguments: further arguments of the command.
         environment: further variables; {folder} stands for the trial's.
         changes: texts of the recipe to replace.
+        further: what else each request logs, see `Trial`.
     """
 
     recipe: str
@@ -41,6 +42,7 @@ class Case:
     arguments: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     changes: dict[str, str] = field(default_factory=dict)
+    further: tuple[str, ...] = ()
 
 
 def _join(trial: Trial, requests: int = 200) -> None:
@@ -166,7 +168,14 @@ _SPOOL = {"LOGD_SPOOL": "{folder}/spool"}
 _NO_THREADS = {" --enable-threads": ""}
 
 CASES = [
-    Case(_UVICORN, "uvicorn", "uvicorn", "load, stop", lifespan(1, load_and_stop)),
+    Case(
+        _UVICORN,
+        "uvicorn",
+        "uvicorn",
+        "load, stop",
+        lifespan(1, load_and_stop),
+        further=("access log", "request_id"),
+    ),
     Case(
         _UVICORN,
         "uvicorn",
@@ -183,7 +192,14 @@ CASES = [
         "daemon back just before the stop",
         lifespan(1, restart_daemon_before_stop),
     ),
-    Case("gunicorn", "gunicorn", "gunicorn sync", "load, stop", load_and_stop),
+    Case(
+        "gunicorn",
+        "gunicorn",
+        "gunicorn sync",
+        "load, stop",
+        load_and_stop,
+        further=("access log",),
+    ),
     Case("gunicorn", "gunicorn", "gunicorn sync", "reload under load", reload),
     Case(
         "gunicorn",
@@ -213,6 +229,15 @@ CASES = [
         changes=_NO_THREADS,
     ),
     Case("Django", "django", "Django in gunicorn", "load, stop", load_and_stop),
+    Case(
+        "Flask",
+        "flask",
+        "Flask in gunicorn",
+        "load, stop",
+        load_and_stop,
+        further=("request_id",),
+    ),
+    Case("Flask", "flask", "Flask in gunicorn", "reload under load", reload),
     Case(
         "Celery",
         "celery",

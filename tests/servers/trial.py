@@ -21,6 +21,11 @@ STOP_S = 60.0
 
 _NUMBER = re.compile(r" bought (\d+)\t")
 _WORD = re.compile(r" ((?:startup|shutdown) complete)\t")
+_FURTHER = {
+    "access log": re.compile(r'"GET /buy/(\d+) HTTP/1\.1"'),
+    "request_id": re.compile(r" bought (\d+)\t[^\n]*\brequest_id=r-\1\b"),
+}
+"""What some recipes log besides for each request, and how a request's number is found in it."""
 
 
 class Trial:
@@ -34,6 +39,7 @@ class Trial:
         changes: further texts to replace in the recipe.
         arguments: further arguments of the command.
         environment: further variables.
+        further: what else there must be of each request, of `access log` and `request_id`.
 
     Attributes:
         expected: records that the log must have, by their texts.
@@ -52,7 +58,10 @@ class Trial:
         changes: dict[str, str],
         arguments: Iterable[str] = (),
         environment: dict[str, str],
+        further: Iterable[str] = (),
     ) -> None:
+        # Items that are bound are for LogdHandler only.
+        self.further = [name for name in further if is_ours or name != "request_id"]
         self.expected: Counter[str] = Counter()
         self.stop_s = 0.0
         self.folder = folder
@@ -91,17 +100,17 @@ class Trial:
         deadline = time.monotonic() + START_S
         while True:
             try:
-                self._get("/")
+                self._get("/", "-")
             except OSError:
                 assert time.monotonic() < deadline, (self.folder / "output").read_text()
                 time.sleep(0.05)
             else:
                 return
 
-    def _get(self, path: str) -> int:
+    def _get(self, path: str, request_id: str) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers={"x-request-id": request_id})
             return connection.getresponse().status
         finally:
             connection.close()
@@ -111,12 +120,13 @@ class Trial:
             with self._lock:
                 number = next(self._numbers)
             try:
-                status = self._get(f"/buy/{number}")
+                status = self._get(f"/buy/{number}", f"r-{number}")
             except (OSError, http.client.HTTPException):
                 continue  # a worker ended in the midst of it
             if status == 200:
                 with self._lock:
                     self.expected[str(number)] += 1
+                    self.expected.update(f"{name} {number}" for name in self.further)
 
     def load(self, requests: int = 200, threads: int = 4) -> list[threading.Thread]:
         """Begin to send requests, each of which logs one record; join what is returned."""
@@ -155,7 +165,10 @@ class Trial:
 
     def _found(self) -> Counter[str]:
         text = self.daemon.log_text()
-        return Counter(_NUMBER.findall(text)) + Counter(_WORD.findall(text))
+        found = Counter(_NUMBER.findall(text)) + Counter(_WORD.findall(text))
+        for name in self.further:
+            found.update(f"{name} {number}" for number in _FURTHER[name].findall(text))
+        return found
 
     def end(self) -> None:
         """Leave no process behind."""
