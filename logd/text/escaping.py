@@ -45,6 +45,8 @@ _NEXT_LINE = f"\n{CONTINUATION}"
 _AT_LINE_END = methodcaller("partition", "\n")
 # Between the messages that are escaped together.
 _BETWEEN = "\0"
+# The same for those that become JSON, and what JSON makes of it.
+_BETWEEN_QUOTED, _BETWEEN_ESCAPED = "\x1e", "\\u001e"
 # Stands for a backslash where all others begin an escape.
 _PARKED = "\x01"
 # Dense: more than one unsafe character in this many, and more than a few.
@@ -250,6 +252,14 @@ def quoted(text: str) -> str:
     return safe_json(encode_basestring(text))
 
 
+def quoted_texts(texts: Sequence[str]) -> list[str]:
+    """Each text as by `quoted`, less the quotes around it; all of them are escaped at once."""
+    joined = _BETWEEN_QUOTED.join(texts)
+    if joined.count(_BETWEEN_QUOTED) >= len(texts) or _BETWEEN_ESCAPED in joined:
+        return [quoted(text)[1:-1] for text in texts]
+    return quoted(joined)[1:-1].split(_BETWEEN_ESCAPED) if texts else []
+
+
 def safe_json(text: str) -> str:
     """JSON that means the same and contains no unsafe character; `text` is on one line."""
     return _json_escape(text)
@@ -290,7 +300,7 @@ def nested_text(value: object) -> str:
         return quoted(str(value))
 
 
-class _Known(dict[str, str]):
+class KnownTexts(dict[str, str]):
     """Texts and what was made of them: short ones because programs repeat them.
 
     Long ones are kept until `forget_long`, as all records of a batch may have the same one.
@@ -323,8 +333,8 @@ class ItemTexts:
     """Makes `key=value key=value` of special items; keeps the texts of short keys and values."""
 
     def __init__(self) -> None:
-        self._keys = _Known(lambda key: f"{key_text(key)}=")
-        self._values = _Known(value_text)
+        self._keys = KnownTexts(lambda key: f"{key_text(key)}=")
+        self._values = KnownTexts(value_text)
 
     def text(self, items: Mapping[str, object]) -> str:
         """The items, in their own order."""

@@ -48,9 +48,6 @@ if TYPE_CHECKING:
     from logd.records.context import Special
     from logd.records.job import MsgJob
 
-# The last three digits of numbers, with the space that follows.
-_THOUSAND = [f"{number:03} " for number in range(1000)]
-_FIRST_THOUSAND = [f"{number} " for number in range(1000)]
 _THREE_DIGITS = [f"{number:03}" for number in range(1000)]
 _TAB_THOUSAND = [f"\t{number:03}" for number in range(1000)]
 _MAX_TAILS = 8192
@@ -201,22 +198,36 @@ def _all_digits(times: Sequence[float]) -> list[str]:
     return [thousands[number // 1000] + digits[number % 1000] for number in microseconds]
 
 
-def _number_columns(numbers: Sequence[int]) -> tuple[list[str], list[str]]:
-    """Numbers in decimal and a space behind each, as two columns of text.
+class NumberColumns:
+    """Makes columns of numbers in decimal.
 
     Message ids count up. In a range only the thousands are converted; the three digits after them
     come ready-made from a table, for a tenth of the cost.
+
+    Args:
+        behind: what follows each number.
     """
-    if not (isinstance(numbers, range) and numbers.step == 1 and numbers.start >= 0):
-        return list(map(repr, numbers)), [" "] * len(numbers)
-    high: list[str] = []
-    low: list[str] = []
-    for thousand in range(numbers.start // 1000, (numbers.stop - 1) // 1000 + 1):
-        start = max(numbers.start - thousand * 1000, 0)
-        stop = min(numbers.stop - thousand * 1000, 1000)
-        low += (_THOUSAND if thousand else _FIRST_THOUSAND)[start:stop]
-        high += [str(thousand) if thousand else ""] * (stop - start)
-    return high, low
+
+    def __init__(self, behind: str) -> None:
+        self._behind = behind
+        self._thousand = [f"{number:03}{behind}" for number in range(1000)]
+        self._first_thousand = [f"{number}{behind}" for number in range(1000)]
+
+    def __call__(self, numbers: Sequence[int]) -> tuple[list[str], list[str]]:
+        """The numbers and what follows them, as two columns of text."""
+        if not (isinstance(numbers, range) and numbers.step == 1 and numbers.start >= 0):
+            return list(map(repr, numbers)), [self._behind] * len(numbers)
+        high: list[str] = []
+        low: list[str] = []
+        for thousand in range(numbers.start // 1000, (numbers.stop - 1) // 1000 + 1):
+            start = max(numbers.start - thousand * 1000, 0)
+            stop = min(numbers.stop - thousand * 1000, 1000)
+            low += (self._thousand if thousand else self._first_thousand)[start:stop]
+            high += [str(thousand) if thousand else ""] * (stop - start)
+        return high, low
+
+
+_number_columns = NumberColumns(" ")
 
 
 class CallableFormat(LineFormat):
