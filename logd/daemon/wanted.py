@@ -120,6 +120,7 @@ def output_settings(config: Config, state: Path, dead_letters: DeadLetterFile) -
         shared_marks=config.shared_marks,
         columns=config.columns,
         engine_durable=config.engine_durable,
+        timestamp=config.timestamp,
     )
 
 

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from logd.text.timestamps import DEFAULT_FORMAT
+
 if TYPE_CHECKING:
     from logd.records.batch import Batch
     from logd.rotation.policy import Retention, RotationPolicy
@@ -95,6 +97,7 @@ class OutputSettings:
         rotation: when a file or table is full.
         retention: what is kept of the full ones.
         line_format: makes text lines of batches.
+        timestamp: the format of the times in them; None: they have none.
         durable: True if `sync` must survive the death of the machine (`sync = batch`).
         state_dir: folder for what the output keeps besides the log itself (spools, dead letters).
         dead_letters: takes the records that the output refuses for their content.
@@ -122,6 +125,7 @@ class OutputSettings:
     columns: Sequence[str] = ()
     engine_durable: Literal["always", "lazy"] = "always"
     has_standby: bool = False
+    timestamp: str | None = DEFAULT_FORMAT
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 
 from logd.outputs.base import OutputSettings
 from logd.outputs.files import zstd
-from logd.outputs.files.age import KnownFiles, oldest_first
+from logd.outputs.files.age import Age, KnownFiles, oldest_first
 from logd.outputs.files.journalentries import Entry, Gap, decode_entries
 from logd.outputs.files.names import parse_pattern, plain_name
 from logd.records.batch import Batch
@@ -92,9 +92,9 @@ def log_files(folder: Path, pattern: str = "app_%d.log") -> list[Path]:
     _, names = parse_pattern(
         str(folder / pattern), naming="ring", count=None, rotates=True, utc=True
     )
-    found = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    found = {path.name: Age(path.stat().st_mtime_ns) for path in folder.iterdir()}
     known = KnownFiles.of_journal(read_entries(folder, pattern)).names
-    order = oldest_first(found, known, names)
+    order = oldest_first(found, known, names, found.__getitem__)
     return [
         folder / name for name in order if plain_name(name) == name or plain_name(name) not in found
     ]

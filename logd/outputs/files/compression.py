@@ -2,7 +2,8 @@
 
 The compressed form is read back and compared before anyone may take it for the file's successor.
 If there is a compressed file of that name, such as what someone's `gzip` made of an earlier file,
-the new one is added behind what it holds: both formats allow that.
+the new one is added behind what it holds: both formats allow that. If it holds nothing but the
+beginning of the file, the new one takes its place.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import io
 import os
 import zlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 
 from logd.outputs.failpoints import failpoint
 from logd.outputs.files import zstd
-from logd.outputs.files.unpacking import DAMAGED, unpacked_file
+from logd.outputs.files.unpacking import DAMAGED, inflated, unpacked_file
 from logd.text.reading import BREAK
 
 Kind = Literal["gzip", "zstd"]
@@ -72,6 +73,10 @@ def compress_file(folder: int, name: str, kind: Kind, is_wanted: Callable[[], bo
         # would not believe in what the compressed form holds.
         os.fdatasync(source.fileno())
         before = _opened_if_there(folder, name + SUFFIXES[kind], stack)
+        common = common_start(folder, name + SUFFIXES[kind], source.fileno())
+        if common is not None and common.is_whole:
+            # A copy of how the file began, such as `gzip -k` makes: it has nothing of its own.
+            before = None
         target_fd = os.open(temporary, flags, 0o600, dir_fd=folder)
         try:
             with os.fdopen(target_fd, "w+b") as target:
@@ -107,6 +112,40 @@ def holds_file(folder: int, compressed: str, name: str, is_wanted: Callable[[], 
             return False
 
 
+class Common(NamedTuple):
+    """What a compressed file and another have in common: all that can be read of the first.
+
+    Attributes:
+        size: its bytes.
+        is_whole: whether that is all that it holds; else it is damaged further on.
+    """
+
+    size: int
+    is_whole: bool
+
+
+def common_start(folder: int, compressed: str, descriptor: int) -> Common | None:
+    """How an open file begins with what a compressed one holds; None if it does not.
+
+    Args:
+        folder: descriptor of the folder.
+        compressed: name of the compressed file.
+        descriptor: the other file, perhaps removed by now.
+    """
+    place = 0
+    try:
+        with _opened(folder, compressed) as file:
+            for piece in inflated(file, compressed[compressed.rfind(".") :]):
+                if os.pread(descriptor, len(piece), place) != piece:
+                    return None
+                place += len(piece)
+    except OSError:
+        return None
+    except DAMAGED:
+        return Common(place, is_whole=False) if place else None
+    return Common(place, is_whole=True)
+
+
 def missing_in(folder: int, compressed: str, descriptor: int) -> int | None:
     """Where the first entry begins that a compressed form of an open file lacks.
 
@@ -121,17 +160,11 @@ def missing_in(folder: int, compressed: str, descriptor: int) -> int | None:
         None if the compressed file is not there, is damaged or holds something else; the size of
         the file if nothing is missing.
     """
-    place = 0
-    try:
-        with _opened(folder, compressed) as file:
-            for piece in _unpacked(file, compressed):
-                if os.pread(descriptor, len(piece), place) != piece:
-                    return None
-                place += len(piece)
-    except (OSError, *DAMAGED):
+    common = common_start(folder, compressed, descriptor)
+    if common is None or not common.is_whole:
         return None
     size = os.fstat(descriptor).st_size
-    return size if place == size else _entry_start(descriptor, place)
+    return size if common.size == size else _entry_start(descriptor, common.size)
 
 
 def _entry_start(descriptor: int, place: int) -> int:

@@ -10,7 +10,6 @@ import os
 from collections.abc import Container, Iterator
 
 from logd.outputs.disk import entries_of
-from logd.outputs.files.age import KnownFiles, oldest_first
 from logd.outputs.files.janitor import trash_name
 from logd.outputs.files.journalentries import Opened
 from logd.outputs.files.logfile import names_of_inode
@@ -81,22 +80,3 @@ def make_way(folder: int, name: str) -> None:
         if inode:
             trash = trash_name(old, inode)
             os.rename(old, trash, src_dir_fd=folder, dst_dir_fd=folder)
-
-
-def files_of(folder: int) -> dict[str, int]:
-    """The files of a folder, whatever they are -> when they were last written to (ns)."""
-    found = {}
-    with entries_of(folder) as entries:
-        for entry in entries:
-            with contextlib.suppress(FileNotFoundError):
-                if entry.is_file(follow_symlinks=False):
-                    found[entry.name] = entry.stat(follow_symlinks=False).st_mtime_ns
-    return found
-
-
-def plain_order(folder: int, names: Names, known: KnownFiles) -> list[str]:
-    """The plain names of the log's files that are there, oldest first, the current one last."""
-    order = oldest_first(files_of(folder), known.names, names)
-    plain = dict.fromkeys(map(plain_name, order))
-    plain.pop(known.current, None)
-    return [*plain, known.current]

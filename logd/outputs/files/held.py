@@ -89,7 +89,8 @@ class Held:
             current=self.described(self.file),
             files=self.succession.closed(),
             generation=self.generation,
-            begun=self.succession.begun,
+            begun=self.succession.known.begun,
+            written=list(self.succession.known.written.items()),
         )
 
     def described(self, file: LogFile) -> Opened:
@@ -133,6 +134,8 @@ class Held:
             file.started = now
             self.due = self.policy.due_after(now)
         file.lines += entries
+        if entries:
+            self.succession.known.written[file.name] = now
         for client, last in marks.items():
             self.marks.note(client, last, now)
 

@@ -20,11 +20,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Literal
 
 from logd.outputs.disk import entries_of
 from logd.outputs.failpoints import failpoint
-from logd.outputs.files.age import oldest_first
+from logd.outputs.files.age import KnownFiles
+from logd.outputs.files.beginnings import Seen
 from logd.outputs.files.compression import (
     SUFFIXES,
     TEMPORARY_SUFFIX,
@@ -32,7 +34,8 @@ from logd.outputs.files.compression import (
     compress_file,
     holds_file,
 )
-from logd.outputs.files.names import Names, plain_name
+from logd.outputs.files.logfolder import LogFolder
+from logd.outputs.files.names import plain_name
 from logd.rotation.policy import Closed, Retention
 
 logger = logging.getLogger(__name__)
@@ -52,11 +55,9 @@ class Janitor:
     """Looks after the closed files of one log.
 
     Args:
-        folder: descriptor of the folder; stays the caller's and must outlive `close`.
-        names: how the log's files are called.
+        folder: the log's folder; its descriptor must outlive `close`.
         lock: held while names change; the owner holds it while it rotates.
-        known: plain names in the order in which the log began its files, the current one last;
-            asked under the lock.
+        known: the log's files as the log knows them; asked under the lock.
         settle: brings to disk that the files that are closed now are closed.
         retention: what is kept.
         compress: format for closed files, or "none".
@@ -67,10 +68,9 @@ class Janitor:
 
     def __init__(
         self,
-        folder: int,
-        names: Names,
+        folder: LogFolder,
         lock: threading.RLock,
-        known: Callable[[], Sequence[str]],
+        known: Callable[[], KnownFiles],
         *,
         settle: Callable[[], None],
         retention: Retention,
@@ -79,8 +79,9 @@ class Janitor:
         label: str,
         clock: Callable[[], float],
     ) -> None:
-        self._folder = folder
-        self._names = names
+        self._log_folder = folder
+        self._folder = folder.descriptor
+        self._names = folder.names
         self._lock = lock
         self._known = known
         self._settle = settle
@@ -90,7 +91,7 @@ class Janitor:
         self._label = label
         self._clock = clock
         # Pairs of a compressed file and a file that is not its original; comparing takes time.
-        self._strangers: set[tuple[tuple[int, int, int], tuple[int, int, int]]] = set()
+        self._strangers: set[tuple[Seen, Seen]] = set()
         # Files that can't be compressed; said once.
         self._refused: set[str] = set()
         # Guards the two events, which change together.
@@ -234,32 +235,35 @@ class Janitor:
             return [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
 
     def _current(self) -> str:
-        return self._known()[-1]
+        return self._known().names[-1]
 
     def _closed(self) -> list[tuple[str, Closed]]:
         """The closed files with size and time, oldest first."""
         with self._lock:
             # Together: with a file begun in between, one that is closed by now would be left out,
             # and a younger one removed in its place.
-            known = self._known()
-            found = self._states()
-        written = {name: state.st_mtime_ns for name, state in found.items()}
+            known = self._known().copy()
+            found = self._log_folder.files()
         return [
-            (name, Closed(found[name].st_size, found[name].st_mtime))
-            for name in oldest_first(written, known, self._names)
-            if name != known[-1]
+            (name, Closed(found[name].st_size, self._last_written(name, known, found[name])))
+            for name in self._log_folder.order(known.names, found)
+            if name != known.names[-1]
         ]
 
-    def _states(self) -> dict[str, os.stat_result]:
-        states = {}
-        for name in self._listing():
-            with contextlib.suppress(FileNotFoundError):
-                states[name] = os.stat(name, dir_fd=self._folder, follow_symlinks=False)
-        return states
+    def _last_written(self, name: str, known: KnownFiles, state: os.stat_result) -> float:
+        """When a closed file got its last record: by the journal, else by the file's own time."""
+        own = known.written.get(plain_name(name))
+        if own is not None or self._retention.age_s is None:
+            return state.st_mtime if own is None else own
+        # That may have been set back by hand, but not before the first record.
+        begun = self._log_folder.begun(name)
+        return max(state.st_mtime, min(begun or 0.0, self._clock()))
 
     def surplus(self) -> list[tuple[str, Closed]]:
         """The closed files that retention no longer keeps, oldest first."""
         closed = self._closed()
+        # Both forms of a file that is being compressed are one: else one more would have to go.
+        forms = [list(both) for _, both in groupby(closed, lambda item: plain_name(item[0]))]
         with self._lock:
             try:
                 state = os.stat(self._current(), dir_fd=self._folder, follow_symlinks=False)
@@ -267,9 +271,11 @@ class Janitor:
             except FileNotFoundError:
                 current_size = 0
         count = self._retention.surplus(
-            [item for _, item in closed], self._clock(), current_size=current_size
+            [_together([item for _, item in both]) for both in forms],
+            self._clock(),
+            current_size=current_size,
         )
-        return closed[:count]
+        return [item for both in forms[:count] for item in both]
 
     def _keep_to_retention(self) -> None:
         for name, _ in self.surplus():
@@ -378,5 +384,10 @@ class Janitor:
         os.rename(name, target, src_dir_fd=self._folder, dst_dir_fd=self._folder)
 
 
-def _identity(state: os.stat_result) -> tuple[int, int, int]:
-    return (state.st_ino, state.st_size, state.st_mtime_ns)
+def _together(both: Sequence[Closed]) -> Closed:
+    return Closed(sum(item.size for item in both), max(item.last for item in both))
+
+
+def _identity(state: os.stat_result) -> Seen:
+    # With the time that no hand can set: a copy in the file's place may have all else in common.
+    return Seen.of(state)

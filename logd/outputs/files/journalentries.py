@@ -63,6 +63,8 @@ class Snapshot(msgspec.Struct, tag="snap", array_like=True, frozen=True):
         files: the closed files in the order in which they were begun: plain name, records.
         generation: counts the starts of the log.
         begun: how many files the log has begun, the current one included; 0: unknown.
+        written: when the last record was written to each of them, as far as that is known: plain
+            name, seconds since the epoch.
     """
 
     boot: str
@@ -73,6 +75,7 @@ class Snapshot(msgspec.Struct, tag="snap", array_like=True, frozen=True):
     files: list[tuple[str, int]] = []
     generation: int = 0
     begun: int = 0
+    written: list[tuple[str, float]] = []
 
 
 class Rotating(msgspec.Struct, tag="rot", array_like=True, frozen=True):

@@ -118,7 +118,7 @@ def holds_block(folder: int, file: Opened, block: Append) -> bool:
     """
     names = dict.fromkeys((file.name, *names_of_inode(folder, file.inode)))
     return any(is_block(folder, name, block) for name in names) or any(
-        _is_compressed_block(folder, file.name + suffix, block) for suffix in COMPRESSED_SUFFIXES
+        is_compressed_block(folder, file.name + suffix, block) for suffix in COMPRESSED_SUFFIXES
     )
 
 
@@ -139,7 +139,8 @@ def is_block(folder: int, name: str, block: Append) -> bool:
         os.close(descriptor)
 
 
-def _is_compressed_block(folder: int, name: str, block: Append) -> bool:
+def is_compressed_block(folder: int, name: str, block: Append) -> bool:
+    """Tell whether a block is in the compressed file of a name, see `holds_block`."""
     descriptor = _open_plain(folder, name)
     if descriptor is None:
         return False

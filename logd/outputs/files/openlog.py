@@ -15,9 +15,10 @@ from pathlib import Path
 from logd.outputs.base import OutputSettings
 from logd.outputs.disk import make_folder
 from logd.outputs.failpoints import failpoint
+from logd.outputs.files.beginnings import Beginnings
 from logd.outputs.files.blocks import Block, Room
 from logd.outputs.files.compression import missing_in
-from logd.outputs.files.folder import forms, set_aside
+from logd.outputs.files.folder import forms, inode_of, set_aside
 from logd.outputs.files.generation import Generation
 from logd.outputs.files.held import Held
 from logd.outputs.files.janitor import Janitor
@@ -25,13 +26,14 @@ from logd.outputs.files.journal import Journal
 from logd.outputs.files.journalentries import Forgotten, Stopped, read_journal
 from logd.outputs.files.lockfile import LockFile
 from logd.outputs.files.logfile import LogFile, count_entries
+from logd.outputs.files.logfolder import LogFolder
 from logd.outputs.files.names import Names
 from logd.outputs.files.resume import adopt, resume
 from logd.outputs.files.rotating import Rotator
 from logd.outputs.files.settling import Settler, sync_and_close
 from logd.outputs.files.succession import Succession
 from logd.outputs.marks import Marks
-from logd.text.reading import BREAK
+from logd.text.reading import BREAK, LineReader
 
 logger = logging.getLogger(__name__)
 
@@ -72,23 +74,25 @@ class OpenLog:
     ) -> None:
         self._path = path
         self._names = names
+        # The current file had lost its name at the last look.
+        self._was_moved = False
         # `prepare` has just looked; the first block after it need not.
         self._has_met_others = False
         with contextlib.ExitStack() as undo:
             make_folder(path)
             self._folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             undo.callback(os.close, self._folder)
+            log_folder = LogFolder(self._folder, names, Beginnings(LineReader(settings.timestamp)))
             self._lock_file = LockFile(self._folder, f"{hidden_name}.lock")
             undo.callback(self._lock_file.close)
             self.held = held = self._taken_up(
-                f"{hidden_name}.journal", settings, clock, label, marks, undo
+                log_folder, f"{hidden_name}.journal", settings, clock, label, marks, undo
             )
             self.settler = Settler(held)
             self.janitor = Janitor(
-                self._folder,
-                names,
+                log_folder,
                 held.lock,
-                lambda: held.succession.files,
+                lambda: held.succession.known,
                 settle=self.settler.settle,
                 retention=settings.retention,
                 compress=settings.compress,
@@ -105,6 +109,7 @@ class OpenLog:
 
     def _taken_up(
         self,
+        log_folder: LogFolder,
         journal_name: str,
         settings: OutputSettings,
         clock: Callable[[], float],
@@ -118,9 +123,9 @@ class OpenLog:
         left = Generation.of_note(self._lock_file.note)
         if entries:
             is_old = left.is_after(entries)
-            resumed = resume(folder, names, entries, now, durable=settings.durable, is_old=is_old)
+            resumed = resume(log_folder, entries, now, durable=settings.durable, is_old=is_old)
         else:
-            resumed = adopt(folder, names, now)
+            resumed = adopt(log_folder, now)
         held = Held(
             folder=folder,
             names=names,
@@ -132,7 +137,7 @@ class OpenLog:
             file=resumed.file,
             marks=resumed.marks,
             journal=Journal(folder, journal_name),
-            succession=Succession(folder, names, resumed.known),
+            succession=Succession(log_folder, resumed.known),
             number=resumed.number,
         )
         undo.callback(lambda: held.file.close())
@@ -239,7 +244,7 @@ class OpenLog:
             held.append(data, data.count(b"\n") - data.count(BREAK), {})
 
     def look_around(self) -> None:
-        """See whether someone took journal or lock away; called every few seconds.
+        """See whether someone took the file, journal or lock away; called every few seconds.
 
         Also counts what was set aside: people remove it.
 
@@ -255,6 +260,18 @@ class OpenLog:
             if held.journal.is_removed or not held.journal.is_in_place:
                 held.renew_journal()
             self._meet_others()
+            self._look_for_name()
+
+    def _look_for_name(self) -> None:
+        """Begin a file under the name that someone took from the current one."""
+        held = self.held
+        is_moved = inode_of(self._folder, held.file.name) != held.file.inode
+        if is_moved and self._was_moved:
+            logger.warning("%s: %s was moved; a new one is begun", held.label, held.file.name)
+            self.rotator.reopen()
+            is_moved = False
+        # Whoever moved it may be about to make another: theirs comes first.
+        self._was_moved = is_moved
 
     @property
     def is_in_place(self) -> bool:

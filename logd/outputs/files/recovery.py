@@ -217,6 +217,9 @@ def _replaced(entries: Sequence[Entry | Gap], synced: int) -> list[Replaced]:
         match entry:
             case Rotating():
                 inodes = {old if isinstance(old, int) else old[0] for old in entry.old_files}
+                if entry.name in found and found[entry.name].file is None:
+                    # A second try: the first one had made way already.
+                    inodes |= found[entry.name].inodes
                 # The removal of an original that was compressed may be lost, too.
                 found[entry.name] = Replaced(entry.name, inodes | earlier[entry.name])
             case Opened():

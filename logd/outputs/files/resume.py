@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from logd.outputs.disk import entries_of
-from logd.outputs.files.age import KnownFiles, oldest_first
+from logd.outputs.files.age import KnownFiles
 from logd.outputs.files.boots import boot_id
+from logd.outputs.files.compression import common_start
 from logd.outputs.files.folder import (
-    files_of,
     forms,
     inode_of,
     make_way,
@@ -27,9 +27,11 @@ from logd.outputs.files.logfile import (
     cut_off,
     holds_block,
     is_block,
+    is_compressed_block,
     open_known,
     write_again,
 )
+from logd.outputs.files.logfolder import LogFolder
 from logd.outputs.files.names import Names, plain_name
 from logd.outputs.files.recovery import Recovered, Replaced, Unsynced, recover
 from logd.outputs.marks import Marks
@@ -57,37 +59,36 @@ class Resumed:
     known: KnownFiles
 
 
-def adopt(folder: int, names: Names, now: float) -> Resumed:
+def adopt(folder: LogFolder, now: float) -> Resumed:
     """Take up a log without a journal: a new one, or the files of some other program.
 
     The newest file goes on; its entries are counted, once.
     """
-    file, closed = _newest(folder, names, KnownFiles({}), now)
+    file, closed = _newest(folder, KnownFiles({}), now)
     known = KnownFiles(dict.fromkeys(closed, UNCOUNTED), file.name, len(closed) + 1)
     return Resumed(file, Marks(), 0, known)
 
 
-def _newest(
-    folder: int, names: Names, known: KnownFiles, now: float
-) -> tuple[LogFile, Sequence[str]]:
+def _newest(folder: LogFolder, known: KnownFiles, now: float) -> tuple[LogFile, Sequence[str]]:
     """The newest file, to go on with, or one after it if it is compressed; and those before."""
-    order = oldest_first(files_of(folder), known.names, names)
+    names = folder.names
+    order = folder.order(known.names, folder.files())
     plain = list(dict.fromkeys(map(plain_name, order)))
     if not order:
-        return LogFile(folder, names.first(now)), ()
+        return LogFile(folder.descriptor, names.first(now)), ()
     if names.current_name:
         file = _opened_and_counted(folder, names.current_name, now)
         return file, [name for name in plain if name != file.name]
     if plain_name(order[-1]) == order[-1]:
         return _opened_and_counted(folder, order[-1], now), plain[:-1]
     following = names.following(plain, now)
-    make_way(folder, following)
-    return LogFile(folder, following), [name for name in plain if name != following]
+    make_way(folder.descriptor, following)
+    file = LogFile(folder.descriptor, following)
+    return file, [name for name in plain if name != following]
 
 
 def resume(
-    folder: int,
-    names: Names,
+    folder: LogFolder,
     entries: Sequence[Entry | Gap],
     now: float,
     *,
@@ -97,16 +98,16 @@ def resume(
     """Take up a log by its journal.
 
     Args:
-        folder: descriptor of the folder.
-        names: how the log's files are called now; the journal may know other names.
+        folder: its folder; the journal may know other names than are used now.
         entries: the journal.
         now: seconds since the epoch.
         durable: what counts must be on disk before anyone hears of it.
         is_old: the journal is one that was replaced since, or lacks its end.
     """
     if is_old:
-        return _resume_by_old(folder, names, entries, now)
-    found = recover(entries, boot_id(), partial(holds_block, folder))
+        return _resume_by_old(folder, entries, now)
+    descriptor = folder.descriptor
+    found = recover(entries, boot_id(), partial(holds_block, descriptor))
     if found.lost_bytes:
         logger.error(
             "the journal is damaged: %d bytes of it can't be read; the log keeps what it holds",
@@ -115,28 +116,26 @@ def resume(
     known = KnownFiles.of_journal(entries)
     if not (found.is_clean or found.is_same_boot):
         for replaced in found.replaced:
-            _give_up_again(folder, replaced)
+            _give_up_again(descriptor, replaced)
     for cut in found.cuts:
-        _cut(folder, cut.file, cut.size, known)
+        _cut(descriptor, cut.file, cut.size, known)
     if durable:
-        _sync_files(folder, found.unsynced, known)
+        _sync_files(descriptor, found.unsynced, known)
     found.marks.take_up(now)
     lines = found.current.lines if found.current is not None else 0
-    file = _current(folder, names, found, known, now)
+    file = _current(folder, found, known, now)
     is_other = found.current is not None and file.inode != found.current.inode
     before = ""
     if is_other and found.current:
-        before = moved_name(folder, names, found.current, known.closed)
+        before = moved_name(descriptor, folder.names, found.current, known.closed)
     known.go_on(file.name, lines, before)
     if durable:
         # Before the next journal is in force: it takes for granted what was renamed here.
-        os.fsync(folder)
+        os.fsync(descriptor)
     return Resumed(file, found.marks, found.number, known)
 
 
-def _resume_by_old(
-    folder: int, names: Names, entries: Sequence[Entry | Gap], now: float
-) -> Resumed:
+def _resume_by_old(folder: LogFolder, entries: Sequence[Entry | Gap], now: float) -> Resumed:
     """Take up a log whose journal knows only its past.
 
     Someone restored a copy, or cut it. What it says of sessions is true as far as it goes; of the
@@ -149,9 +148,11 @@ def _resume_by_old(
     found = recover(entries, "", lambda _file, _block: True)
     found.marks.take_up(now)
     known = KnownFiles.of_journal(entries)
-    file, closed = _newest(folder, names, KnownFiles({}), now)
+    file, closed = _newest(folder, KnownFiles({}), now)
     lines = {name: known.closed.get(name, UNCOUNTED) for name in closed}
-    return Resumed(file, found.marks, found.number, KnownFiles(lines, file.name, known.begun))
+    return Resumed(
+        file, found.marks, found.number, KnownFiles(lines, file.name, known.begun, known.written)
+    )
 
 
 def _give_up_again(folder: int, replaced: Replaced) -> None:
@@ -162,40 +163,49 @@ def _give_up_again(folder: int, replaced: Replaced) -> None:
         inode = inode_of(folder, name)
         if inode in replaced.inodes and not (is_new and name == replaced.name):
             os.rename(name, trash_name(name, inode), src_dir_fd=folder, dst_dir_fd=folder)
-    inode = inode_of(folder, replaced.name)
-    if is_new or new is None or inode in (0, new.inode):
-        return
+    for name in forms(replaced.name)[1:]:
+        # Removed in its turn before the rotation, and back; not what a hand made of the new file.
+        if first is None or not is_compressed_block(folder, name, first):
+            _move_stranger(folder, name)
     # The original of what was compressed, perhaps: of that the journal knows no inode.
-    aside = _moved_aside(folder, replaced.name, inode)
-    logger.warning(
-        "%s is not the file that the journal has under this name: its %d records are kept as %s",
-        replaced.name,
-        _records_in(folder, aside),
-        aside,
-    )
+    if not is_new and new is not None and inode_of(folder, replaced.name) != new.inode:
+        _move_stranger(folder, replaced.name)
 
 
-def _current(folder: int, names: Names, found: Recovered, files: KnownFiles, now: float) -> LogFile:
-    known, rotating = found.current, found.rotating
+def _move_stranger(folder: int, name: str) -> None:
+    inode = inode_of(folder, name)
+    if inode:
+        aside = _moved_aside(folder, name, inode)
+        logger.warning(
+            "%s is not the file that the journal has under this name: its %d records are kept "
+            "as %s",
+            name,
+            _records_in(folder, aside),
+            aside,
+        )
+
+
+def _current(folder: LogFolder, found: Recovered, files: KnownFiles, now: float) -> LogFile:
+    known, rotating, names = found.current, found.rotating, folder.names
     if rotating is not None and names.matches(rotating.name):
-        if inode_of(folder, rotating.name) == rotating.old_inode:
-            make_way(folder, rotating.name)
+        if inode_of(folder.descriptor, rotating.name) == rotating.old_inode:
+            make_way(folder.descriptor, rotating.name)
         elif not found.is_same_boot:
-            _set_aside(folder, rotating.name)
+            _set_aside(folder.descriptor, rotating.name)
         return _opened_and_counted(folder, rotating.name, now)
     if known is None or not names.matches(known.name):
-        return _newest(folder, names, files, now)[0]
+        return _newest(folder, files, now)[0]
     if not (found.is_clean or found.is_same_boot):
-        _set_aside_unknown(folder, names, known, files)
+        _set_aside_unknown(folder.descriptor, names, known, files)
     if names.current_name not in ("", known.name):
         # The log has a plain name now.
         return _opened_and_counted(folder, names.current_name, now)
-    if inode_of(folder, known.name) != known.inode:
+    if inode_of(folder.descriptor, known.name) != known.inode:
         # Exchanged by someone, removed, or lost with the machine.
         return _opened_and_counted(folder, known.name, now)
-    file = LogFile(folder, known.name)
+    file = LogFile(folder.descriptor, known.name)
     if file.size > known.size and not (found.is_clean or found.is_same_boot):
-        _cut(folder, known, known.size, files)
+        _cut(folder.descriptor, known, known.size, files)
         file.size = known.size
         file.look_at_end()
     if file.size != known.size:
@@ -210,11 +220,12 @@ def _current(folder: int, names: Names, found: Recovered, files: KnownFiles, now
     return file
 
 
-def _opened_and_counted(folder: int, name: str, now: float) -> LogFile:
-    file = LogFile(folder, name)
+def _opened_and_counted(folder: LogFolder, name: str, now: float) -> LogFile:
+    file = LogFile(folder.descriptor, name)
     if file.size:
         file.lines = count_entries(file.descriptor)
-        file.started = min(now, os.fstat(file.descriptor).st_mtime)
+        begun = folder.begun(name)
+        file.started = min(now, os.fstat(file.descriptor).st_mtime if begun is None else begun)
     return file
 
 
@@ -267,6 +278,7 @@ def _cut(folder: int, file: Opened, size: int, files: KnownFiles) -> None:
     if descriptor is None:
         return
     try:
+        _give_up_copies(folder, file.name, descriptor, size)
         surplus = cut_off(folder, descriptor, size, torn_name(file.name))
         if surplus:
             logger.warning(
@@ -280,6 +292,15 @@ def _cut(folder: int, file: Opened, size: int, files: KnownFiles) -> None:
             )
     finally:
         os.close(descriptor)
+
+
+def _give_up_copies(folder: int, name: str, descriptor: int, size: int) -> None:
+    """Move away copies (`gzip -k`) of a file that have what is to be cut: that comes again."""
+    for form in forms(name)[1:]:
+        common = common_start(folder, form, descriptor)
+        if common is not None and common.is_whole and common.size > size:
+            trash = trash_name(form, inode_of(folder, form))
+            os.rename(form, trash, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _records_in(folder: int, name: str) -> int:

@@ -128,6 +128,9 @@ class Rotator:
             if inode_of(held.folder, held.file.name) == held.file.inode:
                 return
             held.undo()
+            if held.durable:
+                # Or a power loss leaves the old one without a name, see `_begin_plain`.
+                os.fsync(held.folder)
             fresh = LogFile(held.folder, held.file.name)
             if fresh.size:
                 fresh.lines, fresh.started = count_entries(fresh.descriptor), held.clock()

@@ -79,15 +79,10 @@ class Settler:
             with held.lock:
                 if held.durable:
                     held.note_synced()
-                journal = held.journal.duplicate()
-            try:
-                sync_and_close(journal)
-                if not held.durable:
-                    os.fsync(held.folder)
-            except OSError:
-                with held.lock:
-                    held.syncing.distrust()
-                raise
+                journal = held.syncing.journal_to_sync()
+            held.syncing.bring_journal_to_disk(journal)
+            if not held.durable:
+                os.fsync(held.folder)
         self._settled_rotations = rotations
 
     def _compact(self, snapshot: Snapshot) -> None:

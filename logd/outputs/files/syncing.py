@@ -6,7 +6,9 @@ on, and says under the lock again how that went.
 
 from __future__ import annotations
 
+import errno
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,8 +64,15 @@ class Syncing:
         self.rotations = 0
         self.is_folder_changed = False
         self._retired: list[LogFile] = []
+        # Those of the portion that is under way.
+        self._leaving: Sequence[LogFile] = ()
         # A sync failed: what was not on disk before has to be written once more.
         self._must_rewrite = False
+        # The same of the journal, which several threads sync. The lock is held for a sync and its
+        # outcome: after one that failed the next one would say that all is well.
+        self._is_journal_doubtful = False
+        self._journal_lock = threading.Lock()
+        self._files_lock = threading.Lock()
 
     def retire(self, file: LogFile) -> None:
         """Take over a file that a rotation left, to sync and close it."""
@@ -81,8 +90,6 @@ class Syncing:
             OSError: there are no more descriptors; nothing is taken.
         """
         descriptors = self._duplicates(file)
-        if self._must_rewrite:
-            self._rewrite_journal(descriptors)
         portion = SyncPortion(
             self._retired,
             file,
@@ -93,18 +100,9 @@ class Syncing:
             self._must_rewrite,
             descriptors,
         )
+        self._leaving = self._retired
         self._retired, self.is_folder_changed, self._must_rewrite = [], False, False
         return portion
-
-    def _rewrite_journal(self, descriptors: Sequence[int]) -> None:
-        # Under the lock, other than the files: an entry may be taken back at any time.
-        journal = descriptors[1]
-        try:
-            write_again(journal, 0, os.fstat(journal).st_size)
-        except OSError:
-            for descriptor in descriptors:
-                os.close(descriptor)
-            raise
 
     def journal_now(self) -> None:
         """Sync the journal at once, under the lock.
@@ -112,25 +110,47 @@ class Syncing:
         Raises:
             OSError: the disk refused.
         """
+        self.bring_journal_to_disk(self.journal_to_sync())
+
+    def journal_to_sync(self) -> int:
+        """A descriptor of the journal, for `bring_journal_to_disk`.
+
+        Raises:
+            OSError: the disk refused, or there are no more descriptors.
+        """
         descriptor = self._journal.duplicate()
         try:
-            if self._must_rewrite:
+            if self._is_journal_doubtful:
+                # Under the lock, other than the files: an entry may be taken back at any time.
                 write_again(descriptor, 0, os.fstat(descriptor).st_size)
-            os.fdatasync(descriptor)
+                self._is_journal_doubtful = False
         except OSError:
-            self._must_rewrite = True
+            os.close(descriptor)
             raise
+        return descriptor
+
+    def bring_journal_to_disk(self, descriptor: int) -> None:
+        """Sync the journal, and close the descriptor; the lock is not needed.
+
+        Raises:
+            OSError: the disk refused, now or to another thread since `journal_to_sync`.
+        """
+        try:
+            with self._journal_lock:
+                if self._is_journal_doubtful:
+                    raise OSError(errno.EIO, "the journal was not synced just now")
+                try:
+                    os.fdatasync(descriptor)
+                except OSError:
+                    self._is_journal_doubtful = True
+                    raise
         finally:
             os.close(descriptor)
-
-    def distrust(self) -> None:
-        """A sync failed elsewhere: the next one must not take for written what is not."""
-        self._must_rewrite = True
 
     def _duplicates(self, file: LogFile) -> list[int]:
         log = os.dup(file.descriptor)
         try:
-            return [log, self._journal.duplicate()]
+            return [log, self.journal_to_sync()]
         except OSError:
             os.close(log)
             raise
@@ -143,6 +163,23 @@ class Syncing:
         """
         log, journal = portion.descriptors
         try:
+            try:
+                with self._files_lock:
+                    self._bring_files_to_disk(portion, log)
+            finally:
+                os.close(log)
+            failpoint("journal.before_sync")
+        except BaseException:
+            os.close(journal)
+            raise
+        self.bring_journal_to_disk(journal)
+        if portion.is_folder_changed:
+            failpoint("files.before_folder_sync")
+            os.fsync(self._folder)
+        failpoint("files.after_sync")
+
+    def _bring_files_to_disk(self, portion: SyncPortion, log: int) -> None:
+        try:
             if portion.must_rewrite:
                 for old in portion.retired:
                     write_again(old.descriptor, old.synced_size, old.size)
@@ -151,15 +188,9 @@ class Syncing:
             for old in portion.retired:
                 os.fdatasync(old.descriptor)
             os.fdatasync(log)
-            failpoint("journal.before_sync")
-            os.fdatasync(journal)
-            if portion.is_folder_changed:
-                failpoint("files.before_folder_sync")
-                os.fsync(self._folder)
-            failpoint("files.after_sync")
-        finally:
-            for descriptor in portion.descriptors:
-                os.close(descriptor)
+        except OSError:
+            self._must_rewrite = True
+            raise
 
     def done(self, portion: SyncPortion) -> None:
         """It is on disk."""
@@ -169,11 +200,13 @@ class Syncing:
         portion.file.synced_size = min(portion.size, portion.file.size)
         for old in portion.retired:
             old.close()
+        self._leaving = ()
 
     def failed(self, portion: SyncPortion) -> None:
         """It is not: the next portion has it, too."""
         self._must_rewrite = True
         self._retired = [*portion.retired, *self._retired]
+        self._leaving = ()
         self.is_folder_changed = True
 
     def files_now(self, file: LogFile) -> None:
@@ -182,5 +215,13 @@ class Syncing:
         Raises:
             OSError: the disk refused.
         """
-        for one in (*self._retired, file):
-            os.fdatasync(one.descriptor)
+        files = (*self._leaving, *self._retired, file)
+        with self._files_lock:
+            try:
+                for one in files if self._must_rewrite else ():
+                    write_again(one.descriptor, one.synced_size, one.size)
+                for one in files:
+                    os.fdatasync(one.descriptor)
+            except OSError:
+                self._must_rewrite = True
+                raise

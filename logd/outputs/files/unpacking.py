@@ -10,6 +10,7 @@ import bz2
 import gzip
 import lzma
 import zlib
+from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
 from logd.outputs.files import zstd
@@ -18,6 +19,10 @@ DAMAGED = (EOFError, ValueError, zlib.error, zstd.ZstdError, lzma.LZMAError, gzi
 """What reading a compressed file may raise, beside OSError, if it is not whole."""
 
 _GZIP_WINDOW = 31  # with gzip's header and checksum
+_COMPRESSED_BYTES = 1 << 11
+"""So little of a compressed file is taken at once: what comes out may be a thousand times as much,
+or, of a hostile .zst, thirty thousand times."""
+
 _MAX_XZ_BYTES = 256 << 20
 """Memory for one .xz: its best compression takes 65 MiB, a hostile header asks for gigabytes."""
 
@@ -31,7 +36,7 @@ class Inflater(Protocol):
     @property
     def unused_data(self) -> bytes: ...
 
-    def decompress(self, data: bytes, /) -> bytes: ...
+    def decompress(self, data: bytes, size: int = ..., /) -> bytes: ...
 
 
 class Unpacked(Protocol):
@@ -60,3 +65,47 @@ def unpacked_file(file: BinaryIO, suffix: str) -> Unpacked:
     if suffix == ".bz2":
         return bz2.BZ2File(file)
     return zstd.ZstdFile(file)
+
+
+def first_bytes(file: BinaryIO, suffix: str, size: int) -> bytes:
+    """The first `size` bytes of what a file holds, or all there are.
+
+    Args:
+        file: at its beginning.
+        suffix: how it is compressed, "" for not at all.
+        size: how many.
+
+    Raises:
+        DAMAGED, OSError: not even its beginning can be read.
+    """
+    if not suffix:
+        return file.read(size)
+    stream = inflater(suffix)
+    head = b""
+    try:
+        while len(head) < size and not stream.eof and (data := file.read(_COMPRESSED_BYTES)):
+            head += stream.decompress(data, size - len(head))
+    except DAMAGED:
+        # A file that is damaged further on has a beginning all the same.
+        if not head:
+            raise
+    return head
+
+
+def inflated(file: BinaryIO, suffix: str) -> Iterator[bytes]:
+    """What comes out of each small piece of a file of one or more compressed streams."""
+    stream, is_within = inflater(suffix), False
+    while data := file.read(_COMPRESSED_BYTES):
+        while data:
+            yield stream.decompress(data)
+            is_within = True
+            if not stream.eof:
+                break
+            # Another stream may follow, or zeros that fill up a block of a tape.
+            data, stream, is_within = (
+                stream.unused_data.lstrip(b"\0"),
+                inflater(suffix),
+                False,
+            )
+    if is_within:
+        raise EOFError("it was cut off")

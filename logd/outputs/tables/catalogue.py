@@ -2,13 +2,12 @@
 
 `logd_tables` has a row for each table of each ring, in the order they were begun (`serial`), with
 the number of its records and the times they are of; a reader of the log finds its tables, oldest
-first, by this. `logd_marks` says how far each session has been written. Both change in the
-transactions that write the records.
+first, by this. `logd_marks` says how far each session has been written (`markrows.py`). Both change
+in the transactions that write the records.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -22,7 +21,6 @@ from sqlalchemy import (
     String,
     Table,
     delete,
-    func,
     inspect,
     select,
     update,
@@ -32,9 +30,8 @@ from sqlalchemy.schema import CreateTable
 from logd.outputs.base import OutputUnavailable
 from logd.outputs.marks import MAX_AGE_S, MAX_MARKS, PLACE_PREFIX
 from logd.outputs.tables.backend import Backend
+from logd.outputs.tables.markrows import checksum_of, sound_rows
 from logd.outputs.tables.ring import Ring, TableEntry
-
-logger = logging.getLogger(__name__)
 
 TABLES_NAME = "logd_tables"
 MARKS_NAME = "logd_marks"
@@ -71,6 +68,7 @@ MARKS = Table(
     Column("client", String(64), primary_key=True),
     Column("last", BigInteger, nullable=False),
     Column("seen", Double, nullable=False),
+    Column("checksum", BigInteger),
     **_OPTIONS,
 )
 
@@ -104,17 +102,7 @@ def read_entries(connection: Connection, ring: str) -> tuple[TableEntry, ...]:
 
 def _marks_of(rows: Iterable[Any]) -> dict[bytes, int]:
     """Marks as they stand in their table; one that a disk has damaged is left out."""
-    marks = {}
-    for row in rows:
-        try:
-            marks[bytes.fromhex(row.client)] = row.last
-        except ValueError:
-            logger.error(
-                "the mark of session %r is damaged and left out: what its sender repeats may be "
-                "stored twice",
-                row.client,
-            )
-    return marks
+    return {row.client: row.last for row in sound_rows(rows)}
 
 
 class Catalogue:
@@ -131,16 +119,35 @@ class Catalogue:
         self._ring = ring
         self._is_shared = is_shared
         self._marks_of = SHARED if is_shared else ring
+        # Earlier versions made the table without it.
+        self._has_checksums = not is_shared
 
     def create(self, connection: Connection) -> None:
         """Make the tables that don't exist yet."""
         wanted = (TABLES, MARKS, KEYS) if self._is_shared else (TABLES, MARKS)
-        if {table.name for table in wanted} <= set(inspect(connection).get_table_names()):
+        there = set(inspect(connection).get_table_names())
+        if MARKS_NAME in there and self._has_checksums:
+            self._has_checksums = self._see_checksums(connection)
+        if {table.name for table in wanted} <= there:
             return
         # Other daemons with tables of their own may start at the same moment.
         self._backend.lock_catalogue(connection)
         for table in wanted:
             connection.execute(CreateTable(table, if_not_exists=True))
+
+    def _see_checksums(self, connection: Connection) -> bool:
+        """Whether the table of marks has checksums; SQLite's gets them."""
+        columns = {column["name"] for column in inspect(connection).get_columns(MARKS_NAME)}
+        if "checksum" not in columns and connection.dialect.name == "sqlite":
+            connection.exec_driver_sql(f"ALTER TABLE {MARKS_NAME} ADD COLUMN checksum BIGINT")
+            return True
+        return "checksum" in columns
+
+    @property
+    def _mark_columns(self) -> Sequence[Column[Any]]:
+        columns = MARKS.c
+        own = [columns.client, columns.last, columns.seen]
+        return [*own, columns.checksum] if self._has_checksums else own
 
     def load(self, connection: Connection, ring: Ring) -> Ring:
         """`ring` with the tables that the database knows."""
@@ -186,17 +193,22 @@ class Catalogue:
         """
         if self._is_shared:
             return {}
-        latest = connection.execute(
-            select(func.max(MARKS.c.seen)).where(MARKS.c.ring == self._ring)
-        ).scalar()
-        if latest is not None:
-            self.prune_marks(connection, float(latest))
-        own = select(MARKS.c.client, MARKS.c.last).where(MARKS.c.ring == self._ring)
+        own = select(*self._mark_columns).where(MARKS.c.ring == self._ring)
         rows = [
             *connection.execute(own.order_by(MARKS.c.seen.desc()).limit(MAX_MARKS)),
             *connection.execute(own.where(MARKS.c.client.like(f"{PLACE_PREFIX.hex()}%"))),
         ]
-        return _marks_of(rows)
+        # By sound rows: a damaged time, far in the future, would make all others old.
+        found = list(sound_rows(rows))
+        latest = max((row.seen for row in found), default=None)
+        if latest is None:
+            return {}
+        self.prune_marks(connection, latest)
+        return {
+            row.client: row.last
+            for row in found
+            if row.seen >= latest - MAX_AGE_S or row.client.startswith(PLACE_PREFIX)
+        }
 
     def note_marks(self, connection: Connection, marks: Mapping[bytes, int], now: float) -> None:
         """Write how far sessions have come."""
@@ -205,8 +217,13 @@ class Catalogue:
             # In one order, so that two transactions can never wait for each other.
             for client, last in sorted(marks.items())
         ]
+        columns = ["last", "seen"]
+        if self._has_checksums:
+            columns.append("checksum")
+            for row in values:
+                row["checksum"] = checksum_of(row["client"], row["last"], row["seen"])
         if values:
-            connection.execute(self._backend.upsert(MARKS, ["last", "seen"]), values)
+            connection.execute(self._backend.upsert(MARKS, columns), values)
 
     def forget_marks(self, connection: Connection, clients: Iterable[bytes]) -> None:
         """Drop the marks of sessions that this daemon alone knows."""
@@ -235,11 +252,12 @@ class Catalogue:
     def share_marks(self, connection: Connection) -> None:
         """Give what the ring knew alone to all; for the first time that it shares."""
         own = MARKS.c.ring == self._ring
-        rows = connection.execute(select(MARKS.c.client, MARKS.c.last).where(own)).all()
+        rows = connection.execute(select(*self._mark_columns).where(own)).all()
         if not rows:
             return
-        latest = float(connection.execute(select(func.max(MARKS.c.seen)).where(own)).scalar_one())
-        own_marks = _marks_of(rows)
+        found = list(sound_rows(rows))
+        latest = max((row.seen for row in found), default=0.0)
+        own_marks = {row.client: row.last for row in found}
         self.make_marks(connection, own_marks, latest)
         known = self.lock_marks(connection, own_marks)
         marks = {client: last for client, last in own_marks.items() if last > known[client]}
@@ -273,7 +291,7 @@ class Catalogue:
         """
         names = [client.hex() for client in clients]
         rows = connection.execute(
-            select(MARKS.c.client, MARKS.c.last)
+            select(*self._mark_columns)
             .where(MARKS.c.ring == SHARED, MARKS.c.client.in_(names))
             .order_by(MARKS.c.client)
             .with_for_update()
@@ -287,9 +305,7 @@ class Catalogue:
         """The marks of sessions as they are now."""
         names = [client.hex() for client in clients]
         rows = connection.execute(
-            select(MARKS.c.client, MARKS.c.last).where(
-                MARKS.c.ring == SHARED, MARKS.c.client.in_(names)
-            )
+            select(*self._mark_columns).where(MARKS.c.ring == SHARED, MARKS.c.client.in_(names))
         )
         return _marks_of(rows)
 

@@ -261,20 +261,37 @@ class FileFollower(Follower[bytes]):
         assert self._ref is not None  # noqa: S101 - set by `_begin`
         mine = self._ref
         found = [
-            (place, ref)
+            (likeness, place)
             for place, ref in enumerate(refs)
             if (ref.plain_path == mine.plain_path or mine.is_renamed)
-            and (
-                ref.inode == state.st_ino
-                or (ref.suffix != "" and ref.mtime_ns == state.st_mtime_ns)
-            )
+            and (likeness := self._likeness(ref, state))
         ]
-        for place, ref in sorted(found, key=lambda item: item[1].inode != state.st_ino):
+        if found:
+            place = max(found, key=lambda item: item[0])[1]
             if mine.is_renamed:
                 # By the name that it has now another is known to be the next one, or to be missing.
-                self._ref = replace(mine, path=Path(ref.plain_path))
+                self._ref = replace(mine, path=Path(refs[place].plain_path))
             return refs, place
         return refs, -1
+
+    def _likeness(self, ref: FileRef, state: os.stat_result) -> int:
+        """How surely a file is the present one, or what compression made of it; 0: it is not."""
+        if ref.inode == state.st_ino:
+            return 3
+        if not ref.suffix:
+            return 0
+        # By what it holds: its time may have been changed by hand.
+        opened = open_file(ref)
+        if opened is not None:
+            descriptor, now = opened
+            try:
+                generation = read_generation(descriptor, now)
+            finally:
+                os.close(descriptor)
+            self._generation = self._generation or self._read_generation()
+            if generation == self._generation != "":
+                return 2
+        return int(ref.mtime_ns == state.st_mtime_ns)
 
     def _go_on(self) -> bool:
         """Turn to the file after the finished one; False if there is none by now."""

@@ -3,19 +3,24 @@
 The daemon may rotate, compress and remove files at any time. A listing is therefore taken until
 two looks in a row agree, and a file is opened by its name and recognised by its inode, or, where
 it was compressed meanwhile, by the time that compression leaves as it was.
+
+Where a compressed file and a plain one of its name are both there, what they hold tells whether
+they are the same records.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from logd.outputs.base import OutputUnusable
-from logd.outputs.files.age import KnownFiles, oldest_first
+from logd.outputs.files.age import Age, KnownFiles, oldest_first
+from logd.outputs.files.beginnings import Beginnings, Seen
+from logd.outputs.files.compression import common_start, holds_file
 from logd.outputs.files.journalentries import Opened, Snapshot, read_journal
 from logd.outputs.files.names import (
     COMPRESSED_SUFFIXES,
@@ -27,10 +32,10 @@ from logd.outputs.files.names import (
     plain_name,
 )
 from logd.query.positions import CannotRead
+from logd.text.reading import LineReader
 
 _MAX_LOOKS = 20
-# A .gz ends with the size of what it holds.
-_GZIP_END = 4
+_HEAD_BYTES = 256
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,9 @@ class FileRef:
         path: where it is, compressed or not.
         inode: of the file that was there.
         size: its bytes on disk.
-        mtime_ns: when it was last written to; compression leaves that.
+        mtime_ns: when it was last written to, unless a hand set that; compression leaves it.
+        changed_ns: when anything about it was changed, which no hand can set; never before it was
+            last written to.
         is_renamed: whether it gets another name when it is closed.
         ordinal: the how many-th file of the log it is, from 1 on; 0: unknown.
     """
@@ -50,6 +57,7 @@ class FileRef:
     inode: int
     size: int
     mtime_ns: int
+    changed_ns: int
     is_renamed: bool = False
     ordinal: int = 0
 
@@ -78,15 +86,24 @@ class RingFiles:
     Args:
         pattern: as in the settings, see `logd.outputs.files.names`.
         count: size of the ring; None: unknown.
+        reader: reads the files' entries, to know how old they are; None: those of the default
+            settings.
 
     Raises:
         CannotRead: the pattern can't be used.
     """
 
-    def __init__(self, pattern: str, *, count: int | None = None) -> None:
+    def __init__(
+        self, pattern: str, *, count: int | None = None, reader: LineReader | None = None
+    ) -> None:
         # A copied archive is named as it lies there: app_3.log.zst is what became of app_3.log.
         self.pattern = pattern if "%" in pattern else plain_name(pattern)
         self._count = count
+        self._beginnings = Beginnings(reader or LineReader())
+        # Compressed files and those beside them that begin with what they hold: how they begin;
+        # and whether a compressed file ends with what is in the one beside it.
+        self._parts: dict[tuple[Seen, int], bytes] = {}
+        self._ends: dict[tuple[Seen, Seen], bool] = {}
         try:
             self._folder, self._names = self._parse("ring")
         except OutputUnusable as exc:
@@ -190,37 +207,90 @@ class RingFiles:
                             state.st_ino,
                             state.st_size,
                             state.st_mtime_ns,
+                            state.st_ctime_ns,
                             entry.name == self._names.current_name,
                         )
-        # For a moment a compressed file and its original are both there: the same records.
-        return {
-            name: ref
-            for name, ref in found.items()
-            if plain_name(name) == name
-            or plain_name(name) not in found
-            or not _is_form_of(ref, found[plain_name(name)])
-        }
+        pairs = [
+            (name, plain_name(name))
+            for name in found
+            if plain_name(name) != name and plain_name(name) in found
+        ]
+        if pairs:
+            with self._opened_folder() as folder:
+                for compressed, plain in pairs:
+                    self._take_once(folder, found, compressed, plain)
+        return found
+
+    def _take_once(
+        self, folder: int, found: dict[str, FileRef], compressed: str, plain: str
+    ) -> None:
+        """Leave one of two files out if it holds nothing but what is in the other.
+
+        For a moment a compressed file and its original are both there. Or a hand made one of them:
+        a `gzip` of the current file is followed by a new file of its name, with other records.
+        """
+        if compressed not in found or plain not in found:
+            return
+        if self._is_part(folder, found[compressed], found[plain]):
+            del found[compressed]
+        elif found[plain].size and self._ends_with(folder, found[compressed], found[plain]):
+            del found[plain]
+
+    def _is_part(self, folder: int, compressed: FileRef, plain: FileRef) -> bool:
+        try:
+            descriptor = os.open(plain.path.name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+        except OSError:
+            return False
+        try:
+            key, head = (_seen(compressed), plain.inode), os.pread(descriptor, _HEAD_BYTES, 0)
+            # The plain one grows; as long as it begins so, nothing changes that.
+            if self._parts.get(key) == head:
+                return True
+            common = common_start(folder, compressed.path.name, descriptor)
+            if common is not None:
+                self._parts[key] = head
+            return common is not None
+        finally:
+            os.close(descriptor)
+
+    def _ends_with(self, folder: int, compressed: FileRef, plain: FileRef) -> bool:
+        # What is compressed was complete before.
+        if compressed.changed_ns < plain.changed_ns:
+            return False
+        key = (_seen(compressed), _seen(plain))
+        if key not in self._ends:
+            try:
+                names = (compressed.path.name, plain.path.name)
+                self._ends[key] = holds_file(folder, *names, lambda: True)
+            except OSError:
+                return False
+        return self._ends[key]
 
     def _ordered(self, found: dict[str, FileRef], known: KnownFiles) -> list[FileRef]:
-        written = {name: ref.mtime_ns for name, ref in found.items()}
         ordinals = known.ordinals
-        return [
-            replace(found[name], ordinal=ordinals.get(plain_name(name), 0))
-            for name in oldest_first(written, known.names, self._names)
-        ]
+        with self._opened_folder() as folder:
+
+            def age(name: str) -> Age:
+                return self._beginnings.age(folder, name, _seen(found[name]))
+
+            order = oldest_first(found, known.names, self._names, age)
+        return [replace(found[name], ordinal=ordinals.get(plain_name(name), 0)) for name in order]
+
+    @contextlib.contextmanager
+    def _opened_folder(self) -> Iterator[int]:
+        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield folder
+        finally:
+            os.close(folder)
 
     def _known(self, found: dict[str, FileRef]) -> KnownFiles:
         """The log's files as the journal beside them has them, oldest first; else nothing."""
         try:
-            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            with self._opened_folder() as folder:
+                entries = read_journal(folder, f".{Path(self.pattern).name}.journal")
         except OSError:
             return KnownFiles({})
-        try:
-            entries = read_journal(folder, f".{Path(self.pattern).name}.journal")
-        except OSError:
-            return KnownFiles({})
-        finally:
-            os.close(folder)
         known = KnownFiles.of_journal(entries)
         inode = 0
         for entry in entries:
@@ -233,21 +303,8 @@ class RingFiles:
         return known if current is not None and current.inode == inode else KnownFiles({})
 
 
-def _is_form_of(compressed: FileRef, plain: FileRef) -> bool:
-    """Whether a compressed file was made of the one beside it, not of one of that name before.
-
-    Someone's `gzip` of the current file, for one, is followed by a new file of its name.
-    """
-    if compressed.mtime_ns == plain.mtime_ns:
-        return True
-    if compressed.suffix != ".gz" or compressed.size < _GZIP_END:
-        return False
-    try:
-        with compressed.path.open("rb") as file:
-            file.seek(-_GZIP_END, os.SEEK_END)
-            return int.from_bytes(file.read(_GZIP_END), "little") == plain.size & 0xFFFFFFFF
-    except OSError:
-        return False
+def _seen(ref: FileRef) -> Seen:
+    return Seen(ref.inode, ref.size, ref.mtime_ns, ref.changed_ns)
 
 
 def _identities(found: dict[str, FileRef]) -> set[tuple[Path, int]]:
@@ -300,6 +357,7 @@ def _opened(ref: FileRef, paths: Sequence[Path]) -> tuple[int, FileRef] | None:
                 inode=state.st_ino,
                 size=state.st_size,
                 mtime_ns=state.st_mtime_ns,
+                changed_ns=state.st_ctime_ns,
             )
             return descriptor, now
         os.close(descriptor)

@@ -18,16 +18,13 @@ from itertools import islice
 from typing import BinaryIO
 
 from logd.outputs.files import zstd
-from logd.outputs.files.unpacking import inflater
+from logd.outputs.files.unpacking import inflated
 from logd.query.files.frames import frame_before
 from logd.query.files.listing import FileRef
 from logd.text.reading import BREAK, MARK
 
 BLOCK_BYTES = 1 << 20
 MAX_ENTRY_BYTES = 16 << 20
-_COMPRESSED_BYTES = 1 << 11
-"""So little of a compressed file is taken at once: what comes out may be a thousand times as much,
-or, of a hostile .zst, thirty thousand times."""
 
 _CONTINUATION = BREAK[1:]
 _EDGE_BYTES = len(BREAK)
@@ -89,7 +86,7 @@ def _decompressed(file: BinaryIO, suffix: str) -> Iterator[bytes]:
     size = 0
     problem: Exception | None = None
     try:
-        for data in _inflated(file, suffix):
+        for data in inflated(file, suffix):
             waiting.append(data)
             size += len(data)
             if size >= BLOCK_BYTES:
@@ -103,25 +100,6 @@ def _decompressed(file: BinaryIO, suffix: str) -> Iterator[bytes]:
         yield b"".join(waiting)
     if problem is not None:
         raise problem
-
-
-def _inflated(file: BinaryIO, suffix: str) -> Iterator[bytes]:
-    """What comes out of each small piece of a file of one or more compressed streams."""
-    stream, is_within = inflater(suffix), False
-    while data := file.read(_COMPRESSED_BYTES):
-        while data:
-            yield stream.decompress(data)
-            is_within = True
-            if not stream.eof:
-                break
-            # Another stream may follow, or zeros that fill up a block of a tape.
-            data, stream, is_within = (
-                stream.unused_data.lstrip(b"\0"),
-                inflater(suffix),
-                False,
-            )
-    if is_within:
-        raise EOFError("it was cut off")
 
 
 def whole_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -61,7 +61,7 @@ class FileSource(LogSource):
     ) -> None:
         super().__init__(on_note)
         self.name = f"file {pattern}"
-        self._files = RingFiles(pattern, count=count)
+        self._files = RingFiles(pattern, count=count, reader=LineReader(timestamp))
         self._reader = LineReader(timestamp, is_own_format=is_own_format)
         self._timestamp = timestamp
         self._finder = Finder(

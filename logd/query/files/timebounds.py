@@ -4,8 +4,9 @@ Entries stand in the order in which they reached the daemon. Mostly that is the 
 times; but a sender that was cut off brings its old ones later. So the place of an entry says
 nothing for sure about its time, and neighbours don't either. Two things do:
 
-- nothing comes before it was logged, so a file that was last written to before a time has nothing
-  of that time. Clocks may be ahead by `MAX_AHEAD_S`;
+- nothing comes before it was logged, so a file that was not changed since before a time has
+  nothing of that time. Clocks may be ahead by `MAX_AHEAD_S`. A hand may set when a file was last
+  written to (`touch`), but not when it was last changed;
 - timestamps of the default format are local times. If as many lines begin with minutes or hours
   that are not wanted as there are entries in a block, none is; to count them costs a fraction of
   taking the block apart.
@@ -49,8 +50,8 @@ class TimeBounds:
         self._known: dict[tuple[bytes, bytes], bool] = {}
 
     def is_too_old(self, ref: FileRef) -> bool:
-        """Whether a file was last written to well before the time wanted."""
-        return self._since is not None and ref.mtime_ns / 1e9 < self._since - MAX_AHEAD_S
+        """Whether a file was last changed well before the time wanted."""
+        return self._since is not None and ref.changed_ns / 1e9 < self._since - MAX_AHEAD_S
 
     def may_have(self, block: bytes) -> bool:
         """False if surely no entry of a block, which has whole ones, is of the time wanted."""

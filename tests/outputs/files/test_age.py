@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logd.outputs.files.age import KnownFiles, oldest_first
+from logd.outputs.files.age import Age, KnownFiles, oldest_first
 from logd.outputs.files.journalentries import Append, Entry, Opened, Rotating, Snapshot
 from logd.outputs.files.names import parse_pattern
 
@@ -16,7 +16,9 @@ NAMES = parse_pattern("a_%d", naming="ring", count=None, rotates=True, utc=True)
 
 def order(found: dict[str, int], known: str = "") -> str:
     """The files, oldest first, without their common beginning."""
-    names = oldest_first({f"a_{k}": v for k, v in found.items()}, named(known), NAMES)
+    # 0 stands for a file that tells nothing.
+    ages = {f"a_{key}": Age(age or 50, is_read=age > 0) for key, age in found.items()}
+    names = oldest_first(ages, named(known), NAMES, ages.__getitem__)
     return " ".join(name.removeprefix("a_") for name in names)
 
 
@@ -32,11 +34,13 @@ def named(texts: str) -> list[str]:
         ({"0": 5, "1": 5, "2": 5}, "1 2 0", "1 2 0"),
         ({"0": 1, "1": 9, "2": 5}, "1 2 0", "1 2 0"),
         ({"0": 1, "1.gz": 9, "2.zst": 5}, "1 2 0", "1.gz 2.zst 0"),
-        # Files it does not know stand where their time puts them, before the current one.
+        # Files it does not know stand where their age puts them, before the current one.
         ({"0": 10, "1": 20, "2": 30, "7": 15, "8": 99}, "0 1 2", "0 7 1 8 2"),
+        # One without a record that can be read is no measure for others.
+        ({"0": 10, "1": 0, "2": 30, "3": 40, "7": 35}, "0 1 2 3", "0 1 2 7 3"),
         # Someone compressed the current file: what is in there came before.
         ({"0": 10, "1": 30, "1.gz": 20}, "0 1", "0 1.gz 1"),
-        # Without a journal: by time, and by number for those of one instant.
+        # Without a journal: by age, and by number for those of one instant.
         ({"2": 1, "3": 2, "0": 3, "1": 4}, "", "2 3 0 1"),
         ({"0": 5, "1": 5, "8": 5, "9": 5}, "", "8 9 0 1"),
         ({"3": 5, "4": 5, "8": 5}, "", "3 4 8"),
@@ -47,7 +51,7 @@ def named(texts: str) -> list[str]:
     ],
 )
 def test_order(found: dict[str, int], known: str, expected: str) -> None:
-    """Age comes from the journal, then from times, and from numbers only within one instant."""
+    """Age comes from the journal, then from records, and from numbers only within one instant."""
     assert order(found, known) == expected
 
 
@@ -85,7 +89,7 @@ def test_what_a_journal_tells() -> None:
 )
 def test_nothing_is_left_out(found: dict[str, int], known: list[str]) -> None:
     """Every file has its place, once; the current one is the last."""
-    names = oldest_first(found, known, NAMES)
+    names = oldest_first(found, known, NAMES, lambda name: Age(found[name]))
     assert sorted(names) == sorted(found)
     if known and known[-1] in found:
         assert names[-1] == known[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import itertools
 import lzma
 import os
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from logd.outputs.files.generation import Generation
 from logd.outputs.files.journalentries import (
     MAGIC,
     Append,
@@ -137,6 +139,17 @@ def test_a_journal_of_an_earlier_run(is_stopped: bool, tmp_path: Path) -> None:
     (tmp_path / JOURNAL).write_bytes(copy)
     write(tmp_path, RECORDS + 1, RECORDS + 5)
     assert messages(tmp_path) == list(range(1, RECORDS + 6))
+
+
+def test_a_flipped_bit_in_the_note_of_a_lock() -> None:
+    """It makes no other note: one that says nothing, or what it said."""
+    for whole in (Generation(12), Generation(12, 345)):
+        note = str(whole)
+        for place, bit in itertools.product(range(len(note)), range(7)):
+            damaged = note[:place] + chr(ord(note[place]) ^ 1 << bit) + note[place + 1 :]
+            assert Generation.of_note(damaged) in (Generation(), whole), damaged
+        assert Generation.of_note(note) == whole
+        assert Generation.of_note(note.partition(" #")[0]) == whole, "that of an earlier version"
 
 
 @pytest.mark.parametrize("tenths", [1, 5, 9])

@@ -168,6 +168,21 @@ def test_what_a_rotation_overwrote_goes_whatever_its_time() -> None:
     assert recover([*story, Synced(2)], "", lambda *_: True).replaced == []
 
 
+def test_what_the_first_of_two_tries_to_rotate_overwrote_goes() -> None:
+    """A disk that refused in the midst of a rotation: the second try finds the place empty."""
+    current = Opened("a_1", 1, 0, 0, 0.0)
+    new = Opened("a_0", 6, 0, 0, 0.0)
+    story: list[Entry] = [
+        Snapshot("boot", durable=True, number=0, marks=[], current=current),
+        Rotating("a_0", 0, [5]),
+        Rotating("a_0", 0, []),
+        new,
+        block(1, 0),
+    ]
+    (replaced,) = recover(story, "", lambda *_: True).replaced
+    assert replaced == Replaced("a_0", {5}, new, block(1, 0))
+
+
 @pytest.mark.parametrize("is_copied", [False, True])
 def test_an_original_that_is_back_under_the_name_of_a_new_file(
     is_copied: bool, tmp_path: Path

@@ -100,13 +100,14 @@ def test_retention_by_size_and_age(made: list[FileOutput], tmp_path: Path) -> No
         rotation=RotationPolicy(lines=1),
         retention=Retention(total_bytes=1000, age_s=3600),
     )
-    output.write([make_batch(["x" * 240 for _ in range(9)])])
-    output.tick(NOON)
+    for number in range(9):
+        clock.now = NOON + 1000 * number
+        output.write([make_batch(["x" * 240], first=number + 1)])
+    output.tick(clock.now)
     assert output.wait_idle()
     assert names(tmp_path) == ["app_6.log", "app_7.log", "app_8.log"]
-    os.utime(tmp_path / "app_6.log", (NOON - 4000, NOON - 4000))
-    os.utime(tmp_path / "app_7.log", (NOON - 3000, NOON - 3000))
-    output.tick(NOON + 60)
+    clock.now = NOON + 1000 * 6 + 3601
+    output.tick(clock.now)
     assert output.wait_idle()
     assert names(tmp_path) == ["app_7.log", "app_8.log"]
 

@@ -97,8 +97,9 @@ def test_failure_after_a_rotation_tells_what_is_done(
     assert entries_of(log_files(tmp_path)) == [f"0123 record {n}" for n in range(1, 15)]
 
 
+@pytest.mark.parametrize("of_journal", [False, True])
 def test_failed_sync_writes_again(
-    made: list[FileOutput], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    of_journal: bool, made: list[FileOutput], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a failed sync the pages are written anew before the next one may succeed."""
     output = opened(made, tmp_path, rotation=RotationPolicy(lines=4))
@@ -106,7 +107,9 @@ def test_failed_sync_writes_again(
     real = os.fdatasync
 
     def fail(descriptor: int) -> None:
-        raise OSError(errno.EIO, "Input/output error")
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if (path.suffix == ".journal") == of_journal:
+            raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr("os.fdatasync", fail)
     with pytest.raises(OutputUnavailable, match="Input/output error"):
@@ -122,7 +125,7 @@ def test_failed_sync_writes_again(
     monkeypatch.setattr("os.pwrite", note)
     output.sync()
     output.sync()
-    paths = [*log_files(tmp_path), tmp_path / ".app_%d.log.journal"]
+    paths = log_files(tmp_path) + [tmp_path / ".app_%d.log.journal"] * of_journal
     assert sum(rewritten) == sum(path.stat().st_size for path in paths)
     assert entries_of(log_files(tmp_path)) == [f"0123 record {n}" for n in range(1, 7)]
 

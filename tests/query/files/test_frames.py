@@ -80,7 +80,7 @@ def test_any_place_is_reached(tmp_path: Path, kind: Kind) -> None:
     path = _compress(tmp_path, kind, LINES)
     named = path.rename(tmp_path / f"a.log{compression.SUFFIXES[kind]}")
     state = named.stat()
-    ref = FileRef(named, state.st_ino, state.st_size, state.st_mtime_ns)
+    ref = FileRef(named, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
     descriptor = os.open(named, os.O_RDONLY)
     try:
         for start in (0, 1, 4999, 30_000, len(LINES) - 1, len(LINES), len(LINES) + 5):

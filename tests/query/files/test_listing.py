@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from logd.outputs.files import zstd
 from logd.query.files.listing import RingFiles, open_file
 from logd.query.source import CannotRead
 from tests.query.log_making import log_files, records, write_log
@@ -118,15 +121,54 @@ def test_unusable_patterns(pattern: str) -> None:
         RingFiles(pattern)
 
 
-def test_original_and_compressed(tmp_path: Path) -> None:
-    """While both are there, only the original counts; what was compressed before it counts, too."""
-    make(tmp_path, "app_0.log", "app_0.log.gz", "app_1.log")
-    written = (tmp_path / "app_0.log").stat().st_mtime_ns
-    os.utime(tmp_path / "app_0.log.gz", ns=(written, written))
+FIRST, SECOND = b"1\n2\n3\n", b"4\n5\n6\n"
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstd.compress])
+@pytest.mark.parametrize(
+    ("plain", "packed", "expected"),
+    [
+        (FIRST, FIRST, "plain"),
+        # `gzip -k` of a file that grew since.
+        (FIRST + SECOND, FIRST, "plain"),
+        # The daemon has added the plain one to what somebody had compressed.
+        (SECOND, FIRST + SECOND, "packed"),
+        # A new file of the name of one that somebody compressed.
+        (SECOND, FIRST, "both"),
+        (FIRST, FIRST + SECOND, "both"),
+        (b"", FIRST, "both"),
+    ],
+)
+def test_original_and_compressed(
+    plain: bytes, packed: bytes, expected: str, pack: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    """If both are there each record counts once, whatever times the files have."""
+    suffix = ".gz" if pack is gzip.compress else ".zst"
+    original, compressed = tmp_path / "app_0.log", tmp_path / f"app_0.log{suffix}"
+    (tmp_path / "app_1.log").write_text("7\n")
+    original.write_bytes(plain)
+    compressed.write_bytes(pack(packed))
     ring = RingFiles(str(tmp_path / "app_%d.log"))
-    assert names(ring) == ["app_0.log", "app_1.log"]
-    os.utime(tmp_path / "app_0.log.gz", ns=(written, written - 10**9))
-    assert names(ring) == ["app_0.log.gz", "app_0.log", "app_1.log"]
+    files = {"plain": [original], "packed": [compressed], "both": [compressed, original]}
+    wanted = {path.name for path in files[expected]} | {"app_1.log"}
+    for time in (5, 6):
+        os.utime(original, (5, 5))
+        os.utime(compressed, (time, time))
+        assert set(names(ring)) == wanted
+    if expected == "plain":
+        with original.open("ab") as file:
+            file.write(b"more\n")
+        assert set(names(ring)) == wanted
+        original.write_bytes(SECOND + FIRST)
+        assert len(names(ring)) == 3
+
+
+def test_a_torn_copy_beside_the_original(tmp_path: Path) -> None:
+    """What can be read of it is in the original: it counts once."""
+    data = os.urandom(1 << 20)
+    (tmp_path / "app_0.log").write_bytes(data)
+    (tmp_path / "app_0.log.gz").write_bytes(gzip.compress(data)[:500_000])
+    assert names(RingFiles(str(tmp_path / "app_%d.log"))) == ["app_0.log"]
 
 
 def test_opening_what_was_listed(tmp_path: Path) -> None:

@@ -65,7 +65,10 @@ def opened(path: Path) -> Iterator[tuple[int, FileRef]]:
     state = path.stat()
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        yield descriptor, FileRef(path, state.st_ino, state.st_size, state.st_mtime_ns)
+        yield (
+            descriptor,
+            FileRef(path, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns),
+        )
     finally:
         os.close(descriptor)
 
