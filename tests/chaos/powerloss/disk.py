@@ -33,11 +33,16 @@ class Write:
 
 @dataclass(eq=False)
 class File:
-    """A file with all that was ever done to it."""
+    """A file with all that was ever done to it.
+
+    Attributes:
+        needs: what must be on disk if it is: that its number was free.
+    """
 
     inode: int
     made: int
     writes: list[Write] = field(default_factory=list)
+    needs: tuple[Change, ...] = ()
 
 
 @dataclass
@@ -141,11 +146,14 @@ class Disk:
             old = self._nodes.get(operation.inode)
             needs = [change for change in self._changes if old in change.losers]
             node = self._nodes[operation.inode] = File(operation.inode, operation.time)
+            node.needs = tuple(needs)
             self._files.append(node)
         elif operation.kind == "D":
             node = self._nodes[operation.inode] = Folder(operation.inode)
         elif operation.kind in "LR":
             node = self._nodes.get(operation.inode)
+            # Under another name, too: its first one may be the one that is lost.
+            needs = list(node.needs) if isinstance(node, File) else []
         if operation.kind in "UR" and folder is not None:
             gone = (folder, name)
         if operation.kind in "CDL" and folder is not None:

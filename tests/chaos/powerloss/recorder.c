@@ -7,8 +7,8 @@
  *                   those that no line has by a number that is as much higher as the line of 0 says
  * POWERLOSS_BOOT    a file that is read in the place of the machine's boot id
  *
- * An operation and its record are made under one lock, so that records stand in the order of what
- * they tell. Only syncs are not: they get a record before and one after, for what is written
+ * An operation and its record are made under one lock, which all processes of a recording share,
+ * so that records stand in the order of what they tell. Only syncs are not: they get a record before and one after, for what is written
  * meanwhile may miss them.
  */
 
@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -43,6 +44,9 @@ struct __attribute__((packed)) head {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int lock_fd = -1;
+static pid_t lock_owner;
+static char lock_path[PATH_MAX];
 static char root[PATH_MAX];
 static size_t root_length;
 static int trace_fd = -1;
@@ -53,6 +57,27 @@ static uint64_t tokens;
 static struct { uint64_t from, to; } *inodes;
 static size_t inode_count;
 static uint64_t others;
+
+/* Begin an operation: nobody else makes one. What a fork has inherited would lock nothing. */
+static void enter(void) {
+    pthread_mutex_lock(&lock);
+    if (lock_path[0] && lock_owner != getpid()) {
+        if (lock_fd >= 0)
+            syscall(SYS_close, lock_fd);
+        int fd = (int)syscall(SYS_openat, AT_FDCWD, lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        lock_fd = fcntl(fd, F_DUPFD_CLOEXEC, 700);
+        syscall(SYS_close, fd);
+        lock_owner = getpid();
+    }
+    while (lock_fd >= 0 && syscall(SYS_flock, lock_fd, LOCK_EX) != 0)
+        ;
+}
+
+static void leave(void) {
+    if (lock_fd >= 0)
+        syscall(SYS_flock, lock_fd, LOCK_UN);
+    pthread_mutex_unlock(&lock);
+}
 
 static void *real(const char *name) {
     return dlsym(RTLD_NEXT, name);
@@ -100,6 +125,7 @@ __attribute__((constructor)) void powerloss_start(void) {
     int fd = (int)syscall(SYS_openat, AT_FDCWD, trace, O_WRONLY | O_CREAT | O_APPEND, 0600);
     trace_fd = fcntl(fd, F_DUPFD_CLOEXEC, 700);
     syscall(SYS_close, fd);
+    snprintf(lock_path, sizeof lock_path, "%.*s.lock", (int)sizeof lock_path - 8, trace);
 }
 
 /* -- writing records --------------------------------------------------------------------------- */
@@ -197,7 +223,7 @@ static int opened(int dirfd, const char *path, int flags, mode_t mode) {
         path = boot;
     if (!(flags & (O_CREAT | O_TRUNC)) || !(folder = place(dirfd, path, base)))
         return (int)syscall(SYS_openat, dirfd, path, flags, mode);
-    pthread_mutex_lock(&lock);
+    enter();
     int is_new = state_of(dirfd, path, AT_SYMLINK_NOFOLLOW, &state) != 0;
     int fd = (int)syscall(SYS_openat, dirfd, path, flags, mode);
     int error = errno;
@@ -207,7 +233,7 @@ static int opened(int dirfd, const char *path, int flags, mode_t mode) {
         else if (flags & O_TRUNC)
             note_at(in_ns(state.st_mtim), 'T', shown(state.st_ino), 0, 0, "", "", NULL, 0);
     }
-    pthread_mutex_unlock(&lock);
+    leave();
     errno = error;
     return fd;
 }
@@ -256,10 +282,10 @@ static ssize_t written(int fd, const void *data, size_t size, off_t offset) {
     if (!inode)
         return offset < 0 ? syscall(SYS_write, fd, data, size)
                           : syscall(SYS_pwrite64, fd, data, size, offset);
-    pthread_mutex_lock(&lock);
+    enter();
     writes++;
     if (eintr_every && writes % eintr_every == 0) {
-        pthread_mutex_unlock(&lock);
+        leave();
         errno = EINTR;
         return -1;
     }
@@ -277,7 +303,7 @@ static ssize_t written(int fd, const void *data, size_t size, off_t offset) {
             at = lseek(fd, 0, SEEK_CUR) - done;
         note_at(in_ns(state.st_mtim), 'W', inode, (uint64_t)at, 0, "", "", data, (size_t)done);
     }
-    pthread_mutex_unlock(&lock);
+    leave();
     errno = error;
     return done;
 }
@@ -346,11 +372,11 @@ ssize_t sendfile64(int out, int in, off64_t *at, size_t size) {
 static int cut(int fd, off_t size) {
     uint64_t inode = watched(fd);
     struct stat state;
-    pthread_mutex_lock(&lock);
+    enter();
     int result = (int)syscall(SYS_ftruncate, fd, size), error = errno;
     if (inode && result == 0 && state_of(fd, "", AT_EMPTY_PATH, &state) == 0)
         note_at(in_ns(state.st_mtim), 'T', inode, (uint64_t)size, 0, "", "", NULL, 0);
-    pthread_mutex_unlock(&lock);
+    leave();
     errno = error;
     return result;
 }
@@ -399,11 +425,11 @@ static int dated(int dirfd, const char *path, const struct timespec times[2], in
     struct stat state;
     int fd = path ? (int)syscall(SYS_openat, dirfd, path, O_RDONLY | O_CLOEXEC, 0) : dirfd;
     uint64_t inode = fd < 0 ? 0 : watched(fd);
-    pthread_mutex_lock(&lock);
+    enter();
     int result = (int)syscall(SYS_utimensat, dirfd, path, times, flags), error = errno;
     if (inode && result == 0 && state_of(fd, "", AT_EMPTY_PATH, &state) == 0)
         note_at(in_ns(state.st_mtim), 'A', inode, 0, 0, "", "", NULL, 0);
-    pthread_mutex_unlock(&lock);
+    leave();
     if (path && fd >= 0)
         syscall(SYS_close, fd);
     errno = error;
@@ -423,16 +449,16 @@ static int synced(int fd, long call) {
     uint64_t inode = watched(fd);
     if (!inode)
         return (int)syscall(call, fd);
-    pthread_mutex_lock(&lock);
+    enter();
     uint64_t token = ++tokens | (uint64_t)getpid() << 32;
     /* Scattered: one that came at the same place of each group would never let it pass. */
     int fails = eio_every && (++syncs * 2654435761u >> 16) % eio_every == 0;
     note('B', inode, token, 0, "", "");
-    pthread_mutex_unlock(&lock);
+    leave();
     /* Nothing waits for the real disk: what is on it is the replay's to say. */
-    pthread_mutex_lock(&lock);
+    enter();
     note('E', inode, token, fails ? EIO : 0, "", "");
-    pthread_mutex_unlock(&lock);
+    leave();
     if (fails)
         errno = EIO;
     return fails ? -1 : 0;
@@ -451,12 +477,12 @@ static int renamed(int from_fd, const char *from, int to_fd, const char *to, uns
     char base[NAME_MAX + 1], target[NAME_MAX + 1];
     struct stat state;
     uint64_t folder = place(from_fd, from, base), other = place(to_fd, to, target);
-    pthread_mutex_lock(&lock);
+    enter();
     int is_there = state_of(from_fd, from, AT_SYMLINK_NOFOLLOW, &state) == 0;
     int result = (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags), error = errno;
     if (result == 0 && is_there && (folder || other))
         note('R', folder, shown(state.st_ino), other, base, target);
-    pthread_mutex_unlock(&lock);
+    leave();
     errno = error;
     return result;
 }
@@ -475,11 +501,11 @@ int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags) 
     char base[NAME_MAX + 1];
     struct stat state;
     uint64_t folder = place(to_fd, to, base);
-    pthread_mutex_lock(&lock);
+    enter();
     int result = (int)syscall(SYS_linkat, from_fd, from, to_fd, to, flags), error = errno;
     if (result == 0 && folder && state_of(to_fd, to, AT_SYMLINK_NOFOLLOW, &state) == 0)
         note('L', folder, shown(state.st_ino), 0, base, "");
-    pthread_mutex_unlock(&lock);
+    leave();
     errno = error;
     return result;
 }
@@ -490,11 +516,11 @@ int link(const char *from, const char *to) {
 int unlinkat(int dirfd, const char *path, int flags) {
     char base[NAME_MAX + 1];
     uint64_t folder = place(dirfd, path, base);
-    pthread_mutex_lock(&lock);
+    enter();
     int result = (int)syscall(SYS_unlinkat, dirfd, path, flags), error = errno;
     if (result == 0 && folder)
         note('U', folder, 0, 0, base, "");
-    pthread_mutex_unlock(&lock);
+    leave();
     errno = error;
     return result;
 }
@@ -509,11 +535,11 @@ int mkdirat(int dirfd, const char *path, mode_t mode) {
     char base[NAME_MAX + 1];
     struct stat state;
     uint64_t folder = place(dirfd, path, base);
-    pthread_mutex_lock(&lock);
+    enter();
     int result = (int)syscall(SYS_mkdirat, dirfd, path, mode), error = errno;
     if (result == 0 && folder && state_of(dirfd, path, AT_SYMLINK_NOFOLLOW, &state) == 0)
         note('D', folder, shown(state.st_ino), 0, base, "");
-    pthread_mutex_unlock(&lock);
+    leave();
     errno = error;
     return result;
 }

@@ -29,6 +29,7 @@ from logd.rotation.policy import Retention, RotationPolicy
 from logd_client.session import Entry as ClientEntry
 from logd_client.spool import Spool as ClientSpool
 from logd_client.spool import SpoolPosition, open_leftovers
+from tests.chaos.powerloss.whole import WholeDaemon
 from tests.outputs.output_making import make_settings, numbered
 
 Mark = Callable[[str], None]
@@ -53,6 +54,8 @@ def facts(marks: Iterable[str]) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(CLIENTS, 0))
     for text in marks:
         word, client, number = text.split()
+        if client not in CLIENTS:
+            continue
         found[word][client] = max(found[word][client], int(number))
     return found
 
@@ -359,7 +362,14 @@ def _queued(queue: DiskQueue) -> list[str]:
     return found
 
 
+def daemon(**settings: Any) -> WholeDaemon:
+    """The whole daemon, see `whole.py`."""
+    has_hands = settings.pop("has_hands", False)
+    return WholeDaemon({"rotate_lines": 10, **settings}, has_hands=has_hands)
+
+
 _KINDS: dict[str, Callable[..., Workload]] = {
+    "daemon": daemon,
     "files": files,
     "tables": tables,
     "queue": QueueWorkload,
@@ -386,6 +396,14 @@ WORKLOADS: dict[str, dict[str, Any]] = {
     "sqlite": {"kind": "tables"},
     "queue": {"kind": "queue"},
     "client spool": {"kind": "client spool"},
+    "daemon, gzip": {"kind": "daemon", "rotate_count": 1000, "compress": "gzip"},
+    "daemon, sqlite": {"kind": "daemon", "rotate_count": 1000, "db": "log.db"},
+    "daemon, hands": {
+        "kind": "daemon",
+        "rotate_count": 1000,
+        "compress": "gzip",
+        "has_hands": True,
+    },
 }
 """What power is taken from, by name."""
 
