@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -460,8 +461,25 @@ def test_files_that_others_may_write_are_told(tmp_path: Path) -> None:
     for path in (settings, token):
         path.chmod(0o602)
     notes = load(Sources(file=settings)).notes
-    assert [str(path) in note for path, note in zip((settings, token), notes, strict=True)]
+    assert all(str(path) in note for path, note in zip((settings, token), notes, strict=True))
     assert all("can be changed by everyone" in note for note in notes)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_files_of_others_and_of_groups_are_told(tmp_path: Path) -> None:
+    """A file that a group may change, or that is another user's, is as dangerous."""
+    settings = tmp_path / "logd.toml"
+    settings.write_text("")
+    settings.chmod(0o620)
+    os.chown(settings, 0, 12345)
+    assert load(Sources(file=settings)).notes == (
+        f"settings file {settings} can be changed by its group: chmod g-w {settings}",
+    )
+    settings.chmod(0o600)
+    os.chown(settings, 12345, 0)
+    assert load(Sources(file=settings)).notes == (
+        f"settings file {settings} belongs to user id 12345, who can change it",
+    )
 
 
 @pytest.mark.parametrize(
