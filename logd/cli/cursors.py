@@ -5,10 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import click
+
 from logd.cli.reading import note
 from logd.errors import LogdError
 from logd.query.positions import MAX_CURSOR_CHARS, Gone, Position
 from logd.query.source import LogSource
+
+cursor_file_option = click.option(
+    "--cursor-file",
+    metavar="PATH",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Begin after the cursor in this file. At the end, write the last entry's cursor to it.",
+)
 
 
 def read_cursor(path: Path | None) -> str | None:

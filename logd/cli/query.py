@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from logd.cli.counting import Counting, check_by, show_counts
-from logd.cli.cursors import read_cursor, start_of, write_cursor
+from logd.cli.cursors import cursor_file_option, read_cursor, start_of, write_cursor
 from logd.cli.cutting import cut
 from logd.cli.display import SHOWN_AT_ONCE
 from logd.cli.pager import paged
@@ -85,12 +85,7 @@ _GAP = b"--\n"
     help="Let -A, -B and -C show only entries of the same request, thread or process.  [all]",
 )
 @click.option("--after-cursor", metavar="CURSOR", help="Show only entries after this cursor.")
-@click.option(
-    "--cursor-file",
-    metavar="PATH",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Begin after the cursor in this file. At the end, write the last entry's cursor to it.",
-)
+@cursor_file_option
 @click.option(
     "--set-aside",
     is_flag=True,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from logd.cli.cursors import read_cursor, start_of, write_cursor
+from logd.cli.cursors import cursor_file_option, read_cursor, start_of, write_cursor
 from logd.cli.printing import put, quiet_end, wait
 from logd.cli.reading import WhatToRead, failing_if_damaged, note, reading_options
 from logd.cli.shortcount import ShortCount
@@ -40,12 +40,7 @@ _MAX_ENTRIES = 1_000_000
     show_default=True,
     help="Show the last N entries; -5 is short for -n 5. To read the whole log: logd query.",
 )
-@click.option(
-    "--cursor-file",
-    metavar="PATH",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Begin after the cursor in this file. At the end, write the last entry's cursor to it.",
-)
+@cursor_file_option
 @click.option(
     "--source",
     metavar="nats:URL",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from enum import Enum
 from typing import Any
 
@@ -121,6 +122,15 @@ class Backend(ABC):
 
     def release(self) -> None:
         """Give back what `acquire` took besides the connection."""
+
+    def give_up(self, connection: Connection | None) -> None:
+        """Let go of a connection, whatever state it is in; nothing if there is none."""
+        if connection is not None:
+            # It may be broken: what is left of it goes without a message to the server.
+            with suppress(*self.errors):
+                connection.invalidate()
+            with suppress(*self.errors):
+                connection.close()
 
     def empty(self, connection: Connection, name: str) -> None:
         """Remove all rows of a table; rights, comments, views and further indexes stay."""

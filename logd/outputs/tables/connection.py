@@ -88,12 +88,7 @@ class RingConnection:
     def drop(self) -> None:
         """Let go of the connection, whatever state it is in."""
         connection, self._connection = self._connection, None
-        if connection is not None:
-            # It may be broken: what is left of it goes without a message to the server.
-            with suppress(*self._backend.errors):
-                connection.invalidate()
-            with suppress(*self._backend.errors):
-                connection.close()
+        self._backend.give_up(connection)
 
     def close(self) -> None:
         """End the connection in order and give up the lock."""

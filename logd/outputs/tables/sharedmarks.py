@@ -8,7 +8,6 @@ this one is apart.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -68,8 +67,4 @@ class TableMarks:
     def close(self) -> None:
         """End the connection."""
         connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(*self._backend.errors):
-                connection.invalidate()
-            with suppress(*self._backend.errors):
-                connection.close()
+        self._backend.give_up(connection)
