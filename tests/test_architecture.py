@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections import defaultdict
 from graphlib import CycleError, TopologicalSorter
@@ -161,3 +162,12 @@ def test_every_module_is_reached() -> None:
     # A command is imported when it is called: `logd.cli.commands` names its module.
     unreached = {module for module in unreached if not module.startswith("logd.cli.")}
     assert not unreached
+
+
+def test_the_map_of_the_daemon_is_true() -> None:
+    """Each module that the text of the daemon's package names is there, once."""
+    text = ast.get_docstring(SOURCES["logd.daemon.__init__"]) or ""
+    named = re.findall(r"^    (\w+) ", text, re.MULTILINE)
+    there = {module.rpartition(".")[2] for module in SOURCES if module.startswith("logd.daemon.")}
+    assert len(named) == len(set(named))
+    assert set(named) <= there
