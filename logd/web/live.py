@@ -59,7 +59,7 @@ async def stream(
             looked = now
             there = await is_daemon_there()
             fresh = "live" if there else "away"
-            if fresh != state:
+            if fresh != state and state != "behind":
                 state = fresh
                 yield _state(state)
                 said = now
@@ -80,6 +80,11 @@ async def stream(
             said = now
         if answer["skipped"]:
             yield event("gap", {"skipped": answer["skipped"]}, answer["place"])
+            state = "behind"
+            yield _state(state)
+        elif state == "behind" and len(answer["entries"]) < LIVE_ENTRIES:
+            # Every record is shown again; what the daemon does is told at once.
+            state, looked = "", 0.0
         place = answer["place"]
         if len(answer["entries"]) >= LIVE_ENTRIES:
             await asyncio.sleep(MESSAGE_S)
@@ -94,5 +99,6 @@ def _state(name: str) -> str:
     texts = {
         "live": "live from the daemon",
         "away": "the daemon does not run; reading what is kept",
+        "behind": "too many records to show each; all of them are in the log",
     }
     return event("state", {"name": name, "text": texts[name]})

@@ -112,7 +112,9 @@ class Reader:
         except Gone as exc:
             begins = self._begins()
             hint = f"The log that is kept begins {_local(begins)}." if begins is not None else ""
-            raise Failed(410, "gone", str(exc), hint) from exc
+            # Where the files lie is not told to browsers.
+            text = "The log went on, and what was there was overwritten or removed."
+            raise Failed(410, "gone", text, hint) from exc
         except CannotRead as exc:
             raise Failed(503, "cannot_read", str(exc)) from exc
 

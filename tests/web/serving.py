@@ -125,10 +125,10 @@ def _events(response: http.client.HTTPResponse) -> Iterator[tuple[str, str, Any]
 
 
 @contextmanager
-def serving(pattern: Path, *options: str, signs_in: bool = True) -> Iterator[Page]:
-    """A server for a log of text files on a free port."""
+def serving(pattern: Path, *options: str, signs_in: bool = True, port: int = 0) -> Iterator[Page]:
+    """A server for a log of text files, on a free port if none is given."""
     command = [
-        sys.executable, "-m", "logd", "web", "--web", "127.0.0.1:0", "--file", str(pattern),
+        sys.executable, "-m", "logd", "web", "--web", f"127.0.0.1:{port}", "--file", str(pattern),
         "--state-dir", str(pattern.parent / "state"),
         # On a busy machine, too, an answer is whole.
         "--web-scan-s", "60", *options,

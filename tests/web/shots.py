@@ -1,7 +1,11 @@
-"""Pictures of the page's views in a folder, to be looked at: python -m tests.web.shots FOLDER."""
+"""Pictures of the page's views and states in a folder, to be looked at.
+
+python -m tests.web.shots FOLDER [picture]: all of them, or only the one of the README.
+"""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,8 +24,20 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as log:
         pattern = Path(log) / "logd_%d.log"
         write_history(pattern, NOW, thinned=12)
-        with serving(pattern) as page:
+        nothing = Path(log) / "nothing" / "logd_%d.log"
+        nothing.parent.mkdir()
+        with serving(pattern) as page, serving(nothing) as empty:
+            # A record of a file that is no more: as if a ring had come round.
+            passing = Path(log) / "logd_99.log"
+            first = min(Path(log).glob("logd_*.log"))
+            shutil.copy(first, passing)
+            gone = page.get("/api/1/entries?first=1&limit=1").json["entries"][0]["at"]
+            passing.unlink()
             more = {
+                "LOGD_GONE": gone,
+                "LOGD_SHOTS_ONLY": "".join(sys.argv[2:3]),
+                "LOGD_EMPTY_LINK": empty.link.partition("#")[0],
+                "LOGD_EMPTY_COOKIE": empty.cookie,
                 "LOGD_SHOTS": str(folder),
                 "LOGD_INCIDENT_PATH": f"/?from={int(NOW - 9000)}&to={int(NOW - 4600)}",
                 "LOGD_WEB_PATH": f"/?from={int(NOW - 9000)}&to={int(NOW)}",

@@ -1,10 +1,13 @@
 // The histogram: information above the axis, errors and warnings below it on a scale of their own.
 
 import { h, replace, s } from "./dom.js";
-import { byCategory, categoryClass, categoryName, clock, count, isBad, number, range, span } from "./texts.js";
+import { byCategory, categoryClass, categoryName, clock, count, day, isBad, number, range, span } from "./texts.js";
 
 const AXIS_PX = 18;
 const TOP_PX = 16;
+const SCALE_PX = 120;
+const DAY_S = 86_400;
+const TICKS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, DAY_S, 2 * DAY_S, 7 * DAY_S];
 
 /**
  * @typedef {object} View what the API answers to `view`
@@ -106,7 +109,7 @@ export class Chart {
     this.svg = s("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: "0", "aria-label": this.describe(), preserveAspectRatio: "none" },
       paths,
       s("line", { class: "axis", x1: 0, x2: width, y1: axis + 0.5, y2: axis + 0.5 }),
-      most || mostBad ? label(`up to ${number(most || mostBad)} in ${span(view.step)}`, 10) : null,
+      most || mostBad ? label(`up to ${number(most || mostBad)} in ${span(view.step)}`, 10, view.marks.some((m) => m.time >= view.from && x(m.time) < SCALE_PX) ? "behind" : "") : null,
       below ? label(`errors and warnings, up to ${number(mostBad)}`, height - AXIS_PX - 1, "hint-below") : null,
       this.ticks(width, height), this.flags(x, width, height),
       view.losses.at.map(([time, n]) => (time >= view.from && time <= view.to
@@ -124,28 +127,38 @@ export class Chart {
     return `Histogram, ${range(view.from, view.to, false)}: ${cats.join(", ")}. Shift and arrows choose a stretch, Enter zooms, t shows a table.`;
   }
 
-  /** @param {number} width @param {number} height */
+  /** Times that people name: full hours, quarters, days, as the clock here has them. @param {number} width @param {number} height */
   ticks(width, height) {
     const view = /** @type {View} */ (this.view);
-    const wanted = Math.max(2, Math.floor(width / 150));
     const all = this.count() * view.step;
-    return Array.from({ length: wanted + 1 }, (_, i) => {
-      const time = view.from + (all * i) / wanted;
-      const text = all > 2 * 86_400 ? `${new Date(time * 1000).getDate()}. ${clock(time)}` : clock(time, all < 600);
-      return s("text", { x: (width * i) / wanted, y: height - 4, "text-anchor": i === 0 ? "start" : i === wanted ? "end" : "middle" }, text);
-    });
+    const least = all / Math.max(2, Math.floor(width / 110));
+    const each = TICKS_S.find((seconds) => seconds >= least) ?? Math.ceil(least / DAY_S) * DAY_S;
+    const zone = -new Date(view.from * 1000).getTimezoneOffset() * 60;
+    const text = (/** @type {number} */ time) => (each >= DAY_S ? day(time) : all > 2 * DAY_S ? `${new Date(time * 1000).getDate()}. ${clock(time)}` : clock(time, each < 60));
+    const ticks = [];
+    for (let time = Math.ceil((view.from + zone) / each) * each - zone; time <= view.from + all; time += each) {
+      const x = ((time - view.from) / all) * width;
+      const anchor = x < 24 ? "start" : x > width - 24 ? "end" : "middle";
+      ticks.push(s("text", { x: anchor === "start" ? 0 : anchor === "end" ? width : x, y: height - 4, "text-anchor": anchor }, text(time)));
+    }
+    return ticks;
   }
 
   /** @param {(time: number) => number} x @param {number} width @param {number} height */
   flags(x, width, height) {
     const view = /** @type {View} */ (this.view);
     let free = 0;
-    return view.marks.filter((m) => m.time >= view.from && m.time <= view.to).map((mark) => {
-      const at = x(mark.time), text = `${mark.kind === "rollback" ? "↩ rollback" : "▲ deploy"} ${mark.version}`.trim();
-      const wide = text.length * 6.6 + 10;
-      const left = at + wide > width;
+    const marks = view.marks.filter((m) => m.time >= view.from && m.time <= view.to);
+    return marks.map((mark, number) => {
+      const sign = mark.kind === "rollback" ? "↩" : "▲";
+      const at = x(mark.time), next = number + 1 < marks.length ? x(marks[number + 1].time) : Infinity;
+      // All of it, its version, or its sign: what fits before the next one.
+      const wide = (/** @type {string} */ words) => words.length * 6.6 + 10;
+      const ways = [`${sign} ${mark.kind === "rollback" ? "rollback" : "deploy"} ${mark.version}`.trim(), `${sign} ${mark.version}`.trim(), sign];
+      const text = ways.find((words) => at + wide(words) <= next) ?? sign;
+      const left = at + wide(text) > width;
       const shown = at >= free || left;
-      if (shown) free = at + wide;
+      if (shown) free = at + wide(text);
       return s("g", {}, s("title", {}, `${mark.text}, ${clock(mark.time, true)}`),
         s("line", { class: `flagline ${mark.kind}`, x1: at, x2: at, y1: 2, y2: height - AXIS_PX }),
         shown ? s("text", { class: `flag ${mark.kind}`, x: left ? at - 5 : at + 5, y: 10, "text-anchor": left ? "end" : "start" }, text) : null);

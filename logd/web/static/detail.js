@@ -65,7 +65,7 @@ export class Detail {
     this.verdictPlace = h("div", {});
     const time = entry.time === null ? entry.ts : `${day(entry.time)} ${stamp(entry.time).join("")}`;
     const text = parts[0]?.kind === "text" ? parts[0].text : entry.head;
-    this.context = h("div", { class: "context", "aria-live": "off" });
+    this.context = h("div", { class: "context", "aria-live": "off" }, h("p", { class: "dim" }, "Looking around it …"));
     replace(this.place,
       h("section", {},
         h("div", { class: "head" }, h("h2", {}, text || "(an empty message)"), this.closer()),
@@ -165,7 +165,7 @@ function showPart(part) {
 
 /** @param {Frame[]} frames */
 function folded(frames) {
-  const names = [...new Set(frames.map((f) => /(?:site-packages|dist-packages|python[\d.]+)\/([^/.]+)/.exec(f.file)?.[1] ?? "Python"))];
+  const names = [...new Set(frames.map((f) => (/(?:site|dist)-packages\/([^/.]+)/.exec(f.file) ?? /python[\d.]+\/([^/.]+)/.exec(f.file))?.[1] ?? "Python"))];
   const inside = h("div", { hidden: true }, frames.map(showFrame));
   const button = h("button", { type: "button", class: "fold", "aria-expanded": "false", onclick: () => {
     inside.hidden = !inside.hidden;

@@ -39,7 +39,7 @@ export async function showViews(current, go) {
   const box = open("Saved views", h("p", { class: "dim" }, "…"), closer());
   try {
     const { views, may_edit: mayEdit } = await get("views");
-    const name = /** @type {HTMLInputElement} */ (h("input", { name: "name", placeholder: "a name: checkout-errors", pattern: "[A-Za-z0-9._-]{1,64}", required: true, "aria-label": "Name of the view" }));
+    const name = /** @type {HTMLInputElement} */ (h("input", { name: "name", placeholder: "a name: checkout-errors", pattern: "[A-Za-z0-9._\\-]{1,64}", required: true, "aria-label": "Name of the view" }));
     const status = h("span", { class: "dim", role: "status" });
     const save = async (/** @type {Event} */ event) => {
       event.preventDefault();

@@ -3,7 +3,7 @@
 
 import { ApiError, get } from "./api.js";
 import { announce, byId, h, replace } from "./dom.js";
-import { day, stamp } from "./texts.js";
+import { day, number, stamp } from "./texts.js";
 
 const PAGE_ROWS = 200;
 const MAX_ROWS = 1000;
@@ -15,6 +15,7 @@ const EDGE_PX = 700;
  * @property {number} pid @property {string} thread @property {string} func @property {string} site @property {string} path
  * @property {number} msgid @property {string} head first line of the message @property {number} more lines behind it
  * @property {{type: string, last: string} | null} exc @property {Record<string, unknown>} items
+ * @property {number} [left] how many records before it are not in the list
  */
 
 export class List {
@@ -32,6 +33,8 @@ export class List {
     this.moreAfter = false;
     this.waiting = 0;
     this.sticks = true;
+    /** @type {number | null} how many are left out before the next that comes, 0: nobody knows */
+    this.left = null;
     /** @type {AbortController | null} */
     this.abort = null;
     this.busy = false;
@@ -57,11 +60,16 @@ export class List {
       this.moreBefore = page.more_before;
       this.moreAfter = page.more_after;
       this.waiting = 0;
+      this.left = null;
       this.sticks = !around && !page.more_after;
       this.draw();
       if (around) this.choose(around, false, true);
       else this.toEnd();
       return page;
+    } catch (error) {
+      // Another place was asked for in the meantime.
+      if (abort.signal.aborted) return null;
+      throw error;
     } finally {
       if (this.abort === abort) this.place.classList.remove("stale");
     }
@@ -80,6 +88,7 @@ export class List {
       const today = entry.time === null ? last : day(entry.time);
       if (today !== last) rows.push(this.dayRow(today));
       last = today;
+      if (entry.left !== undefined) rows.push(leftRow(entry.left));
       rows.push(this.row(entry));
     }
     replace(this.place, ...rows);
@@ -97,14 +106,23 @@ export class List {
     return h("div", { class: ["row", entry.cat === "C" ? "E" : entry.cat], role: "option", id: `r-${entry.at}`, "data-at": entry.at, "aria-selected": "false" },
       h("span", { class: "t" }, time, h("span", { class: "ms" }, ms)),
       h("span", { class: "cat" }, entry.cat || "-"),
-      h("span", { class: "who" }, `${this.page.hostName(entry.host)} ${entry.pid}`),
+      h("span", { class: "who" }, this.page.hostName(entry.host), h("span", { class: "pid" }, ` ${entry.pid}`)),
       h("span", { class: "m" }, entry.head, entry.exc ? [" ", h("span", { class: "x" }, entry.exc.last)] : null,
         entry.more ? h("span", { class: "more" }, ` +${entry.more}`) : null),
       h("span", { class: "site" }, entry.site));
   }
 
+  /** Records came that are not shown. @param {number} count 0: nobody knows how many */
+  leftOut(count) {
+    this.left = (this.left ?? 0) + count;
+  }
+
   /** Records that came live. @param {Entry[]} entries */
   add(entries) {
+    if (this.left !== null && entries.length) {
+      entries[0].left = this.left;
+      this.left = null;
+    }
     if (this.moreAfter || !this.sticks) {
       this.waiting += entries.length;
       this.moreAfter = this.moreAfter || this.entries.length + entries.length > MAX_ROWS;
@@ -117,6 +135,7 @@ export class List {
     for (const entry of entries) {
       if (entry.time !== null && last !== null && last !== undefined && day(entry.time) !== day(last)) this.place.append(this.dayRow(day(entry.time)));
       last = entry.time;
+      if (entry.left !== undefined) this.place.append(leftRow(entry.left));
       this.place.append(this.row(entry));
     }
     if (this.sticks) { this.dropOldest(); this.toEnd(); }
@@ -238,4 +257,10 @@ export class List {
     }
     return false;
   }
+}
+
+/** @param {number} count */
+function leftRow(count) {
+  const text = count ? `${number(count)} records came too fast to be shown here; they are in the log` : "Records are missing here: the log went on faster than they were read";
+  return h("div", { class: "edge left", role: "presentation" }, text);
 }

@@ -63,13 +63,33 @@ export class Live {
       if (message.lastEventId) this.last = message.lastEventId;
       this.page.gap(JSON.parse(message.data).skipped);
     });
-    stream.addEventListener("error", () => {
+    stream.addEventListener("error", async () => {
       // The browser would try again with the address of the first time: an old position.
       this.close();
       if (!this.wanted) return;
+      // A stream can't say that a server which was restarted knows nobody any more.
+      if (await isSignedOut()) {
+        if (!this.wanted || this.stream) return;
+        this.wanted = false;
+        this.page.state("away", "signed out");
+        this.page.signedOut();
+        return;
+      }
+      if (!this.wanted || this.stream) return;
+      clearTimeout(this.timer);
       this.page.state("away", "the server does not answer; trying again");
       this.timer = setTimeout(() => this.connect(), RETRY_MS[Math.min(this.tries, RETRY_MS.length - 1)]);
       this.tries += 1;
     });
+  }
+}
+
+/** Whether the server answers, and knows nothing of who asks. */
+async function isSignedOut() {
+  try {
+    const response = await fetch(`${base}session`);
+    return response.ok && !(await response.json()).signed_in;
+  } catch {
+    return false;
   }
 }

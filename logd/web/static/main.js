@@ -13,6 +13,7 @@ import { divide, filter, fromUrl, parts, seconds, selection, toUrl } from "./sta
 import { byCategory, categoryClass, categoryName, clock, count, day, number, range, size } from "./texts.js";
 
 const REFRESH_MS = 10_000;
+const NO_LOG_MS = 2000;
 const KNOW_MS = 1500;
 const KNOW_TRIES = 400;
 const ERRORS_SAID_EVERY_MS = 10_000;
@@ -217,12 +218,18 @@ function problem(error, abort) {
     list.load().catch((e) => problem(e, abort));
     return;
   }
-  const hint = error instanceof ApiError ? error.hint : "";
-  const box = h("div", { class: "empty", role: "alert" }, h("h2", {}, error instanceof ApiError ? "That can't be shown" : "The server does not answer"),
-    h("p", {}, error.message), hint ? h("p", { class: "dim" }, hint) : null,
-    h("button", { type: "button", class: "button", onclick: () => load("", !state.to) }, "Try again"));
-  replace(byId("list"), box);
+  const isOurs = error instanceof ApiError;
+  const code = isOurs ? error.code : "";
+  const words = code === "no_log" ? "Nothing has been logged yet" : code === "bad_selection" ? "The search can't be understood" : isOurs ? "That can't be shown" : "The server does not answer";
+  const hint = isOurs ? error.hint : "";
+  replace(byId("list"), h("div", { class: "empty", role: "alert" }, h("h2", {}, words),
+    h("p", {}, isOurs ? error.message : "logd web has ended, or the network is cut."), hint ? h("p", { class: "dim" }, hint) : null,
+    code === "bad_selection"
+      ? h("button", { type: "button", class: "button", onclick: () => { input.value = ""; go({ q: "" }); } }, "Drop the text")
+      : h("button", { type: "button", class: "button", onclick: () => load("", !state.to) }, "Try again")));
   byId("list").classList.remove("stale");
+  // What is not there yet comes by itself.
+  if (code === "no_log") setTimeout(() => { if (!abort.signal.aborted) load("", !state.to); }, NO_LOG_MS);
 }
 
 // -- parts of the page ------------------------------------------------------------------------
@@ -253,7 +260,7 @@ const live = new Live({
     button.classList.toggle("away", name === "away");
     byId("state").textContent = text;
   },
-  gap: (skipped) => { byId("state").textContent = `${skipped ? number(skipped) : "some"} records came too fast to be shown; they are in the log`; refresh(); },
+  gap: (skipped) => { list.leftOut(skipped); refresh(); },
 });
 
 let drawing = false;
@@ -301,9 +308,9 @@ function empty() {
     return h("div", { class: "empty" }, h("h2", {}, "Nothing has been logged yet"), h("p", {}, "Records show up here as they come. To send one: logd send hello"));
   }
   return h("div", { class: "empty" }, h("h2", {}, "Nothing found"),
-    h("p", {}, `Looked for ${[state.q, ...state.f, ...state.x.map((x) => `not ${x}`)].filter(Boolean).join(", ") || "all records"}${view ? ` in ${range(view.from, view.to, !state.to)}` : ""}.`),
-    h("p", {}, last ? h("button", { type: "button", class: "button", onclick: () => toggle(last[0], last[1]) }, `Drop ${last[0] === "x" ? "not " : ""}${last[1]}`) : null, " ",
-      state.q ? h("button", { type: "button", class: "button", onclick: () => { input.value = ""; go({ q: "" }); } }, "Drop the text") : null, " ",
+    h("p", {}, `Looked for ${[state.q && `“${state.q}”`, ...state.f, ...state.x.map((x) => `not ${x}`)].filter(Boolean).join(", ") || "all records"}${view ? ` in ${range(view.from, view.to, !state.to)}` : ""}.`),
+    h("div", { class: "ways" }, last ? h("button", { type: "button", class: "button", onclick: () => toggle(last[0], last[1]) }, `Drop ${last[0] === "x" ? "not " : ""}${last[1]}`) : null,
+      state.q ? h("button", { type: "button", class: "button", onclick: () => { input.value = ""; go({ q: "" }); } }, "Drop the text") : null,
       state.from || state.to ? h("button", { type: "button", class: "button", onclick: () => go({ from: "", to: "" }) }, "Look in all of the log") : null));
 }
 
@@ -454,8 +461,11 @@ async function first() {
   const params = chosen();
   params.set("limit", "1");
   params.set("first", "1");
-  const { entries } = await get("entries", params);
-  if (entries.length) await list.load(entries[0].at);
+  const abort = searching ?? new AbortController();
+  try {
+    const { entries } = await get("entries", params, abort.signal);
+    if (entries.length) await list.load(entries[0].at);
+  } catch (error) { problem(error, abort); }
 }
 
 function escape() {

@@ -34,7 +34,7 @@ export function moment(seconds) {
 
 /** "54 s", "9 min", "1.9 h", "3 days". @param {number} seconds */
 export function span(seconds) {
-  if (seconds < 100) return `${Math.round(seconds)} s`;
+  if (seconds < 100 && seconds !== 60) return `${Math.round(seconds)} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
   if (seconds < 36 * 3600) return `${Number((seconds / 3600).toFixed(1))} h`;
   return count(Math.round(seconds / 86_400), "day");

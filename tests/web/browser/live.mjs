@@ -18,9 +18,11 @@ await check(async ({ open }) => {
       console.log("so");
     } else if (command === "rows") {
       console.log(JSON.stringify(await page.locator(".row .m").allInnerTexts()));
-    } else if (command === "cookie") {
-      const [name, value] = argument.split("=", 2);
-      await page.context().addCookies([{ name, value, url: page.url() }]);
+    } else if (command === "signin") {
+      await until(page, "it asks for a token", () => document.querySelector("dialog[open] input[name=token]"));
+      await page.locator("dialog input[name=token]").fill(argument);
+      await page.locator("dialog form button").click();
+      await until(page, "it is signed in", () => !document.querySelector("dialog").open);
       console.log("so");
     } else break;
   }

@@ -22,7 +22,7 @@ export async function check(run) {
         window.violations = [];
         addEventListener("securitypolicyviolation", (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
       });
-      await page.goto(new URL(path, link).href);
+      if (path !== "about:blank") await page.goto(new URL(path, link).href);
       return page;
     };
     await run({ open, browser });
