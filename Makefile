@@ -50,7 +50,7 @@ SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date -r CHAN
 export SOURCE_DATE_EPOCH
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo cluster browser test test-pythons test-servers lint format types bench bench-quick \
+.PHONY: help serve demo cluster browser test coverage coverage-part test-pythons test-servers lint format types bench bench-quick \
     chaos fuzz lock readme check dist \
     install install-environment install-service install-texts deb uninstall clean check-python
 
@@ -79,6 +79,19 @@ coverage: $(VENV)/dev.stamp ## run all tests and measure which branches they tak
 	$(RUN)python -m coverage run -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 	$(RUN)python -m coverage combine --quiet
 	$(RUN)python -m coverage report --skip-covered --show-missing
+
+# Tests of every room of the code that take little time: CI can measure them at each commit.
+COVERED_PART = tests/text tests/settings tests/records tests/rotation tests/filters \
+    tests/observers tests/contrib tests/test_socketserver.py tests/wire/test_session.py \
+    tests/outputs/files/test_output.py tests/outputs/test_worker.py \
+    tests/query/test_grammar.py tests/query/files/test_source.py tests/cli/test_query.py \
+    tests/daemon/test_reload.py tests/daemon/test_control.py tests/daemon/test_metrics.py \
+    tests/engine/test_rules.py tests/engine/test_pieces.py tests/engine/test_window.py \
+    tests/engine/test_address.py client/tests/test_settings.py client/tests/test_session.py \
+    client/tests/test_life.py
+
+coverage-part: ## the same for a part of the tests, held at the figure in pyproject.toml, as in CI
+	$(MAKE) --no-print-directory coverage ARGS='$(COVERED_PART)'
 
 test-pythons: $(VENV)/dev.stamp ## run the tests on each Python that is here: ARGS=--part for what differs
 	$(RUN)python -m tests.pythons $(ARGS)
