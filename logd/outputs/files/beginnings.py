@@ -24,7 +24,7 @@ late, or from a wrong clock."""
 _MAX_KEPT = 16_384
 
 
-class Seen(NamedTuple):
+class SeenFile(NamedTuple):
     """A file as a look at its folder shows it.
 
     Attributes:
@@ -40,7 +40,7 @@ class Seen(NamedTuple):
     changed_ns: int
 
     @classmethod
-    def of(cls, state: os.stat_result) -> Seen:
+    def of(cls, state: os.stat_result) -> SeenFile:
         """What `stat` says."""
         return cls(state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
@@ -54,10 +54,10 @@ class Beginnings:
 
     def __init__(self, reader: LineReader) -> None:
         self._reader = reader
-        self._known: dict[Seen, int | None] = {}
+        self._known: dict[SeenFile, int | None] = {}
         self._lock = threading.Lock()
 
-    def age(self, folder: int, name: str, seen: Seen) -> Age:
+    def age(self, folder: int, name: str, seen: SeenFile) -> Age:
         """How old a file is.
 
         Args:
@@ -70,7 +70,7 @@ class Beginnings:
             return Age(seen.written_ns, seen.written_ns, is_read=False)
         return Age(begun, seen.written_ns)
 
-    def begun_ns(self, folder: int, name: str, seen: Seen) -> int | None:
+    def begun_ns(self, folder: int, name: str, seen: SeenFile) -> int | None:
         """The time of a file's first records; None if they have none, or can't be read."""
         with self._lock:
             if seen not in self._known:
@@ -79,7 +79,7 @@ class Beginnings:
                 self._known[seen] = self._read(folder, name, seen)
             return self._known[seen]
 
-    def _read(self, folder: int, name: str, seen: Seen) -> int | None:
+    def _read(self, folder: int, name: str, seen: SeenFile) -> int | None:
         # Timestamps without a year have that of the file's own time: there is nothing better.
         self._reader.times.last_written = seen.written_ns / 1e9
         times = []

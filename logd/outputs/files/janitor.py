@@ -26,7 +26,7 @@ from typing import Literal
 from logd.outputs.disk import entries_of
 from logd.outputs.failpoints import failpoint
 from logd.outputs.files.age import KnownFiles
-from logd.outputs.files.beginnings import Seen
+from logd.outputs.files.beginnings import SeenFile
 from logd.outputs.files.compression import (
     SUFFIXES,
     TEMPORARY_SUFFIX,
@@ -91,7 +91,7 @@ class Janitor:
         self._label = label
         self._clock = clock
         # Pairs of a compressed file and a file that is not its original; comparing takes time.
-        self._strangers: set[tuple[Seen, Seen]] = set()
+        self._strangers: set[tuple[SeenFile, SeenFile]] = set()
         # Files that can't be compressed; said once.
         self._refused: set[str] = set()
         # Guards the two events, which change together.
@@ -388,6 +388,6 @@ def _together(both: Sequence[Closed]) -> Closed:
     return Closed(sum(item.size for item in both), max(item.last for item in both))
 
 
-def _identity(state: os.stat_result) -> Seen:
+def _identity(state: os.stat_result) -> SeenFile:
     # With the time that no hand can set: a copy in the file's place may have all else in common.
-    return Seen.of(state)
+    return SeenFile.of(state)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from logd.outputs.disk import entries_of
 from logd.outputs.files.age import Age, KnownFiles, oldest_first
-from logd.outputs.files.beginnings import Beginnings, Seen
+from logd.outputs.files.beginnings import Beginnings, SeenFile
 from logd.outputs.files.names import Names, plain_name
 
 
@@ -40,7 +40,7 @@ class LogFolder:
         """The log's files among those found, see `oldest_first`."""
 
         def age(name: str) -> Age:
-            return self._beginnings.age(self.descriptor, name, Seen.of(found[name]))
+            return self._beginnings.age(self.descriptor, name, SeenFile.of(found[name]))
 
         return oldest_first(found, known, self.names, age)
 
@@ -56,5 +56,5 @@ class LogFolder:
             state = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
         except FileNotFoundError:
             return None
-        begun_ns = self._beginnings.begun_ns(self.descriptor, name, Seen.of(state))
+        begun_ns = self._beginnings.begun_ns(self.descriptor, name, SeenFile.of(state))
         return None if begun_ns is None else begun_ns / 1e9

@@ -19,7 +19,7 @@ from typing import Literal
 
 from logd.outputs.base import OutputUnusable
 from logd.outputs.files.age import Age, KnownFiles, oldest_first
-from logd.outputs.files.beginnings import Beginnings, Seen
+from logd.outputs.files.beginnings import Beginnings, SeenFile
 from logd.outputs.files.compression import common_start, holds_file
 from logd.outputs.files.journalentries import Opened, Snapshot, read_journal
 from logd.outputs.files.names import (
@@ -102,8 +102,8 @@ class RingFiles:
         self._beginnings = Beginnings(reader or LineReader())
         # Compressed files and those beside them that begin with what they hold: how they begin;
         # and whether a compressed file ends with what is in the one beside it.
-        self._parts: dict[tuple[Seen, int], bytes] = {}
-        self._ends: dict[tuple[Seen, Seen], bool] = {}
+        self._parts: dict[tuple[SeenFile, int], bytes] = {}
+        self._ends: dict[tuple[SeenFile, SeenFile], bool] = {}
         try:
             self._folder, self._names = self._parse("ring")
         except OutputUnusable as exc:
@@ -303,8 +303,8 @@ class RingFiles:
         return known if current is not None and current.inode == inode else KnownFiles({})
 
 
-def _seen(ref: FileRef) -> Seen:
-    return Seen(ref.inode, ref.size, ref.mtime_ns, ref.changed_ns)
+def _seen(ref: FileRef) -> SeenFile:
+    return SeenFile(ref.inode, ref.size, ref.mtime_ns, ref.changed_ns)
 
 
 def _identities(found: dict[str, FileRef]) -> set[tuple[Path, int]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from logd.outputs.files import zstd
-from logd.outputs.files.beginnings import Beginnings, Seen
+from logd.outputs.files.beginnings import Beginnings, SeenFile
 from logd.outputs.files.output import FileOutput
 from logd.query.files.source import FileSource
 from logd.rotation.policy import Retention, RotationPolicy
@@ -190,13 +190,13 @@ def test_files_that_tell_little(
     path.write_bytes(made)
     folder = os.open(tmp_path, os.O_RDONLY)
     try:
-        seen = Seen.of(path.stat())
+        seen = SeenFile.of(path.stat())
         beginnings = Beginnings(LineReader())
         begun = beginnings.begun_ns(folder, path.name, seen)
         assert (None if begun is None else begun / 1e9) == expected
         age = beginnings.age(folder, path.name, seen)
         assert age.begun == (seen.written_ns if begun is None else begun)
         assert age.is_read == (begun is not None)
-        assert beginnings.begun_ns(folder, "gone", Seen(1, 1, 1, 1)) is None
+        assert beginnings.begun_ns(folder, "gone", SeenFile(1, 1, 1, 1)) is None
     finally:
         os.close(folder)
