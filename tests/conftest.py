@@ -100,7 +100,8 @@ class Database:
         names = inspect(self.engine).get_table_names()
         for name in names:
             if name.startswith(self.prefix):
-                Table(name, MetaData()).drop(self.engine)
+                # Those of an index of texts in SQLite go with it.
+                Table(name, MetaData()).drop(self.engine, checkfirst=True)
         for name in ("logd_tables", "logd_marks"):
             if name in names and self.kind != "sqlite":
                 self.run(f"DELETE FROM {name} WHERE ring LIKE :ring", ring=f"{self.prefix}%")

@@ -119,6 +119,7 @@ def output_settings(config: Config, state: Path, dead_letters: DeadLetterFile) -
         table_pattern=config.table_pattern,
         shared_marks=config.shared_marks,
         columns=config.columns,
+        text_index=config.text_index,
         engine_durable=config.engine_durable,
         timestamp=config.timestamp,
     )

@@ -107,6 +107,7 @@ class OutputSettings:
         table_pattern: names of database tables; %d is their number.
         shared_marks: other daemons write to the same database, and clients go to any of them.
         columns: further database columns, "name:type", such as "user:String(64)".
+        text_index: whether new tables get an index of the texts in their messages.
         engine_durable: "always" if only an engine will do that syncs before it acknowledges.
         has_standby: whether another daemon goes on with the same log as soon as it has the lock.
     """
@@ -123,6 +124,7 @@ class OutputSettings:
     table_pattern: str = "log_%d"
     shared_marks: bool = False
     columns: Sequence[str] = ()
+    text_index: bool = False
     engine_durable: Literal["always", "lazy"] = "always"
     has_standby: bool = False
     timestamp: str | None = DEFAULT_FORMAT

@@ -116,6 +116,15 @@ class RecordSettings:
         "Types: Text, String(64), Integer, BigInteger, Float.",
         of_output=True,
     )
+    text_index: bool = setting(
+        False,
+        Flag(),
+        OUTPUTS,
+        "Give new tables an index of all triples of letters in their messages, so that rare texts "
+        "are found without reading all rows. SQLite, and PostgreSQL with its extension pg_trgm; "
+        "writing takes longer and the database more space: see the README of logd.",
+        of_output=True,
+    )
     shared_marks: bool = setting(
         False,
         Flag(),

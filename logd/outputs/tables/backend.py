@@ -141,6 +141,28 @@ class Backend(ABC):
         Table(name, MetaData()).drop(connection)
         return True
 
+    def index_texts(self, connection: Connection, name: str) -> str | None:
+        """Give an empty table an index of the texts in its messages, see `textindex.py`.
+
+        Returns:
+            Why it has none; None if it has one.
+        """
+        return "this kind of database has no index that finds parts of words"
+
+    def has_text_index(self, connection: Connection, name: str) -> bool:
+        """Whether a table has such an index, and it has to be told of new rows."""
+        return False
+
+    def note_texts(self, connection: Connection, name: str, first_id: int, next_id: int) -> None:
+        """Bring new rows into that index.
+
+        Args:
+            connection: in the transaction that has inserted them.
+            name: of the table; it has the index.
+            first_id: the first of the rows' ids.
+            next_id: the one behind the last.
+        """
+
     def inherit(self, connection: Connection, model: str, name: str) -> None:
         """Give a new table what people gave to the one before: rights, comments, indexes."""
 

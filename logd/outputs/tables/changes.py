@@ -25,10 +25,20 @@ class TableChanges:
         backend: the kind of database.
         pattern: of the tables' names.
         columns: what the columns of new tables are.
+        has_text_index: whether new tables get an index of the texts in their messages.
     """
 
-    def __init__(self, backend: Backend, pattern: str, columns: Sequence[ColumnSpec]) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        pattern: str,
+        columns: Sequence[ColumnSpec],
+        *,
+        has_text_index: bool = False,
+    ) -> None:
         self._backend = backend
+        self._has_text_index = has_text_index
+        self._is_told = False
         self._columns = columns
         self._view = RingView(backend, pattern, columns)
 
@@ -60,9 +70,22 @@ class TableChanges:
                 build_table(name, self._columns, is_indexed=True).create(connection)
                 if model in existing - {name}:
                     self._backend.inherit(connection, model, name)
+                if self._has_text_index:
+                    self._index_texts(connection, name)
         if set(new.values()) != set(old.values()) or changed or self._view.is_stale:
             self._view.refresh(connection, after.entries, after.layout)
         failpoint("tables.after_rotate")
+
+    def _index_texts(self, connection: Connection, name: str) -> None:
+        reason = self._backend.index_texts(connection, name)
+        if reason is not None and not self._is_told:
+            self._is_told = True
+            logger.warning(
+                "%s: tables get no text_index: %s. Texts are found all the same, but all rows are "
+                "read for that",
+                self._backend.display,
+                reason,
+            )
 
     @property
     def is_view_stale(self) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, text
 
 from logd.outputs.tables.backend import quoted
+from logd.outputs.tables.textindex import text_index_name
 
 _RIGHTS = text("""
     SELECT privilege_type AS right, is_grantable, NULL AS column_name,
@@ -33,7 +34,8 @@ _COMMENTS = text("""
 """)
 _INDEXES = text("""
     SELECT indisunique AS is_unique, pg_get_indexdef(indexrelid) AS definition
-    FROM pg_index WHERE indrelid = to_regclass(:name) AND indisvalid
+    FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+    WHERE indrelid = to_regclass(:name) AND indisvalid AND relname <> :texts
 """)
 
 
@@ -62,5 +64,7 @@ def statements(connection: Connection, model: str, name: str, kind: str = "TABLE
 
 def _indexes(connection: Connection, name: str) -> set[tuple[str, bool]]:
     """A table's indexes without their names: what stands behind USING, and whether unique."""
-    rows = connection.execute(_INDEXES, {"name": name}).all()
+    # Whether that of the texts is wanted is what the settings say.
+    texts = text_index_name(name.strip('"'))
+    rows = connection.execute(_INDEXES, {"name": name, "texts": texts}).all()
     return {(row.definition.partition(" USING ")[2], row.is_unique) for row in rows}

@@ -104,6 +104,7 @@ class TableOutput(Output):
             clock,
             is_shared=settings.shared_marks,
             has_standby=settings.has_standby,
+            has_text_index=settings.text_index,
         )
         self._dead_letters = settings.dead_letters
         self._state_dir = settings.state_dir

@@ -26,9 +26,11 @@ from logd.outputs.tables.backend import (
     RingLocked,
     dbapi_connection,
     one_line,
+    quoted,
 )
 from logd.outputs.tables.fit import BYTES_CODEC
 from logd.outputs.tables.rows import RowColumns, Sparse
+from logd.outputs.tables.textindex import EXTENSION, text_index_name
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,8 @@ logger = logging.getLogger(__name__)
 _REFUSED_CLASSES = ("22", "23", "54")
 _LOCK_NOT_AVAILABLE = "55P03"
 _OTHERS_DEPEND = "2BP01"
+# No right, no such file, no such operator class (the extension is in another schema), not offered.
+_NO_EXTENSION = ("42501", "58P01", "42704", "0A000", "22023")
 _REFUSED_LOGINS = ("authentication failed", "does not exist", "no password supplied", "no pg_hba")
 
 # A cut network is noticed by both ends after about half a minute, not after hours.
@@ -157,6 +161,25 @@ class PostgreSQL(Backend):
             return False
         savepoint.commit()
         return True
+
+    def index_texts(self, connection: Connection, name: str) -> str | None:
+        index, table = quoted(connection, text_index_name(name)), quoted(connection, name)
+        savepoint = connection.begin_nested()
+        try:
+            connection.exec_driver_sql(f"CREATE EXTENSION IF NOT EXISTS {EXTENSION}")
+            connection.exec_driver_sql(
+                f"CREATE INDEX IF NOT EXISTS {index} ON {table} USING gin (msg gin_trgm_ops)"
+            )
+        except DBAPIError as exc:
+            savepoint.rollback()
+            if getattr(exc.orig, "sqlstate", None) not in _NO_EXTENSION:
+                raise
+            return (
+                f"the extension {EXTENSION} can't be made ({one_line(exc)}): it is part of "
+                "PostgreSQL's package contrib, and whoever may CREATE in the database can make it"
+            )
+        savepoint.commit()
+        return None
 
     def inherit(self, connection: Connection, model: str, name: str) -> None:
         savepoint = connection.begin_nested()

@@ -12,8 +12,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, event
+from sqlalchemy import Connection, Engine, Table, event, inspect
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Executable
 
 from logd.outputs.base import OutputUnusable
@@ -28,6 +29,7 @@ from logd.outputs.tables.backend import (
     quoted,
 )
 from logd.outputs.tables.rows import RowColumns
+from logd.outputs.tables.textindex import sqlite_definition, text_index_name
 
 # Of new files; 4096, the default, costs 7 % more for rows of this size.
 _PAGE_BYTES = 8192
@@ -145,6 +147,39 @@ class SQLite(Backend):
 
     def empty(self, connection: Connection, name: str) -> None:
         connection.exec_driver_sql(f"DELETE FROM {quoted(connection, name)}")  # noqa: S608 - quoted
+        if self.has_text_index(connection, name):
+            index = quoted(connection, text_index_name(name))
+            connection.exec_driver_sql(f"INSERT INTO {index}({index}) VALUES ('delete-all')")  # noqa: S608 - quoted
+
+    def drop(self, connection: Connection, name: str) -> bool:
+        if self.has_text_index(connection, name):
+            index = quoted(connection, text_index_name(name))
+            connection.exec_driver_sql(f"DROP TABLE {index}")
+        return super().drop(connection, name)
+
+    def index_texts(self, connection: Connection, name: str) -> str | None:
+        index = text_index_name(name)
+        if inspect(connection).has_table(index):
+            return f"a table {index} is there that logd did not make"
+        try:
+            connection.exec_driver_sql(sqlite_definition(quoted(connection, index)))
+        except DBAPIError as exc:
+            # Only these two are answered so: the module or the tokenizer is missing.
+            if not any(words in str(exc) for words in ("no such module", "no such tokenizer")):
+                raise
+            return f"this SQLite ({sqlite3.sqlite_version}) has no FTS5 with trigrams"
+        return None
+
+    def has_text_index(self, connection: Connection, name: str) -> bool:
+        return has_text_index(connection, name)
+
+    def note_texts(self, connection: Connection, name: str, first_id: int, next_id: int) -> None:
+        index, table = quoted(connection, text_index_name(name)), quoted(connection, name)
+        dbapi_connection(connection).execute(
+            f"INSERT INTO {index}(rowid, msg) "  # noqa: S608 - quoted
+            f"SELECT id, msg FROM {table} WHERE id >= ? AND id < ?",
+            (first_id, next_id),
+        )
 
     def insert(
         self, connection: Connection, target: InsertTarget, rows: Iterable[RowColumns]
@@ -180,6 +215,16 @@ class SQLite(Backend):
             return ErrorMeaning.REFUSED if "bind" in str(error) else ErrorMeaning.UNAVAILABLE
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         return ErrorMeaning.UNUSABLE if code in _UNUSABLE else ErrorMeaning.UNAVAILABLE
+
+
+def has_text_index(connection: Connection, name: str) -> bool:
+    """Whether logd has made an index of the texts in a table."""
+    index = text_index_name(name)
+    found = dbapi_connection(connection).execute(
+        "SELECT 1 FROM sqlite_master WHERE name = ? AND sql = ?",
+        (index, sqlite_definition(quoted(connection, index))),
+    )
+    return found.fetchone() is not None
 
 
 def _cut(values: Iterator[Any], length: int, count: int) -> Iterator[tuple[Any, ...]]:

@@ -59,6 +59,7 @@ class TableStore:
         pattern: of the tables' names; also the ring's name in the catalogue.
         is_shared: whether other daemons' marks are looked at, and moved on, with each write.
         has_standby: whether others may write to the ring while this process has lost the lock.
+        has_text_index: whether new tables get an index of the texts in their messages.
         clock: seconds since the epoch.
 
     Attributes:
@@ -82,10 +83,13 @@ class TableStore:
         *,
         is_shared: bool = False,
         has_standby: bool = False,
+        has_text_index: bool = False,
     ) -> None:
         self.backend = backend
         self.unknown: int | None = None
         self._has_standby = has_standby
+        self._has_text_index = has_text_index
+        self._text_indexes: dict[int, bool] = {}
         self.number: int | None = None
         self._columns = columns
         self.pattern = pattern
@@ -95,7 +99,7 @@ class TableStore:
         self.ring = replace(ring, layout=self._layout())
         self._is_shared = is_shared
         self._catalogue = Catalogue(backend, pattern, is_shared=is_shared)
-        self._changes = TableChanges(backend, pattern, columns)
+        self._changes = self._new_changes()
         self._rows = RowMakers(backend, columns)
 
     def _layout(self) -> str:
@@ -103,7 +107,13 @@ class TableStore:
         types = (
             f"{spec.name} {spec.kind.compile(dialect)} {spec.options}" for spec in self._columns
         )
-        return hashlib.sha256("\n".join(types).encode()).hexdigest()[:32]
+        texts = ["text index"] if self._has_text_index else []
+        return hashlib.sha256("\n".join([*types, *texts]).encode()).hexdigest()[:32]
+
+    def _new_changes(self) -> TableChanges:
+        return TableChanges(
+            self.backend, self.pattern, self._columns, has_text_index=self._has_text_index
+        )
 
     # -- the connection ------------------------------------------------------------------------
 
@@ -135,7 +145,8 @@ class TableStore:
     def _take_up(self, connection: Connection) -> None:
         self._columns = for_encoding(self._columns, self.backend.text_codec)
         self.ring = replace(self.ring, layout=self._layout())
-        self._changes = TableChanges(self.backend, self.pattern, self._columns)
+        self._changes = self._new_changes()
+        self._text_indexes.clear()
         self._rows = RowMakers(self.backend, self._columns)
         now = self._clock()
         with lock_of(self.predecessor, self.backend) as predecessor, connection.begin():
@@ -333,14 +344,29 @@ class TableStore:
     def _insert(self, connection: Connection, ring: Ring, places: Sequence[TablePlace]) -> None:
         for serial, group in groupby(places, key=attrgetter("serial")):
             target, maker = self._target(connection, ring, serial)
-            rows = (maker.rows(place.batch, place.first_id) for place in group)
+            some = list(group)
+            rows = (maker.rows(place.batch, place.first_id) for place in some)
             self.backend.insert(connection, target, rows)
+            if self._has_texts(connection, ring, serial):
+                next_id = some[-1].first_id + len(some[-1].batch)
+                name = _name_of(ring, serial)
+                self.backend.note_texts(connection, name, some[0].first_id, next_id)
 
     def _target(
         self, connection: Connection, ring: Ring, serial: int
     ) -> tuple[InsertTarget, RowMaker]:
-        name = next(entry.table_name for entry in ring.entries if entry.serial == serial)
-        return self._rows.of(connection, serial, name)
+        return self._rows.of(connection, serial, _name_of(ring, serial))
+
+    def _has_texts(self, connection: Connection, ring: Ring, serial: int) -> bool:
+        """Whether a table has an index of texts; one of before may have it, whatever is set now."""
+        if serial not in self._text_indexes:
+            found = self.backend.has_text_index(connection, _name_of(ring, serial))
+            self._text_indexes = {serial: found}
+        return self._text_indexes[serial]
+
+
+def _name_of(ring: Ring, serial: int) -> str:
+    return next(entry.table_name for entry in ring.entries if entry.serial == serial)
 
 
 def _after(batch: Batch, known: Mapping[bytes, int]) -> Batch | None:

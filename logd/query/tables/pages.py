@@ -137,6 +137,8 @@ def pages(
     log: LogTable,
     conditions: Sequence[ColumnElement[bool]],
     order: Order,
+    *,
+    are_few: bool = False,
 ) -> Iterator[list[Values]]:
     """The rows that fulfil all conditions, in lists.
 
@@ -145,6 +147,7 @@ def pages(
         log: the table.
         conditions: the columns are those of `log.clause`.
         order: see there.
+        are_few: whether an index leads to the rows, and they are few enough to be sorted.
     """
     columns = log.clause.c
     keys = [columns.time, columns.id] if order.by_time else [columns.id]
@@ -153,7 +156,9 @@ def pages(
     if order.by_time:
         yield from _pages_by_time(connection, log, statement, order)
         return
-    for part in _stretches(connection, log, newest_first=order.newest_first):
+    whole: list[list[ColumnElement[bool]]] = [[]]
+    parts = whole if are_few else _stretches(connection, log, newest_first=order.newest_first)
+    for part in parts:
         last: Values | None = None
         is_cut = True
         while is_cut:

@@ -29,6 +29,7 @@ from logd.query.tables.database import LogDatabase, gone_text
 from logd.query.tables.follow import TableFollower
 from logd.query.tables.inventory import checks, pieces
 from logd.query.tables.pages import LogTable, Order, Values, pages
+from logd.query.tables.textsearch import rare_texts
 from logd.query.tables.values import entry_of
 from logd.query.verifying import Checked
 from logd.records.entry import Entry
@@ -202,9 +203,14 @@ class TableSource(LogSource):
         span: range,
     ) -> Iterator[tuple[str, int, Entry]]:
         conditions = conditions_of(selection, log)
-        common = [*conditions.common, *_within_ids(log, span)]
+        rare = rare_texts(connection, log, selection)
+        common = [*conditions.common, *rare, *_within_ids(log, span)]
         parts = [
-            chain.from_iterable(self._checked_pages(connection, log, [*common, *condition], order))
+            chain.from_iterable(
+                self._checked_pages(
+                    connection, log, [*common, *condition], order, are_few=bool(rare)
+                )
+            )
             for condition in ([[cat] for cat in conditions.by_cat] or [[]])
         ]
         rows = (
@@ -218,12 +224,18 @@ class TableSource(LogSource):
                 yield log.entry.table_name, row.id, entry
 
     def _checked_pages(
-        self, connection: Connection, log: LogTable, conditions: Sequence[Any], order: Order
+        self,
+        connection: Connection,
+        log: LogTable,
+        conditions: Sequence[Any],
+        order: Order,
+        *,
+        are_few: bool,
     ) -> Iterator[list[Values]]:
         """Pages of rows, until the ring has taken the table's name for another one."""
         with self._database.translated():
             try:
-                for page in pages(connection, log, conditions, order):
+                for page in pages(connection, log, conditions, order, are_few=are_few):
                     if not self._database.is_current(connection, log.entry):
                         break
                     yield page
@@ -259,7 +271,8 @@ class TableSource(LogSource):
                 is_last = log in newest
                 conditions = conditions_of(selection, log)
                 if conditions.is_exact:
-                    others = [*conditions.others, *_within_ids(log, span)]
+                    rare = rare_texts(connection, log, selection)
+                    others = [*conditions.others, *rare, *_within_ids(log, span)]
                     conditions = replace(conditions, others=others)
                     next_id = partial(self._database.next_id, connection, log.entry)
                     counter = TableCounter(
