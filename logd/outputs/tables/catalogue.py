@@ -8,6 +8,7 @@ in the transactions that write the records.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -17,21 +18,29 @@ from sqlalchemy import (
     Column,
     Connection,
     Double,
+    LargeBinary,
     MetaData,
     String,
     Table,
     delete,
+    insert,
     inspect,
     select,
     update,
 )
+from sqlalchemy.dialects.mysql import LONGBLOB
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable
 
 from logd.outputs.base import OutputUnavailable
 from logd.outputs.marks import MAX_AGE_S, MAX_MARKS, PLACE_PREFIX
-from logd.outputs.tables.backend import Backend
+from logd.outputs.tables.backend import Backend, one_line
+from logd.outputs.tables.columns import LongText
+from logd.outputs.tables.counts import CountedRow
 from logd.outputs.tables.markrows import checksum_of, sound_rows
 from logd.outputs.tables.ring import Ring, TableEntry
+
+logger = logging.getLogger(__name__)
 
 TABLES_NAME = "logd_tables"
 MARKS_NAME = "logd_marks"
@@ -81,6 +90,22 @@ KEYS = Table(
 )
 """What daemons with shared marks have in common besides."""
 
+COUNTS = Table(
+    "logd_counts",
+    _METADATA,
+    Column("ring", String(64), primary_key=True),
+    Column("serial", BigInteger, primary_key=True, autoincrement=False),
+    Column("first_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("table_name", String(64), nullable=False),
+    Column("next_id", BigInteger, nullable=False),
+    Column("first_ms", BigInteger, nullable=False),
+    Column("behind_ms", BigInteger, nullable=False),
+    Column("head", LongText, nullable=False),
+    Column("cells", LargeBinary().with_variant(LONGBLOB(), "mysql", "mariadb"), nullable=False),
+    **_OPTIONS,
+)
+"""See `counts.py`. Nothing needs it: it may be missing, or lack rows."""
+
 SHARED = "*"
 """In the place of the ring: marks of all daemons that share them. No pattern is called so."""
 
@@ -121,6 +146,7 @@ class Catalogue:
         self._marks_of = SHARED if is_shared else ring
         # Earlier versions made the table without it.
         self._has_checksums = not is_shared
+        self._has_counts = False
 
     def create(self, connection: Connection) -> None:
         """Make the tables that don't exist yet."""
@@ -128,12 +154,32 @@ class Catalogue:
         there = set(inspect(connection).get_table_names())
         if MARKS_NAME in there and self._has_checksums:
             self._has_checksums = self._see_checksums(connection)
-        if {table.name for table in wanted} <= there:
-            return
-        # Other daemons with tables of their own may start at the same moment.
+        if not {table.name for table in wanted} <= there:
+            # Other daemons with tables of their own may start at the same moment.
+            self._backend.lock_catalogue(connection)
+            for table in wanted:
+                connection.execute(CreateTable(table, if_not_exists=True))
+        self._has_counts = COUNTS.name in there or self._can_create_counts(connection)
+
+    def _can_create_counts(self, connection: Connection) -> bool:
+        """Make the table of counts; False if it can't be, which costs readers time only."""
         self._backend.lock_catalogue(connection)
-        for table in wanted:
-            connection.execute(CreateTable(table, if_not_exists=True))
+        # MariaDB's statement ends whatever transaction there is.
+        savepoint = connection.begin_nested() if self._backend.has_transactional_ddl else None
+        try:
+            connection.execute(CreateTable(COUNTS, if_not_exists=True))
+        except DBAPIError as exc:
+            if savepoint is not None:
+                savepoint.rollback()
+            elif exc.connection_invalidated:
+                raise
+            logger.warning(
+                "%s: no counts are kept beside the tables: %s", self._backend.display, one_line(exc)
+            )
+            return False
+        if savepoint is not None:
+            savepoint.commit()
+        return True
 
     def _see_checksums(self, connection: Connection) -> bool:
         """Whether the table of marks has checksums; SQLite's gets them."""
@@ -165,7 +211,7 @@ class Catalogue:
         if not entries or read_entries(connection, self._ring):
             return 0, 0
         connection.execute(delete(MARKS).where(MARKS.c.ring == self._ring))
-        for table in (TABLES, MARKS):
+        for table in (TABLES, MARKS, *([COUNTS] if self._has_counts else [])):
             connection.execute(update(table).where(table.c.ring == old).values(ring=self._ring))
         return len(entries), sum(entry.records for entry in entries)
 
@@ -174,15 +220,32 @@ class Catalogue:
         known = {entry.serial: entry for entry in before.entries}
         changed = [entry for entry in after.entries if known.get(entry.serial) != entry]
         gone = known.keys() - {entry.serial for entry in after.entries}
-        if gone:
+        for table in (TABLES, *([COUNTS] if self._has_counts else [])) if gone else ():
             connection.execute(
-                delete(TABLES).where(TABLES.c.ring == self._ring, TABLES.c.serial.in_(gone))
+                delete(table).where(table.c.ring == self._ring, table.c.serial.in_(gone))
             )
         if changed:
             connection.execute(
                 self._backend.upsert(TABLES, _ENTRY_VALUES),
                 [{"ring": self._ring, **asdict(entry)} for entry in changed],
             )
+
+    def note_counts(self, connection: Connection, rows: Iterable[CountedRow]) -> None:
+        """Write how many records of which kinds there are."""
+        values = [{"ring": self._ring, **row._asdict()} for row in rows]
+        if not values or not self._has_counts:
+            return
+        savepoint = connection.begin_nested()
+        try:
+            connection.execute(insert(COUNTS), values)
+        except DBAPIError as exc:
+            if exc.connection_invalidated:
+                raise
+            # Records are worth more: what no row tells of is counted when somebody asks.
+            savepoint.rollback()
+            logger.warning("%s: counts were not kept: %s", self._backend.display, one_line(exc))
+        else:
+            savepoint.commit()
 
     def marks(self, connection: Connection) -> dict[bytes, int]:
         """The marks, after those are dropped that nobody can ask for any more.

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import JSON, Connection, DateTime, Double, inspect
 from sqlalchemy.types import TypeEngine
 
 from logd.outputs.tables.backend import Backend, InsertTarget
-from logd.outputs.tables.columns import ColumnSpec, LongText
+from logd.outputs.tables.columns import DAEMON_COLUMNS, ColumnSpec, LongText
+from logd.outputs.tables.counts import COUNTED, RecordCounts
 from logd.outputs.tables.rows import RowMaker
+
+if TYPE_CHECKING:
+    from logd.records.batch import Batch
 
 
 class RowMakers:
@@ -32,6 +36,17 @@ class RowMakers:
         self._usual = self._maker(columns)
         self._known: tuple[int, RowMaker] = (-1, self._usual)
 
+    def counts(self) -> RecordCounts | None:
+        """What counts records; None if what is counted by may be stored as something else."""
+        if self._backend.text_codec is not None:
+            return None
+        own = {spec.name: spec for spec in DAEMON_COLUMNS}
+        wanted = {spec.name: spec for spec in self._columns if spec.name in COUNTED}
+        if any(wanted.get(name) != own[name] for name in COUNTED):
+            return None
+        names = self._usual.context_columns
+        return RecordCounts(names, rounds=self._backend.dialect_name == "postgresql")
+
     def of(self, connection: Connection, serial: int, name: str) -> tuple[InsertTarget, RowMaker]:
         """A table to insert into, and what makes its rows.
 
@@ -47,6 +62,10 @@ class RowMakers:
                 self._known = (serial, maker if columns == self._columns else self._maker(columns))
             maker = self._known[1]
         return InsertTarget(connection, name, maker.context_columns, maker.record_columns), maker
+
+    def contexts(self, batch: Batch) -> list[tuple[Any, ...]]:
+        """The values of a batch's contexts as new tables have them."""
+        return self._usual.contexts(batch)
 
     def _maker(self, columns: Sequence[ColumnSpec]) -> RowMaker:
         backend = self._backend

@@ -121,12 +121,13 @@ class RowMaker:
     def rows(self, batch: Batch, first_id: int) -> RowColumns:
         """The rows of `batch`; their ids count up from `first_id`."""
         return RowColumns(
-            self._context_values(batch),
+            self.contexts(batch),
             batch.index,
             [make(batch, first_id) for make in self._makers],
         )
 
-    def _context_values(self, batch: Batch) -> list[tuple[Any, ...]]:
+    def contexts(self, batch: Batch) -> list[tuple[Any, ...]]:
+        """The values of a batch's contexts, as they are written."""
         formatter = batch.formatter or _SHORT_NAMES
         if formatter is not self._formatter:
             self._known.clear()

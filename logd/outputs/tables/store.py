@@ -11,7 +11,7 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect
 
-from logd.outputs.base import OutputTaken
+from logd.outputs.base import OutputTaken, OutputUnavailable, OutputUnusable
 from logd.outputs.failpoints import failpoint
 from logd.outputs.tables.adoption import adopted
 from logd.outputs.tables.backend import Backend, InsertTarget
@@ -101,6 +101,7 @@ class TableStore:
         self._catalogue = Catalogue(backend, pattern, is_shared=is_shared)
         self._changes = self._new_changes()
         self._rows = RowMakers(backend, columns)
+        self._counts = self._rows.counts()
 
     def _layout(self) -> str:
         dialect = self._link.engine.dialect
@@ -138,6 +139,8 @@ class TableStore:
 
     def close(self) -> None:
         """End the connection in order and give up the lock."""
+        with suppress(OutputUnavailable, OutputUnusable, RecordsRefused):
+            self.finish_counts()
         self._link.close()
 
     # -- where the ring stands -----------------------------------------------------------------
@@ -148,6 +151,7 @@ class TableStore:
         self._changes = self._new_changes()
         self._text_indexes.clear()
         self._rows = RowMakers(self.backend, self._columns)
+        self._counts = self._rows.counts()
         now = self._clock()
         with lock_of(self.predecessor, self.backend) as predecessor, connection.begin():
             self._catalogue.create(connection)
@@ -250,6 +254,40 @@ class TableStore:
             self._insert(connection, after, places)
             failpoint("tables.after_insert")
             self._catalogue.note_marks(connection, marks, now)
+            counted = self._note_counts(connection, after)
+        self._count(places, counted)
+
+    def _note_counts(self, connection: Connection, ring: Ring) -> int:
+        """Write the counts of earlier transactions; how many rows that were."""
+        if self._counts is None or not self._counts.finished:
+            return 0
+        rows = list(self._counts.finished)
+        kept = {entry.serial for entry in ring.entries}
+        self._catalogue.note_counts(connection, [row for row in rows if row.serial in kept])
+        return len(rows)
+
+    def _count(self, places: Sequence[TablePlace], written: int) -> None:
+        """Count records whose transaction is committed; so many rows were written in it."""
+        if self._counts is None:
+            return
+        del self._counts.finished[:written]
+        try:
+            for place in places:
+                contexts = self._rows.contexts(place.batch)
+                self._counts.add(place, _name_of(self.ring, place.serial), contexts)
+        except Exception:
+            # The records are stored: a help for readers must not make that look otherwise.
+            logger.exception("%s: records are counted no more", self.backend.display)
+            self._counts = None
+
+    def finish_counts(self) -> None:
+        """Write what was counted by now; connected."""
+        if self._counts is not None and self._link.is_there:
+            self._counts.finish()
+            written = 0
+            with self._transaction(self.ring) as connection:
+                written = self._note_counts(connection, self.ring)
+            self._count((), written)
 
     def _hold_marks(
         self, connection: Connection, batches: Sequence[Batch], marks: Mapping[bytes, int]

@@ -51,6 +51,11 @@ class LogDatabase:
         return f"db {self._backend.display} {self._pattern or ''}".rstrip()
 
     @property
+    def ring(self) -> str:
+        """The pattern of the tables' names; known once they were asked for."""
+        return self._pattern or ""
+
+    @property
     def dialect_name(self) -> str:
         """SQLAlchemy's name for the kind of database."""
         return self._backend.dialect_name

@@ -8,8 +8,8 @@ if times or categories are asked for, which the indexes give, else as they were 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
 from typing import Any
@@ -23,7 +23,8 @@ from logd.query.positions import Gone, Placed, Position, TablePosition
 from logd.query.selection import EVERYTHING, Selection
 from logd.query.source import Follower, LogSource, Note, Watch, unwatched
 from logd.query.summaries import Key, Step, Summary, Tally
-from logd.query.tables.conditions import conditions_of
+from logd.query.tables.cells import can_answer, count_known
+from logd.query.tables.conditions import Conditions, conditions_of
 from logd.query.tables.counting import TableCounter
 from logd.query.tables.database import LogDatabase, gone_text
 from logd.query.tables.follow import TableFollower
@@ -271,15 +272,10 @@ class TableSource(LogSource):
                 is_last = log in newest
                 conditions = conditions_of(selection, log)
                 if conditions.is_exact:
-                    rare = rare_texts(connection, log, selection)
-                    others = [*conditions.others, *rare, *_within_ids(log, span)]
-                    conditions = replace(conditions, others=others)
-                    next_id = partial(self._database.next_id, connection, log.entry)
-                    counter = TableCounter(
-                        connection, log, conditions, next_id=next_id if is_last else None
-                    )
+                    moment = partial(self._database.next_id, connection, log.entry)
+                    counting = _Counting(selection, span, step, moment if is_last else None)
                     watched = _part(watch, done, len(tables))
-                    self._count_table(connection, log, tally, counter, step, watched)
+                    self._count_table(connection, log, tally, conditions, counting, watched)
                 else:
                     order = Order(by_time=False)
                     for _, _, entry in self._table_rows(connection, log, selection, order, span):
@@ -294,15 +290,15 @@ class TableSource(LogSource):
         connection: Connection,
         log: LogTable,
         tally: Tally,
-        counter: TableCounter,
-        step: Step | None,
+        conditions: Conditions,
+        asked: _Counting,
         watch: Watch,
     ) -> None:
         """Add all of a table or, if the ring has taken its name meanwhile, nothing."""
         counted = tally.like()
         with self._database.translated():
             try:
-                counter.add(counted, step, watch)
+                self._count_ids(connection, log, counted, conditions, asked, watch)
                 is_there = self._database.is_current(connection, log.entry)
             except self._database.errors:
                 is_there = self._database.is_current(connection, log.entry)
@@ -312,6 +308,29 @@ class TableSource(LogSource):
             tally.take(counted)
         else:
             self._note_gone(log.entry)
+
+    def _count_ids(
+        self,
+        connection: Connection,
+        log: LogTable,
+        tally: Tally,
+        conditions: Conditions,
+        asked: _Counting,
+        watch: Watch,
+    ) -> None:
+        """Count what is known already, and the rest by SQL."""
+        selection, entry = asked.selection, log.entry
+        ids: Sequence[range] = [asked.span]
+        if can_answer(tally, selection, asked.step):
+            within = range(max(asked.span.start, entry.first_id), asked.span.stop)
+            ids = count_known(connection, self._database.ring, entry, tally, selection, within)
+        rare = rare_texts(connection, log, selection)
+        for some in ids:
+            others = [*conditions.others, *rare, *_within_ids(log, some)]
+            counter = TableCounter(
+                connection, log, replace(conditions, others=others), next_id=asked.next_id
+            )
+            counter.add(tally, asked.step, watch)
 
     @staticmethod
     def _within(entries: Sequence[TableEntry], selection: Selection) -> list[TableEntry]:
@@ -327,6 +346,23 @@ class TableSource(LogSource):
 
     def _note_gone(self, entry: TableEntry) -> None:
         self.on_note(gone_text(entry))
+
+
+@dataclass(frozen=True)
+class _Counting:
+    """What is counted in each table.
+
+    Attributes:
+        selection: which records count.
+        span: the ids that count.
+        step: of the histogram.
+        next_id: of a table that grows: see `TableCounter`.
+    """
+
+    selection: Selection
+    span: range
+    step: Step | None
+    next_id: Callable[[], int] | None
 
 
 def _within_ids(log: LogTable, span: range) -> list[ColumnElement[bool]]:
