@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import click
@@ -16,6 +16,7 @@ from logd.cli.printing import put
 from logd.cli.progress import Progress
 from logd.cli.reading import WhatToRead, note
 from logd.query.advice import advice
+from logd.query.fields import has
 from logd.query.groups import MIN_BEFORE_S, Groups, find_mark, group_by, new_since
 from logd.query.source import LogSource
 from logd.query.summaries import Count, Group, Key, Step, Summary
@@ -24,6 +25,9 @@ from logd.query.when import parse_when
 from logd.text.escaping import escape
 
 _SLOTS = 24
+_WIDE = 60
+"""Columns from which on what belongs to a number stands under its text."""
+
 _STEPS: dict[str, Step] = {"auto": "auto", "minute": "minute", "hour": "hour", "day": "day"}
 
 
@@ -193,6 +197,9 @@ def _when(moment: float) -> str:
 
 def _show_some_groups(reading: WhatToRead, groups: Groups, name: str, top: int | None) -> None:
     found = groups.top()
+    if name == "traceback":
+        # Who asks for causes wants exceptions first; call sites fill up what is left.
+        found.sort(key=lambda item: item[1].example is None or not has(item[1].example, name))
     if not found:
         note("no entries")
     if reading.output != "text":
@@ -224,7 +231,7 @@ def _as_json(name: str, value: str, group: Group) -> dict[str, object]:
 
 
 def _group_lines(name: str, value: str, group: Group, bars: str, width: int) -> list[str]:
-    """Two lines for people: what it is, and when and where it was."""
+    """Lines for people: what it is, then when and where it was, on as many as it takes."""
     example = group.example
     text = value
     if name == "traceback" and example is not None:
@@ -234,16 +241,28 @@ def _group_lines(name: str, value: str, group: Group, bars: str, width: int) -> 
     places = ", ".join(hosts[:3]) + (f" and {len(group.hosts) - 3} more" if len(hosts) > 3 else "")
     times = ""
     if group.first is not None and group.last is not None:
-        first, last = _when(group.first), _when(group.last)
-        times = f"{first} to {last.removeprefix(first[:11])}  " if first != last else f"{first}  "
-    second = f"{value}  " if name == "traceback" else ""
+        chars = len("2026-11-22 03:00:00" if width >= _WIDE else "2026-11-22 03:00")
+        first, last = _when(group.first)[:chars], _when(group.last)[:chars]
+        times = f"{first} to {last.removeprefix(first[:11])}" if first != last else first
+    fingerprint = value if name == "traceback" else ""
+    parts = [times, bars.rstrip(), "" if places == "-" else places, fingerprint]
+    indent = len(number) if width >= _WIDE else 2
     return [
         _cut(f"{number}{escape(text)}", width),
-        _cut(
-            f"{' ' * len(number)}{second}{times}{'' if places == '-' else places + '  '}{bars}",
-            width,
-        ),
+        *(f"{' ' * indent}{line}" for line in _folded(filter(None, parts), width - indent)),
     ]
+
+
+def _folded(parts: Iterable[str], width: int) -> Iterator[str]:
+    """As many parts on each line as it takes whole."""
+    line = ""
+    for part in parts:
+        if line and len(line) + 2 + len(part) > width:
+            yield line
+            line = ""
+        line = _cut(f"{line}  {part}" if line else part, width)
+    if line:
+        yield line
 
 
 def _cut(text: str, width: int) -> str:

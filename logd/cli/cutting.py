@@ -10,6 +10,16 @@ import unicodedata
 _CODE = re.compile(r"\x1b\[[0-9;]*m")
 _TOKEN = re.compile(r"\x1b\[[0-9;]*m|[^\x1b]|\x1b")
 _RESET = "\x1b[0m"
+_HEAD = re.compile(
+    r"(?P<dim>\x1b\[2m)?[0-9]{4}-(?P<day>[0-9]{2}-[0-9]{2})T(?P<minute>[0-9]{2}:[0-9]{2})"
+    r":[0-9.]+[+-][0-9]{4}(?P<off>\x1b\[0m)? (?P<cat>(?:\x1b\[[0-9;]*m)?\S+?(?:\x1b\[0m)?)"
+    r"(?:\x1b\[2m)? -?[0-9]+(?:@[^\s#]*)?#-?[0-9]+ (?:\x1b\[0m)?"
+)
+"""What stands before the message in a line of the default layout, with or without colours."""
+
+NARROW = 60
+"""Below so many columns little of a message would be left behind all of that."""
+
 _ELLIPSIS, _ASCII_ELLIPSIS = "…", ">"
 
 
@@ -34,6 +44,15 @@ def cut(line: str, width: int, *, is_unicode: bool) -> str:
             break
         kept.append(token)
     return "".join(kept) + (_RESET if is_colored else "") + ellipsis
+
+
+def shortened(line: str) -> str:
+    """A line with day, minute and category before its message, for narrow terminals."""
+    found = _HEAD.match(line)
+    if found is None:
+        return line
+    time = f"{found['dim'] or ''}{found['day']} {found['minute']}{found['off'] or ''}"
+    return f"{time} {found['cat']} {line[found.end() :]}"
 
 
 def columns(text: str) -> int:

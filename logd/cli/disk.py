@@ -64,8 +64,13 @@ def disk(sources: Sequence[LogSource], settings: Config, is_json: bool) -> None:
         sys.exit(EXIT_FAILED)
 
 
+def _width() -> int | None:
+    """Columns of the terminal; None if it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 def _put(lines: Sequence[str]) -> None:
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = _width()
     cut = [line if width is None else line[:width] for line in lines]
     put("".join(f"{line}\n" for line in cut).encode("utf-8", "backslashreplace"))
 
@@ -74,10 +79,15 @@ def _described(name: str, pieces: Sequence[StoredPiece]) -> list[str]:
     logs = [piece for piece in pieces if piece.is_log]
     others = [piece for piece in pieces if not piece.is_log]
     firsts = [piece.first for piece in logs if piece.first is not None]
-    since = f", since {_when(min(firsts))}" if firsts else ""
     total = sum(piece.size for piece in pieces)
-    lines = [f"{escape(name)}: {size_text(total)}{since}"]
-    lines += [_line(piece) for piece in logs]
+    lines = [f"{escape(name)}: {size_text(total)}"]
+    if firsts:
+        lines = _fitting([f"{lines[0]}, since {_when(min(firsts))}"]) or [
+            *lines,
+            f"  since {_when(min(firsts))}",
+        ]
+    for piece in logs:
+        lines += _lines(piece)
     for kind in dict.fromkeys(piece.kind for piece in others):
         some = [piece for piece in others if piece.kind == kind]
         what = escape(some[0].name) if len(some) == 1 else f"{len(some)} files"
@@ -96,14 +106,23 @@ def _described(name: str, pieces: Sequence[StoredPiece]) -> list[str]:
     return lines
 
 
-def _line(piece: StoredPiece) -> str:
+def _fitting(lines: list[str]) -> list[str]:
+    """The lines if the terminal is wide enough for them; else nothing."""
+    width = _width()
+    return lines if width is None or all(len(line) <= width for line in lines) else []
+
+
+def _lines(piece: StoredPiece) -> list[str]:
+    """A file or table: one line, or two if the terminal is narrow."""
     records = "" if piece.records is None else f"  {piece.records:,} records"
     first = "?" if piece.first is None else _when(piece.first)
     last = "?" if piece.last is None else _when(piece.last)
-    return (
-        f"  {size_text(piece.size):>9}  {piece.kind:<10}  {first} to {last}  "
-        f"{escape(piece.name)}{records}"
-    )
+    size, name = size_text(piece.size), escape(piece.name)
+    times = f"{first} to {last}"
+    return _fitting([f"  {size:>9}  {piece.kind:<10}  {times}  {name}{records}"]) or [
+        f"  {size:>9}  {piece.kind}  {name}",
+        f"    {times}{records}",
+    ]
 
 
 def _when(moment: float) -> str:

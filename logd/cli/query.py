@@ -13,7 +13,7 @@ import click
 
 from logd.cli.counting import Counting, check_by, show_counts
 from logd.cli.cursors import cursor_file_option, read_cursor, start_of, write_cursor
-from logd.cli.cutting import cut
+from logd.cli.cutting import NARROW, cut, shortened
 from logd.cli.display import SHOWN_AT_ONCE
 from logd.cli.pager import paged
 from logd.cli.printing import put, quiet_end
@@ -294,6 +294,8 @@ class Shown:
             width = shutil.get_terminal_size().columns
             lines = data.decode("utf-8", "backslashreplace").split("\n")
             is_unicode = "utf" in (sys.stdout.encoding or "").lower()
+            if width < NARROW:
+                lines = [shortened(line) for line in lines]
             cut_lines = [cut(line, width, is_unicode=is_unicode) for line in lines]
             data = "\n".join(cut_lines).encode("utf-8", "backslashreplace")
         self._put(data)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from logd.cli.cutting import columns, cut
+from logd.cli.cutting import columns, cut, shortened
+from tests.cli import terminal
 from tests.cli.terminal import COLUMNS, on_terminal
 from tests.query.log_making import record, write_log
 
@@ -30,6 +31,37 @@ RED, RESET = "\x1b[31m", "\x1b[0m"
 def test_cut(line: str, expected: str) -> None:
     """Colours take no room and are turned off; wide characters take two columns."""
     assert cut(line, 10, is_unicode=True) == expected
+
+
+DIM = "\x1b[2m"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("2026-11-27T19:56:18.739+0000 E 8742@10.0.0.7#181 failed", "11-27 19:56 E failed"),
+        ("2026-11-27T19:56:18.739+0000 - -1#-7 failed: 1#2 x", "11-27 19:56 - failed: 1#2 x"),
+        (
+            f"{DIM}2026-11-27T19:56:18.739+0000{RESET} {RED}E{RESET}{DIM} 8742#1 {RESET}{RED}x",
+            f"{DIM}11-27 19:56{RESET} {RED}E{RESET} {RED}x",
+        ),
+        ("  | 2026-11-27T19:56:18.739+0000 E 1#1 x", "  | 2026-11-27T19:56:18.739+0000 E 1#1 x"),
+        ("", ""),
+    ],
+)
+def test_shortened(line: str, expected: str) -> None:
+    """Of what stands before a message the day, the minute and the category are left."""
+    assert shortened(line) == expected
+
+
+def test_a_narrow_terminal_shows_the_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With 40 columns, too, one sees what happened."""
+    monkeypatch.setattr(terminal, "COLUMNS", 40)
+    write_log(tmp_path / "logs/logd_%d.log", [record(1, cat="E", msg="card declined " * 9)])
+    shown = on_terminal(tmp_path, "query", "--no-pager", NO_COLOR="1")
+    assert " E card declined card decl" in shown
 
 
 def test_on_a_terminal(tmp_path: Path) -> None:
