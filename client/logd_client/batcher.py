@@ -10,7 +10,6 @@ from logd_client.buffer import Buffer
 from logd_client.pace import RATE
 from logd_client.rows import encode_fitting
 from logd_client.session import Session
-from logd_client.spoolreader import SpoolPosition
 from logd_client.store import Store
 
 __all__ = ["Batcher"]
@@ -42,8 +41,6 @@ class Batcher:
 
     def collect(self, now: float, *, at_once: bool) -> None:
         """Encode what waits in the buffer, if it is time, or `at_once` says that somebody waits."""
-        if self._store.is_full:
-            return
         if now < self.collect_at and not at_once and not self._buffer.has_full_batch:
             return
         rows = self._take()
@@ -69,8 +66,7 @@ class Batcher:
 
     def collect_few(self) -> None:
         """Encode the few records that wait, for the thread that logged them."""
-        if not self._store.is_full:
-            self._take()
+        self._take()
 
     def _take(self) -> int:
         rows, row_bytes = self._buffer.take()
@@ -80,9 +76,6 @@ class Batcher:
         for entry in encode_fitting(self._session.next_sequence, rows):
             kept = self._store.keep(entry)
             self._session.add(kept)
-            if isinstance(kept.frame, SpoolPosition):
-                self._buffer.stored(kept.last)
-            else:
-                in_memory += kept.size
+            in_memory += kept.memory_bytes
         self._buffer.keep(row_bytes, in_memory)
         return len(rows)

@@ -270,7 +270,7 @@ class Buffer:
             gate.open()
 
     def stored(self, sequence: int) -> None:
-        """Records up to that sequence number are on disk as batches, or stored by the server."""
+        """Records up to that sequence number are stored by the server."""
 
     def rows_until(self, sequence: int) -> list[AnyRow]:
         """The records up to that number that wait here; they go on waiting."""

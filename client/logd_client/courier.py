@@ -23,7 +23,6 @@ from logd_client.pace import BURST_S, STEP_S
 from logd_client.problems import SessionProblem
 from logd_client.rows import UNFIT, fitted
 from logd_client.session import CLIENT_ID_BYTES, AnyRow, Context, Entry, Items, Session
-from logd_client.spoolreader import SpoolPosition
 from logd_client.store import Store
 from logd_client.waiters import Waiters
 
@@ -258,7 +257,7 @@ class Courier:
         due_s = self.link.timeout_s(now)
         if self._buffer.is_empty and self.is_resting:
             return due_s
-        if self.link.is_busy or self.store.is_full:
+        if self.link.is_busy:
             next_s = self._away_look_s()
         else:
             next_s = max(0.0, self._batcher.collect_at - now)
@@ -270,9 +269,9 @@ class Courier:
         return _AWAY_LOOK_BUSY_S if grew else _AWAY_LOOK_S
 
     def _acknowledged(self, entries: Sequence[Entry]) -> None:
-        in_memory = [e.size for e in entries if not isinstance(e.frame, SpoolPosition)]
+        in_memory = sum([entry.memory_bytes for entry in entries])
         if in_memory:
-            self._buffer.release(sum(in_memory))
+            self._buffer.release(in_memory)
         self._buffer.stored(self.session.acked)
         self.waiters.resolve(self.session.acked)
 

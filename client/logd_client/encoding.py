@@ -140,7 +140,7 @@ class Entry(NamedTuple):
         first: sequence number of its first record.
         records: how many records it has.
         size: length of the frame in bytes.
-        frame: the frame, length included; or whatever the owner finds it by (a place in a spool).
+        frame: the frame, length included; None if a spool has the records.
     """
 
     first: int
@@ -152,6 +152,11 @@ class Entry(NamedTuple):
     def last(self) -> int:
         """Sequence number of its last record."""
         return self.first + self.records - 1
+
+    @property
+    def memory_bytes(self) -> int:
+        """How many bytes of memory it takes; none if a spool has it."""
+        return 0 if self.frame is None else self.size
 
 
 def encode_frame(payload: bytes) -> bytes:

@@ -11,18 +11,12 @@ from collections.abc import Callable
 
 from logd_client.decoding import rows_of_frame
 from logd_client.session import Entry, Session, encode_batches
-from logd_client.spoolreader import SpoolPosition
 from logd_client.store import Store
 
-__all__ = ["FrameLimit", "memory_bytes"]
+__all__ = ["FrameLimit"]
 
 _MIN_LIMIT = 4096
 """No server has a lower limit: a smaller frame is refused for something else."""
-
-
-def memory_bytes(entry: Entry) -> int:
-    """How many bytes of memory an entry takes: none if its frame is in a spool."""
-    return 0 if isinstance(entry.frame, SpoolPosition) else entry.size
 
 
 class FrameLimit:
@@ -50,19 +44,11 @@ class FrameLimit:
                 self.max_bytes = None
             return False
         self.max_bytes = refused.size - 1
-        try:
-            self.fit_next()
-        except (ValueError, OSError):  # no batch of ours, or no file to read it from
-            return False
+        self.fit_next()
         return True
 
     def fit_next(self) -> None:
-        """Cut the session's next entry until it is small enough, or has one record.
-
-        Raises:
-            OSError: it can't be read.
-            ValueError: it is no batch.
-        """
+        """Cut the session's next entry until it is small enough, or has one record."""
         while self.max_bytes is not None:
             entry = self._session.next_unsent
             if entry is None or entry.size <= self.max_bytes or entry.records < 2:
@@ -74,4 +60,4 @@ class FrameLimit:
                 *encode_batches(entry.first + middle, rows[middle:]),
             ]
             self._session.replace_next(parts)
-            self._freed(memory_bytes(entry) - sum([part.size for part in parts]))
+            self._freed(entry.memory_bytes - sum([part.size for part in parts]))

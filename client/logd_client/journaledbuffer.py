@@ -67,6 +67,7 @@ class JournaledBuffer(Buffer):
         with self._lock:
             was_full = self.journal.is_full
             self.journal.release(sequence)
+            self.journal.write(self._rows)
             if was_full and not self.journal.is_full:
                 self._has_room_again()
         self.journal.prepare()

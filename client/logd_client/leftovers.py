@@ -9,7 +9,7 @@ process that logs to the directory looks, and a lock makes one of them the heir.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from logd_client.connection import ServerAddress
@@ -18,7 +18,8 @@ from logd_client.natives import Gate, monotonic, start_thread, wait_ready
 from logd_client.problems import RecordsLost, SessionProblem
 from logd_client.session import Entry, Session
 from logd_client.spool import Spool, open_leftovers
-from logd_client.spoolreader import SpoolPosition
+from logd_client.spoolreader import LeftRecords
+from logd_client.store import MemoryStore, Store
 
 __all__ = ["LeftoverSender"]
 
@@ -31,25 +32,11 @@ _ROUND_S = 30.0
 """After that time the directory is read again, with jitter, for many processes do so."""
 
 
-class _LeftoverStore:
-    """The files of one left session, for reading; notices about refused batches in memory."""
-
-    is_full = True
+class _LeftoverStore(MemoryStore):
+    """The folder of a left session, for its state: what is sent is in memory, a file at a time."""
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
-
-    def open(self) -> None:
-        pass
-
-    def keep(self, entry: Entry) -> Entry:
-        raise AssertionError("nothing is added to the session of another process")
-
-    def load(self, entry: Entry) -> bytes:
-        if isinstance(entry.frame, SpoolPosition):
-            return self._spool.load(entry.frame, entry.size)
-        frame: bytes = entry.frame
-        return frame
 
     def acknowledge(self, acked: int) -> None:
         self._spool.acknowledge(acked)
@@ -147,31 +134,42 @@ class LeftoverSender:
 
     def _deliver(self, spool: Spool) -> None:
         self._store = store = _LeftoverStore(spool)
-        left = spool.read_left()
-        is_delivered = all(self._send(store, spool.client_id, run) for run in left.runs)
+        left = LeftRecords(spool.folder, spool.acked, f"the spool {spool.folder} was damaged")
+        is_delivered = self._send(store, spool.client_id, left.runs())
         self._store = None
-        if is_delivered and (spool.damaged or left.lost):
-            names = ", ".join([str(spool.kept_as(path)) for path in spool.damaged])
+        spool.damaged = left.damaged
+        if is_delivered and (left.damaged or left.lost):
+            names = ", ".join([str(spool.kept_as(path)) for path in left.damaged])
             kept = f"; the damaged files are kept: {names}" if names else ""
             text = f"spool {spool.folder}: {left.lost} record(s) lost{kept}"
             self._report(RecordsLost(text, left.lost) if left.lost else SessionProblem(text))
         store.close(is_delivered=is_delivered)
 
-    def _send(self, store: _LeftoverStore, client_id: bytes, run: Sequence[Entry]) -> bool:
-        """Deliver entries without a gap; false if the process ends before all is stored.
-
-        A connection is opened for each run: it tells the server that the numbers before it will
-        not come.
-        """
-        session = Session(client_id, entries=run, token=self._token)
-        self._link = link = Link(session, store, self._address, self._report, _ignore)
-        while session.oldest is not None and not self._stopping.is_open:
-            link.step()
+    def _send(self, store: Store, client_id: bytes, runs: Iterator[list[Entry]]) -> bool:
+        """Deliver a session; false if the process ends before all is stored."""
+        run = next(runs, None)
+        while run is not None and not self._stopping.is_open:
+            session = Session(client_id, entries=run, token=self._token)
+            self._link = link = Link(session, store, self._address, self._report, _ignore)
+            run = next(runs, None)
+            while session.oldest is not None and not self._stopping.is_open:
+                if run is not None and session.next_unsent is None and _follows(run, session):
+                    for entry in run:
+                        session.add(entry)
+                    run = next(runs, None)
+                link.step()
+                if session.oldest is not None:
+                    _wait(link)
+            link.close()
+            self._link = None
             if session.oldest is not None:
-                _wait(link)
-        link.close()
-        self._link = None
-        return session.oldest is None
+                return False
+        return run is None
+
+
+def _follows(run: Sequence[Entry], session: Session) -> bool:
+    """Whether it goes on where the session ends; else a new connection says what is missing."""
+    return run[0].first == session.next_sequence
 
 
 def _ignore(entries: Sequence[Entry]) -> None:

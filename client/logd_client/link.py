@@ -106,8 +106,8 @@ class Link:
 
     @property
     def given_up(self) -> int:
-        """Number of records that the server refused for good."""
-        return self._suspects.lost
+        """Number of records that the server refused for good, or that could not be read."""
+        return self._suspects.lost + self._store.lost
 
     @property
     def is_busy(self) -> bool:
@@ -241,8 +241,6 @@ class Link:
             self._send_or_hear_why_not()
         except SessionRefused as exc:
             self._refused(exc)
-        except _Unreadable as exc:
-            self._unreadable(exc)
         except (SessionEnded, ConnectionFailed, OSError) as exc:
             self._broken(exc)
         else:
@@ -404,12 +402,7 @@ class Link:
         if self._roaming.is_back_due(monotonic()):
             # With nothing on its way either: under load there is always a next batch.
             return b""
-        following = self.session.next_unsent
-        try:
-            self._limit.fit_next()
-        except (OSError, ValueError) as exc:
-            assert following is not None  # noqa: S101
-            raise _Unreadable(following, exc) from exc
+        self._limit.fit_next()
         is_one = self._suspects.is_careful or self._limit.max_bytes is not None
         entries = self.session.take(0 if is_one else _SEND_BYTES)
         if entries:
@@ -418,13 +411,7 @@ class Link:
             self._alive_at = monotonic()
         if entries and self._approach is not None:
             self._roaming.sent(self._approach.place)
-        return b"".join([self._load(entry) for entry in entries])
-
-    def _load(self, entry: Entry) -> bytes:
-        try:
-            return self._store.load(entry)
-        except OSError as exc:
-            raise _Unreadable(entry, exc) from exc
+        return b"".join([self._store.load(entry) for entry in entries])
 
     def _done(self, entries: Sequence[Entry]) -> None:
         """The server has stored these."""
@@ -473,20 +460,6 @@ class Link:
             return
         self._backoff.pause()
 
-    def _unreadable(self, exc: _Unreadable) -> None:
-        """The spool does not give a batch back: the others go on without it."""
-        self.close()
-        self.last_error = f"a batch in the spool can't be read: {exc.reason}"
-        self._suspects.unreadable(exc.entry, str(exc.reason))
-        self._backoff.pause()
-
     def _freed(self, size: int) -> None:
         """Entries were replaced by such as take so many bytes of memory less."""
         self._acknowledged([Entry(0, 0, size, b"")])
-
-
-class _Unreadable(Exception):
-    def __init__(self, entry: Entry, reason: Exception) -> None:
-        super().__init__(entry, reason)
-        self.entry = entry
-        self.reason = reason

@@ -1,21 +1,18 @@
-r"""Rows on disk before the log call returns, until the sender has encoded them into the spool.
+r"""Records on disk before the log call returns, until the server has stored them.
 
-So that not even the last record is lost when the app is killed. The files stand beside those of
-`spool.py`, in the folder of the same session, and are named by a number, `1.rows`: 12 bytes
-"logd rows 1\n" and 4 random ones, the salt, then frames, big-endian:
+So that not even the last one is lost when the app is killed. The files are in the folder of the
+session (`spool.py`), and are named by a number, `1.rows`: 12 bytes "logd rows 1\n" and 4 random
+ones, the salt, then frames, big-endian:
 
     length of what follows the checksum, 4 bytes; its CRC-32, begun with the salt, 4 bytes;
     sequence number, 8; message id, 8; time, double; length of the context, 4; of the message, 4;
     the context, JSON of its seven fields; the message, UTF-8; the items, JSON, or nothing.
 
-A file has its full size from the beginning and is mapped into memory. Writing a row is a copy: no
-system call, which would cost 1.5 us more, and which would let another thread have the interpreter
-for milliseconds. When the process dies, the system keeps the pages; only the death of the machine
-can lose them. A file whose rows are all in the spool is used again with another salt, so that what
-is left in it from its earlier life is no row any more, whatever it looks like.
+Writing is a copy into a mapped file, see `journalfile.py`. A file whose rows are all stored is used
+again with another salt, so that what is left in it from its earlier life is no row any more,
+whatever it looks like. Of files that wait for a server that is away only the last few stay mapped.
 
-Each row has its sequence number: a reader passes over those that are in the spool already, and
-stops at the first that is torn or does not follow.
+Each row has its sequence number: a reader passes over those that are stored already.
 
 Signal handlers and finalizers may log in the midst of a log call. So everything that writing
 changes is one tuple, replaced at once; whoever continues after an interruption at worst writes
@@ -25,103 +22,46 @@ again, at the same place, the bytes that stand there.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import json
-import os
 import struct
-import sys
 import zlib
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
 from logd_client.encoding import MAX_FRAME_BYTES, AnyRow, Items
-from logd_client.mappedfile import MappedFile
+from logd_client.journalfile import JournalFile
 from logd_client.natives import monotonic
 from logd_client.rows import NumberedRows, fitted
-from logd_client.spoolreader import ROW_FIELDS, ROW_HEADER, ROWS_BEGIN, ROWS_MAGIC, SALT
+from logd_client.spoolreader import ROW_FIELDS, ROW_HEADER, ROWS_BEGIN
 
 __all__ = ["ROWS_SUFFIX", "RowJournal"]
 
 ROWS_SUFFIX = ".rows"
 
-_MAX_SEGMENT_BYTES = 1 << 20
-_SEGMENT_BYTES_MIN = 16 << 10
-_SEGMENTS_OF_BOUND = 16
+_MAX_FILE_BYTES = 1 << 20
+_MIN_FILE_BYTES = 16 << 10
+_FILES_OF_BOUND = 16
 """A file has at most this part of the bound of all, within the limits above."""
 
 _GROWTH = 4
 _QUICK_S = 1.0
 """A file that was full in less time is followed by a larger one, for an app that logs much."""
 
+_MAX_SMALL = 4
+"""If more files wait for the server, the next is larger, too: it is away for long."""
+
 _MAX_FREE = 3
-"""Files kept for further use: as many as are full while the sender encodes, in a busy app."""
+"""Files kept for further use: as many as fill until the server has stored them, in a busy app."""
+
+_MAX_MAPPED = 8
+"""Full files that stay mapped, to be used again."""
 
 _RETRY_S = 1.0
 _MAX_ITEMS = 1024
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
-
-
-class _Segment:
-    """One mapped file.
-
-    Attributes:
-        size: bytes of the file.
-        salt: where its checksums begin.
-        last: sequence number of its last row, once another file is written.
-    """
-
-    def __init__(self, path: Path, size: int) -> None:
-        self._path = path
-        self.size = size
-        self.salt = 0
-        self.last = 0
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            _write_in_place(fd)
-            # Every block must be there: if the disk is full, a write into a hole of a mapped
-            # file ends the process.
-            _fill(fd, size)
-            self._mapped = MappedFile(fd, size)
-            self.map = self._mapped.bytes
-        except BaseException:
-            path.unlink()
-            raise
-        finally:
-            os.close(fd)
-
-    def begin(self) -> None:
-        """Make it empty."""
-        salt = os.urandom(SALT.size)
-        self.map[:ROWS_BEGIN] = ROWS_MAGIC + salt
-        (self.salt,) = SALT.unpack(salt)
-
-    def close(self) -> None:
-        """Close it; what is written stays."""
-        self._mapped.close()
-
-    def remove(self) -> None:
-        """Close and delete it."""
-        self.close()
-        with contextlib.suppress(OSError):
-            self._path.unlink()
-
-
-def _write_in_place(fd: int) -> None:
-    """Ask btrfs to write the file in place, as others do: else each write needs room anew."""
-    if sys.platform == "linux":
-        set_flags, no_copy_on_write = 0x40086602, struct.pack("l", 0x00800000)
-        with contextlib.suppress(OSError):
-            fcntl.ioctl(fd, set_flags, no_copy_on_write)
-
-
-def _fill(fd: int, size: int) -> None:
-    zeros = bytes(min(size, 1 << 20))
-    written = 0
-    while written < size:
-        written += os.pwrite(fd, zeros[: size - written], written)
 
 
 class RowJournal:
@@ -131,9 +71,9 @@ class RowJournal:
 
     Args:
         open_folder: returns the folder of the session, made if it is not there yet.
-        max_bytes: with that much in use, by this and by the batches, `is_full` becomes true.
-        batch_bytes: tells the bytes of the batches beside.
+        max_bytes: with that much in use `is_full` becomes true.
         report: takes the error of a disk that refuses.
+        new_folder: returns the folder to move to if the session's is not its own any more.
 
     Attributes:
         is_full: True while no rows should come. Not counted are the file that is written and
@@ -144,25 +84,26 @@ class RowJournal:
         self,
         open_folder: Callable[[], Path],
         max_bytes: int,
-        batch_bytes: Callable[[], int],
         report: Callable[[BaseException], None],
+        new_folder: Callable[[], Path | None] = lambda: None,
     ) -> None:
         self._open_folder = open_folder
         self._max_bytes = max_bytes
-        self._batch_bytes = batch_bytes
         self._report = report
+        self._new_folder = new_folder
         self._largest_bytes = min(
-            max(max_bytes // _SEGMENTS_OF_BOUND, _SEGMENT_BYTES_MIN), _MAX_SEGMENT_BYTES
+            max(max_bytes // _FILES_OF_BOUND, _MIN_FILE_BYTES), _MAX_FILE_BYTES
         )
-        self._segment_bytes = _SEGMENT_BYTES_MIN
+        self._file_bytes = _MIN_FILE_BYTES
         self._begun_at = 0.0
         self._released = 0
         self._numbers = itertools.count(1)
-        self._in_use: deque[_Segment] = deque()
-        self._free: list[_Segment] = []
+        self._in_use: deque[JournalFile] = deque()
+        self._free: list[JournalFile] = []
         # Sequence number of the next row, and where it will stand.
-        self._at: tuple[int, int, _Segment | None] = (1, 0, None)
+        self._at: tuple[int, int, JournalFile | None] = (1, 0, None)
         self._item_texts: dict[Items, bytes] = {}
+        self._last_read: tuple[JournalFile | None, int, dict[int, AnyRow]] = (None, 0, {})
         self._retry_at = 0.0
         self._is_making = False
         self._is_closed = False
@@ -171,26 +112,29 @@ class RowJournal:
     def write(self, rows: NumberedRows) -> None:
         """Write all of `rows` that is not written yet. Never raises for what the disk does."""
         while True:
-            sequence, start, segment = self._at
+            sequence, start, file = self._at
             first = rows.first
-            if sequence < first:
-                sequence = first
+            if sequence < first:  # some were not written: these go into another file
+                sequence, file = first, None
             if sequence - first >= len(rows):
                 return
-            if segment is None:
+            if file is None:
                 frame = b""
             else:
-                frame = self._frame(sequence, rows[sequence - first], segment.salt)
+                frame = self._frame(sequence, rows[sequence - first], file.salt)
                 stop = start + len(frame)
-                if stop <= segment.size:
-                    segment.map[start:stop] = frame
-                    self._at = (sequence + 1, stop, segment)
+                if stop <= file.size:
+                    try:
+                        file.map[start:stop] = frame
+                        self._at = (sequence + 1, stop, file)
+                    except ValueError:  # closed: as a rule, a handler has gone on meanwhile
+                        if self._at[2] is file:
+                            self._at = (sequence, 0, None)
                     continue
-                segment.last = sequence - 1
             if self._is_making:
                 # A handler interrupted this thread there: it goes on with these rows, too.
                 return
-            found = self._next_segment(len(frame))
+            found = self._next_file(sequence, len(frame))
             self._at = (
                 (first + len(rows), 0, None) if found is None else (sequence, ROWS_BEGIN, found)
             )
@@ -229,39 +173,44 @@ class RowJournal:
             self._item_texts[items] = text
         return text
 
-    def _next_segment(self, frame_bytes: int) -> _Segment | None:
-        """An empty file that takes a frame of that length; None if the disk refuses."""
-        self._segment_bytes = self._next_bytes()
+    def _next_file(self, first: int, frame_bytes: int) -> JournalFile | None:
+        """An empty file for that row, a frame of that length; None if the disk refuses."""
+        written, _, full = self._at
+        if full is not None:
+            full.last = written - 1
+        self._file_bytes = self._next_bytes()
         self._begun_at = monotonic()
-        size = max(self._segment_bytes, ROWS_BEGIN + frame_bytes)
+        size = max(self._file_bytes, ROWS_BEGIN + frame_bytes)
         while self._free and self._free[-1].size < size:
             self._free.pop().remove()
         if self._free:
-            segment: _Segment | None = self._free.pop()
+            file: JournalFile | None = self._free.pop()
         else:
             self._is_making = True
             try:
-                segment = self._make_segment(size)
+                file = self._make_file(size)
             finally:
                 self._is_making = False
-        if segment is not None:
-            segment.begin()
-            self._in_use.append(segment)
-        return segment
+        if file is not None:
+            file.begin(first)
+            for old in list(self._in_use)[:-_MAX_MAPPED]:
+                old.close()
+            self._in_use.append(file)
+        return file
 
     def _next_bytes(self) -> int:
         """The size of the file that follows the one that is written."""
         is_quick = monotonic() - self._begun_at < _QUICK_S
-        if self._at[2] is None or not is_quick:
-            return self._segment_bytes
-        return min(self._segment_bytes * _GROWTH, self._largest_bytes)
+        if self._at[2] is None or not (is_quick or len(self._in_use) > _MAX_SMALL):
+            return self._file_bytes
+        return min(self._file_bytes * _GROWTH, self._largest_bytes)
 
-    def _make_segment(self, size: int) -> _Segment | None:
+    def _make_file(self, size: int) -> JournalFile | None:
         if self._is_closed or monotonic() < self._retry_at:
             return None
         try:
             path = self._open_folder() / f"{next(self._numbers)}{ROWS_SUFFIX}"
-            return _Segment(path, size)
+            return JournalFile(path, size)
         except (OSError, ValueError) as exc:
             self._retry_at = monotonic() + _RETRY_S
             self._report(exc)
@@ -269,36 +218,98 @@ class RowJournal:
 
     def prepare(self) -> None:
         """Make the next file if it is time: here nobody waits for it. Needs no lock."""
-        _, used, segment = self._at
-        if self._free or (segment is not None and used < segment.size // 2):
+        _, used, file = self._at
+        if self._free or (file is not None and used < file.size // 2):
             return
-        made = self._make_segment(self._next_bytes())
+        made = self._make_file(self._next_bytes())
         if made is not None:
             self._free.append(made)
 
+    def has(self, first: int, last: int) -> bool:
+        """Whether all rows from one number to the other are written. Needs no lock."""
+        written, _, current = self._at
+        for file in list(self._in_use):
+            until = written - 1 if file is current else file.last
+            if file.first <= first <= until:
+                first = until + 1
+        return first > last
+
+    def read(self, first: int, last: int) -> dict[int, AnyRow]:
+        """The rows from one number to the other, as far as they can be read. Needs no lock."""
+        found: dict[int, AnyRow] = {}
+        for file in list(self._in_use):
+            is_current = file is self._at[2]
+            if file.first <= last and (is_current or file.last >= first):
+                rows = self._rows_of(file, is_current=is_current)
+                found.update({n: rows[n] for n in range(first, last + 1) if n in rows})
+        return found
+
+    def _rows_of(self, file: JournalFile, *, is_current: bool) -> dict[int, AnyRow]:
+        """All rows of a file; those of the last one are kept, as its parts are read in turn."""
+        of, salt, rows = self._last_read
+        if of is not file or salt != file.salt or is_current:
+            rows = {}
+            with contextlib.suppress(OSError):
+                rows = file.read()
+            self._last_read = file, file.salt, rows
+        return rows
+
     def release(self, sequence: int) -> None:
-        """Rows up to that number are in the spool, or stored by the server."""
+        """Rows up to that number are stored by the server.
+
+        The caller writes afterwards whatever a handler logged in the midst of this.
+        """
         self._released = sequence
         used = self._in_use
         while used and used[0] is not self._at[2] and used[0].last <= sequence:
-            segment = used.popleft()
-            if segment.size == self._largest_bytes and len(self._free) < _MAX_FREE:
-                self._free.append(segment)
+            file = used.popleft()
+            is_usual = file.size == self._largest_bytes and not file.is_sealed
+            if is_usual and len(self._free) < _MAX_FREE:
+                self._free.append(file)
             else:
-                segment.remove()
+                file.remove()
         self._look_at_bound()
+        self._look_at_folder()
+
+    def _look_at_folder(self) -> None:
+        """Take along what is not stored, if the folder is another process's now."""
+        if self._is_making:
+            return
+        self._is_making = True
+        try:
+            folder = self._new_folder()
+            if folder is None:
+                return
+            sequence, start, current = self._at
+            moved: deque[JournalFile] = deque()
+            for file in self._in_use:
+                # What is gone with the folder was sent by the other process.
+                with contextlib.suppress(OSError, ValueError):
+                    moved.append(file.copy_to(folder / f"{next(self._numbers)}{ROWS_SUFFIX}"))
+                    if file is current:
+                        self._at = (sequence, start, moved[-1])
+            if self._at[2] is current:
+                self._at = (sequence, 0, None)
+            for file in [*self._in_use, *self._free]:
+                file.close()
+            self._free.clear()
+            self._in_use = moved
+        finally:
+            self._is_making = False
 
     def shrink(self) -> None:
         """Keep no more than a small file if no row waits; for times in which nothing is logged.
 
         The caller writes afterwards whatever a handler logged in the midst of this.
         """
-        sequence, _, segment = self._at
+        self._look_at_folder()
+        sequence, _, file = self._at
         if self._is_making or sequence - 1 > self._released:
             return
-        self._segment_bytes = _SEGMENT_BYTES_MIN
-        kept = segment
-        if segment is not None and segment.size > _SEGMENT_BYTES_MIN:
+        self._file_bytes = _MIN_FILE_BYTES
+        self._last_read = (None, 0, {})
+        kept = file
+        if file is not None and file.size > _MIN_FILE_BYTES:
             kept = None
         gone = [one for one in self._in_use if one is not kept]
         if kept is None:
@@ -310,14 +321,14 @@ class RowJournal:
             self._free.pop().remove()
 
     def _look_at_bound(self) -> None:
-        waiting = sum([segment.size for segment in self._in_use if segment is not self._at[2]])
-        self.is_full = waiting + self._batch_bytes() >= self._max_bytes
+        waiting = sum([file.size for file in self._in_use if file is not self._at[2]])
+        self.is_full = waiting >= self._max_bytes
 
     def close(self) -> None:
         """Write no more; what is written stays for the next process that opens the directory."""
         self._is_closed = True
         self._at = (self._at[0], 0, None)
-        for segment in [*self._in_use, *self._free]:
-            segment.close()
+        for file in [*self._in_use, *self._free]:
+            file.close()
         self._in_use.clear()
         self._free.clear()

@@ -331,8 +331,8 @@ class Session:
 
     Args:
         client_id: 16 random bytes of its own.
-        entries: batches left by a process that is gone, in order, to be delivered under their old
-            numbers; nothing can be added to such a session.
+        entries: the first batches left by a process that is gone, to be delivered under their old
+            numbers.
         token: the shared token of the server, None without one.
 
     Attributes:
@@ -388,9 +388,9 @@ class Session:
         """Hold one more batch, to be sent after those that are held already.
 
         Raises:
-            ValueError: its number is not the next one, or the session is a leftover.
+            ValueError: its number is not the next one.
         """
-        if self._is_leftover or entry.first != self.next_sequence or entry.records < 1:
+        if entry.first != self.next_sequence or entry.records < 1:
             raise ValueError(
                 f"batch of {entry.records} records from {entry.first}, "
                 f"expected number {self.next_sequence}"

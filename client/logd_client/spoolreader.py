@@ -1,51 +1,48 @@
-"""Reads what a process left in its folder of a spool, around whatever is damaged there.
+"""Reads the records in a spool's files, around whatever is damaged there.
 
-`spool.py` and `rowjournal.py` write and describe the two kinds of files. A batch or row whose
-checksum is wrong is passed over, and reading goes on with the next good one behind it. Numbers
-that are missing then are searched for in the other kind of file. What is still missing is lost:
-an entry that says so stands in its place.
+`rowjournal.py` writes and describes the files. A row whose checksum is wrong is passed over, and
+reading goes on with the next good one behind it. What is missing then is lost: an entry that says
+so stands in its place.
 
-Pure: bytes in, entries out.
+Earlier versions kept batches beside the rows, in files like `00000000000000000001.batches`, named
+by their first number: length of the frame, CRC-32 of what follows, both 4 bytes; first sequence
+number, 8 bytes; number of records, 4 bytes; the frame. They are read as the rows that they hold.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import struct
 import time
 import zlib
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from logd_client.buffer import lost_row
-from logd_client.encoding import MAX_BATCH_RECORDS, MAX_FRAME_BYTES, AnyRow, Context, Entry
+from logd_client.decoding import rows_of_frame
+from logd_client.encoding import AnyRow, Context, Entry, Items
 from logd_client.rows import encode_fitting
 from logd_client.values import make_context
 
 __all__ = [
-    "BATCH_CHECKED",
-    "BATCH_HEADER",
+    "FILES",
     "ROWS_BEGIN",
     "ROWS_MAGIC",
     "ROW_FIELDS",
     "ROW_HEADER",
     "SALT",
-    "Batches",
-    "Left",
+    "LeftRecords",
     "Rows",
-    "SpoolPosition",
-    "entries_of_rows",
-    "join",
     "read_batches",
     "read_rows",
+    "rows_in_order",
 ]
 
-BATCH_HEADER = struct.Struct(">IIQI")
-BATCH_CHECKED = struct.Struct(">QI")
+FILES = ("*.rows", "*.batches")
 
 ROWS_MAGIC = b"logd rows 1\n"
 SALT = struct.Struct(">I")
@@ -53,114 +50,38 @@ ROWS_BEGIN = len(ROWS_MAGIC) + SALT.size
 ROW_HEADER = struct.Struct(">II")
 ROW_FIELDS = struct.Struct(">QqdII")
 
-# What every batch and every row has near its beginning, to find the next one behind damage.
-_FRAME = re.compile(rb"\x80\x04\x95", re.DOTALL)
+_BATCH_HEADER = struct.Struct(">IIQI")
+_BATCH_CHECKED_AT = 8
 _FRAME_LENGTH_BYTES = 4
+
+# What every row, and every batch, has near its beginning, to find the next one behind damage.
 _CONTEXT = re.compile(rb'\[-?\d+,-?\d+,"')
-
-
-class SpoolPosition(NamedTuple):
-    """Where an entry's frame lies."""
-
-    segment: int
-    offset: int
-
-
-class Batches(NamedTuple):
-    """What a file of batches holds.
-
-    Attributes:
-        entries: the good ones; in place of frames they have positions.
-        is_damaged: True if a bad one stands before a good one, or is no mere torn end.
-        tail: number of the last record that the unreadable end of the file seems to hold; 0
-            without such an end. A write that a crash cut off leaves one, and rows for it.
-    """
-
-    entries: list[Entry]
-    is_damaged: bool
-    tail: int
+_FRAME = re.compile(rb"\x80\x04\x95")
 
 
 class Rows(NamedTuple):
-    """What a file of rows holds: by sequence number, and whether a bad one stands before a good."""
+    """What a file holds: by sequence number, and whether anything before its end is damaged."""
 
     rows: dict[int, AnyRow]
     is_damaged: bool
 
 
-class Left(NamedTuple):
-    """All that a session left.
+class _Known:
+    """What comes again and again, by its bytes: one object for each, as loggers give them."""
 
-    Attributes:
-        runs: entries in order; between two runs numbers are missing, and the second one begins
-            with an entry that says so.
-        lost: records that are missing.
-    """
-
-    runs: list[list[Entry]]
-    lost: int
+    def __init__(self) -> None:
+        self.contexts: dict[bytes, Context] = {}
+        self.items: dict[bytes, Items] = {b"": ()}
 
 
-def read_batches(data: bytes, name: int) -> Batches:
-    """All good entries of a file of batches whose name is the number `name`."""
-    entries: list[Entry] = []
-    is_damaged = False
-    position = 0
-    while position < len(data):
-        entry = _batch_at(data, position, name)
-        if entry is None or (entries and entry.first <= entries[-1].last):
-            following = _next_batch(data, position, name)
-            if following < 0:
-                tail, is_whole = _tail(data, position, entries[-1].last + 1 if entries else name)
-                return Batches(entries, is_damaged or is_whole, tail)
-            is_damaged = True
-            position = following
-            continue
-        entries.append(entry)
-        position += BATCH_HEADER.size + entry.size
-    return Batches(entries, is_damaged, 0)
-
-
-def _batch_at(data: bytes, position: int, name: int) -> Entry | None:
-    start = position + BATCH_HEADER.size
-    if start > len(data):
-        return None
-    size, checksum, first, records = BATCH_HEADER.unpack_from(data, position)
-    if not records or not 0 < size <= MAX_FRAME_BYTES + _FRAME_LENGTH_BYTES:
-        return None
-    frame = data[start : start + size]
-    if len(frame) < size or zlib.crc32(frame, _crc(first, records)) != checksum:
-        return None
-    return Entry(first, records, size, SpoolPosition(name, start))
-
-
-def _crc(first: int, records: int) -> int:
-    return zlib.crc32(BATCH_CHECKED.pack(first, records))
-
-
-def _next_batch(data: bytes, position: int, name: int) -> int:
-    """Where the next good batch begins behind a bad one at `position`; -1 for nowhere."""
-    if position + BATCH_HEADER.size <= len(data):
-        (size,) = struct.unpack_from(">I", data, position)
-        # If only the frame is damaged, its length leads over what looks like a batch within it.
-        following: int = position + BATCH_HEADER.size + size
-        if _batch_at(data, following, name) is not None:
-            return following
-    for match in _FRAME.finditer(data, position + 1):
-        start = match.start() - _FRAME_LENGTH_BYTES - BATCH_HEADER.size
-        if start > position and _batch_at(data, start, name) is not None:
-            return start
-    return -1
-
-
-def _tail(data: bytes, position: int, expected: int) -> tuple[int, bool]:
-    """The last number in the unreadable end of a file, and whether that has its whole length."""
-    if position + BATCH_HEADER.size > len(data):
-        return expected, False
-    size, _, first, records = BATCH_HEADER.unpack_from(data, position)
-    is_whole = position + BATCH_HEADER.size + size == len(data)
-    is_likely = first == expected and 0 < records <= MAX_BATCH_RECORDS
-    return (expected + records - 1 if is_likely else expected), is_whole
+def rows_in_order(data: bytes, salt: int) -> Iterator[tuple[int, AnyRow]]:
+    """The rows from the beginning of a file of rows up to the first that is none, numbered."""
+    known = _Known()
+    found = _row_at(data, ROWS_BEGIN, salt, known)
+    while found is not None:
+        number, row, position = found
+        yield number, row
+        found = _row_at(data, position, salt, known)
 
 
 def read_rows(data: bytes) -> Rows:
@@ -173,19 +94,19 @@ def read_rows(data: bytes) -> Rows:
     if not found.rows and has_magic:
         # The salt itself may be what is damaged.
         for bit in range(8 * SALT.size):
-            if _row_at(data, ROWS_BEGIN, salt ^ (1 << bit), {}) is not None:
+            if _row_at(data, ROWS_BEGIN, salt ^ (1 << bit), _Known()) is not None:
                 return _rows_with_salt(data, salt ^ (1 << bit))._replace(is_damaged=True)
     return found if has_magic or not found.rows else found._replace(is_damaged=True)
 
 
 def _rows_with_salt(data: bytes, salt: int) -> Rows:
-    contexts: dict[bytes, Context] = {}
+    known = _Known()
     rows: dict[int, AnyRow] = {}
     is_damaged = False
     position = ROWS_BEGIN
     last = 0
     while position >= 0:
-        found = _row_at(data, position, salt, contexts)
+        found = _row_at(data, position, salt, known)
         if found is None or found[0] <= last:
             position = _next_row(data, position, salt)
             is_damaged = is_damaged or position >= 0
@@ -206,15 +127,13 @@ def _body_at(data: bytes, position: int, salt: int) -> bytes | None:
     return body if zlib.crc32(body, salt) == checksum else None
 
 
-def _row_at(
-    data: bytes, position: int, salt: int, contexts: dict[bytes, Context]
-) -> tuple[int, AnyRow, int] | None:
+def _row_at(data: bytes, position: int, salt: int, known: _Known) -> tuple[int, AnyRow, int] | None:
     """Number, row and end of the row that begins at `position`; None for none."""
     body = _body_at(data, position, salt)
     if body is None:
         return None
     try:
-        return (*_row_of(body, contexts), position + ROW_HEADER.size + len(body))
+        return (*_row_of(body, known), position + ROW_HEADER.size + len(body))
     except (ValueError, TypeError, struct.error):
         return None
 
@@ -228,76 +147,122 @@ def _next_row(data: bytes, position: int, salt: int) -> int:
     return -1
 
 
-def _row_of(body: bytes, contexts: dict[bytes, Context]) -> tuple[int, AnyRow]:
+def _row_of(body: bytes, known: _Known) -> tuple[int, AnyRow]:
     sequence, msgid, when, place_bytes, text_bytes = ROW_FIELDS.unpack_from(body)
     text_start = ROW_FIELDS.size + place_bytes
     text_end = text_start + text_bytes
     place = body[ROW_FIELDS.size : text_start]
-    context = contexts.get(place)
+    context = known.contexts.get(place)
     if context is None:
-        context = contexts[place] = make_context(*json.loads(place))
+        context = known.contexts[place] = make_context(*json.loads(place))
     msg = body[text_start:text_end].decode("utf-8", "surrogatepass")
-    items: Sequence[Any] = json.loads(body[text_end:]) if text_end < len(body) else ()
-    if not all(isinstance(item, (str, int, float, type(None))) for item in items):
+    items = known.items.get(body[text_end:])
+    if items is None:
+        items = known.items[body[text_end:]] = _items_of(json.loads(body[text_end:]))
+    return sequence, (context, msgid, when, msg, items)
+
+
+def _items_of(given: Sequence[Any]) -> Items:
+    if not all(isinstance(item, (str, int, float, type(None))) for item in given):
         raise ValueError("special items of other types")
-    return sequence, (context, msgid, when, msg, tuple(items))
+    return tuple(given)
 
 
-def entries_of_rows(rows: Mapping[int, AnyRow]) -> Iterator[Entry]:
-    """Numbered rows, encoded; an entry has rows whose numbers follow on each other."""
-    waiting: list[AnyRow] = []
-    first = 0
-    for sequence in sorted(rows):
-        if waiting and (sequence != first + len(waiting) or len(waiting) == MAX_BATCH_RECORDS):
-            yield from encode_fitting(first, waiting)
-            waiting = []
-        if not waiting:
-            first = sequence
-        waiting.append(rows[sequence])
-    if waiting:
-        yield from encode_fitting(first, waiting)
+def read_batches(data: bytes) -> Rows:
+    """The rows of all good batches in a file of an earlier version."""
+    rows: dict[int, AnyRow] = {}
+    is_damaged = False
+    end = 0
+    for match in _FRAME.finditer(data):
+        start = match.start() - _FRAME_LENGTH_BYTES
+        header_at = start - _BATCH_HEADER.size
+        if header_at < end:
+            continue
+        size, checksum, first, records = _BATCH_HEADER.unpack_from(data, header_at)
+        frame = data[start : start + size]
+        if zlib.crc32(data[header_at + _BATCH_CHECKED_AT : start] + frame) == checksum:
+            with contextlib.suppress(ValueError):
+                found = rows_of_frame(frame)
+                rows.update(enumerate(found, first))
+                is_damaged = is_damaged or header_at > end or len(found) != records
+                end = start + size
+    return Rows(rows, is_damaged)
 
 
-def join(
-    batches: Sequence[Entry], rows: Mapping[int, AnyRow], acked: int, tail: int, where: str
-) -> Left:
-    """All entries of a session, from its batches and its rows.
+class LeftRecords:
+    """All that a session left in its folder.
 
     Args:
-        batches: in the order of their numbers.
-        rows: also such as are in batches.
-        acked: what the server has stored; not sent again.
-        tail: see `Batches`, of the last file.
+        folder: has the files.
+        acked: what the server has stored, which is not given again; None if that is not known.
         where: what stands in the log about lost records.
+
+    Attributes:
+        damaged: the files that were found damaged so far.
+        lost: how many records are missing so far.
     """
-    firsts = [entry.first for entry in batches]
 
-    def is_in_batch(number: int) -> bool:
-        place = bisect_right(firsts, number)
-        return place > 0 and number <= batches[place - 1].last
+    def __init__(self, folder: Path, acked: int | None, where: str) -> None:
+        self._folder = folder
+        self._acked = acked
+        self._where = where
+        self.damaged: list[Path] = []
+        self.lost = 0
 
-    others = {n: row for n, row in rows.items() if n > acked and not is_in_batch(n)}
-    pieces = [*[entry for entry in batches if entry.last > acked], *entries_of_rows(others)]
-    runs: list[list[Entry]] = []
-    lost, last = 0, acked
-    for entry in sorted(pieces, key=attrgetter("first")):
-        if entry.first > last + 1:
-            lost += entry.first - last - 1
-            runs.append([_notice(last + 1, entry.first - 1, where)])
-        elif not runs:
-            runs.append([])
-        runs[-1].append(entry)
-        last = entry.last
-    if tail > last:
-        lost += tail - last
-        runs.append([_notice(last + 1, tail, where)])
-    return Left(runs, lost)
+    def runs(self) -> Iterator[list[Entry]]:
+        """Entries in order, those of a file at a time.
+
+        If numbers are missing before a run, it begins with an entry that says so.
+        """
+        found = [(_first_number(path), path) for path in _files_in(self._folder)]
+        last = self._acked
+        for first, path in sorted((first, path) for first, path in found if first is not None):
+            rows, is_damaged = _read(path)
+            if is_damaged:
+                self.damaged.append(path)
+            if last is None:
+                last = first - 1
+            for numbers in _without_gaps([number for number in sorted(rows) if number > last]):
+                entries = encode_fitting(numbers[0], [rows[number] for number in numbers])
+                missing = numbers[0] - last - 1
+                if missing:
+                    self.lost += missing
+                    entries.insert(0, _notice(numbers[0] - 1, missing, self._where))
+                last = numbers[-1]
+                yield entries
 
 
-def _notice(first: int, last: int, where: str) -> Entry:
-    """An entry under the last of the missing numbers that tells of all of them."""
-    count = last - first + 1
+def _files_in(folder: Path) -> list[Path]:
+    return [path for pattern in FILES for path in folder.glob(pattern) if path.stem.isdecimal()]
+
+
+def _read(path: Path) -> Rows:
+    data = path.read_bytes()
+    return read_rows(data) if path.suffix == ".rows" else read_batches(data)
+
+
+def _first_number(path: Path) -> int | None:
+    """The lowest number in a file; None if there is no record in it."""
+    if path.suffix == ".rows":
+        data = path.read_bytes()
+        if len(data) >= ROWS_BEGIN:
+            for number, _ in rows_in_order(data, *SALT.unpack_from(data, len(ROWS_MAGIC))):
+                return number
+    return min(_read(path).rows, default=None)
+
+
+def _without_gaps(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    """The numbers, in pieces of such as follow on each other."""
+    begin = 0
+    for end in range(1, len(numbers) + 1):
+        if end == len(numbers) or numbers[end] != numbers[end - 1] + 1:
+            yield numbers[begin:end]
+            begin = end
+
+
+def _notice(number: int, count: int, where: str) -> Entry:
+    """An entry that tells of the missing records of which it has the last number."""
     noun = "record" if count == 1 else "records"
     row = lost_row(count, os.getpid(), time.time(), f"{count} {noun} lost: {where}")
-    (entry,) = encode_fitting(last, [row])
+    (entry,) = encode_fitting(number, [row])
     return entry

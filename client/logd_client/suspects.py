@@ -1,4 +1,4 @@
-"""Finds the batch that a server refuses, or that the spool does not give back, among all others.
+"""Finds the batch that a server refuses among all others.
 
 After a refused frame batches are sent one at a time, until all that had been sent is through: then
 it is known which one is refused. It is cut in two, if that may help, or given up: a record that
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from logd_client.buffer import lost_row
-from logd_client.framelimit import FrameLimit, memory_bytes
+from logd_client.framelimit import FrameLimit
 from logd_client.problems import RecordsLost
 from logd_client.session import Entry, Session, encode_batches
 
@@ -75,12 +75,6 @@ class Suspects:
             self._give_up(suspect, "the server refused them as malformed or too large")
         self._be_careful()
 
-    def unreadable(self, entry: Entry, reason: str) -> None:
-        """The spool does not give a batch back; the connection is closed."""
-        if entry == self._session.oldest:
-            self._give_up(entry, reason)
-        self._be_careful()
-
     def _be_careful(self) -> None:
         self.is_careful = True
         self._until = self._session.sent_sequence
@@ -93,4 +87,4 @@ class Suspects:
         self._session.replace_oldest(notice)
         self.lost += entry.records
         self._report(RecordsLost(text, entry.records))
-        self._freed(memory_bytes(entry) - notice.size)
+        self._freed(entry.memory_bytes - notice.size)

@@ -23,7 +23,7 @@ from logd_client import createClientLog
 from logd_client.encoding import BATCH_BYTES, AnyRow, Context, Entry
 from logd_client.rowjournal import RowJournal
 from logd_client.rows import NumberedRows
-from logd_client.spoolreader import join, read_rows
+from logd_client.spoolreader import LeftRecords, read_rows
 
 SOURCES = str(Path(__file__).parent.parent)
 BOUND = 2_000_000
@@ -310,7 +310,7 @@ def test_a_disk_that_refuses_files_is_told_and_records_go_on(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("logd_client.rowjournal._fill", full)
+        patch.setattr("logd_client.journalfile._fill", full)
         log = createClientLog("127.0.0.1", (server.port,), spool=tmp_path, errorHandler=Handler())
         log("1", sync=60)
         assert list(tmp_path.rglob("*.rows")) == []
@@ -353,7 +353,7 @@ def journal_in(folder: Path, max_bytes: int = 1 << 20) -> RowJournal:
     def report(exc: BaseException) -> None:
         raise exc
 
-    return RowJournal(lambda: folder, max_bytes, lambda: 0, report)
+    return RowJournal(lambda: folder, max_bytes, report)
 
 
 def numbered(rows: list[AnyRow]) -> NumberedRows:
@@ -365,10 +365,7 @@ def numbered(rows: list[AnyRow]) -> NumberedRows:
 
 def left(folder: Path, after: int = 0) -> list[Entry]:
     """What the next process finds; what is missing would be told in an entry."""
-    rows: dict[int, AnyRow] = {}
-    for path in folder.glob("*.rows"):
-        rows.update(read_rows(path.read_bytes()).rows)
-    return [entry for run in join([], rows, after, 0, "damaged").runs for entry in run]
+    return [entry for run in LeftRecords(folder, after, "damaged").runs() for entry in run]
 
 
 def records(entries: list[Entry]) -> list[tuple[Any, ...]]:
@@ -450,17 +447,78 @@ def test_what_a_message_contains_is_never_a_row(tmp_path: Path) -> None:
     assert read_rows(bytes(data)).rows.keys() == {2, 3}
 
 
-def test_rows_in_batches_are_passed_over(tmp_path: Path) -> None:
-    """Only what no batch has is read from rows."""
+def test_stored_rows_are_passed_over(tmp_path: Path) -> None:
+    """Only what the server has not stored is read."""
     journal = journal_in(tmp_path)
     journal.write(numbered(plain_rows(1, 10)))
     journal.close()
     assert [(e.first, e.records) for e in left(tmp_path, 7)] == [(8, 3)]
     assert left(tmp_path, 10) == left(tmp_path, 50) == []
-    rows = read_rows((tmp_path / "1.rows").read_bytes()).rows
-    batches = [Entry(1, 3, 0, b""), Entry(7, 2, 0, b"")]
-    ((*found,),) = join(batches, rows, 2, 0, "damaged").runs
-    assert [(e.first, e.records) for e in found] == [(1, 3), (4, 3), (7, 2), (9, 2)]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    sizes=st.lists(st.integers(0, 3000), min_size=1, max_size=60),
+    released=st.integers(0, 60),
+    ends=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+)
+def test_rows_are_read_back_while_they_wait(
+    tmp_path_factory: Any, sizes: list[int], released: int, ends: tuple[int, int]
+) -> None:
+    """Rows are there from any number to any other, in full files and in the last; others not."""
+    journal = journal_in(tmp_path_factory.mktemp("rows"), 1 << 16)
+    rows = NumberedRows()
+    for number, size in enumerate(sizes, 1):
+        rows.extend(plain_rows(number, 1, size))
+        journal.write(rows)
+    journal.release(min(released, len(sizes)))
+    first, last = min(ends), max(ends)
+    wanted = rows[first - 1 : last]
+    assert journal.has(first, last) == (len(wanted) == last - first + 1) or first <= released
+    found = journal.read(first, last)
+    if journal.has(first, last):
+        assert list(found) == list(range(first, last + 1))
+    assert [row[1:] for row in found.values()] == [rows[n - 1][1:] for n in found]
+    journal.close()
+
+
+def test_few_of_many_files_stay_mapped(tmp_path: Path) -> None:
+    """An outage fills files, not the memory of the app; all rows are read back all the same."""
+    journal = journal_in(tmp_path, 1 << 22)
+    rows = NumberedRows()
+    for first in range(1, 20_001, 500):
+        rows.extend(plain_rows(first, 500, size=100))
+        journal.write(rows)
+        rows = NumberedRows(rows)
+    maps = [line for line in Path("/proc/self/maps").read_text().splitlines() if ".rows" in line]
+    files = list(tmp_path.glob("*.rows"))
+    assert len(files) > 15
+    assert len([line for line in maps if str(tmp_path) in line]) <= 9
+    assert list(journal.read(1, 20_000)) == list(range(1, 20_001))
+    journal.release(20_000)
+    assert len(list(tmp_path.glob("*.rows"))) <= 4
+    journal.close()
+
+
+def test_records_go_along_to_a_new_folder(tmp_path: Path) -> None:
+    """Where the folder is another process's, what waits is copied, and writing goes on there."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    moves = [new]
+
+    def report(exc: BaseException) -> None:
+        raise exc
+
+    journal = RowJournal(lambda: old, 1 << 22, report, lambda: moves.pop() if moves else None)
+    rows = numbered(plain_rows(1, 20_000, size=100))
+    journal.write(rows)
+    journal.release(10)
+    rows.extend(plain_rows(20_001, 5))
+    journal.write(rows)
+    assert list(journal.read(11, 20_005)) == list(range(11, 20_006))
+    journal.close()
+    assert [record[0] for record in records(left(new, 10))] == list(range(11, 20_006))
 
 
 def test_rows_behind_missing_ones_are_sent_with_a_word(tmp_path: Path) -> None:

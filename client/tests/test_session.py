@@ -386,8 +386,10 @@ def test_leftover_is_delivered_under_its_old_numbers() -> None:
     assert made.receive_data(encode_answer(15)) == [entry(11, 5)]
     assert made.take(10**9) == [entry(16, 5)]
     assert made.receive_data(encode_answer(20)) == [entry(16, 5)]
-    with pytest.raises(ValueError, match="expected number"):
-        made.add(entry(21, 1))
+    with pytest.raises(ValueError, match="expected number 21"):
+        made.add(entry(22, 1))
+    made.add(entry(21, 1))
+    assert made.take(0) == [entry(21, 1)]
     made = Session(CLIENT, entries=[entry(11, 5)])
     made.opening()
     assert made.receive_data(encode_answer(40)) == [entry(11, 5)]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import struct
 import subprocess
 import sys
 import threading
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,13 @@ from ack_server import AckServer, decode_batch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logd_client import createClientLog
-from logd_client.session import Context, Entry, encode_batches
+from logd_client import bind, createClientLog
+from logd_client.encoding import AnyRow, Context, Entry, encode_batches
+from logd_client.mappedfile import MappedFile
+from logd_client.rowjournal import RowJournal
+from logd_client.rows import NumberedRows
 from logd_client.spool import Spool, open_leftovers
-from logd_client.spoolreader import SpoolPosition
+from logd_client.spoolreader import LeftRecords
 
 SOURCES = str(Path(__file__).parent.parent)
 CONTEXT = Context((1, 2, "t", "E", (), 0, ""))
@@ -28,7 +33,7 @@ CLIENT = b"s" * 16
 
 APP = """
 import sys
-from logd_client import createClientLog
+from logd_client import bind, createClientLog
 port, spool, first, count = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 log = createClientLog("127.0.0.1", (port,), spool=spool, exit_timeout_s=60.0)
 for n in range(first, first + count):
@@ -67,13 +72,9 @@ def folders(spool: Path) -> list[Path]:
     return sorted(spool.iterdir())
 
 
-def entries(count: int, first: int = 1, size: int = 10) -> list[Entry]:
-    """Batches of one record each."""
-    return [
-        entry
-        for n in range(first, first + count)
-        for entry in encode_batches(n, [(CONTEXT, n, 1.0, str(n) + " " * size, ())])
-    ]
+def rows(count: int, first: int = 1) -> list[AnyRow]:
+    """Records whose message ids are their numbers."""
+    return [(CONTEXT, n, 1.0, f"{n} {'x' * 10}", ()) for n in range(first, first + count)]
 
 
 def test_a_killed_app_is_continued_by_the_next(tmp_path: Path, server: AckServer) -> None:
@@ -189,12 +190,10 @@ def test_a_full_spool_leaves_records_in_the_buffer(tmp_path: Path) -> None:
     )
     while not log.server.lost:
         log("m" * 100)
-    size = sum(path.stat().st_size for path in tmp_path.rglob("*.batches"))
-    assert 10_000 < size < 60_000
+    size = sum(path.stat().st_size for path in tmp_path.rglob("*.rows"))
+    assert 20_000 < size < 70_000
     log.close()
-    (spool,) = open_leftovers(tmp_path)
-    assert spool.read_left().runs
-    spool.close(remove=False)
+    assert adopted(tmp_path)[0]
 
 
 def test_an_unusable_directory_is_an_error_at_once(tmp_path: Path) -> None:
@@ -207,159 +206,115 @@ def test_an_unusable_directory_is_an_error_at_once(tmp_path: Path) -> None:
 def test_a_disk_that_refuses_keeps_records_in_memory(
     tmp_path: Path, server: AckServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the spool can't be written, records are delivered from memory, and it is told."""
+    """Records that no file takes are delivered from memory, again if the connection breaks."""
     problems: list[str] = []
 
     class Handler:
         def handleException(self, e: BaseException) -> None:
             problems.append(str(e))
 
+    def full(fd: int, size: int) -> None:
+        raise OSError(28, "No space left on device")
+
     server.acknowledges.clear()
-    log = createClientLog(
-        "127.0.0.1", (server.port,), spool=tmp_path, errorHandler=Handler(), exit_timeout_s=0
-    )
-    log("1")
-    server.wait_for_records(1)
-    real = os.pwrite
-
-    def full(fd: int, data: bytes, offset: int) -> int:
-        if len(data) > 8:
-            real(fd, data[:7], offset)
-            raise OSError(28, "No space left on device")
-        return real(fd, data, offset)
-
-    monkeypatch.setattr(os, "pwrite", full)
-    log("2")
-    server.wait_for_records(2)
-    monkeypatch.setattr(os, "pwrite", real)
+    with monkeypatch.context() as patch:
+        patch.setattr("logd_client.journalfile._fill", full)
+        patch.setattr("logd_client.rowjournal._RETRY_S", 60.0)
+        log = createClientLog(
+            "127.0.0.1", (server.port,), spool=tmp_path, errorHandler=Handler(), exit_timeout_s=0
+        )
+        for text in ("1", "2"):
+            log(text)
+        server.wait_for_records(2)
+    assert problems == ["[Errno 28] No space left on device"]
+    log.server._sender.buffer.journal._retry_at = 0.0
     log("third")
     server.wait_for_records(3)
-    assert problems == ["[Errno 28] No space left on device"]
-    (segment,) = tmp_path.rglob("*.batches")
-    assert b"third" not in segment.read_bytes()
+    (file,) = tmp_path.rglob("*.rows")
+    assert b"third" in file.read_bytes()
     server.acknowledges.set()
     server.cut()
     assert log.flush(60)
-    log("4")
-    assert log.flush(60)
-    assert server.texts == ["1", "2", "third", "4"]
+    assert server.texts == ["1", "2", "third"]
     assert log.close(60)
 
 
-def made_spool(directory: Path, *batches: Entry) -> bytes:
-    """A spool with those batches, left by a process that is gone; returns the file's bytes."""
-    spool = Spool.create(directory, CLIENT)
-    for entry in batches:
-        spool.store(entry)
-    spool.close(remove=False)
-    data: bytes = next(directory.rglob("*.batches")).read_bytes()
-    return data
-
-
-def runs_of(directory: Path) -> tuple[list[list[Entry]], int]:
-    """What the next process finds, with all frames loaded, and how much is lost; then it goes."""
-    (spool,) = open_leftovers(directory)
-    left = spool.read_left()
-    assert spool.client_id == CLIENT
-    runs = [
-        [
-            entry._replace(frame=spool.load(entry.frame, entry.size))
-            if isinstance(entry.frame, SpoolPosition)
-            else entry
-            for entry in run
-        ]
-        for run in left.runs
-    ]
-    spool.close(remove=True)
-    return runs, left.lost
-
-
-def adopted(directory: Path) -> tuple[list[int], list[bytes]]:
-    """The numbers and the frames of what the next process finds, which is all that was there."""
-    runs, lost = runs_of(directory)
-    assert lost == 0
-    found = [entry for run in runs for entry in run]
-    return [entry.first for entry in found], [entry.frame for entry in found]
-
-
-def check_runs(runs: list[list[Entry]], lost: int, batches: list[Entry]) -> set[int]:
-    """Whole batches are as they were, what is missing is told; returns the missing numbers."""
-    frames = {entry.first: entry.frame for entry in batches}
-    missing: set[int] = set()
-    last = 0
-    for run in runs:
-        if run[0].first > last + 1 or run[0].frame != frames[run[0].first]:
-            told = decode_batch(pickle.loads(run[0].frame[4:]))[0][4]["lost"]
-            missing |= set(range(last + 1, run[0].first + 1))
-            assert told == run[0].first - last
-            run = run[1:]
-        assert [entry.frame for entry in run] == [frames[entry.first] for entry in run]
-        last = run[-1].last if run else max(missing)
-    assert len(missing) == lost
-    return missing
-
-
-def test_entries_are_found_again(tmp_path: Path) -> None:
-    """What was stored is loaded byte for byte, by its writer and by its heir."""
-    batches = entries(5)
-    spool = Spool.create(tmp_path, CLIENT)
-    stored = [spool.store(entry) for entry in batches]
-    assert [spool.load(e.frame, e.size) for e in stored] == [e.frame for e in batches]
-    assert (tmp_path / CLIENT.hex()).stat().st_mode & 0o777 == 0o700
-    spool.acknowledge(2)
-    spool.close(remove=False)
-    assert adopted(tmp_path) == ([3, 4, 5], [e.frame for e in batches[2:]])
+def test_what_an_outage_left_is_read_back(tmp_path: Path, server: AckServer) -> None:
+    """More than is kept in memory is sent from the files, each record once and in order."""
+    server.acknowledges.clear()
+    log = createClientLog("127.0.0.1", (server.port,), spool=tmp_path, exit_timeout_s=60.0)
+    with bind(price=1.5):
+        for n in range(30_000):
+            log(f"{n} {'x' * 100}")
+    server.wait_for_records(30_000)
+    server.marks.clear()
+    server.records.clear()
+    server.acknowledges.set()
+    server.cut()
+    assert log.close(60)
+    assert server.texts == [f"{n} {'x' * 100}" for n in range(30_000)]
+    assert {tuple(record[4].items()) for record in server.records} == {(("price", 1.5),)}
     assert folders(tmp_path) == []
 
 
-def test_acknowledged_files_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Entries spread over several files, and files go once all in them is acknowledged."""
-    monkeypatch.setattr("logd_client.spool._SEGMENT_BYTES", 1000)
-    spool = Spool.create(tmp_path, CLIENT)
-    for entry in entries(30, size=200):
-        spool.store(entry)
-    files = len(list(tmp_path.rglob("*.batches")))
-    assert files > 5
-    spool.acknowledge(20)
-    assert len(list(tmp_path.rglob("*.batches"))) < files
-    assert spool.size == sum(path.stat().st_size for path in tmp_path.rglob("*.batches"))
+def made_spool(directory: Path, given: list[AnyRow], acked: int = 0) -> Path:
+    """A spool with those records, left by a process that is gone; returns its file."""
+    spool = Spool.create(directory, CLIENT)
+
+    def report(exc: BaseException) -> None:
+        raise exc
+
+    journal = RowJournal(lambda: spool.folder, 1 << 20, report)
+    waiting = NumberedRows()
+    waiting.extend(given)
+    journal.write(waiting)
+    journal.close()
+    spool.acknowledge(acked)
     spool.close(remove=False)
-    assert adopted(tmp_path)[0] == list(range(21, 31))
+    (path,) = directory.rglob("*.rows")
+    return path
+
+
+def adopted(directory: Path) -> tuple[list[int], int]:
+    """Message ids of what the next process finds, and how many are lost; then the folder goes."""
+    (spool,) = open_leftovers(directory)
+    assert spool.client_id in (CLIENT, bytes.fromhex(spool.folder.name))
+    left = LeftRecords(spool.folder, spool.acked, "damaged")
+    found: list[int] = []
+    last = spool.acked
+    for entry in [entry for run in left.runs() for entry in run]:
+        told = decode_batch(pickle.loads(entry.frame[4:]))
+        missing = told[0][4].get("lost", 0)
+        assert last is None or entry.first == last + max(1, missing)
+        last = entry.last
+        found += [record[0] for record in told if not missing]
+    spool.damaged = left.damaged
+    spool.close(remove=True)
+    return found, left.lost
+
+
+def test_records_are_found_again(tmp_path: Path) -> None:
+    """An heir has what was not acknowledged, and then the folder goes."""
+    made_spool(tmp_path, rows(5), acked=2)
+    assert (tmp_path / CLIENT.hex()).stat().st_mode & 0o777 == 0o700
+    assert adopted(tmp_path) == ([3, 4, 5], 0)
+    assert folders(tmp_path) == []
 
 
 @settings(max_examples=60, deadline=None)
-@given(cut=st.integers(1, 400))
-def test_a_torn_end_is_left_out(tmp_path_factory: Any, cut: int) -> None:
-    """A file cut anywhere gives the entries before the cut, whole, and a word about the end."""
-    directory = tmp_path_factory.mktemp("spool")
-    batches = entries(4)
-    data = made_spool(directory, *batches)
-    end = max(0, len(data) - cut)
-    os.truncate(next(directory.rglob("*.batches")), end)
-    size = len(data) // 4
-    runs, lost = runs_of(directory)
-    missing = check_runs(runs, lost, batches)
-    assert missing == ({end // size + 1} if end % size else set())
-    assert folders(directory) == []
-
-
-@settings(max_examples=100, deadline=None)
 @given(position=st.integers(0, 10**6), bit=st.integers(0, 7))
-def test_a_flipped_bit_costs_one_entry(tmp_path_factory: Any, position: int, bit: int) -> None:
-    """A flipped bit anywhere costs its own entry; all behind it is sent, and the file is kept."""
+def test_a_flipped_bit_costs_one_record(tmp_path_factory: Any, position: int, bit: int) -> None:
+    """All others are sent, a word stands in its place, and the damaged file is kept."""
     directory = tmp_path_factory.mktemp("spool")
-    batches = entries(4)
-    data = bytearray(made_spool(directory, *batches))
-    position %= len(data)
-    data[position] ^= 1 << bit
-    path = next(directory.rglob("*.batches"))
+    path = made_spool(directory, rows(4))
+    data = bytearray(path.read_bytes())
+    size = (data.rindex(b"x") + 1 - 16) // 4
+    position %= 3 * size
+    data[16 + position] ^= 1 << bit
     path.write_bytes(data)
-    runs, lost = runs_of(directory)
-    assert check_runs(runs, lost, batches) == {position // (len(data) // 4) + 1}
-    # A length that was made longer looks like a write that was cut off.
-    is_torn = position % (len(data) // 4) < 4 and position // (len(data) // 4) == 3
-    kept = [one.name for one in folders(directory)]
-    assert kept == [f"damaged-{CLIENT.hex()}-{path.name}"] or (is_torn and kept == [])
+    lost = position // size + 1
+    assert adopted(directory) == ([n for n in (1, 2, 3, 4) if n != lost], 1)
+    assert [one.name for one in folders(directory)] == [f"damaged-{CLIENT.hex()}-{path.name}"]
 
 
 @settings(max_examples=60, deadline=None)
@@ -369,29 +324,89 @@ def test_a_flipped_bit_in_the_state_costs_nothing(
 ) -> None:
     """Whatever is damaged in the state file, the entries are found under their client id."""
     directory = tmp_path_factory.mktemp("spool")
-    batches = entries(4)
-    made_spool(directory, *batches)
+    made_spool(directory, rows(4))
     path = next(directory.rglob("state"))
     data = bytearray(path.read_bytes())
     assert len(data) == 44
     data[position] ^= 1 << bit
     path.write_bytes(data)
-    assert adopted(directory) == ([1, 2, 3, 4], [entry.frame for entry in batches])
+    assert adopted(directory) == ([1, 2, 3, 4], 0)
 
 
-def test_spools_of_early_versions_are_delivered(tmp_path: Path) -> None:
-    """A state file without a checksum is believed."""
-    batches = entries(4)
-    made_spool(tmp_path, *batches)
+# What earlier versions left.
+
+
+def old_batches(folder: Path, entries: list[Entry]) -> Path:
+    """A file of batches as they wrote it beside the rows."""
+    path = folder / f"{entries[0].first:020d}.batches"
+    data = b""
+    for entry in entries:
+        checked = struct.pack(">QI", entry.first, entry.records) + entry.frame
+        data += struct.pack(">II", entry.size, zlib.crc32(checked)) + checked
+    path.write_bytes(data)
+    return path
+
+
+def old_entries(count: int, first: int = 1) -> list[Entry]:
+    """Batches of two records each."""
+    return [
+        entry for n in range(first, first + count, 2) for entry in encode_batches(n, rows(2, n))
+    ]
+
+
+def test_a_state_without_a_checksum_is_believed(tmp_path: Path) -> None:
+    """As early versions wrote it; and once it was read it has one."""
+    made_spool(tmp_path, rows(4))
     path = next(tmp_path.rglob("state"))
     path.write_bytes(path.read_bytes()[:32] + (2).to_bytes(8, "big"))
-    assert adopted(tmp_path) == ([3, 4], [entry.frame for entry in batches[2:]])
+    (spool,) = open_leftovers(tmp_path)
+    spool.close(remove=False)
+    assert path.stat().st_size == 44
+    assert adopted(tmp_path) == ([3, 4], 0)
+
+
+def test_batches_of_earlier_versions_are_sent(tmp_path: Path, server: AckServer) -> None:
+    """With the rows that were in no batch yet, each record once, and the folder goes."""
+    folder = made_spool(tmp_path, rows(30), acked=3).parent
+    old_batches(folder, old_entries(10))
+    old_batches(folder, old_entries(10, 11))
+    log = createClientLog("127.0.0.1", server.port, spool=tmp_path)
+    server.wait_for_records(27)
+    assert log.close(60)
+    assert [record[0] for record in server.records] == list(range(4, 31))
+    assert folders(tmp_path) == []
+
+
+@pytest.mark.parametrize("cut", [1, 20, 100])
+def test_a_torn_batch_is_left_out(tmp_path: Path, cut: int) -> None:
+    """The end of a file that a kill cut off is no damage."""
+    folder = made_spool(tmp_path, rows(1)).parent
+    path = old_batches(folder, old_entries(10))
+    os.truncate(path, path.stat().st_size - cut)
+    assert adopted(tmp_path) == (list(range(1, 9)), 0)
+    assert folders(tmp_path) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(position=st.integers(0, 10**6), bit=st.integers(0, 7))
+def test_a_flipped_bit_costs_one_batch(tmp_path_factory: Any, position: int, bit: int) -> None:
+    """All behind it is sent, and the file is kept."""
+    directory = tmp_path_factory.mktemp("spool")
+    path = old_batches(made_spool(directory, rows(1)).parent, old_entries(8))
+    data = bytearray(path.read_bytes())
+    size = len(data) // 4
+    position = size + position % (2 * size)
+    data[position] ^= 1 << bit
+    path.write_bytes(data)
+    gone = position // size * 2
+    wanted = [n for n in range(1, 9) if n not in (gone + 1, gone + 2)]
+    assert adopted(directory) == (wanted, 2)
+    assert [one.name for one in folders(directory)] == [f"damaged-{CLIENT.hex()}-{path.name}"]
 
 
 def test_damage_is_told_and_read_around(tmp_path: Path, server: AckServer) -> None:
     """With a damaged batch in the midst, the log has all others, and says how many are missing."""
-    made_spool(tmp_path, *entries(100))
-    path = next(tmp_path.rglob("*.batches"))
+    path = made_spool(tmp_path, rows(100))
     data = bytearray(path.read_bytes())
     data[data.index(b"50 ")] ^= 1
     path.write_bytes(data)
@@ -406,7 +421,7 @@ def test_damage_is_told_and_read_around(tmp_path: Path, server: AckServer) -> No
     log = createClientLog("127.0.0.1", server.port, spool=tmp_path, errorHandler=Handler())
     assert told.wait(60)
     assert log.close(60)
-    texts = [record[2].strip() for record in server.records]
+    texts = [record[2].removesuffix(" xxxxxxxxxx") for record in server.records]
     notice = f"1 record lost: the spool {path.parent} was damaged"
     assert texts == [*[str(n) for n in range(1, 50)], notice, *[str(n) for n in range(51, 101)]]
     assert server.records[49][4] == {"lost": 1}
@@ -509,3 +524,124 @@ def test_other_things_in_the_directory_are_left_alone(tmp_path: Path) -> None:
     assert list(open_leftovers(tmp_path)) == []
     assert list(open_leftovers(tmp_path / "missing")) == []
     assert len(folders(tmp_path)) == 3
+
+
+# Apps that close descriptors which are not theirs.
+
+CLOSER = """
+import os, sys
+from logd_client import createClientLog
+log = createClientLog("127.0.0.1", 1, spool=sys.argv[1], errorHandler="silent")
+log("before")
+os.closerange(3, 256)
+log("after")
+print("closed", flush=True)
+os.read(0, 1)
+"""
+
+HEIR = """
+import sys
+from logd_client.spool import open_leftovers
+spools = list(open_leftovers(sys.argv[1]))
+print(len(spools), flush=True)
+sys.stdin.read()
+for spool in spools:
+    spool.close(remove=True)
+"""
+
+
+def start(code: str, spool: Path) -> subprocess.Popen[str]:
+    """A program with a spool."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(spool)],
+        env={**os.environ, "PYTHONPATH": SOURCES},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def line_of(app: subprocess.Popen[str]) -> str:
+    """The next line that it prints."""
+    assert app.stdout is not None
+    return app.stdout.readline().strip()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a map does not hold the lock")
+def test_the_lock_outlives_its_descriptor(tmp_path: Path, server: AckServer) -> None:
+    """The folder of a living app that closed all descriptors is nobody else's."""
+    app = start(CLOSER, tmp_path)
+    assert line_of(app) == "closed"
+    assert list(open_leftovers(tmp_path)) == []
+    end_app(app, kill=True)
+    log = createClientLog("127.0.0.1", server.port, spool=tmp_path)
+    server.wait_for_records(2)
+    assert log.close(60)
+    assert server.texts == ["before", "after"]
+    assert folders(tmp_path) == []
+
+
+def test_a_closed_lock_is_no_invitation_for_oneself(
+    tmp_path: Path, server: AckServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process never adopts its own folder, whatever became of the lock."""
+    log = createClientLog("127.0.0.1", 1, spool=tmp_path, exit_timeout_s=0.0)
+    log("1")
+    give_up_lock(log)
+    assert list(open_leftovers(tmp_path)) == []
+    log.close()
+
+
+def give_up_lock(log: Any) -> None:
+    """What closing its descriptor does on a file system that a map does not keep it open on."""
+    spool = log.server._sender._courier.store._spool
+    number = os.open(spool.folder / "state", os.O_RDWR)
+    spool._state.close()
+    spool._state = MappedFile(number, 44)
+    os.close(number)
+    spool._lock.close()
+
+
+def test_a_folder_that_another_process_got_is_left(tmp_path: Path, server: AckServer) -> None:
+    """The app goes on in a new folder, with all that is not stored, and says so."""
+    problems: list[str] = []
+
+    class Handler:
+        def handleException(self, e: BaseException) -> None:
+            problems.append(str(e))
+
+    log = createClientLog(
+        "127.0.0.1", 1, spool=tmp_path, errorHandler=Handler(), exit_timeout_s=0.0
+    )
+    for n in range(3000):
+        log(f"{n} {'x' * 50}")
+    (old,) = folders(tmp_path)
+    give_up_lock(log)
+    heir = start(HEIR, tmp_path)
+    assert line_of(heir) == "1"
+    log.server._sender.buffer.shrink_journal()
+    (new,) = [folder for folder in folders(tmp_path) if folder != old]
+    text = f"spool {old}: another process has it, for the app closed its lock"
+    assert f"{text}; this one goes on in {new}" in problems
+    log("last")
+    end_app(heir)
+    assert folders(tmp_path) == [new]
+    log.close()
+    log = createClientLog("127.0.0.1", server.port, spool=tmp_path)
+    server.wait_for_records(3001)
+    assert log.close(60)
+    assert [text.split()[0] for text in server.texts] == [*[str(n) for n in range(3000)], "last"]
+    assert folders(tmp_path) == []
+
+
+def test_a_lock_that_nobody_took_is_taken_again(tmp_path: Path) -> None:
+    """Then nothing changes."""
+    log = createClientLog("127.0.0.1", 1, spool=tmp_path, exit_timeout_s=0.0)
+    log("1")
+    give_up_lock(log)
+    log.server._sender.buffer.shrink_journal()
+    assert len(folders(tmp_path)) == 1
+    heir = start(HEIR, tmp_path)
+    assert line_of(heir) == "0"
+    end_app(heir)
+    log.close()

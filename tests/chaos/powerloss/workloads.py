@@ -9,6 +9,7 @@ stood.
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import re
 import sqlite3
@@ -18,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
+from unittest import mock
 
 from logd.outputs.base import Output, OutputUnavailable
 from logd.outputs.diskqueue import DiskQueue
@@ -26,9 +28,13 @@ from logd.outputs.files.output import FileOutput
 from logd.outputs.tables.output import TableOutput
 from logd.query.files.source import FileSource
 from logd.rotation.policy import Retention, RotationPolicy
-from logd_client.session import Entry as ClientEntry
+from logd_client.decoding import rows_of_frame
+from logd_client.encoding import Context as ClientContext
+from logd_client.rowjournal import RowJournal
+from logd_client.rows import NumberedRows
 from logd_client.spool import Spool as ClientSpool
-from logd_client.spool import SpoolPosition, open_leftovers
+from logd_client.spool import open_leftovers
+from logd_client.spoolreader import LeftRecords
 from tests.chaos.powerloss.whole import WholeDaemon
 from tests.outputs.output_making import make_settings, numbered
 
@@ -261,46 +267,77 @@ def _table_messages(path: Path) -> Iterator[str]:
 class ClientSpoolWorkload:
     """The spool of an application: what survived the machine is sent by the next process.
 
-    It is not synced, so nothing is promised but this: what is left can be taken up, each batch of
+    It is not synced, so nothing is promised but this: what is left can be taken up, each record of
     it is whole, and none comes twice.
     """
 
     def run(self, folder: Path, marks: Sequence[str], mark: Mark) -> None:
         if (folder / "spool").exists():
             # A process that finds no server to give it to.
-            for left in open_leftovers(folder / "spool"):
-                left.read_left()
-                left.close(remove=False)
+            for spool in open_leftovers(folder / "spool"):
+                list(LeftRecords(spool.folder, spool.acked, "damaged").runs())
+                spool.close(remove=False)
             return
-        spool = ClientSpool.create(folder / "spool", client_id("aaaa"), 1 << 12)
-        for number in range(1, TOTAL // 5 + 1):
-            first = number * 5 - 4
-            frame = " ".join(f"aaaa record {n}" for n in range(first, first + 5)).encode() * 9
-            mark(f"sent aaaa {first + 4}")
-            spool.store(ClientEntry(first, 5, len(frame), frame))
-            if number % 3 == 0:
-                mark(f"acked aaaa {first - 1}")
-                spool.acknowledge(first - 1)
-        spool.close(remove=False)
+        # Writing into a map is no system call: here each is made one, to be recorded.
+        with (
+            mock.patch("logd_client.spool.MappedFile", _WrittenFile),
+            mock.patch("logd_client.journalfile.MappedFile", _WrittenFile),
+        ):
+            spool = ClientSpool.create(folder / "spool", client_id("aaaa"))
+            journal = RowJournal(lambda: spool.folder, 1 << 12, _raise)
+            rows = NumberedRows()
+            context = ClientContext((1, 2, "t", "I", (), 0, ""))
+            for number in range(1, TOTAL + 1):
+                mark(f"sent aaaa {number}")
+                rows.append((context, number, 1.0, f"aaaa record {number} " * 40, ()))
+                journal.write(rows)
+                rows = NumberedRows(rows)
+                if number % 15 == 0:
+                    mark(f"acked aaaa {number - 5}")
+                    spool.acknowledge(number - 5)
+                    journal.release(number - 5)
+            journal.close()
+            spool.close(remove=False)
 
     def check(self, folder: Path, marks: Sequence[str]) -> list[str]:
         known = facts(marks)
         faults = []
         for spool in open_leftovers(folder / "spool"):
-            left = [entry for run in spool.read_left().runs for entry in run]
-            # Where numbers are missing, an entry in memory tells the server so.
-            entries = [entry for entry in left if isinstance(entry.frame, SpoolPosition)]
-            numbers = [n for e in entries for n in range(e.first, e.first + e.records)]
-            frames = [spool.load(e.frame, e.size) for e in entries]
+            runs = LeftRecords(spool.folder, spool.acked, "damaged").runs()
+            entries = [entry for run in runs for entry in run]
+            # Where numbers are missing, an entry tells the server so.
+            rows = [row for entry in entries for row in rows_of_frame(entry.frame)]
+            numbers = [row[1] for row in rows if row[1]]
             if numbers != sorted(set(numbers)):
                 faults.append(f"not each once, in order: {_spans(numbers)}")
             if numbers and numbers[-1] > known["sent"]["aaaa"]:
                 faults.append(f"never sent: {numbers[-1]}")
-            for entry, frame in zip(entries, frames, strict=True):
-                if not frame.startswith(b"aaaa record %d " % entry.first):
-                    faults.append(f"batch {entry.first} holds {frame[:30]!r}")
+            faults += [
+                f"record {number} holds {text[:30]!r}"
+                for _, number, _, text, _ in rows
+                if number and text != f"aaaa record {number} " * 40
+            ]
             spool.close(remove=True)
         return faults
+
+
+class _WrittenFile:
+    """In place of a map: each change is a write."""
+
+    def __init__(self, number: int, size: int) -> None:
+        self._number = os.dup(number)
+        self._size = size
+        self.bytes = self
+
+    def __setitem__(self, part: slice, data: bytes) -> None:
+        os.pwrite(self._number, data, part.start or 0)
+
+    def close(self) -> None:
+        os.close(self._number)
+
+
+def _raise(exc: BaseException) -> None:
+    raise exc
 
 
 class QueueWorkload:
