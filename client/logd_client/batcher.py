@@ -7,9 +7,9 @@ many records costs the app, the network and the server least.
 from __future__ import annotations
 
 from logd_client.buffer import Buffer
+from logd_client.clientsession import Session
 from logd_client.pace import RATE
 from logd_client.rows import encode_fitting
-from logd_client.session import Session
 from logd_client.store import Store
 
 __all__ = ["Batcher"]

@@ -19,7 +19,7 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any
 
-from logd_client.session import Items
+from logd_client.records import Items
 from logd_client.values import as_text, flat_items
 
 __all__ = ["bind", "bound_items", "context_items", "merged"]

@@ -16,8 +16,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from logd_client.encoding import MAX_BATCH_RECORDS
 from logd_client.natives import Gate, RLock, monotonic
-from logd_client.session import BATCH_BYTES, MAX_BATCH_RECORDS, AnyRow, Context, Items
+from logd_client.records import AnyRow, Context, Items
+from logd_client.sizes import BATCH_BYTES
 
 __all__ = ["CAT_INTERNALERROR", "ITEM_BYTES", "ROW_BYTES", "Buffer", "lost_row", "row_cost"]
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
-from logd_client.session import Context
+from logd_client.records import Context
 
 __all__ = ["CallSites", "is_hidden"]
 

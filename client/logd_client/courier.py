@@ -14,15 +14,17 @@ from os import getpid
 
 from logd_client.batcher import Batcher
 from logd_client.buffer import Buffer
+from logd_client.clientsession import Session
 from logd_client.connection import ServerAddress
 from logd_client.decoding import rows_of_frame
-from logd_client.encoding import encode_lone
+from logd_client.encoding import CLIENT_ID_BYTES
 from logd_client.link import Link
+from logd_client.lone import encode_lone
 from logd_client.natives import RLock, acquire_within, monotonic, wait_ready
 from logd_client.pace import BURST_S, STEP_S
 from logd_client.problems import SessionProblem
+from logd_client.records import AnyRow, Context, Entry, Items
 from logd_client.rows import UNFIT, fitted
-from logd_client.session import CLIENT_ID_BYTES, AnyRow, Context, Entry, Items, Session
 from logd_client.store import Store
 from logd_client.waiters import Waiters
 

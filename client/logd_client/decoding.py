@@ -12,7 +12,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from logd_client.encoding import AnyRow, Context, Items
+from logd_client.records import AnyRow, Context, Items
 
 __all__ = ["rows_of_frame"]
 

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Union
 
-from logd_client.encoding import AnyRow
 from logd_client.logging23 import LEVELMAP
+from logd_client.records import AnyRow
 
 __all__ = ["Fallback", "keep"]
 

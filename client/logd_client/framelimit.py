@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from logd_client.clientsession import Session
 from logd_client.decoding import rows_of_frame
-from logd_client.session import Entry, Session, encode_batches
+from logd_client.encoding import encode_batches
+from logd_client.records import Entry
 from logd_client.store import Store
 
 __all__ = ["FrameLimit"]

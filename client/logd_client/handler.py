@@ -13,7 +13,7 @@ from logd_client.errorhandlers import ErrorHandler
 from logd_client.log import message_ids
 from logd_client.logging23 import LEVELMAP, category
 from logd_client.receipt import Receipt
-from logd_client.session import Context, Items
+from logd_client.records import Context, Items
 from logd_client.settingchecks import DEFAULT_HOST, DEFAULT_PORTS
 from logd_client.socketclient import LogServerProxy
 from logd_client.values import as_text, flat_items, make_context

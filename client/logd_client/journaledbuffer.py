@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 
 from logd_client.buffer import ITEM_BYTES, ROW_BYTES, Buffer
-from logd_client.encoding import AnyRow, Context, Items
+from logd_client.records import AnyRow, Context, Items
 from logd_client.rowjournal import RowJournal
 from logd_client.rows import NumberedRows
 

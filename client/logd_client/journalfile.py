@@ -14,8 +14,8 @@ import struct
 import sys
 from pathlib import Path
 
-from logd_client.encoding import AnyRow
 from logd_client.mappedfile import MappedFile
+from logd_client.records import AnyRow
 from logd_client.spoolreader import ROWS_BEGIN, ROWS_MAGIC, SALT, read_rows
 
 __all__ = ["JournalFile"]

@@ -12,11 +12,12 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from logd_client.clientsession import Session
 from logd_client.connection import ServerAddress
 from logd_client.link import Link
 from logd_client.natives import Gate, monotonic, start_thread, wait_ready
 from logd_client.problems import RecordsLost, SessionProblem
-from logd_client.session import Entry, Session
+from logd_client.records import Entry
 from logd_client.spool import Spool, open_leftovers
 from logd_client.spoolreader import LeftRecords
 from logd_client.store import MemoryStore, Store

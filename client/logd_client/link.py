@@ -1,60 +1,43 @@
 """One session over changing connections: connects, sends, takes acknowledgements, backs off.
 
-A `Link` owns the socket and the clockwork of reconnecting; it neither starts threads nor encodes
-records, and it never waits: not for a connection, not for an answer. Only a host's name is looked
-up in `step`, which may take long. Its owner calls `step` again and again, from one thread at a
-time, and waits for what `wanted` and `timeout_s` say in between.
+A `Link` owns the connection and the clockwork of reconnecting. It neither starts threads nor
+encodes records, and it never waits: not for a connection, not for an answer. Only a host's name is
+looked up in `step`, which may take long. Its owner calls `step` again and again, from one thread at
+a time, and waits for what `wanted` and `timeout_s` say in between.
 
-How long the pauses between attempts are is `backoff.py`'s concern, which batch the server refuses
-that of `suspects.py`.
+Its parts: `channel.py` moves the bytes, `outgoing.py` says which, `roaming.py` to which server,
+`backoff.py` how long the pauses between attempts are, `silence.py` when a connection is dead.
 """
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from logd_client.approach import Approach, NoServer
 from logd_client.backoff import RETRY_MAX_S, Backoff
+from logd_client.channel import Channel
+from logd_client.clientsession import Session, SessionState
 from logd_client.connection import ConnectionFailed, Place, ServerAddress
-from logd_client.descriptors import GuardedSocket
-from logd_client.framelimit import FrameLimit
-from logd_client.natives import READABLE, WRITABLE, monotonic, wait_ready
+from logd_client.natives import READABLE, monotonic, wait_ready
+from logd_client.outgoing import Outgoing
 from logd_client.problems import SessionProblem
+from logd_client.records import Entry
 from logd_client.roaming import Roaming
 from logd_client.session import (
     REFUSED_FRAME,
     REFUSED_ORDER,
     REFUSED_STOPPING,
-    Entry,
-    Session,
     SessionEnded,
     SessionRefused,
-    SessionState,
 )
+from logd_client.silence import Silence
 from logd_client.store import Store
-from logd_client.suspects import Suspects
 
 __all__ = ["Link"]
 
-CONNECT_TIMEOUT_S = 5.0
-STALL_MAX_S = 960.0
-"""If the server says nothing for so long (`Roaming.silence_s`) the connection is tried anew: its
-other end may be a machine that is gone. Doubles each time up to this, for a server of an earlier
-version sends no keep-alives while its database is away."""
-
-BACK_TIMEOUT_S = 1.0
-"""How long each place may take if there is one that works, and the first is tried again."""
-
-_SEND_BYTES = 512 * 1024
-_RECEIVE_BYTES = 4096
 _HEAR_S = 0.25
 """For how long lone records are sent without a look at what the server says: it costs as much as
 to send one."""
-
-
-_NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Link:
@@ -72,8 +55,6 @@ class Link:
         connected_to: the place connected to, None without a connection.
         last_error: text of the last failure, "" without one since the last success.
         reconnects: successful connections after the first.
-
-    Which server it goes to if there are several is `roaming.py`'s concern.
     """
 
     def __init__(
@@ -90,14 +71,12 @@ class Link:
         self._report = report
         self._acknowledged = acknowledged
         self._approach: Approach | None = None
-        self._socket: GuardedSocket | None = None
-        self._outgoing = memoryview(b"")
+        self._channel: Channel | None = None
         self._backoff = Backoff()
         self._roaming = Roaming(address, session)
-        self._stall_s = 0.0
-        self._alive_at = self._heard_at = 0.0
-        self._limit = FrameLimit(session, store, self._freed)
-        self._suspects = Suspects(session, self._limit, report, self._freed)
+        self._silence = Silence(self._roaming)
+        self._heard_at = 0.0
+        self._outgoing = Outgoing(session, store, report, self._freed)
         self._connected_at = 0.0
         self.is_clear = False
         self.connected_to: Place | None = None
@@ -107,43 +86,43 @@ class Link:
     @property
     def given_up(self) -> int:
         """Number of records that the server refused for good, or that could not be read."""
-        return self._suspects.lost + self._store.lost
+        return self._outgoing.lost
 
     @property
     def is_busy(self) -> bool:
         """True while the socket has not taken all that it was given: more would only queue."""
-        return bool(self._outgoing) or self.session.has_unsent or not self.is_open
+        return self._is_sending or self.session.has_unsent or not self.is_open
+
+    @property
+    def _is_sending(self) -> bool:
+        return self._channel is not None and self._channel.is_busy
 
     @property
     def is_open(self) -> bool:
         """True while there is a connection that the session may send on."""
-        return self._socket is not None and self.session.may_send
+        return self._channel is not None and self.session.may_send
 
     @property
     def wanted(self) -> tuple[int, int]:
         """The descriptor to wait for, -1 without one, and the events."""
-        if self._socket is not None:
-            return self._socket.fileno(), READABLE | (WRITABLE if self._outgoing else 0)
+        if self._channel is not None:
+            return self._channel.wanted
         wanted = None if self._approach is None else self._approach.wanted
         return (-1, READABLE) if wanted is None else wanted
 
     def timeout_s(self, now: float) -> float | None:
         """After how long `step` has something to do even if nothing happens; None for never."""
         if self._approach is not None:
-            if self._socket is None and self._approach.wanted is None:
+            if self._channel is None and self._approach.wanted is None:
                 return 0.0
             return max(0.0, self._approach.deadline - now)
-        if self._socket is None:
+        if self._channel is None:
             return self._backoff.left_s(now)
         back_s = self._roaming.back_s(now)
         if self.session.has_unacknowledged:
-            silence_s = max(0.0, self._alive_at + self._silence_s - now)
+            silence_s = self._silence.left_s(now)
             return min(silence_s, back_s) if back_s else silence_s
         return back_s
-
-    @property
-    def _silence_s(self) -> float:
-        return max(self._stall_s, self._roaming.silence_s)
 
     def retry_soon(self, now: float, within_s: float) -> None:
         """Do not let a pause last longer than that from now: somebody waits."""
@@ -152,7 +131,7 @@ class Link:
     def step(self) -> None:
         """Do what can be done now. Never raises for what the network or the server do."""
         try:
-            if self._socket is None and not self._advance():
+            if self._channel is None and not self._advance():
                 return
             self._move_bytes()
         except NoServer as exc:
@@ -171,7 +150,7 @@ class Link:
         deadline = monotonic() + within_s
         planned = self._backoff.plan
         try:
-            if self._socket is None and not self._connect_at_once(deadline):
+            if self._channel is None and not self._connect_at_once(deadline):
                 return False
             self._move_bytes()
             answer_by = monotonic() + answer_within_s
@@ -186,12 +165,12 @@ class Link:
 
     @property
     def _is_answer_awaited(self) -> bool:
-        return self._socket is not None and not self.session.may_send
+        return self._channel is not None and not self.session.may_send
 
     @property
     def is_pausing(self) -> bool:
         """True while no connection is tried."""
-        return self._socket is None and self._approach is None
+        return self._channel is None and self._approach is None
 
     @property
     def may_connect(self) -> bool:
@@ -200,10 +179,9 @@ class Link:
 
     def _look_if_clear(self) -> None:
         self.is_clear = (
-            self._socket is not None
-            and not self._outgoing
-            and not self._suspects.is_careful
-            and self._limit.max_bytes is None
+            self._channel is not None
+            and not self._channel.is_busy
+            and self._outgoing.is_plain
             and self.session.is_clear
         )
 
@@ -213,19 +191,13 @@ class Link:
         As `step` would, without all that it does besides; only while the link is clear.
         """
         if self.session.add_sent(entry):
-            self._alive_at = now
-        frame = b""
+            self._silence.alive_at = now
         try:
             if now - self._heard_at > _HEAR_S:
                 self._receive()
-            frame = entry[3]
-            assert self._socket is not None  # noqa: S101
-            sent = self._socket.send(frame)
-            if sent == len(frame):
+            assert self._channel is not None  # noqa: S101
+            if self._channel.send_lone(entry[3]):
                 return True
-            self._outgoing = memoryview(frame)[sent:]
-        except _NOT_NOW:
-            self._outgoing = memoryview(frame)
         except SessionRefused as exc:
             self._refused(exc)
         except (SessionEnded, OSError) as exc:
@@ -235,8 +207,8 @@ class Link:
 
     def _move_bytes(self) -> None:
         try:
-            assert self._socket is not None  # noqa: S101
-            self._socket.check()
+            assert self._channel is not None  # noqa: S101
+            self._channel.check()
             self._receive()
             self._send_or_hear_why_not()
         except SessionRefused as exc:
@@ -252,10 +224,9 @@ class Link:
                 self.close_socket()
                 self._approach.too_late()
         elif self.session.has_unacknowledged:
-            if now - self._alive_at > self._silence_s:
-                self._stall_s = min(self._silence_s * 2, STALL_MAX_S)
+            if self._silence.is_over(now):
                 self._broken(TimeoutError("no acknowledgement"))
-        elif self._roaming.is_back_due(now) and not self._outgoing:
+        elif self._roaming.is_back_due(now) and not self._is_sending:
             self.close()
             self._roaming.go_back()
             self._backoff.end_pause()
@@ -263,11 +234,10 @@ class Link:
     def close_socket(self) -> None:
         """Close the connection, if there is one; the approach may go on."""
         self.is_clear = False
-        self._outgoing = memoryview(b"")
-        self._suspects.take_suspect()
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        self._outgoing.take_suspect()
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
         self.connected_to = None
         self.session.lost()
 
@@ -280,9 +250,9 @@ class Link:
 
     def abandon(self) -> None:
         """Close the copy of the socket that a child process inherited; the parent's goes on."""
-        if self._socket is not None:
-            self._socket.abandon()
-            self._socket = None
+        if self._channel is not None:
+            self._channel.abandon()
+            self._channel = None
         if self._approach is not None:
             self._approach.close()
             self._approach = None
@@ -292,33 +262,26 @@ class Link:
         if self._approach is None:
             if not self._backoff.is_over:
                 return False
-            roaming = self._roaming
-            self._approach = Approach(
-                self._address,
-                self.session.opening,
-                BACK_TIMEOUT_S if roaming.is_going_back else CONNECT_TIMEOUT_S,
-                only=roaming.bound_to,
-                avoided=roaming.avoided,
-            )
-        self._socket = self._approach.advance()
-        return self._socket is not None
+            self._approach = self._roaming.approach()
+        return self._has_connected(self._approach)
+
+    def _has_connected(self, approach: Approach) -> bool:
+        connected = approach.advance()
+        self._channel = None if connected is None else Channel(connected)
+        return connected is not None
 
     def _connect_at_once(self, deadline: float) -> bool:
         if not self.may_connect:
             return False
-        sure = self._roaming.sure_place
-        if sure is None or not self._address.resolved(sure):
+        approach = self._roaming.quick_approach()
+        if approach is None:
             return False
-        # The answer to a new session is known, it is 0: no need to wait for it.
-        opening = partial(self.session.opening, is_eager=True)
-        self._approach = approach = Approach(
-            self._address, opening, CONNECT_TIMEOUT_S, only=sure, at_once=True
-        )
+        self._approach = approach
         while True:
-            self._socket = approach.advance()
+            is_connected = self._has_connected(approach)
             left_s = deadline - monotonic()
-            if self._socket is not None or left_s <= 0:
-                return self._socket is not None
+            if is_connected or left_s <= 0:
+                return is_connected
             if approach.wanted is not None:
                 wait_ready([approach.wanted], left_s)
 
@@ -337,7 +300,7 @@ class Link:
         self._roaming.answered(self.connected_to, monotonic())
         self.last_error = ""
         self.reconnects += 1
-        self._connected_at = self._alive_at = monotonic()
+        self._connected_at = self._silence.alive_at = monotonic()
 
     def _not_found(self, exc: NoServer) -> None:
         self.close()
@@ -357,20 +320,15 @@ class Link:
     def _receive(self) -> None:
         """Take what the server sent so far."""
         self._heard_at = monotonic()
-        while (connected := self._socket) is not None:
-            try:
-                data = connected.raw.recv(_RECEIVE_BYTES)
-            except _NOT_NOW:
-                return
-            if not data:
-                raise ConnectionResetError("closed by the server")
-            self._alive_at = self._heard_at
+        channel = self._channel
+        for data in () if channel is None else channel.receive():
+            self._silence.alive_at = self._heard_at
             if self._approach is not None:
                 self._address.check_answer(data, self._approach.place)
             self._done(self.session.receive_data(data))
             if self._approach is not None and self.session.state is SessionState.OPEN:
                 self._answered()
-            if len(data) < _RECEIVE_BYTES and not isinstance(connected.raw, ssl.SSLSocket):
+            if self._channel is not channel:
                 return
 
     def _send_or_hear_why_not(self) -> None:
@@ -383,43 +341,30 @@ class Link:
 
     def _send(self) -> None:
         """Send until nothing is left or the socket takes no more."""
-        assert self._socket is not None  # noqa: S101
-        while True:
-            if not self._outgoing:
-                self._outgoing = memoryview(self._next_bytes())
-                if not self._outgoing:
-                    return
-            try:
-                sent = self._socket.raw.send(self._outgoing)
-            except _NOT_NOW:
+        assert self._channel is not None  # noqa: S101
+        while self._channel.send(b""):
+            data = self._next_bytes()
+            if not data or not self._channel.send(data):
                 return
-            self._outgoing = self._outgoing[sent:]
 
     def _next_bytes(self) -> bytes:
-        was_waiting = self.session.has_unacknowledged
-        if not self._suspects.may_send():
-            return b""
         if self._roaming.is_back_due(monotonic()):
             # With nothing on its way either: under load there is always a next batch.
             return b""
-        self._limit.fit_next()
-        is_one = self._suspects.is_careful or self._limit.max_bytes is not None
-        entries = self.session.take(0 if is_one else _SEND_BYTES)
-        if entries:
-            self._suspects.sent(entries[0])
-        if entries and not was_waiting:
-            self._alive_at = monotonic()
-        if entries and self._approach is not None:
+        was_waiting = self.session.has_unacknowledged
+        data = self._outgoing.take()
+        if data and not was_waiting:
+            self._silence.alive_at = monotonic()
+        if data and self._approach is not None:
             self._roaming.sent(self._approach.place)
-        return b"".join([self._store.load(entry) for entry in entries])
+        return data
 
     def _done(self, entries: Sequence[Entry]) -> None:
         """The server has stored these."""
         if not entries:
             return
-        self._alive_at = monotonic()
         self._backoff.begin_anew()
-        self._stall_s = 0.0
+        self._silence.acknowledged(monotonic())
         self._store.acknowledge(self.session.acked)
         self._acknowledged(entries)
 
@@ -449,11 +394,11 @@ class Link:
         place = self._place
         self._roaming.left(place)
         self._done(exc.acknowledged)
-        suspect = self._suspects.take_suspect()
+        suspect = self._outgoing.take_suspect()
         self.close()
         self.last_error = f"{place}: refused: {exc}"
         if exc.code == REFUSED_FRAME:
-            self._suspects.refused(suspect)
+            self._outgoing.refused(suspect)
         elif exc.code not in (REFUSED_STOPPING, REFUSED_ORDER):
             self._report(SessionProblem(self.last_error))
             self._backoff.pause_for_people()

@@ -20,7 +20,7 @@ from logd_client.callpath import CallSites
 from logd_client.errorhandlers import ErrorHandler, create_error_handler
 from logd_client.logging23 import Logging23Handler
 from logd_client.receipt import NotDelivered, Receipt
-from logd_client.session import Context, Items
+from logd_client.records import Context, Items
 from logd_client.values import as_text, flat_items
 
 __all__ = ["SYNC_TIMEOUT_S", "Log", "message_ids"]

@@ -9,12 +9,20 @@ a session whose records are all acknowledged.
 from __future__ import annotations
 
 import random
+from functools import partial
 
+from logd_client.approach import Approach
+from logd_client.clientsession import Session
 from logd_client.connection import ServerAddress
 from logd_client.places import Place
-from logd_client.session import Session
 
 __all__ = ["Roaming"]
+
+CONNECT_TIMEOUT_S = 5.0
+"""How long each place may take until the server has answered."""
+
+BACK_TIMEOUT_S = 1.0
+"""The same if there is one that works, and the first is tried again."""
 
 SILENCE_S = 60.0
 SILENCE_OF_SEVERAL_S = 10.0
@@ -67,6 +75,30 @@ class Roaming:
             return sure
         is_open = sure != self.avoided and bound_to in (None, sure)
         return sure if is_open else None
+
+    def approach(self) -> Approach:
+        """A round over the places where this session may go.
+
+        Raises:
+            NoServer: there is no such place.
+        """
+        timeout_s = BACK_TIMEOUT_S if self.is_going_back else CONNECT_TIMEOUT_S
+        return Approach(
+            self._address,
+            self._session.opening,
+            timeout_s,
+            only=self.bound_to,
+            avoided=self.avoided,
+        )
+
+    def quick_approach(self) -> Approach | None:
+        """One to the place that is sure, without a look-up; None if there is no such place."""
+        sure = self.sure_place
+        if sure is None or not self._address.resolved(sure):
+            return None
+        # The answer to a new session is known, it is 0: no need to wait for it.
+        opening = partial(self._session.opening, is_eager=True)
+        return Approach(self._address, opening, CONNECT_TIMEOUT_S, only=sure, at_once=True)
 
     def sent(self, place: Place) -> None:
         """The place is sent something, before it has answered."""

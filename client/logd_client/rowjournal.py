@@ -30,10 +30,11 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from logd_client.encoding import MAX_FRAME_BYTES, AnyRow, Items
 from logd_client.journalfile import JournalFile
 from logd_client.natives import monotonic
+from logd_client.records import AnyRow, Items
 from logd_client.rows import NumberedRows, fitted
+from logd_client.sizes import MAX_FRAME_BYTES
 from logd_client.spoolreader import ROW_FIELDS, ROW_HEADER, ROWS_BEGIN
 
 __all__ = ["ROWS_SUFFIX", "RowJournal"]

@@ -8,7 +8,8 @@ import time
 from collections.abc import Sequence
 
 from logd_client.buffer import lost_row
-from logd_client.encoding import AnyRow, Entry, encode_batches
+from logd_client.encoding import encode_batches
+from logd_client.records import AnyRow, Entry
 from logd_client.values import fit_row
 
 __all__ = ["UNFIT", "NumberedRows", "encode_fitting", "fitted"]

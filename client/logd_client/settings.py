@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from logd_client.fallback import Fallback
 from logd_client.places import Moving
 from logd_client.problems import RecordsLost
-from logd_client.session import Items
+from logd_client.records import Items
 from logd_client.settingchecks import (
     CHECKS,
     DEFAULT_HOST,

@@ -14,9 +14,9 @@ from logd_client.log import Log
 from logd_client.places import split_host
 from logd_client.problems import SessionProblem
 from logd_client.receipt import Receipt
+from logd_client.records import Context, Items
 from logd_client.reports import Reports
 from logd_client.sender import Sender, SenderSettings
-from logd_client.session import Context, Items
 from logd_client.settingchecks import DEFAULT_HOST, DEFAULT_PORTS, DEFAULTS
 from logd_client.settings import settle
 from logd_client.values import as_text, flat_items, make_context

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from logd_client.buffer import lost_row
 from logd_client.decoding import rows_of_frame
-from logd_client.encoding import AnyRow, Context, Entry, Items
+from logd_client.records import AnyRow, Context, Entry, Items
 from logd_client.rows import encode_fitting
 from logd_client.values import make_context
 

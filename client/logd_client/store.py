@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Protocol
 
 from logd_client.buffer import lost_row
-from logd_client.encoding import BATCH_BYTES, AnyRow, Entry, encode_batch
+from logd_client.encoding import encode_batch
 from logd_client.natives import Lock
 from logd_client.problems import RecordsLost, SessionProblem
+from logd_client.records import AnyRow, Entry
 from logd_client.rowjournal import RowJournal
 from logd_client.rows import UNFIT, fitted
+from logd_client.sizes import BATCH_BYTES
 from logd_client.spool import Spool
 
 __all__ = ["MemoryStore", "SpoolStore", "Store"]

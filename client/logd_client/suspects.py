@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable
 
 from logd_client.buffer import lost_row
+from logd_client.clientsession import Session
+from logd_client.encoding import encode_batches
 from logd_client.framelimit import FrameLimit
 from logd_client.problems import RecordsLost
-from logd_client.session import Entry, Session, encode_batches
+from logd_client.records import Entry
 
 __all__ = ["Suspects"]
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from logd_client.connection import ServerAddress
 from logd_client.courier import Courier
-from logd_client.encoding import AnyRow
 from logd_client.fallback import Fallback, keep
 from logd_client.problems import RecordsLost, SessionProblem
+from logd_client.records import AnyRow
 
 __all__ = ["Undelivered"]
 

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from logd_client.encoding import TIME_END, AnyRow, Context, Items
+from logd_client.records import TIME_END, AnyRow, Context, Items
 
 __all__ = [
     "MAX_MESSAGE_BYTES",

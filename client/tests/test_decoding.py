@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logd_client.decoding import rows_of_frame
-from logd_client.encoding import AnyRow, Context, encode_batch, encode_frame
+from logd_client.encoding import encode_batch, encode_frame
+from logd_client.records import AnyRow, Context
 
 CONTEXTS = [Context((n, 2, f"t{n}", "E", (("a.py", n), (None, None)), 4, "f")) for n in range(300)]
 TEXTS = st.text(max_size=5)

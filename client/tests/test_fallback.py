@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from ack_server import AckServer
 
 from logd_client import Log, LogdHandler, createClientLog
@@ -56,6 +58,49 @@ for n in range(1000):
     assert "1000 record(s) given to the fallback" in done.stderr
     assert "lost" not in done.stderr
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+ENDED = """
+import signal, sys, threading
+from logd_client import createClientLog
+log = createClientLog("{host}", {port}, fallback="{path}", exit_timeout_s=0.2)
+def stop(*_):
+    log("stopping")
+    sys.exit(3)
+{handler}
+for n in range(100):
+    log(str(n))
+print("logged", flush=True)
+threading.Event().wait()
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "handler", "said"),
+    [
+        (signal.SIGTERM, "signal.signal(signal.SIGTERM, stop)", ["stopping"]),
+        (signal.SIGINT, "", []),
+        (signal.SIGHUP, "signal.signal(signal.SIGHUP, lambda *_: 1 / 0)", []),
+    ],
+)
+def test_a_kill_that_python_sees_fills_the_file(
+    tmp_path: Path, free_port: Callable[[], int], number: int, handler: str, said: list[str]
+) -> None:
+    """Ended by a signal that something handles, while the server is away: all is in the file."""
+    path = tmp_path / "undelivered.jsonl"
+    program = ENDED.format(host=LOOPBACK, port=free_port(), path=path, handler=handler)
+    app = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert app.stdout is not None
+    assert app.stdout.readline() == "logged\n"
+    app.send_signal(number)
+    app.communicate(timeout=60)
+    assert app.returncode != -signal.SIGTERM
+    assert [record["msg"] for record in letters(path)] == [*[str(n) for n in range(100)], *said]
 
 
 def test_only_what_is_not_stored_goes_there(tmp_path: Path) -> None:

@@ -20,9 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logd_client import createClientLog
-from logd_client.encoding import BATCH_BYTES, AnyRow, Context, Entry
+from logd_client.records import AnyRow, Context, Entry
 from logd_client.rowjournal import RowJournal
 from logd_client.rows import NumberedRows
+from logd_client.sizes import BATCH_BYTES
 from logd_client.spoolreader import LeftRecords, read_rows
 
 SOURCES = str(Path(__file__).parent.parent)

@@ -15,14 +15,13 @@ import pytest
 from ack_server import decode_batch, items_by_row
 
 from logd_client import session
+from logd_client.clientsession import Session, SessionState
 from logd_client.session import (
     AnswerDecoder,
     Context,
     Entry,
     ProtocolError,
-    Session,
     SessionRefused,
-    SessionState,
     encode_answer,
     encode_batch,
     encode_batches,

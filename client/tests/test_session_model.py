@@ -15,12 +15,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from logd_client.clientsession import Session, SessionState
 from logd_client.session import (
     Context,
     Entry,
-    Session,
     SessionRefused,
-    SessionState,
     encode_answer,
     encode_batches,
     encode_refusal,

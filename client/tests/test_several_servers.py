@@ -14,12 +14,14 @@ import pytest
 from ack_server import AckServer, Drop
 
 from logd_client import Log, createClientLog
+from logd_client.clientsession import Session
 from logd_client.connection import ServerAddress
-from logd_client.encoding import Entry, encode_frame
+from logd_client.encoding import encode_frame
 from logd_client.link import Link
 from logd_client.natives import wait_ready
 from logd_client.places import Moving, Place, Places, split_host
-from logd_client.session import Session, encode_answer
+from logd_client.records import Entry
+from logd_client.session import encode_answer
 from logd_client.store import MemoryStore
 
 LOOPBACK = "127.0.0.1"

@@ -474,7 +474,7 @@ def test_a_malformed_record_costs_no_other(server: AckServer, connect: Callable[
     assert [*texts[:101], *texts[102:]] == ["first", *numbers(100), *numbers(100)]
     assert "1 record(s) lost" in texts[101]
     assert log.server.lost == 1
-    assert log.server._sender._courier.link._limit.max_bytes is None
+    assert log.server._sender._courier.link._outgoing.is_plain
 
 
 def test_a_damaged_record_in_the_spool_costs_no_other(

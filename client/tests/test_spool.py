@@ -20,8 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logd_client import bind, createClientLog
-from logd_client.encoding import AnyRow, Context, Entry, encode_batches
+from logd_client.encoding import encode_batches
 from logd_client.mappedfile import MappedFile
+from logd_client.records import AnyRow, Context, Entry
 from logd_client.rowjournal import RowJournal
 from logd_client.rows import NumberedRows
 from logd_client.spool import Spool, open_leftovers

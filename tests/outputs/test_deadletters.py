@@ -12,8 +12,8 @@ import pytest
 from logd.outputs.deadletters import DeadLetter, DeadLetterFile, read_lines
 from logd.records.entry import Entry
 from logd.records.shape import NAMES
-from logd_client.encoding import Context, Row
 from logd_client.fallback import keep
+from logd_client.records import Context, Row
 from tests.outputs.output_making import Clock, make_batch
 
 

@@ -17,7 +17,8 @@ from logd.wire.limits import (
     MAX_BATCH_ITEM_CHARS,
     MAX_DECODED_CHARS,
 )
-from logd_client.encoding import Context, Row, encode_batches
+from logd_client.encoding import encode_batches
+from logd_client.records import Context, Row
 from tests.wire.hostile.making import NOW, batch
 
 RECORDS = 4_000

@@ -15,7 +15,8 @@ from logd.wire import Decoder, WireError
 from logd.wire.contexts import KnownContexts
 from logd.wire.frames import Frames
 from logd.wire.lonebatches import MAX_BYTES, LoneBatches
-from logd_client.encoding import Context, encode_lone
+from logd_client.lone import encode_lone
+from logd_client.records import Context
 
 CLIENT = b"c" * 16
 CONTEXT = (4711, 1 << 40, "MainThread", "I", (("/srv/shop.py", 42), ("/srv/app.py", 7)), 0, "sell")

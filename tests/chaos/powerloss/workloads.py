@@ -29,7 +29,7 @@ from logd.outputs.tables.output import TableOutput
 from logd.query.files.source import FileSource
 from logd.rotation.policy import Retention, RotationPolicy
 from logd_client.decoding import rows_of_frame
-from logd_client.encoding import Context as ClientContext
+from logd_client.records import Context as ClientContext
 from logd_client.rowjournal import RowJournal
 from logd_client.rows import NumberedRows
 from logd_client.spool import Spool as ClientSpool
