@@ -48,6 +48,7 @@ class Buffer:
         wake: wakes the sender to make room.
 
     Attributes:
+        lock: for whoever changes what waits; reentrant.
         lost: records dropped since the start.
         put_lone: given each record first while the sender sleeps, with the arguments of `put`;
             returns its message id, or None if it has to wait here.
@@ -74,7 +75,7 @@ class Buffer:
     def reset(self) -> None:
         """Forget all records and locks: in a child process they are the parent's."""
         # Reentrant, because a signal handler or a finalizer may log in the midst of a log call.
-        self._lock: Any = RLock()
+        self.lock: Any = RLock()
         self._rows = self._empty_rows()
         self._room = self._max_bytes
         self._held = 0
@@ -99,7 +100,7 @@ class Buffer:
         cost = ROW_BYTES + len(msg)
         if items:
             cost += ITEM_BYTES * len(items)
-        with self._lock:
+        with self.lock:
             room = self._room - cost
             if room < 0 or self._gap_count:
                 if not self._admit(cost, context.fields[0]):
@@ -119,7 +120,7 @@ class Buffer:
         self, context: Context, ids: Iterator[int], when: float, msg: str, items: Items
     ) -> tuple[int, int | None]:
         """Like `put`; returns the message id and the sequence number, None if it was dropped."""
-        with self._lock:
+        with self.lock:
             lost = self.lost
             msgid = self.put(context, ids, when, msg, items)
             return msgid, None if self.lost > lost else self._numbered + len(self._rows)
@@ -144,11 +145,11 @@ class Buffer:
             gate = Gate()
             self._gates.append(gate)
             # As `threading.Condition` does it, with locks that nobody replaced.
-            depth = self._lock._release_save()
+            depth = self.lock._release_save()
             try:
                 gate.wait(left_s)
             finally:
-                self._lock._acquire_restore(depth)
+                self.lock._acquire_restore(depth)
         return True
 
     def _has_room_for(self, cost: int) -> bool:
@@ -183,12 +184,12 @@ class Buffer:
     @property
     def is_held_here(self) -> bool:
         """True for code that interrupts this thread in the midst of a call."""
-        return bool(self._lock._is_owned())
+        return bool(self.lock._is_owned())
 
     @property
     def last_sequence(self) -> int:
         """Sequence number of the newest record taken."""
-        with self._lock:
+        with self.lock:
             if self._gap_count:
                 self._append_gap(os.getpid())
             return self._numbered + len(self._rows)
@@ -214,21 +215,22 @@ class Buffer:
 
         They go on counting until `keep` is called.
         """
-        with self._lock:
+        with self.lock:
             self._append_gap(os.getpid())
             rows, self._rows = self._rows, []
             self._numbered += len(rows)
             return rows, self._max_bytes - self._room - self._held
 
-    def pass_lone(self, frame_bytes: int) -> bool:
-        """Count a record that passed by, as a frame of that size; False if others wait here."""
-        with self._lock:
-            if self._rows or self._gap_count or self._room < frame_bytes:
-                return False
-            self._numbered += 1
-            self._held += frame_bytes
-            self._room -= frame_bytes
-            return True
+    @property
+    def lets_pass(self) -> bool:
+        """True if a record may pass by: none waits here, and there is room. With the lock only."""
+        return not self._rows and not self._gap_count and self._room > 0
+
+    def pass_lone(self, frame_bytes: int) -> None:
+        """Count a record that passed by, as a frame of that size. With the lock only."""
+        self._numbered += 1
+        self._held += frame_bytes
+        self._room -= frame_bytes
 
     def tell(self) -> None:
         """Tell the sender that something waits, as of a record."""
@@ -236,7 +238,7 @@ class Buffer:
 
     def sleep(self) -> bool:
         """Ask to be told of each record; False if there is work already."""
-        with self._lock:
+        with self.lock:
             self._sender_sleeps = not self._rows and not self._gap_count
             return self._sender_sleeps
 
@@ -250,13 +252,13 @@ class Buffer:
 
     def keep(self, row_bytes: int, frame_bytes: int) -> None:
         """Taken records of `row_bytes` became frames that need `frame_bytes` of memory."""
-        with self._lock:
+        with self.lock:
             self._held += frame_bytes
             self._make_room(row_bytes - frame_bytes)
 
     def release(self, frame_bytes: int) -> None:
         """Frames of that many bytes are acknowledged."""
-        with self._lock:
+        with self.lock:
             self._held -= frame_bytes
             self._make_room(frame_bytes)
 
@@ -276,7 +278,7 @@ class Buffer:
 
     def rows_until(self, sequence: int) -> list[AnyRow]:
         """The records up to that number that wait here; they go on waiting."""
-        with self._lock:
+        with self.lock:
             return list(self._rows[: max(0, sequence - self._numbered)])
 
     def restart(self, ended: int, begin: Callable[[], None]) -> None:
@@ -285,7 +287,7 @@ class Buffer:
         Records up to the number `ended` belong to the one before and are forgotten; later ones
         belong to the new one.
         """
-        with self._lock:
+        with self.lock:
             begin()
             rows = self._rows[max(0, ended - self._numbered) :]
             self._rows = self._empty_rows()
@@ -307,8 +309,8 @@ class Buffer:
 
     def prepare_for_exit(self) -> None:
         """Never wait long from now on: the interpreter may freeze a thread that has the lock."""
-        if not isinstance(self._lock, _ExitLock):
-            self._lock = _ExitLock()
+        if not isinstance(self.lock, _ExitLock):
+            self.lock = _ExitLock()
             self._block_timeout_s = 0.0
 
 

@@ -115,23 +115,25 @@ class Courier:
         # Not if this call interrupts one that moves records, nor in a child of the process.
         if moving._is_owned() or getpid() != self._pid or not moving.acquire(False):
             return None
-        msgid, is_passed, is_sent = None, False, True
+        msgid, is_sent = None, True
         try:
             now = monotonic()
             due = self._due
             if due > now or self.is_ended or not link.is_clear:
                 return None
-            self._due = max(due, now - BURST_S) + STEP_S
-            msgid = next(ids)
-            row = context, msgid, when, msg, items
-            number = self.session.next_sequence
-            try:
-                entry = encode_lone(number, row)
-            except UNFIT:
-                entry = encode_lone(number, fitted(row))
-            is_passed = buffer.pass_lone(entry[2])
-            if is_passed:
-                is_sent = link.send_lone(entry, now)
+            with buffer.lock:
+                if not buffer.lets_pass:
+                    return None
+                self._due = max(due, now - BURST_S) + STEP_S
+                msgid = next(ids)
+                row = context, msgid, when, msg, items
+                number = self.session.next_sequence
+                try:
+                    entry = encode_lone(number, row)
+                except UNFIT:
+                    entry = encode_lone(number, fitted(row))
+                buffer.pass_lone(entry[2])
+            is_sent = link.send_lone(entry, now)
         except Exception as exc:  # an app's log call must not raise for that
             self._failed(exc)
             is_sent = False
@@ -139,8 +141,6 @@ class Courier:
             if self.is_ended:
                 link.close()
             moving.release()
-        if msgid is not None and not is_passed:  # another record came before it
-            return buffer.put(context, iter((msgid,)), when, msg, items)
         if not is_sent or not buffer.is_empty or self.is_ended:
             buffer.tell()
         return msgid

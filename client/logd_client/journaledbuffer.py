@@ -33,7 +33,7 @@ class JournaledBuffer(Buffer):
         cost = ROW_BYTES + len(msg)
         if items:
             cost += ITEM_BYTES * len(items)
-        with self._lock:
+        with self.lock:
             room = self._room - cost
             if room < 0 or self._gap_count or self.journal.is_full:
                 if not self._admit(cost, context.fields[0]):
@@ -56,7 +56,7 @@ class JournaledBuffer(Buffer):
         self.journal.write(self._rows)
 
     def take(self) -> tuple[list[AnyRow], int]:
-        with self._lock:
+        with self.lock:
             self._append_gap(os.getpid())
             rows = self._rows
             self._rows = NumberedRows(rows)
@@ -64,7 +64,7 @@ class JournaledBuffer(Buffer):
             return rows, self._max_bytes - self._room - self._held
 
     def stored(self, sequence: int) -> None:
-        with self._lock:
+        with self.lock:
             was_full = self.journal.is_full
             self.journal.release(sequence)
             self.journal.write(self._rows)
@@ -74,20 +74,20 @@ class JournaledBuffer(Buffer):
 
     def shrink_journal(self) -> None:
         """Give disk space back if nothing waits."""
-        with self._lock:
+        with self.lock:
             self.journal.shrink()
             self.journal.write(self._rows)
 
     def end_journal(self) -> bool:
         """Write nothing into the journal any more; False where records wait that only it has."""
-        with self._lock:
+        with self.lock:
             if not self.is_empty:
                 return False
             self.journal.close()
             return True
 
     def restart(self, ended: int, begin: Callable[[], None]) -> None:
-        with self._lock:
+        with self.lock:
             # What waits is in the journal of the session that ended, whose heir will send it.
             self.journal.close()
             super().restart(self._numbered + len(self._rows), begin)

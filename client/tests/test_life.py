@@ -110,7 +110,7 @@ assert proxy.flush(60)
 sender = proxy._sender
 is_held = threading.Event()
 def hold():
-    sender.buffer._lock.acquire(), sender._courier._moving.acquire(), sender._changing.acquire()
+    sender.buffer.lock.acquire(), sender._courier._moving.acquire(), sender._changing.acquire()
     proxy._reports._lock.acquire(), sender._courier.waiters._lock.acquire()
     sender.buffer.stay_awake()
     is_held.set()
