@@ -69,7 +69,7 @@ class Courier:
         store: has its frames.
         link: the connection to the server.
         waiters: those who wait for its records.
-        is_urgent: True to collect records even if they can't be sent yet.
+        is_spooled: True if records are on disk when the call that logs them returns.
         is_ended: True once the session is over: nothing is moved any more.
     """
 
@@ -93,7 +93,7 @@ class Courier:
         self.session = Session(client_id, token=token)
         self.waiters = Waiters()
         self.link = Link(self.session, self.store, address, report, self._acknowledged)
-        self.is_urgent = False
+        self.is_spooled = False
         self.is_ended = False
         self._batcher = Batcher(buffer, self.session, self.store)
 
@@ -228,7 +228,7 @@ class Courier:
         is_waited_for = bool(self.waiters)
         if is_waited_for:
             self.link.retry_soon(now, _RETRY_WHEN_WAITED_FOR_S)
-        if self.is_urgent or self._buffer.has_full_batch or not self.link.is_busy:
+        if self._buffer.has_full_batch or not self.link.is_busy:
             # Else it could not be sent yet: the batch may grow.
             self._batcher.collect(now, at_once=is_waited_for)
         self.link.step()

@@ -123,7 +123,7 @@ class Delivery:
         self._courier = Courier(
             self.buffer, self._make_store, settings.address, settings.token, self._report
         )
-        self._courier.is_urgent = settings.spool is not None
+        self._courier.is_spooled = settings.spool is not None
         if settings.spool is None:
             self.buffer.put_lone = self._courier.put_lone
 

@@ -11,12 +11,10 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Callable
-from pathlib import Path
 from socket import SOL_SOCKET
 from typing import NamedTuple
 
-__all__ = ["Descriptor", "GuardedFile", "GuardedSocket"]
+__all__ = ["Descriptor", "GuardedSocket"]
 
 _SO_COOKIE = 57 if sys.platform == "linux" else -1
 """Linux; asking for it costs a fraction of what `fstat` does."""
@@ -48,42 +46,6 @@ class Descriptor(NamedTuple):
         """Close it, unless the number stands for something else by now."""
         if self.is_same:
             os.close(self.number)
-
-
-class GuardedFile:
-    """A file of the client's own, opened again if the app closed its descriptor.
-
-    Args:
-        path: where it is.
-        number: its descriptor; taken over.
-        flags: how to open it again.
-        opened: called with the new descriptor, as to lock it.
-    """
-
-    def __init__(
-        self, path: Path, number: int, flags: int, opened: Callable[[int], None] = lambda _: None
-    ) -> None:
-        self._path = path
-        self._flags = flags & ~(os.O_CREAT | os.O_EXCL)
-        self._opened = opened
-        self._descriptor = Descriptor.of(number)
-
-    @property
-    def fd(self) -> int:
-        """The descriptor, for the next call only.
-
-        Raises:
-            OSError: it has to be opened again, and can't be.
-        """
-        if not self._descriptor.is_same:
-            number = os.open(self._path, self._flags)
-            self._descriptor = Descriptor.of(number)
-            self._opened(number)
-        return self._descriptor.number
-
-    def close(self) -> None:
-        """Close the descriptor, unless it is the app's by now."""
-        self._descriptor.close()
 
 
 class GuardedSocket:

@@ -81,7 +81,7 @@ class SenderThread:
         courier, buffer = self._courier, self._buffer
         if courier.is_resting and buffer.is_empty and not buffer.sleep():
             return
-        if courier.link.is_pausing and not courier.is_urgent:
+        if courier.link.is_pausing and not courier.is_spooled:
             # The process may end before the pause does: records may look for the server, too.
             buffer.tell_each()
         limit_s = courier.due_s(monotonic())

@@ -39,9 +39,6 @@ port, spool, first, count = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int
 log = createClientLog("127.0.0.1", (port,), spool=spool, exit_timeout_s=60.0)
 for n in range(first, first + count):
     log(str(n))
-sender = log.server._sender
-while not sender.buffer.is_empty or sender._courier.session.next_sequence <= count:
-    pass
 print("spooled", flush=True)
 sys.stdin.read()
 """
