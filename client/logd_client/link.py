@@ -277,13 +277,12 @@ class Link:
         if approach is None:
             return False
         self._approach = approach
-        while True:
-            is_connected = self._has_connected(approach)
-            left_s = deadline - monotonic()
-            if is_connected or left_s <= 0:
-                return is_connected
-            if approach.wanted is not None:
-                wait_ready([approach.wanted], left_s)
+        while not self._has_connected(approach):
+            # What is ready counts, even if this thread had to wait long for its turn.
+            left_s = max(0.0, deadline - monotonic())
+            if approach.wanted is None or not wait_ready([approach.wanted], left_s):
+                return False
+        return True
 
     @property
     def _place(self) -> Place:

@@ -139,7 +139,7 @@ class Sender(Delivery):
 
         If the server is away, it is enough that the spool has it.
         """
-        if self._settings.spool is None or self.connected_to is not None:
+        if self._settings.spool is None or self._courier.link.is_open:
             self.wait(target, _left(deadline))
 
     def _stop_thread(self, deadline: float) -> None:

@@ -101,6 +101,7 @@ class SenderThread:
         courier = self._courier
         sent, seen = courier.session.next_sequence, self._seen_sequence
         self._seen_sequence = sent
-        if courier.link.is_busy or courier.waiters:
+        link = courier.link
+        if link.is_busy or link.connected_to is None or courier.waiters:
             return False
         return sent != seen or not courier.is_resting or not self._buffer.is_empty
