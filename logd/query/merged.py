@@ -14,6 +14,7 @@ from logd.query.budget import Budget
 from logd.query.positions import Gone, MergedPosition, Placed, Position
 from logd.query.selection import EVERYTHING, Selection
 from logd.query.source import Follower, LogSource, Note, Watch, unwatched
+from logd.query.summaries import Key, Step, Summary, Tally
 from logd.records.entry import Entry
 
 
@@ -94,6 +95,34 @@ class MergedSource(LogSource):
             if budget is not None and budget.take(one.entry, after):
                 return
 
+    def summarise(
+        self,
+        selection: Selection = EVERYTHING,
+        *,
+        step: Step | None = None,
+        keys: Sequence[Key] = (),
+        start: Position | None = None,
+        end: Position | None = None,
+        watch: Watch = unwatched,
+        budget: Budget | None = None,
+    ) -> Summary:
+        if budget is None and start is None and end is None:
+            # Each log knows the quickest way to its own counts; of "auto" the minutes.
+            tally = Tally(step, keys)
+            for number, source in enumerate(self._sources):
+                part = source.summarise(
+                    selection,
+                    step="minute" if step == "auto" else step,
+                    keys=keys,
+                    watch=_part_of(watch, number, len(self._sources)),
+                )
+                tally.take_summary(part)
+            if tally.cells is None or step != "auto" or tally.cells.is_wide:
+                return tally.summary()
+        return super().summarise(
+            selection, step=step, keys=keys, start=start, end=end, watch=watch, budget=budget
+        )
+
     def _each(self, position: Position | None) -> Sequence[Any]:
         if position is None:
             return [None] * len(self._sources)
@@ -162,6 +191,11 @@ class MergedFollower(Follower[Entry]):
     def close(self) -> None:
         for follower in self._followers:
             follower.close()
+
+
+def _part_of(watch: Watch, number: int, total: int) -> Watch:
+    """The watch of one of several logs."""
+    return lambda part: watch((number + part) / total)
 
 
 def _timed(entries: Sequence[Entry]) -> Iterator[tuple[float, Entry]]:

@@ -286,6 +286,20 @@ class Tally:
         for key, number in other.others.items():
             self.others[key] = self.others.get(key, 0) + number
 
+    def take_summary(self, other: Summary) -> None:
+        """Add what was counted elsewhere, by bars that this histogram is made of."""
+        self.total += other.total
+        if self.cells is not None:
+            self.cells.go_by_minute()
+            for start, by_cat in other.bars.items():
+                for cat, number in by_cat.items():
+                    self.cells.counts[start, cat] += number
+        for key, found in other.facets.items():
+            for value, number in found.items():
+                self.add_label(key, value, number)
+        for key, number in other.others.items():
+            self.others[key] = self.others.get(key, 0) + number
+
     def summary(self) -> Summary:
         """What was counted by now."""
         summary = Summary(self.total, facets=self.facets, others=self.others)

@@ -41,7 +41,7 @@ class Asked:
         seconds: from the start of the process to its end.
         first_s: until the first byte of the answer.
         cpu_s: of the process, all threads.
-        rss_bytes: the most memory that it had.
+        rss_bytes: the most memory that it had when it answered.
         answer_bytes: how long the answer was.
     """
 
@@ -143,17 +143,31 @@ def ask(command: Sequence[str]) -> Asked:
     )
     assert process.stdout is not None
     descriptor = process.stdout.fileno()
-    size, first_s = 0, 0.0
+    size, first_s, rss_bytes = 0, 0.0, 0
     while data := os.read(descriptor, _CHUNK_BYTES):
         first_s = first_s or time.perf_counter() - started
         size += len(data)
+        rss_bytes = max(rss_bytes, _peak_bytes(process.pid))
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - started
     process.stdout.close()
     if process.returncode or not size:
         raise ContenderFailed(f"{' '.join(command)}: status {process.returncode}, {size} bytes")
-    return Asked(seconds, first_s, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, size)
+    return Asked(seconds, first_s, used.ru_utime + used.ru_stime, rss_bytes, size)
+
+
+def _peak_bytes(pid: int) -> int:
+    """The most memory that a process has had by now; 0 if it has ended.
+
+    What `wait4` tells includes that of the process which it was forked from.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(found[0]) * 1024 if found else 0
 
 
 def _row(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -184,6 +185,27 @@ def merged(tmp_path: Path) -> Callable[[], MergedSource]:
             lines=6,
         )
     return lambda: MergedSource([source_of(tmp_path / name) for name in "ab"], Notes())
+
+
+@pytest.mark.parametrize("seconds", [1, 90])
+def test_counts_of_several_logs(tmp_path: Path, seconds: int) -> None:
+    """They are those of all entries, though each log counts its own, by its index perhaps."""
+    for name, rest in (("a", 0), ("b", 1), ("c", 2)):
+        batches = [
+            record(n, cat="EIW"[n % 4 % 3], time=START + n * seconds, special={"logger": n % 5})
+            for n in range(60)
+            if n % 3 == rest
+        ]
+        (tmp_path / name).mkdir()
+        write_log(tmp_path / name / "app_%d.log", batches, lines=9)
+    source = MergedSource([source_of(tmp_path / name) for name in "abc"], Notes())
+    told: list[float] = []
+    for selection in (EVERYTHING, ERRORS):
+        for step in ("minute", "hour", "day", "auto", 7, 120, None):
+            asked: dict[str, Any] = {"step": step, "keys": ["cat", ("logger", "site")]}
+            expected = LogSource.summarise(source, selection, **asked)
+            assert source.summarise(selection, **asked, watch=told.append) == expected, step
+    assert max(told) == 1.0
 
 
 @pytest.mark.parametrize("selection", [EVERYTHING, ERRORS])
