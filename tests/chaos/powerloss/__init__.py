@@ -2,7 +2,9 @@
 
 1. `recorder.c`, preloaded into a process, writes down each write, sync and change of a folder
    (`recording.py` compiles it and starts the process; `trace.py` reads what it wrote). The process
-   runs a workload (`workloads.py`), which puts marks between: "sent a 17", "acked a 12".
+   runs a workload (`workloads.py`), which puts marks between: "sent a 17", "acked a 12". Most of
+   them drive one output; those of `whole.py` start `logd serve`, speak its sessions, and ask
+   `logd query` meanwhile (`service.py`). `hands.py` does to the log's folder what people do.
 2. `disk.py` takes the operations up to a random moment and decides what of them is on disk:
 
    - What was synced is there. A sync counts for what was written before it *began*. A sync that
