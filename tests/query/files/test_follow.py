@@ -250,3 +250,16 @@ def test_a_position_that_is_no_more(tmp_path: Path, log: Log) -> None:
     log.followers.append(follower)
     assert news(follower) == [1]
     assert log.notes
+
+
+def test_a_compressed_file_that_was_touched(log: Log, tmp_path: Path) -> None:
+    """What became of the file that is followed is known by what it holds, not by its time."""
+    with log_files(tmp_path / "app_%d.log", lines=4, compress="gzip") as output:
+        output.write(records(1, 2))
+        follower = log.follow()
+        output.write(records(3, 9))
+        assert output.wait_idle()
+        for path in tmp_path.glob("app_*.gz"):
+            os.utime(path, (9000, 9000))
+        assert news(follower) == [*range(3, 10)]
+    assert not log.notes
