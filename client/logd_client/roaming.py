@@ -25,7 +25,10 @@ BACK_TIMEOUT_S = 1.0
 """The same if there is one that works, and the first is tried again."""
 
 SILENCE_S = 60.0
-SILENCE_OF_SEVERAL_S = 10.0
+SILENCE_OF_SEVERAL_S = 8.0
+"""A server that lives says so every 3 s: two of its words may be late or lost. What it takes to
+notice and to connect elsewhere stays well below 10 s."""
+
 _NEVER = float("inf")
 
 _random = random.SystemRandom()
@@ -58,6 +61,11 @@ class Roaming:
         if self._address.moving.silence_s is not None:
             return self._address.moving.silence_s
         return SILENCE_OF_SEVERAL_S if self._address.has_several else SILENCE_S
+
+    @property
+    def has_shared_marks(self) -> bool:
+        """Whether the server that answered last shares its marks with others."""
+        return self._session.has_shared_marks
 
     @property
     def bound_to(self) -> Place | None:

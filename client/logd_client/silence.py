@@ -2,7 +2,8 @@
 
 Its other end may be a machine that is gone: then the connection is tried anew. Each time in vain
 the time doubles, for a server of an earlier version sends no keep-alives while its database is
-away.
+away. Not if servers share their marks: all of those send keep-alives, and the next one may be gone
+as well.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Silence:
         """Whether to give up the connection; if so, the next may say nothing for twice as long."""
         if now - self.alive_at <= self._limit_s:
             return False
-        self._least_s = min(self._limit_s * 2, MAX_SILENCE_S)
+        if not self._roaming.has_shared_marks:
+            self._least_s = min(self._limit_s * 2, MAX_SILENCE_S)
         return True
 
     def acknowledged(self, now: float) -> None:

@@ -53,7 +53,7 @@ class LogServerProxy:
         failback_s: about how long after it was left the first of `hosts` is tried again; 0: only
             if the present one is gone.
         silence_s: a server that owes an acknowledgement and says nothing for this long is left;
-            None: 10 s if there are several, else 60 s.
+            None: 8 s if there are several, else 60 s.
         errorHandler: told about what a person should look at (the server refuses the token, a
             certificate is wrong, records were lost at the end); None prints it on stderr. From
             any thread.
