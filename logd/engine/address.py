@@ -51,7 +51,7 @@ class EngineAddress:
         max_bytes: what a stream may hold, for streams that are made.
         group: the name of the stores that read together; each group gets every record.
         monitors: URLs of the servers' monitoring.
-        creds: file with an NKey, or a JWT and its key.
+        creds: file with what to log in with, see `credentials.py`.
         tls: whether connections are encrypted.
         tls_ca, tls_cert, tls_key: files; None for what the system trusts, and no certificate.
     """

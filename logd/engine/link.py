@@ -23,6 +23,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from logd.engine.address import EngineAddress
+from logd.engine.credentials import login_by
 from logd.outputs.base import OutputUnavailable, OutputUnusable
 
 logger = logging.getLogger(__name__)
@@ -236,7 +237,7 @@ class EngineLink:
         elif address.user is not None:
             options["token"] = address.user
         if address.creds is not None:
-            options["user_credentials"] = address.creds
+            options |= login_by(address.creds)
         if address.tls:
             options["tls"] = _tls(address)
             options["tls_hostname"] = server.rpartition(":")[0].strip("[]")
@@ -252,8 +253,6 @@ class EngineLink:
                 error_cb=on_error,
                 **options,
             )
-        except ImportError as exc:
-            raise OutputUnusable(f"creds needs the package nkeys: {exc}") from exc
         except NatsError as exc:
             if "authorization" in str(exc).lower():
                 raise OutputUnusable(f"{server} refuses the login") from exc

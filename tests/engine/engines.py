@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -25,6 +24,7 @@ from nats.js import JetStreamContext
 from logd.engine.link import OLDEST_VERSION
 from logd.engine.pieces import Piece, unpack_message
 from tests.ports import reserved_port
+from tests.waiting import wait_for
 
 T = TypeVar("T")
 
@@ -85,6 +85,12 @@ class NatsServer:
         )
         self.process: subprocess.Popen[bytes] | None = None
 
+    def reconfigure(self, old: str, new: str) -> None:
+        """Exchange a part of its configuration, for its next start."""
+        text = self._config.read_text()
+        assert old in text
+        self._config.write_text(text.replace(old, new))
+
     @property
     def monitor(self) -> str:
         """URL of its monitoring."""
@@ -96,7 +102,7 @@ class NatsServer:
             self.process = subprocess.Popen(
                 [self._program, "-c", self._config], stdin=subprocess.DEVNULL, stderr=log
             )
-        wait_for(self._answers, f"nats-server on port {self.port}")
+        wait_for(self._answers, f"nats-server on port {self.port}", READY_S)
         return self
 
     def _answers(self) -> bool:
@@ -236,11 +242,3 @@ def _has_leader(engine: Engine) -> bool:
             if meta.get("leader") and meta.get("cluster_size") == len(engine.servers):
                 return True
     return False
-
-
-def wait_for(is_so: Callable[[], bool], what: str, timeout_s: float = READY_S) -> None:
-    """Return once something outside is so; it is looked at again and again."""
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline, f"waited {timeout_s:g} s for {what}"
-        time.sleep(0.02)

@@ -10,7 +10,8 @@ import trustme
 from logd.engine.address import parse
 from logd.engine.link import EngineLink
 from logd.outputs.base import OutputUnavailable, OutputUnusable
-from tests.engine.engines import Engine, NatsServer, cluster_engine, single_engine, wait_for
+from tests.engine.engines import Engine, NatsServer, cluster_engine, single_engine
+from tests.waiting import wait_for
 
 
 def link_to(url: str) -> EngineLink:

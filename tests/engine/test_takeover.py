@@ -12,7 +12,8 @@ import psycopg
 from logd_client import Log, createClientLog
 from tests.conftest import Database
 from tests.daemon_process import DaemonProcess, running
-from tests.engine.engines import Engine, wait_for
+from tests.engine.engines import Engine
+from tests.waiting import wait_for
 
 
 @contextlib.contextmanager
