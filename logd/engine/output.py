@@ -8,11 +8,16 @@ does wait on disk.
 `write` hands messages over and returns; `sync` waits for the acknowledgements, so that both go on
 at the same time. Records are in the engine more often than once if anything goes wrong; stores
 write each of them once (`rules.py`).
+
+A piece also says how far the engine had acknowledged its session: those numbers never come again.
+So a store that has forgotten a session, after a day in which it said nothing, knows that nothing is
+missing before the next piece.
 """
 
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -71,6 +76,10 @@ class EngineOutput(Output):
         self._max_message = 1 << 20
         self._written = 0
         self._last_error: tuple[str, float] | None = None
+        self._lock = threading.Lock()
+        # Session -> last number: what the engine has acknowledged, and what is under way.
+        self._acknowledged: dict[bytes, int] = {}
+        self._under_way: dict[bytes, int] = {}
 
     def open(self) -> Mapping[bytes, int]:
         """Connect and make the streams; an engine has no marks for its writers."""
@@ -93,6 +102,11 @@ class EngineOutput(Output):
             if not self._publisher.wait_room(WINDOW_BYTES, ROOM_S):
                 raise self._not_acknowledged()
             self._publisher.add(messages)
+            with self._lock:
+                for batch in batches:
+                    if batch.client is not None:
+                        last = max(batch.last, self._under_way.get(batch.client, 0))
+                        self._under_way[batch.client] = last
             if not self._settings.durable:
                 # Nobody else waits, and an acknowledgement means the quorum's in any case.
                 self.sync()
@@ -105,13 +119,23 @@ class EngineOutput(Output):
 
     def sync(self) -> None:
         """Return once the engine has acknowledged all that was written."""
+        with self._lock:
+            waited_for, self._under_way = self._under_way, {}
         if not self._publisher.wait_done(ACKNOWLEDGED_S):
+            with self._lock:
+                self._under_way = {**waited_for, **self._under_way}
             error = self._not_acknowledged()
             self._last_error = (str(error), time.time())
             raise error
+        with self._lock:
+            for session, last in waited_for.items():
+                self._acknowledged[session] = max(last, self._acknowledged.get(session, 0))
 
     def forget(self, clients: Sequence[bytes]) -> None:
-        """An engine has no marks."""
+        """An engine has no marks; what was acknowledged of these need not be said any more."""
+        with self._lock:
+            for session in clients:
+                self._acknowledged.pop(session, None)
 
     def status(self) -> OutputStatus:
         """See `Output.status`."""
@@ -150,12 +174,20 @@ class EngineOutput(Output):
             if batch.client is None:
                 raise AssertionError("a batch without a session can't be told from its copies")
             found = pieces.setdefault(partition_of(batch.client, partitions), [])
+            batch.floor = self._floor(batch.client, batch)
             found += self._pieces(batch)
         limit = min(MESSAGE_BYTES, self._max_message - MARGIN_BYTES)
         return {
             partition: [pack_message(group) for group in in_stretches(some, limit)]
             for partition, some in pieces.items()
         }
+
+    def _floor(self, session: bytes, batch: Batch) -> int:
+        """Numbers up to this one never come again: the client, or the engine, said so."""
+        with self._lock:
+            acknowledged = self._acknowledged.get(session, 0)
+        # A batch that comes again, from disk, may begin before what is acknowledged by now.
+        return min(max(batch.floor, acknowledged), batch.prev)
 
     def _pieces(self, batch: Batch) -> Iterator[bytes]:
         """A piece, or as many as it takes for each to fit into a message of its own."""

@@ -3,7 +3,9 @@
 Pieces of a session may come any number of times, late and out of order: a daemon that takes records
 repeats what the engine did not acknowledge, a client that changes its daemon sends again what was
 not acknowledged to it. What was acknowledged stands in the partition behind all that came before
-it. So these rules suffice, with `known` the higher one of the session's mark and the piece's floor:
+it. The floor of a piece is what its client, or the daemon, knew to be acknowledged: numbers up to
+it never come again. So these rules suffice, with `known` the higher one of the session's mark and
+the piece's floor:
 
     1. `last <= known`: a repetition, left out.
     2. `prev > known`: a gap. Something before it was not stored, so it was not acknowledged
@@ -59,11 +61,22 @@ class Rules:
         now: the time of the last message before, in seconds since the epoch.
         is_after_unreadable: a message before could not be read, some sessions may not have come
             to their next piece since.
+        limit: how many sessions are known at most.
+
+    Attributes:
+        pushed_out: how many sessions were forgotten for the limit, before a day was over.
     """
 
     def __init__(
-        self, marks: Mapping[bytes, int], now: float, *, is_after_unreadable: bool = False
+        self,
+        marks: Mapping[bytes, int],
+        now: float,
+        *,
+        is_after_unreadable: bool = False,
+        limit: int = MAX_MARKS,
     ) -> None:
+        self._limit = limit
+        self.pushed_out = 0
         # In the order in which sessions were last seen.
         self._marks = {session: (last, now) for session, last in marks.items()}
         self._excused = set(self._marks) if is_after_unreadable else set[bytes]()
@@ -111,13 +124,19 @@ class Rules:
         """A message can't be read: each session may have a gap in its next piece."""
         self._excused = set(self._marks)
 
-    def prune(self, now: float, limit: int = MAX_MARKS) -> list[bytes]:
-        """Forget sessions unseen for a day at `now`, and those over the limit; returns them."""
-        surplus = len(self._marks) - limit
+    def prune(self, now: float) -> list[bytes]:
+        """Forget sessions unseen for a day at `now`, and those over the limit; returns them.
+
+        Nothing of theirs gets lost: the next piece of each says by its floor that what came before
+        was acknowledged. Only what is repeated late may be written twice.
+        """
+        surplus = len(self._marks) - self._limit
         gone: list[bytes] = []
         for session, (_, seen) in self._marks.items():
-            if now - seen <= MAX_AGE_S and len(gone) >= surplus:
+            is_old = now - seen > MAX_AGE_S
+            if not is_old and len(gone) >= surplus:
                 break
+            self.pushed_out += not is_old
             gone.append(session)
         self._forget(gone)
         return gone

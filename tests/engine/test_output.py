@@ -17,7 +17,8 @@ from logd.engine.output import partition_of
 from logd.records.batch import Batch
 from logd_client import createClientLog
 from tests.daemon_process import DaemonProcess, running
-from tests.engine.engines import Engine, single_engine, version_of, wait_for
+from tests.engine.engines import Engine, single_engine, version_of
+from tests.waiting import wait_for
 
 
 def texts(batches: list[Batch]) -> list[str]:
@@ -60,7 +61,9 @@ def test_records_are_in_the_engine_when_they_are_acknowledged(
             # What takes long to be acknowledged may be there again.
             covered = dict.fromkeys((piece.prev, piece.last) for piece in pieces)
             assert list(covered) == [(0, 1), (1, 2), (2, 3)]
-            assert {piece.floor for piece in pieces} == {0}
+            # A store that has forgotten the session learns by it that nothing is missing before.
+            floors = {(piece.prev, piece.floor) for piece in pieces}
+            assert floors >= {(0, 0), (1, 1), (2, 2)}
         assert daemon.stop() == 0
 
 
@@ -76,7 +79,10 @@ def test_a_session_has_one_name_at_all_daemons(engine: Engine, tmp_path: Path) -
         ports = (one.port, other.port)
         with createClientLog("127.0.0.1", ports, environ={}) as log:
             assert log("first", sync=60)
-            one.kill()
+            # On a busy machine it may have left the first one for the second by now.
+            place = log.server.connected_to
+            assert place is not None
+            (one if place.endswith(f":{one.port}") else other).kill()
             assert log("second", sync=60)
         found = [batch for batch in stored(engine) if of_clients([batch])]
     assert of_clients(found) == ["first", "second"]

@@ -80,8 +80,17 @@ def test_sessions_are_forgotten_after_a_day_of_the_messages_time() -> None:
     assert rules.prune(DAY_S) == []
     assert rules.prune(DAY_S + 1) == [ONE, three]
     assert (rules.mark(ONE), rules.mark(two), len(rules)) == (0, 5, 1)
-    rules.judge(ONE, 0, 0, 5, DAY_S)
-    assert rules.prune(DAY_S, limit=1) == [two]
+    assert rules.pushed_out == 0
+
+
+def test_sessions_beyond_the_limit_are_forgotten_those_unseen_for_longest_first() -> None:
+    """They are counted; the next piece of each is no gap, for its floor says what is stored."""
+    two = b"h1:session two.."
+    rules = Rules({ONE: 5, two: 5}, now=0.0, limit=1)
+    rules.judge(ONE, 5, 5, 6, 1.0)
+    assert rules.prune(2.0) == [two]
+    assert rules.pushed_out == 1
+    assert rules.judge(two, 5, 5, 9, 3.0) == Judgement(Verdict.WRITE, 5)
 
 
 # -- the model -------------------------------------------------------------------------------------
@@ -119,6 +128,7 @@ class Ingest:
 
     window: Window = field(default_factory=Window)
     accepted: dict[int, int] = field(default_factory=dict)
+    acknowledged: dict[int, int] = field(default_factory=dict)
     promises: list[tuple[int, int]] = field(default_factory=list)
     under_way: list[tuple[int, bytes]] = field(default_factory=list)
 
@@ -128,7 +138,8 @@ class Ingest:
         if last > known:
             self.accepted[client.name] = last
             records = [number for number in kept if number > known]
-            piece = Piece(client.name, known, client.floor, last, records)
+            floor = min(known, max(client.floor, self.acknowledged.get(client.name, 0)))
+            piece = Piece(client.name, known, floor, last, records)
             self.window.add(msgspec.msgpack.encode([piece]))
             self.promises.append((client.name, last))
         elif self.window.done == self.window.added:
@@ -195,6 +206,7 @@ class World:
         """Tell the clients that are connected."""
         promises, ingest.promises = ingest.promises[:done], ingest.promises[done:]
         for name, last in promises:
+            ingest.acknowledged[name] = max(last, ingest.acknowledged.get(name, 0))
             client = self.clients[name]
             if self.ingests[client.at] is ingest:
                 client.acked = max(client.acked, last)
@@ -229,13 +241,32 @@ class World:
         else:
             self.restart_store()
 
+    def forget(self) -> None:
+        """All comes to rest, and the store forgets its sessions: nobody says anything for a day."""
+        self.bring()
+        # Who was not told of what is stored would have asked by then.
+        if all(self.rules.mark(b"%016d" % one.name) <= one.acked for one in self.clients):
+            self.ring_marks.clear()
+            self.ring_offset = self.read
+            self.rules = Rules({}, 0.0)
+
+    def bring(self) -> None:
+        """What is under way is published and stored, without further faults."""
+        for ingest in self.ingests:
+            ingest.publish()
+            while ingest.under_way:
+                self.deliver(ingest, "stored")
+                ingest.publish()
+        while self.read < len(self.stream):
+            self.store()
+
     def run(self, steps: int) -> None:
         """Do anything, in any order."""
         for _ in range(steps):
             client = self.draw(st.sampled_from(self.clients))
             at = self.draw(st.integers(0, len(self.ingests) - 1))
             ingest = self.ingests[at]
-            match self.draw(st.integers(0, 11)):
+            match self.draw(st.integers(0, 12)):
                 case 0 | 1 | 2:
                     self.send(client)
                 case 3 | 4:
@@ -248,6 +279,8 @@ class World:
                     self.store()
                 case 10:
                     self.move(client)
+                case 11:
+                    self.forget()
                 case _:
                     self.die(at)
 
@@ -256,12 +289,7 @@ class World:
         for _ in range(200):
             for client in self.clients:
                 self.send(client)
-            for ingest in self.ingests:
-                ingest.publish()
-                while ingest.under_way:
-                    self.deliver(ingest, "stored")
-            while self.read < len(self.stream):
-                self.store()
+            self.bring()
             waiting = [client for client in self.clients if client.acked < client.count]
             if not waiting:
                 return
