@@ -66,6 +66,8 @@ class IndexKeeper:
             for pattern in _indexed(config) if config.index else ():
                 try:
                     await self._look_after(pattern)
+                except OSError as exc:
+                    logger.warning("file %s: its indexes are looked after later: %s", pattern, exc)
                 except Exception:
                     # A convenience for readers must not end the daemon.
                     logger.exception("file %s: its indexes are looked after later", pattern)

@@ -33,4 +33,12 @@ class Sources:
         environment = {name: os.environ[name] for name in os.environ if name.startswith("LOGD_")}
         file = file or environment.get(FILE_VARIABLE)
         # Absolute, as a reload may come after a change of folder.
-        return cls(command_line, environment, Path(file).absolute() if file else None)
+        return cls(command_line, environment, _whole(Path(file)) if file else None)
+
+
+def _whole(path: Path) -> Path:
+    try:
+        return path.absolute()
+    except FileNotFoundError:
+        # The working folder was removed, and the file with it: whoever reads it will say so.
+        return path
