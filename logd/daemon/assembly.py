@@ -135,14 +135,21 @@ def assemble(config: Config, on_problem: Tell, on_fatal: Fatal) -> Assembled:
                 _check_nothing_waits(opened, spec)
                 maker.share(spec)
             workers[spec] = maker.worker(output, marks, opened.queue, chosen)
-        _check_away(away, is_all=len(away) == len(made))
+        _check_away(away, is_all=len(away) == len(made), is_held=maker.shared is not None)
         undo.pop_all()
     outputs.workers = list(workers.values())
     return Assembled(config, maker, server, outputs, workers, _common(found), filters, observers)
 
 
-def _check_away(away: Sequence[tuple[Output, StartupError]], *, is_all: bool) -> None:
+def _check_away(
+    away: Sequence[tuple[Output, StartupError]], *, is_all: bool, is_held: bool
+) -> None:
     """Say which outputs are away.
+
+    Args:
+        away: outputs, and why they could not be opened.
+        is_all: whether there are no others.
+        is_held: whether clients keep what comes from them.
 
     Raises:
         StartupError: no output is there, and the system refuses one: someone has to mend that.
@@ -151,7 +158,7 @@ def _check_away(away: Sequence[tuple[Output, StartupError]], *, is_all: bool) ->
         if is_all and isinstance(exc.__cause__, OutputRefused):
             raise exc
     for output, exc in away:
-        place = "with its clients" if output.shared_key is not None else "on disk"
+        place = "with its clients" if is_held or output.shared_key is not None else "on disk"
         logger.warning("%s; what comes waits %s until it is there", exc, place)
 
 

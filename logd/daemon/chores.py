@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING
 
+from logd.daemon.crowding import Crowding
 from logd.daemon.notify import ServiceManager
 from logd.daemon.peers.hub import REPORT_FAULTS_EVERY_S
 from logd.daemon.rates import EVERY_S, DiskPace, Rates
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 HOUSEKEEPING_S = 1.0
 KEEP_ALIVE_S = 3.0
-"""Clients with several servers leave one that says nothing for 10 s."""
+"""Clients with several servers leave one that says nothing for 8 s."""
 
 STUCK_S = 5.0
 """If marks are shared and a write takes longer, clients may go to another daemon."""
@@ -44,6 +45,7 @@ class Chores:
         outputs: the durable outputs; None if the daemon has none.
         manager: is told that the daemon lives, and how it is.
         on_fatal: ends the daemon.
+        crowding: is told of clients' sessions that were forgotten too early.
         is_shared: see `Parts`.
         give_up_s: see `Parts`.
 
@@ -59,10 +61,12 @@ class Chores:
         outputs: Outputs | None,
         manager: ServiceManager,
         on_fatal: Callable[[BaseException], None],
+        crowding: Crowding,
         *,
         is_shared: bool,
         give_up_s: float,
     ) -> None:
+        self._crowding = crowding
         self._hub = hub
         self._pipeline = pipeline
         self._outputs = outputs
@@ -105,6 +109,7 @@ class Chores:
 
     def _prune(self) -> None:
         gone = self._hub.sessions.prune()
+        self._crowding.look(self._hub.sessions.pushed_out)
         self._pipeline.forget(gone)
         if self._outputs is not None and gone:
             self._outputs.call_each(lambda worker: lambda: worker.forget(gone))

@@ -86,8 +86,8 @@ class OutputMaker:
             return self.opened(spec, output)
         except StartupError as exc:
             is_away = isinstance(exc.__cause__, OutputUnavailable)
-            is_kept = config.queue_disk_bytes or output.shared_key is not None
-            if not is_away or not is_kept or config.shared_marks:
+            is_held = output.shared_key is not None or config.shared_marks  # by its clients
+            if not is_away or not (config.queue_disk_bytes or is_held):
                 raise
             return exc
 
@@ -118,8 +118,7 @@ class OutputMaker:
         queue = DiskQueue(
             self.state / folder_name(name),
             name,
-            # What waits here is acknowledged, and the other daemons would not know.
-            limit_bytes=0 if config.shared_marks else config.queue_disk_bytes,
+            limit_bytes=config.queue_disk_bytes,
             min_free_bytes=config.min_free_bytes,
             durable=config.sync == "batch",
             formatter=formatter,
@@ -150,6 +149,7 @@ class OutputMaker:
             durable=config.sync == "batch",
             choose=chooser_of(chosen.select),
             read_marks=self.session_keys.marks,
+            # What waits on disk is acknowledged, and other daemons would not know.
             keeps=is_own if config.shared_marks or output.shared_key is not None else None,
             on_problem=self.on_problem,
             on_fatal=self.on_fatal,
@@ -187,15 +187,19 @@ class OutputMaker:
         )
 
     def share(self, spec: str) -> None:
-        """Name sessions as all daemons do that share marks with the output `spec`, now open.
+        """Name sessions as all daemons do that share marks with the output `spec`.
+
+        If it is away now, sessions can't be opened until it is there.
 
         Raises:
-            StartupError: it is away.
+            StartupError: it can never work as configured.
         """
         from logd.outputs.tables.sharedmarks import TableMarks
 
         try:
             self.shared = TableMarks(spec.partition(":")[2])
-            self.session_keys = SessionKeys(self.shared.key(self.session_keys.key))
-        except (OutputUnusable, OutputUnavailable) as exc:
+            self.session_keys.learn(self.shared.key(self.session_keys.key))
+        except OutputUnavailable:
+            self.session_keys.is_known = False
+        except OutputUnusable as exc:
             raise StartupError(f"output {registry.shown(spec)}: {exc}") from exc

@@ -19,13 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from logd.daemon.crowding import Crowding
 from logd.engine.base import Message, PartitionReader
 from logd.engine.pieces import Piece, Unreadable, unpack_message
 from logd.engine.rules import Rules, Verdict
 from logd.outputs.base import OutputUnavailable, OutputUnusable
 from logd.outputs.disk import FILE_MODE, make_folder, sync_folder, write_all
 from logd.outputs.health import PROBLEM, Tell
-from logd.outputs.marks import PLACE_PREFIX
+from logd.outputs.marks import MAX_MARKS, PLACE_PREFIX
 from logd.outputs.work import Work
 from logd.records.batch import Batch
 
@@ -100,6 +101,7 @@ class Partition:
         letters: folder for messages that can't be read.
         on_problem: called with a line for people and for the log.
         on_fatal: called when the thread failed.
+        max_sessions: how many sessions are known at most.
     """
 
     def __init__(
@@ -110,6 +112,8 @@ class Partition:
         letters: Path,
         on_problem: Tell,
         on_fatal: Callable[[BaseException], None],
+        *,
+        max_sessions: int = MAX_MARKS,
     ) -> None:
         self.number = number
         self.counts = PartitionCounts()
@@ -117,6 +121,9 @@ class Partition:
         self._server = server
         self._letters = letters
         self._on_problem = on_problem
+        self._max_sessions = max_sessions
+        self._crowding = Crowding(f"partition {number}", max_sessions, on_problem)
+        self._pushed_out = 0
         self._on_fatal = on_fatal
         self._worker: OutputWorker | None = None
         self._openings: queue.SimpleQueue[Mapping[bytes, int] | None] = queue.SimpleQueue()
@@ -219,7 +226,9 @@ class Partition:
                 self._tell_hole(f"{lost} messages are gone from the engine before they were stored")
             is_after = _unreadable(place) in marks
             sessions = {name: n for name, n in marks.items() if not name.startswith(PLACE_PREFIX)}
-            rules = Rules(sessions, time.time(), is_after_unreadable=is_after)
+            rules = Rules(
+                sessions, time.time(), is_after_unreadable=is_after, limit=self._max_sessions
+            )
             course = _Course(rules, place, number or 0, is_after_unreadable=is_after)
             with self._changed:
                 self._course = course
@@ -241,7 +250,10 @@ class Partition:
             return
         course.pruned_at = now
         worker, at = self._worker, self.counts.message_at
+        before = course.rules.pushed_out
         gone = course.rules.prune(at) if at is not None else []
+        self._pushed_out += course.rules.pushed_out - before
+        self._crowding.look(self._pushed_out)
         if course.is_after_unreadable and not course.rules.is_excusing:
             # Every session has come to its next piece: a restart is to excuse nobody any more.
             course.is_after_unreadable = False

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from logd.daemon.chores import Chores
+from logd.daemon.crowding import Crowding
 from logd.daemon.drain import drain
 from logd.daemon.lastresort import LastResort
 from logd.daemon.notify import ServiceManager
@@ -32,6 +33,7 @@ from logd.daemon.sessionkeys import SessionKeys
 from logd.daemon.sinks import WriterSink
 from logd.outputs.base import SharedMarks
 from logd.outputs.health import PROBLEM, RETRYING, WORKS
+from logd.outputs.marks import MAX_MARKS
 
 if TYPE_CHECKING:
     from logd.daemon.partition import Partition
@@ -68,6 +70,7 @@ class Parts:
         shared: marks that other daemons have in common with this one.
         is_shared: clients may go to other daemons that write to the same place.
         give_up_s: if it is, how old what is not stored may get, before others forget its sessions.
+        max_sessions: how many clients' sessions are remembered.
         close_plugins: ends what filters and observers have running, in at most the seconds given.
     """
 
@@ -87,6 +90,7 @@ class Parts:
     shared: SharedMarks | None = None
     is_shared: bool = False
     give_up_s: float = math.inf
+    max_sessions: int = MAX_MARKS
 
 
 class Companion(Protocol):
@@ -134,10 +138,10 @@ class Daemon:
         intake: Intake[Connection] = Intake(
             parts.queue_bytes, parts.connection_queue_bytes, parts.overflow
         )
-        self.sessions = Sessions(parts.marks, keys=parts.session_keys)
+        self.sessions = Sessions(parts.marks, keys=parts.session_keys, limit=parts.max_sessions)
         self.hub = Hub(self._loop, intake, self.sessions, parts.limits, parts.token)
         if parts.shared is not None:
-            self.hub.marks = MarkReader(self._loop, parts.shared)
+            self.hub.marks = MarkReader(self._loop, parts.shared, parts.session_keys)
         self.pipeline = Pipeline(
             self.hub,
             parts.server,
@@ -152,6 +156,7 @@ class Daemon:
             parts.outputs,
             self._manager,
             self.fatal,
+            Crowding("clients", parts.max_sessions, self.problem),
             is_shared=parts.is_shared,
             give_up_s=parts.give_up_s,
         )

@@ -31,6 +31,7 @@ from logd.daemon.peers.listeners import Listener, inherited, listen_tcp, listen_
 from logd.daemon.peers.overflow import Overflow
 from logd.daemon.reload import Reloader
 from logd.daemon.runner import Companion, Daemon, Parts
+from logd.daemon.workingfolder import WorkingFolder
 from logd.errors import StartupError
 from logd.outputs.health import Tell
 from logd.server import LogServer
@@ -89,6 +90,7 @@ def loop_factory(name: str) -> type[asyncio.AbstractEventLoop] | None:
 
 
 async def _serve(config: Config) -> int:
+    working_folder = WorkingFolder(config)
     with contextlib.ExitStack() as undo:
         # Outputs report to the daemon, which is made of them: by the time they do, it is there.
         assembled = _assembled(
@@ -113,6 +115,7 @@ async def _serve(config: Config) -> int:
             *_controls(config, doors, daemon, reloader, feed, Holdings(lambda: assembled.config)),
             *_metrics_servers(config, doors, daemon, reloader, feed),
             IndexKeeper(lambda: assembled.config),
+            working_folder,
         ]
         # From here on the daemon closes what it was given.
         undo.pop_all()
@@ -185,6 +188,7 @@ def _parts(
         shared=assembled.maker.shared,
         is_shared=assembled.is_shared,
         give_up_s=config.engine_retry_s,
+        max_sessions=config.max_sessions,
     )
 
 

@@ -39,10 +39,16 @@ class SessionKeys:
 
     Attributes:
         key: the same.
+        is_known: False while the common key is somewhere that is away: no session has a name then.
     """
 
     def __init__(self, key: bytes | None = None) -> None:
         self.key = key or os.urandom(KEY_BYTES)
+        self.is_known = True
+
+    def learn(self, key: bytes) -> None:
+        """Use the common key from now on."""
+        self.key, self.is_known = key, True
 
     def of(self, client: bytes) -> bytes:
         """What a client's session is called, in 16 bytes."""

@@ -214,6 +214,7 @@ def assemble(
                 state / LETTERS,
                 on_problem,
                 on_fatal,
+                max_sessions=config.max_sessions,
             )
             make_folder(state / f"partition-{number}")
             undo.callback(output.close)

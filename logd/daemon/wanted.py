@@ -121,6 +121,7 @@ def output_settings(config: Config, state: Path, dead_letters: DeadLetterFile) -
         columns=config.columns,
         text_index=config.text_index,
         engine_durable=config.engine_durable,
+        max_sessions=config.max_sessions,
         timestamp=config.timestamp,
     )
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from logd.outputs.marks import MAX_MARKS
 from logd.text.timestamps import DEFAULT_FORMAT
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class OutputSettings:
         columns: further database columns, "name:type", such as "user:String(64)".
         text_index: whether new tables get an index of the texts in their messages.
         engine_durable: "always" if only an engine will do that syncs before it acknowledges.
+        max_sessions: how many sessions' marks are kept at most; those unseen for a day go anyway.
         has_standby: whether another daemon goes on with the same log as soon as it has the lock.
     """
 
@@ -126,6 +128,7 @@ class OutputSettings:
     columns: Sequence[str] = ()
     text_index: bool = False
     engine_durable: Literal["always", "lazy"] = "always"
+    max_sessions: int = MAX_MARKS
     has_standby: bool = False
     timestamp: str | None = DEFAULT_FORMAT
 

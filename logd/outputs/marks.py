@@ -2,7 +2,7 @@
 
 Marks let an output recognise what a sender repeats after a lost connection or a crash. They would
 grow without end, for each process of each application has its own; a session unseen for a day
-has nothing left to repeat, and beyond `MAX_MARKS` sessions those unseen for longest go first.
+has nothing left to repeat, and beyond `max_sessions` those unseen for longest go first.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 MAX_MARKS = 65_536
-"""Sessions kept at most; 16 bytes of id and two numbers each make about 2 MB on disk."""
+"""Sessions kept at most, if nothing else is set; 16 bytes of id and two numbers each make about
+2 MB on disk."""
 
 MAX_AGE_S = 86_400.0
 """A session unseen for this many seconds is forgotten at the next `prune`."""
@@ -51,7 +52,19 @@ class Marks:
             last = known[0]
         marks[client] = (last, now)
         if len(marks) > self._limit:
-            del marks[next(iter(marks))]
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        # Places are few, and those that are no sessions stay.
+        oldest = next((one for one in self._marks if not one.startswith(PLACE_PREFIX)), None)
+        if oldest is not None:
+            del self._marks[oldest]
+
+    def limit_to(self, limit: int) -> None:
+        """Keep so many sessions from now on; those beyond go, the ones unseen for longest."""
+        self._limit = limit
+        for _ in range(len(self._marks) - limit):
+            self._drop_oldest()
 
     def take_over(self, other: Marks) -> None:
         """Add what is known from elsewhere of the same log."""

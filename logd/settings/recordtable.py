@@ -131,7 +131,7 @@ class RecordSettings:
         OUTPUTS,
         "Several daemons write to one PostgreSQL or MariaDB, each to tables of its own "
         "(table_pattern). They share what each client has stored, so that clients may go to any "
-        "of them. Such a daemon has no other output and keeps nothing on disk.",
+        "of them. Such a daemon has no other output and keeps nothing of clients on disk.",
         reloads=False,
     )
     source: str | None = setting(

@@ -139,6 +139,16 @@ class ServiceSettings:
         LIMITS,
         "Connections of one peer: an address, or a user of the Unix socket. 0: off.",
     )
+    max_sessions: int = setting(
+        65_536,
+        Integer(16),
+        LIMITS,
+        "Sessions that a log knows, with a source for each partition; each process of each "
+        "application is one. One that said nothing for a day is forgotten, and earlier if there "
+        "are more than this: what it sends again may then be written twice. Each takes about "
+        "32 bytes beside the log and 500 bytes of memory.",
+        reloads=False,
+    )
     first_frame_timeout_s: float = setting(
         10.0,
         Duration(is_zero_allowed=True),

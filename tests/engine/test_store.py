@@ -18,8 +18,9 @@ from logd.engine.pieces import pack_message, pack_piece
 from logd.records.batch import Batch
 from logd_client import createClientLog
 from tests.daemon_process import DaemonProcess, running
-from tests.engine.engines import Engine, wait_for
+from tests.engine.engines import Engine
 from tests.outputs.output_making import make_batch
+from tests.waiting import wait_for
 
 README = Path(__file__).parents[2] / "logd" / "README.md"
 ONE = b"h1:session one.."
@@ -271,6 +272,26 @@ def test_a_store_may_come_first(engine: Engine, tmp_path: Path) -> None:
             assert log("record 1", sync=60)
         wait_for(lambda: texts(out) == ["record 1"], "the record")
     assert receiver.stop() == 0
+
+
+def test_a_session_that_was_forgotten_goes_on(engine: Engine, tmp_path: Path) -> None:
+    """Beyond `max_sessions` sessions are forgotten, told of, and lose nothing when they go on."""
+    out = tmp_path / "out"
+    few = ("--max-sessions", "16")
+    with ingest(engine, tmp_path / "in", partitions=1) as daemon, contextlib.ExitStack() as stack:
+        logs = [
+            stack.enter_context(createClientLog("127.0.0.1", daemon.port, environ={}))
+            for _ in range(40)
+        ]
+        for first in (1, 41):
+            receiver = store(engine, out, *few, partitions="0").wait_ready()
+            for number, log in enumerate(logs, first):
+                assert log(f"record {number}", sync=60)
+            wait_for(lambda last=first + 39: len(texts(out)) >= last, "all records")  # type: ignore[misc]
+            if first > 1:
+                receiver.wait_line("sessions were forgotten .* raise max_sessions")
+            assert receiver.stop() == 0
+    assert sorted(texts(out)) == sorted(numbered(1, 80))
 
 
 def piece(first: int, last: int, floor: int = 0) -> bytes:

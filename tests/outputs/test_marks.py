@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logd.outputs.marks import MAX_AGE_S, Marks
+from logd.outputs.marks import MAX_AGE_S, PLACE_PREFIX, Marks
 
 A, B, C = b"a" * 16, b"b" * 16, b"c" * 16
 
@@ -28,6 +28,16 @@ def test_unseen_for_longest_goes_first() -> None:
     marks.note(C, 1, 4.0)
     assert marks.numbers() == {A: 2, C: 1}
     assert len(marks) == 2
+
+
+def test_a_limit_that_comes_later_holds_at_once() -> None:
+    """Those unseen for longest go; how far a log has come in a source is no session, and stays."""
+    place = PLACE_PREFIX + b":" + bytes(10)
+    marks = Marks([(place, 7, 0.0), (A, 1, 1.0), (B, 1, 2.0), (C, 1, 3.0)])
+    marks.limit_to(2)
+    assert marks.numbers() == {place: 7, C: 1}
+    marks.note(A, 2, 4.0)
+    assert marks.numbers() == {place: 7, A: 2}
 
 
 def test_old_sessions_are_pruned() -> None:

@@ -327,6 +327,10 @@ class Connection(PeerEnd):
     def _open_session(self, opening: Opening) -> bool:
         """Begin or go on with a session; False if another peer has it."""
         sessions = self._hub.sessions
+        if self._hub.marks is not None and not sessions.keys.is_known:
+            self._hub.marks.find_key()
+            self.give_up("what its session is called is not known: the database is away")
+            return False
         client = sessions.keys.of(opening.client)
         holder = sessions.holder_elsewhere(client, self.identity)
         if holder is not None:

@@ -17,10 +17,6 @@ from logd.outputs.marks import MAX_MARKS
 KEEP_UNSEEN_S = 86_400.0
 """Marks of clients that were not seen for a day may go: no client waits that long to resend."""
 
-MAX_SESSIONS = MAX_MARKS
-"""Beyond this many clients those that are not connected go before their day is over, the one unseen
-for longest first: a peer can open sessions under random ids as fast as it can connect."""
-
 
 class Acknowledged(Protocol):
     """A connection that can be told how far its session is durable.
@@ -43,8 +39,17 @@ class Acknowledged(Protocol):
 class Sessions:
     """For each session the highest durable sequence number and the connection to tell.
 
-    Attributes:
+    Args:
+        marks: what is durable of each session at the start.
+        clock: seconds since the epoch.
         keys: what the session of a client is called here and in marks.
+        limit: beyond this many clients those that are not connected go before their day is over,
+            the one unseen for longest first: a peer can open sessions under random ids as fast as
+            it can connect.
+
+    Attributes:
+        keys: the same.
+        pushed_out: how many went before their day was over.
     """
 
     def __init__(
@@ -52,8 +57,11 @@ class Sessions:
         marks: Mapping[bytes, int],
         clock: Callable[[], float] = time.time,
         keys: SessionKeys | None = None,
+        limit: int = MAX_MARKS,
     ) -> None:
         now = clock()
+        self._limit = limit
+        self.pushed_out = 0
         self.keys = keys or SessionKeys()
         self._clock = clock
         self._durable = dict(marks)
@@ -114,13 +122,17 @@ class Sessions:
     def prune(self) -> list[bytes]:
         """Forget clients that were not seen for a day, or are too many; returns their ids."""
         oldest = self._clock() - KEEP_UNSEEN_S
-        surplus = len(self._seen) - MAX_SESSIONS
+        surplus = len(self._seen) - self._limit
         gone: list[bytes] = []
         connected: list[bytes] = []
         for client, seen in self._seen.items():
             if seen >= oldest and surplus <= len(gone):
                 break
-            (connected if client in self._connections else gone).append(client)
+            if client in self._connections:
+                connected.append(client)
+                continue
+            self.pushed_out += seen >= oldest
+            gone.append(client)
         for client in gone:
             del self._seen[client]
             self._durable.pop(client, None)

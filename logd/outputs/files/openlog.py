@@ -143,6 +143,7 @@ class OpenLog:
         undo.callback(lambda: held.file.close())
         if marks is not None:
             held.marks.take_over(marks)
+        held.marks.limit_to(settings.max_sessions)
         failpoint("files.before_fresh_journal")
         held.journal.switch_to(held.journal.write_fresh(held.snapshot(), durable=settings.durable))
         undo.callback(held.journal.close)

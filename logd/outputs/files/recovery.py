@@ -13,6 +13,7 @@ the one before. Blocks of which the file is unknown are left as they are: nothin
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -264,7 +265,8 @@ def _last_bytes(steps: Sequence[_Step], size: int) -> range:
 
 
 def _marks(entries: Sequence[Entry | Gap], snapshot: Snapshot, bad: set[int]) -> Marks:
-    marks = Marks(snapshot.marks)
+    # How many of them are kept is up to who takes the log up.
+    marks = Marks(snapshot.marks, limit=sys.maxsize)
     for entry in entries:
         match entry:
             case Append() if entry.number not in bad:

@@ -137,12 +137,21 @@ class Catalogue:
         backend: the kind of database.
         ring: the ring's pattern of table names; rings of other patterns are left alone.
         is_shared: whether its marks are those of all daemons that share them.
+        max_sessions: how many marks are taken up at most.
     """
 
-    def __init__(self, backend: Backend, ring: str, *, is_shared: bool = False) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        ring: str,
+        *,
+        is_shared: bool = False,
+        max_sessions: int = MAX_MARKS,
+    ) -> None:
         self._backend = backend
         self._ring = ring
         self._is_shared = is_shared
+        self._max_sessions = max_sessions
         self._marks_of = SHARED if is_shared else ring
         # Earlier versions made the table without it.
         self._has_checksums = not is_shared
@@ -257,8 +266,10 @@ class Catalogue:
         if self._is_shared:
             return {}
         own = select(*self._mark_columns).where(MARKS.c.ring == self._ring)
+        newest = own.order_by(MARKS.c.seen.desc()).limit(self._max_sessions)
         rows = [
-            *connection.execute(own.order_by(MARKS.c.seen.desc()).limit(MAX_MARKS)),
+            # The one unseen for longest first, for it is the first to be forgotten.
+            *reversed(connection.execute(newest).all()),
             *connection.execute(own.where(MARKS.c.client.like(f"{PLACE_PREFIX.hex()}%"))),
         ]
         # By sound rows: a damaged time, far in the future, would make all others old.

@@ -105,6 +105,7 @@ class TableOutput(Output):
             is_shared=settings.shared_marks,
             has_standby=settings.has_standby,
             has_text_index=settings.text_index,
+            max_sessions=settings.max_sessions,
         )
         self._dead_letters = settings.dead_letters
         self._state_dir = settings.state_dir

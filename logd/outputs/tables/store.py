@@ -21,6 +21,7 @@ from sqlalchemy import Connection, inspect
 
 from logd.outputs.base import OutputTaken, OutputUnavailable, OutputUnusable
 from logd.outputs.failpoints import failpoint
+from logd.outputs.marks import MAX_MARKS
 from logd.outputs.tables.adoption import adopted
 from logd.outputs.tables.backend import Backend, InsertTarget
 from logd.outputs.tables.catalogue import Catalogue
@@ -60,6 +61,7 @@ class TableStore:
         is_shared: whether other daemons' marks are looked at, and moved on, with each write.
         has_standby: whether others may write to the ring while this process has lost the lock.
         has_text_index: whether new tables get an index of the texts in their messages.
+        max_sessions: how many marks are taken up at most.
         clock: seconds since the epoch.
 
     Attributes:
@@ -84,6 +86,7 @@ class TableStore:
         is_shared: bool = False,
         has_standby: bool = False,
         has_text_index: bool = False,
+        max_sessions: int = MAX_MARKS,
     ) -> None:
         self.backend = backend
         self.unknown: int | None = None
@@ -98,7 +101,9 @@ class TableStore:
         self._link = RingConnection(backend, pattern, is_shared=is_shared)
         self.ring = replace(ring, layout=self._layout())
         self._is_shared = is_shared
-        self._catalogue = Catalogue(backend, pattern, is_shared=is_shared)
+        self._catalogue = Catalogue(
+            backend, pattern, is_shared=is_shared, max_sessions=max_sessions
+        )
         self._changes = self._new_changes()
         self._rows = RowMakers(backend, columns)
         self._counts = self._rows.counts()

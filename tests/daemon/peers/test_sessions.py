@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logd.daemon.peers.sessions import KEEP_UNSEEN_S, MAX_SESSIONS, Sessions
+from logd.daemon.peers.sessions import KEEP_UNSEEN_S, Sessions
 
 ANN = b"a" * 16
 BOB = b"b" * 16
@@ -84,17 +84,18 @@ def test_sessions_without_records_leave_nothing_behind() -> None:
 
 def test_too_many_sessions_push_out_those_unseen_for_longest() -> None:
     """Beyond a number sessions go before their day is over, but never a connected one."""
-    sessions = Sessions({ANN: 1, BOB: 2})
+    sessions = Sessions({ANN: 1, BOB: 2}, limit=100)
     peer = Peer()
     sessions.opened(ANN, peer)
     sessions.closed(ANN, peer)
     sessions.opened(BOB, peer)
-    clients = [number.to_bytes(16, "big") for number in range(MAX_SESSIONS)]
+    clients = [number.to_bytes(16, "big") for number in range(100)]
     for client in clients:
         sessions.opened(client, peer)
         sessions.durable({client: 1})
         sessions.closed(client, peer)
     assert sessions.prune() == [ANN, clients[0]]
+    assert sessions.pushed_out == 2
     assert sessions.opened(BOB, peer) == 2
     assert sessions.opened(clients[1], peer) == 1
 
