@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.chaos import engine, scenarios, shared
+from tests.chaos.cluster import binaries
 from tests.chaos.oracle import Verdict
 from tests.chaos.powerloss.checking import PowerLoss, Tally
 from tests.chaos.powerloss.disk import Order
@@ -70,8 +71,8 @@ def _power_loss(name: str, order: Order) -> Scenario:
     return run
 
 
-def _engine(act: engine.Act) -> Scenario:
-    return lambda folder, seed: engine.run(folder, seed, act)
+def _engine(act: engine.Act, plan: engine.Plan) -> Scenario:
+    return lambda folder, seed: engine.run(folder, seed, act, plan)
 
 
 def _shared(kind: str, kills: int) -> dict[str, Scenario]:
@@ -83,10 +84,12 @@ def _shared(kind: str, kills: int) -> dict[str, Scenario]:
     found: dict[str, Scenario] = {
         "kills": lambda folder, seed: shared.kills(folder, seed, kills // 2, kind=kind),
         "stopped": lambda folder, seed: shared.stops(folder, seed, kind=kind),
-        "network": lambda folder, seed: shared.network(folder, seed, 10, kind=kind),
+        "network": lambda folder, seed: shared.network(folder, seed, 12, kind=kind),
         "upgrade": lambda folder, seed: shared.rolling_upgrade(folder, seed, 3, kind=kind),
         **{name: fail_point(name) for name in shared.FAIL_POINTS},
     }
+    if kind == "postgresql" and binaries() is not None:
+        found["database restarted"] = lambda folder, seed: shared.database_restarts(folder, seed, 6)
     return {f"shared marks, {kind}: {name}": scenario for name, scenario in found.items()}
 
 
@@ -106,8 +109,8 @@ def plan(kills: int) -> dict[str, Scenario]:
     for kind in shared.SERVERS:
         found |= _shared(kind, kills)
     if find_server() is not None:
-        for name, act in engine.plan(max(1, kills // 10)).items():
-            found[name] = _engine(act)
+        for name, (act, special) in engine.plan(max(1, kills // 10)).items():
+            found[name] = _engine(act, special)
     for kind, names in scenarios.FAIL_POINTS.items():
         found |= {f"{kind}: {name}": _fail_point(kind, name) for name in names}
     orders: tuple[Order, ...] = ("ext4", "posix")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,12 +54,17 @@ class Verdict:
             self.examples.append(f"{kind}: {text}")
 
 
-def judge(messages: Iterable[str], sent: Mapping[int, int]) -> Verdict:
+def judge(
+    messages: Iterable[str],
+    sent: Mapping[int, int],
+    keeps: Callable[[int], bool] = lambda _: True,
+) -> Verdict:
     """Compare what a log holds with what was sent.
 
     Args:
         messages: the texts of all records, in the order of the log.
         sent: sender -> how many records it sent, numbered from 0.
+        keeps: whether filters let the record of this number through, whoever sent it.
     """
     verdict = Verdict()
     expected = dict.fromkeys(sent, 0)
@@ -70,11 +75,14 @@ def judge(messages: Iterable[str], sent: Mapping[int, int]) -> Verdict:
             verdict.fault("torn", repr(message))
             continue
         sender, number = int(match["sender"]), int(match["number"])
+        if not keeps(number):
+            verdict.fault("torn", f"not dropped: {message}")
+            continue
         verdict.records += 1
         if number == expected.get(sender):
             expected[sender] = number + 1
         elif number > expected[sender]:
-            skipped[sender].update(range(expected[sender], number))
+            skipped[sender].update(filter(keeps, range(expected[sender], number)))
             expected[sender] = number + 1
         elif number in skipped[sender]:
             skipped[sender].discard(number)
@@ -82,7 +90,7 @@ def judge(messages: Iterable[str], sent: Mapping[int, int]) -> Verdict:
         else:
             verdict.fault("repeated", message)
     for sender, count in sent.items():
-        missing = skipped[sender] | set(range(expected[sender], count))
+        missing = skipped[sender] | set(filter(keeps, range(expected[sender], count)))
         if missing:
             verdict.fault(
                 "missing", f"sender {sender}: {sorted(missing)[:SHOWN]} of {count}", len(missing)

@@ -66,21 +66,25 @@ def postgresql_target(folder: Path, server: str = POSTGRESQL) -> Target:
     options = ["--db", url, "--table-pattern", f"{prefix}_%d"]
     options += ["--rotate-lines", "50000", "--rotate-count", "100000"]
 
-    def clean() -> None:
-        import psycopg
+    return Target(
+        options,
+        lambda: oracle.postgresql_messages(server, prefix),
+        lambda: drop_tables(server, prefix),
+    )
 
-        with psycopg.connect(server, autocommit=True) as connection:
-            names = connection.execute(
-                "SELECT tablename FROM pg_tables WHERE tablename ~ %s", (rf"^{prefix}_\d+$",)
-            ).fetchall()
-            for (name,) in names:
-                connection.execute(f"DROP TABLE {name} CASCADE".encode())
-            for name in ("logd_tables", "logd_marks"):
-                connection.execute(
-                    f"DELETE FROM {name} WHERE ring LIKE %s".encode(), (f"%{prefix}%",)
-                )
 
-    return Target(options, lambda: oracle.postgresql_messages(server, prefix), clean)
+def drop_tables(server: str, prefix: str) -> None:
+    """Remove all tables that begin so, and what is noted of them."""
+    import psycopg
+
+    with psycopg.connect(server, autocommit=True) as connection:
+        names = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE tablename ~ %s", (rf"^{prefix}(_\d+)+$",)
+        ).fetchall()
+        for (name,) in names:
+            connection.execute(f"DROP TABLE {name} CASCADE".encode())
+        for name in ("logd_tables", "logd_marks"):
+            connection.execute(f"DELETE FROM {name} WHERE ring LIKE %s".encode(), (f"%{prefix}%",))
 
 
 TARGETS = {"files": file_target, "sqlite": sqlite_target, "postgresql": postgresql_target}
@@ -367,7 +371,7 @@ def database_restarts(folder: Path, seed: int, count: int, *, clients: int = 4) 
     The file goes on while the database is away; both hold everything in the end.
     """
     chance = random.Random(seed)
-    with _cluster() as server:
+    with own_cluster() as server:
         target = postgresql_target(folder, server.url)
         files = file_target(folder)
         with (
@@ -392,7 +396,7 @@ def database_restarts(folder: Path, seed: int, count: int, *, clients: int = 4) 
 
 def stop_without_database(folder: Path, seed: int, records: int = 20_000) -> oracle.Verdict:
     """SIGTERM while the database is stopped: the rest is on disk, and written at the next start."""
-    with _cluster() as server:
+    with own_cluster() as server:
         target = postgresql_target(folder, server.url)
         with restarted(target, folder, "--drain-s", "1") as daemons:
             with senders(daemons.port, 1, "--records", str(records)) as sending:
@@ -417,7 +421,8 @@ def stop_without_database(folder: Path, seed: int, records: int = 20_000) -> ora
 
 
 @contextlib.contextmanager
-def _cluster() -> Iterator[Cluster]:
+def own_cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server of its own, started; gone when the block ends."""
     # Not in the folder of the test: the server's user can't enter those that pytest makes.
     with tempfile.TemporaryDirectory(prefix="logd-cluster-") as folder, reserved_port() as port:
         server = Cluster(Path(folder), port)

@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from tests.chaos.oracle import Verdict, judge
 from tests.chaos.proxy import Gate
-from tests.chaos.scenarios import Senders, senders
+from tests.chaos.scenarios import Senders, own_cluster, senders
 from tests.daemon_process import DaemonProcess
 from tests.ports import reserved_port
 
@@ -46,8 +46,11 @@ class Pair:
         to_database: between each daemon and the database.
     """
 
-    def __init__(self, kind: str, folder: Path, ports: Mapping[str, int]) -> None:
-        self._base, self._server_port, admin = SERVERS[kind]
+    def __init__(
+        self, kind: str, folder: Path, ports: Mapping[str, int], server_port: int | None = None
+    ) -> None:
+        self._base, usual_port, admin = SERVERS[kind]
+        self._server_port = server_port or usual_port
         self._database = f"chaos_shared_{uuid.uuid4().hex[:8]}"
         self._admin = self._base.format(port=self._server_port) + admin
         self._execute(f"CREATE DATABASE {self._database}")
@@ -146,10 +149,14 @@ def number_of(message: str) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def two_daemons(kind: str, folder: Path) -> Iterator[Pair]:
-    """Two daemons, not started; gone with all their tables when the block ends."""
+def two_daemons(kind: str, folder: Path, server_port: int | None = None) -> Iterator[Pair]:
+    """Two daemons, not started; gone with all their tables when the block ends.
+
+    Their database is on the server of this machine, or on another one's port.
+    """
     with reserved_port() as one, reserved_port() as other:
-        pair = Pair(kind, folder, dict(zip(NAMES, (one, other), strict=True)))
+        ports = dict(zip(NAMES, (one, other), strict=True))
+        pair = Pair(kind, folder, ports, server_port)
         try:
             yield pair
         finally:
@@ -162,9 +169,10 @@ def judged_after(
     folder: Path,
     *options: str,
     clients: int = 8,
+    server_port: int | None = None,
 ) -> Verdict:
     """Let clients send at full speed while `act` does its worst; the verdict."""
-    with two_daemons(kind, folder) as pair:
+    with two_daemons(kind, folder, server_port) as pair:
         pair.begin_all()
         # The port counts for nothing beside hosts.
         usual = ("--hosts", pair.hosts, "--buffer-bytes", str(1 << 18), *options)
@@ -229,7 +237,7 @@ def stops(
             daemon.signal(signal.SIGCONT)
             time.sleep(1.0)
 
-    return judged_after(act, kind, folder, clients=4)
+    return judged_after(act, kind, folder, "--failback-s", "1")
 
 
 def network(folder: Path, seed: int, count: int, *, kind: str = "postgresql") -> Verdict:
@@ -237,12 +245,12 @@ def network(folder: Path, seed: int, count: int, *, kind: str = "postgresql") ->
     chance = random.Random(seed)
 
     def act(pair: Pair, _: Senders) -> None:
-        for _ in range(count):
+        for number in range(count):
             name = chance.choice(NAMES)
-            gates = [pair.to_daemon[name], pair.to_database[name]]
-            gates = chance.choice([gates[:1], gates[1:], gates])
+            both = [pair.to_daemon[name], pair.to_database[name]]
+            gates = (both[:1], both[1:], both)[number % 3]
             time.sleep(chance.uniform(0.3, 1.0))
-            is_silent = chance.random() < 0.5
+            is_silent = number % 2 == 0
             for gate in gates:
                 gate.is_held = is_silent
                 if not is_silent:
@@ -252,10 +260,29 @@ def network(folder: Path, seed: int, count: int, *, kind: str = "postgresql") ->
                 gate.is_held = False
                 gate.open()
 
-    return judged_after(act, kind, folder, "--failback-s", "1", clients=4)
+    return judged_after(act, kind, folder, "--failback-s", "1")
 
 
-def rolling_upgrade(folder: Path, seed: int, count: int, *, kind: str = "postgresql") -> Verdict:
+def database_restarts(folder: Path, seed: int, count: int) -> Verdict:
+    """Restart PostgreSQL, as an operator does and as a crash does; clients hold what they have."""
+    chance = random.Random(seed)
+    with own_cluster() as server:
+
+        def act(pair: Pair, _: Senders) -> None:
+            for number in range(count):
+                time.sleep(chance.uniform(0.3, 1.5))
+                server.stop(("fast", "immediate")[number % 2])
+                time.sleep(chance.uniform(0.0, 2.0))
+                server.start()
+            time.sleep(1.0)
+
+        options = ("--failback-s", "1")
+        return judged_after(act, "postgresql", folder, *options, server_port=server.port)
+
+
+def rolling_upgrade(
+    folder: Path, seed: int, count: int, *, kind: str = "postgresql", max_call_ms: float = 50.0
+) -> Verdict:
     """Stop and start each of the two in turn, under load; no call of the apps takes 50 ms."""
 
     def act(pair: Pair, _: Senders) -> None:
@@ -265,5 +292,5 @@ def rolling_upgrade(folder: Path, seed: int, count: int, *, kind: str = "postgre
                 assert pair.daemons[name].stop() == 0, pair.daemons[name].output
                 pair.begin_again(name)
 
-    options = ("--rate", "1000", "--buffer-bytes", str(8 << 20), "--max-call-ms", "50")
+    options = ("--rate", "1000", "--buffer-bytes", str(8 << 20), "--max-call-ms", str(max_call_ms))
     return judged_after(act, kind, folder, "--failback-s", "1", *options, clients=4)

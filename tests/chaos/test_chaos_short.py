@@ -109,12 +109,19 @@ def test_apps_killed_with_a_spool(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "act",
-    [engine.ingest_kills(2), engine.store_kills(2), engine.anything(3)],
+    ("act", "plan"),
+    [
+        (engine.ingest_kills(2), engine.Plan(sifts="ingest")),
+        (engine.store_kills(2), engine.Plan(sifts="store")),
+        (engine.anything(3), engine.Plan()),
+    ],
     ids=["ingest daemons", "stores", "anything"],
 )
-def test_an_engine_of_three_servers(act: engine.Act, tmp_path: Path) -> None:
-    """Daemons and servers die under senders: 0 lost, 0 twice, order kept, no hole told."""
-    verdict = engine.run(tmp_path, SEED, act)
+def test_an_engine_of_three_servers(act: engine.Act, plan: engine.Plan, tmp_path: Path) -> None:
+    """Daemons and servers die under senders: 0 lost, 0 twice, order kept, no hole told.
+
+    With a filter, at the ingest daemons or the stores, exactly what it lets through is there.
+    """
+    verdict = engine.run(tmp_path, SEED, act, plan)
     assert verdict.is_good, str(verdict)
     assert verdict.records > 1000
