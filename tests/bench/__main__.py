@@ -20,6 +20,7 @@ from tests.bench import (
     one_call,
     overload,
     rotation,
+    several,
     startup,
     text_files,
 )
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Callable[[Settings], Iterator[Row]]] = {
     "batches": text_files.batches,
     "frames": text_files.frames,
     "databases": databases.databases,
+    "several": several.several,
     "one_call": one_call.one_call,
     "connections": many_connections.many_connections,
     "latency": latency.latency,

@@ -138,7 +138,7 @@ def _receive(
     port = free_port()
     with (
         scratch_folder() as folder,
-        _fresh(database),
+        fresh(database),
         start(folder, port, database) as server,
         _kept_on(cores),
     ):
@@ -161,7 +161,8 @@ def _receive(
 
 
 @contextmanager
-def _fresh(database: Database) -> Iterator[None]:
+def fresh(database: Database) -> Iterator[None]:
+    """An empty database of our own, that is gone when the block ends."""
     database.recreate()
     try:
         yield
@@ -222,7 +223,7 @@ def _syslog_ng(folder: Path, port: int, database: Database) -> Server:
 def _copy(records: int) -> Run:
     """Finished rows through `psql`, all in one transaction."""
     database = Postgresql()
-    with scratch_folder() as folder, _fresh(database):
+    with scratch_folder() as folder, fresh(database):
         database.create_table()
         finished = tables.rows(corpus.stream(records))
         data = folder / "rows"
@@ -258,7 +259,7 @@ def _insert(database: Database, records: int, place: str, setup: Sequence[str]) 
     finished = list(tables.rows(corpus.stream(records)))
     places = ", ".join([place] * len(COLUMNS))
     statement = f"INSERT INTO {TABLE} ({', '.join(COLUMNS)}) VALUES ({places})"
-    with _fresh(database):
+    with fresh(database):
         database.create_table()
         connection = database.engine.raw_connection()
         cursor = connection.cursor()
