@@ -133,9 +133,14 @@ def main() -> int:
             continue
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="logd-chaos-") as folder:
-            verdict = scenario(Path(folder), options.seed)
-        faults += not verdict.is_good
-        print(f"{name} ({time.monotonic() - started:.0f} s): {verdict}", flush=True)
+            try:
+                verdict = scenario(Path(folder), options.seed)
+                is_good, text = verdict.is_good, str(verdict)
+            except AssertionError as exc:
+                # The others are to be seen, too.
+                is_good, text = False, f"FAILED: {exc}"
+        faults += not is_good
+        print(f"{name} ({time.monotonic() - started:.0f} s): {text}", flush=True)
     print("all promises kept" if not faults else f"{faults} scenarios with faults")
     return 1 if faults else 0
 

@@ -26,6 +26,7 @@ class Verdict:
         records: good records of senders.
         missing, repeated, disordered, torn: how many of each.
         examples: what was wrong, for people; the first few.
+        notes: what else was seen.
     """
 
     records: int = 0
@@ -34,6 +35,7 @@ class Verdict:
     disordered: int = 0
     torn: int = 0
     examples: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def is_good(self) -> bool:
@@ -45,7 +47,7 @@ class Verdict:
             f"{self.records:,} records: {self.missing} missing, {self.repeated} repeated, "
             f"{self.disordered} out of order, {self.torn} torn or changed"
         )
-        return "\n    ".join([text, *self.examples])
+        return "\n    ".join(["; ".join([text, *self.notes]), *self.examples])
 
     def fault(self, kind: str, text: str, count: int = 1) -> None:
         """Count a fault."""

@@ -91,7 +91,13 @@ TARGETS = {"files": file_target, "sqlite": sqlite_target, "postgresql": postgres
 
 
 class Senders:
-    """Sender processes, all at full speed until `finish`."""
+    """Sender processes, all at full speed until `finish`.
+
+    Attributes:
+        slowest_call_ms: of all calls of all of them, once they have finished.
+    """
+
+    slowest_call_ms = 0.0
 
     def __init__(self, port: int, count: int, *options: str, base: int = 0) -> None:
         self._base = base
@@ -117,7 +123,9 @@ class Senders:
             output, errors = process.communicate(timeout=DONE_S)
             if process.returncode:
                 raise AssertionError(f"sender {number} failed:\n{errors}")
-            sent[number] = int(output)
+            count, slowest_ms = output.split()
+            sent[number] = int(count)
+            self.slowest_call_ms = max(self.slowest_call_ms, float(slowest_ms))
         return sent
 
     def kill(self) -> None:

@@ -7,7 +7,8 @@ length, so that the oracle sees what is missing, repeated, out of order or chang
 
     python sender.py NUMBER PORT [--spool DIR] [--records N] [--rate N] [--die]
 
-When it is told to stop it waits until all is acknowledged and prints how many records it sent;
+When it is told to stop it waits until all is acknowledged and prints how many records it sent, and
+how many milliseconds its slowest call took;
 with `--die` it ends by SIGKILL right after its last log call instead. With `--adopt` it stays until
 the spools of processes that died are delivered.
 """
@@ -15,6 +16,7 @@ the spools of processes that died are delivered.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import os
 import select
@@ -49,15 +51,19 @@ def send(
     first: int,
     flush_every: int | None,
     rate: float | None,
-    max_call_s: float = float("inf"),
-) -> int:
-    """Send till told to stop, or `records` of them; returns the number after the last one."""
+) -> tuple[int, float]:
+    """Send till told to stop, or `records` of them.
+
+    Returns:
+        The number after the last one, and how many seconds the slowest call took.
+    """
+    slowest_s = 0.0
     for number in itertools.count(first):
         if number - first == records:
-            return number
+            return number, slowest_s
         if number % LOOK_EVERY == 0:
             if records is None and is_told_to_stop():
-                return number
+                return number, slowest_s
             if rate is not None:
                 time.sleep(LOOK_EVERY / rate)
         if flush_every is not None and number % flush_every == 0:
@@ -65,10 +71,17 @@ def send(
         started = time.perf_counter()
         if log(text_of(sender, number), "EWID"[number % 4]) is None:
             raise SystemExit(f"record {number} of sender {sender} was not taken")
-        took_s = time.perf_counter() - started
-        if took_s > max_call_s:
-            raise SystemExit(f"record {number} of sender {sender} took {took_s * 1e3:.0f} ms")
+        slowest_s = max(slowest_s, time.perf_counter() - started)
     raise AssertionError("count() never ends")
+
+
+def go_first() -> None:
+    """Let nobody on this machine go before this process, if that is allowed.
+
+    Else the time of a call is mostly that of other processes, which have the processors.
+    """
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
 
 
 def wait_for_leftovers(spool: Path, timeout_s: float) -> None:
@@ -95,9 +108,11 @@ def main() -> None:
     parser.add_argument("--flush-s", type=float, default=90.0)
     parser.add_argument("--hosts")
     parser.add_argument("--failback-s", type=float, default=300.0)
-    parser.add_argument("--max-call-ms", type=float)
     parser.add_argument("--buffer-bytes", type=int, default=8 << 20)
+    parser.add_argument("--first-in-line", action="store_true")
     options = parser.parse_args()
+    if options.first_in_line:
+        go_first()
     place = {"port": options.port} if options.hosts is None else {}
     log = createClientLog(
         hosts=(options.hosts or "127.0.0.1").split(","),
@@ -108,14 +123,13 @@ def main() -> None:
         buffer_bytes=options.buffer_bytes,
         block_timeout_s=120.0,
     )
-    end = send(
+    end, slowest_s = send(
         log,
         options.number,
         options.records,
         options.first,
         options.flush_every,
         options.rate,
-        float("inf") if options.max_call_ms is None else options.max_call_ms / 1e3,
     )
     if options.die:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -123,7 +137,7 @@ def main() -> None:
         wait_for_leftovers(Path(options.spool), options.flush_s)
     if not log.flush(options.flush_s):
         raise SystemExit(f"sender {options.number}: not all acknowledged in {options.flush_s} s")
-    print(end, flush=True)
+    print(end, f"{slowest_s * 1e3:.3f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ out of order.
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import signal
 import time
@@ -170,8 +171,13 @@ def judged_after(
     *options: str,
     clients: int = 8,
     server_port: int | None = None,
+    max_call_ms: float = math.inf,
 ) -> Verdict:
-    """Let clients send at full speed while `act` does its worst; the verdict."""
+    """Let clients send at full speed while `act` does its worst; the verdict.
+
+    Raises:
+        AssertionError: a daemon did not stop in order, or a call took too long.
+    """
     with two_daemons(kind, folder, server_port) as pair:
         pair.begin_all()
         # The port counts for nothing beside hosts.
@@ -181,7 +187,10 @@ def judged_after(
             sent = sending.finish()
         for name in NAMES:
             assert pair.daemons[name].stop() == 0, pair.daemons[name].output
-        return pair.judged(sent)
+        verdict = pair.judged(sent)
+        verdict.notes.append(f"slowest call {sending.slowest_call_ms:.1f} ms")
+        assert sending.slowest_call_ms <= max_call_ms, str(verdict)
+        return verdict
 
 
 def kills(
@@ -292,5 +301,6 @@ def rolling_upgrade(
                 assert pair.daemons[name].stop() == 0, pair.daemons[name].output
                 pair.begin_again(name)
 
-    options = ("--rate", "1000", "--buffer-bytes", str(8 << 20), "--max-call-ms", str(max_call_ms))
-    return judged_after(act, kind, folder, "--failback-s", "1", *options, clients=4)
+    options = ("--rate", "1000", "--buffer-bytes", str(8 << 20), "--failback-s", "1")
+    options += ("--first-in-line",)
+    return judged_after(act, kind, folder, *options, clients=4, max_call_ms=max_call_ms)
