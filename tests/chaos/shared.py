@@ -188,7 +188,9 @@ def judged_after(
         for name in NAMES:
             assert pair.daemons[name].stop() == 0, pair.daemons[name].output
         verdict = pair.judged(sent)
-        verdict.notes.append(f"slowest call {sending.slowest_call_ms:.1f} ms")
+        if max_call_ms < math.inf:
+            # Else they wait for room in their small buffers, as they are meant to.
+            verdict.notes.append(f"slowest call {sending.slowest_call_ms:.1f} ms")
         assert sending.slowest_call_ms <= max_call_ms, str(verdict)
         return verdict
 

@@ -24,7 +24,7 @@ from nats.js import JetStreamContext
 from logd.engine.link import OLDEST_VERSION
 from logd.engine.pieces import Piece, unpack_message
 from tests.ports import reserved_port
-from tests.waiting import wait_for
+from tests.waiting import wait_for, wait_stopped
 
 T = TypeVar("T")
 
@@ -119,9 +119,11 @@ class NatsServer:
         return found
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send it a signal; one that stands still does so when this returns."""
         assert self.process is not None
         self.process.send_signal(number)
+        if number is signal.SIGSTOP:
+            wait_stopped(self.process.pid)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End it."""
