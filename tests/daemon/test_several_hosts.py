@@ -16,6 +16,7 @@ import pytest
 from logd_client import LogdHandler, createClientLog
 from tests.chaos.proxy import Gate
 from tests.daemon.peers.test_tls import Authority, Problems, serving
+from tests.waiting import wait_for
 
 NAMES = ("localhost", "127.0.0.1")
 """Each is the name of one daemon's certificate; both lead to this machine."""
@@ -131,8 +132,11 @@ def test_a_session_goes_on_at_another_name(pair: Pair) -> None:
     with createClientLog(hosts=hosts, tls_ca=pair.authority.file, environ={}) as log:
         assert log("moves: before", sync=60)
         first = 0 if pair.has(0, "moves: before") else 1
+        place = log.server.connected_to
         pair.gates[first].shut()
         try:
+            # What is sent before the client has noticed waits for the daemon that was sent it.
+            wait_for(lambda: log.server.connected_to not in (place, None))
             assert log("moves: after", sync=60)
         finally:
             pair.gates[first].open()

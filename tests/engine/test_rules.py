@@ -65,13 +65,6 @@ def test_excuses_hold_over_a_restart() -> None:
     assert rules.judge(ONE, 20, 0, 30, 0.0).verdict is Verdict.WRITE
 
 
-def test_an_unreadable_piece_counts_as_done() -> None:
-    """Its numbers are known, so that the next piece is no gap."""
-    rules = Rules({}, now=0.0)
-    rules.lose(ONE, 10, 0.0)
-    assert rules.judge(ONE, 10, 0, 20, 0.0) == Judgement(Verdict.WRITE, 10)
-
-
 def test_sessions_are_forgotten_after_a_day_of_the_messages_time() -> None:
     """A session that was seen, be it by a repetition, stays; others go, and those over a limit."""
     two, three = b"h1:session two..", b"h1:session three"
