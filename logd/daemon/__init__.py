@@ -8,12 +8,14 @@ From settings to a running daemon:
     plugins        finds filters and observers by their names
     choosing       which records an output with `select` gets
     statefolder    the folder for queues and dead letters
+    workingfolder  the folder where relative paths start
     sessionkeys    what a client's session is called wherever that rests
     checking       checks settings by making the parts
     store          the same for a daemon that reads a source
     partition      one partition of the source, on its way into its ring
     runner         the running daemon
     chores         what it does every few seconds
+    crowding       tells of sessions that were forgotten too early
     notify         tells systemd how it is
     lastresort     ends it if nothing else can
     allocator      keeps its memory from coming and going
