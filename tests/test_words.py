@@ -12,7 +12,6 @@ ROOT = Path(__file__).parents[1]
 ALLOWED = {
     "Backoff": "pauses between tries, of an output and of a client",
     "Context": "what the records of one place have in common, as clients send it and logd keeps it",
-    "Entry": "a record as it is read back; in the client one that waits to be acknowledged",
     "LogServerProxy": "documented twice: for sockets and for XML-RPC",
 }
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from enum import Enum
 
 from logd_client.encoding import encode_opening
-from logd_client.records import Entry
+from logd_client.records import EncodedBatch
 from logd_client.session import (
     REFUSAL_BASE,
     AnswerDecoder,
@@ -55,14 +55,14 @@ class Session:
     """
 
     def __init__(
-        self, client_id: bytes, *, entries: Sequence[Entry] = (), token: str | None = None
+        self, client_id: bytes, *, entries: Sequence[EncodedBatch] = (), token: str | None = None
     ) -> None:
         self.client_id = client_id
         self.state = SessionState.CLOSED
         self._token = token
         # Sent on this connection and not acknowledged; and what comes after it.
-        self._sent: deque[Entry] = deque()
-        self._unsent: deque[Entry] = deque(entries)
+        self._sent: deque[EncodedBatch] = deque()
+        self._unsent: deque[EncodedBatch] = deque(entries)
         self.sent_sequence = 0
         self.has_shared_marks = False
         self._decoder = AnswerDecoder()
@@ -72,7 +72,7 @@ class Session:
         self.acked = entries[0].first - 1 if entries else 0
 
     @property
-    def oldest(self) -> Entry | None:
+    def oldest(self) -> EncodedBatch | None:
         """The first entry that waits for its acknowledgement, None without one."""
         if self._sent:
             return self._sent[0]
@@ -95,7 +95,7 @@ class Session:
         """True when something that was sent on this connection waits for its acknowledgement."""
         return bool(self._sent)
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: EncodedBatch) -> None:
         """Hold one more batch, to be sent after those that are held already.
 
         Raises:
@@ -110,16 +110,16 @@ class Session:
         self.next_sequence += entry.records
 
     @property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[EncodedBatch]:
         """All that is held, in order."""
         return [*self._sent, *self._unsent]
 
     @property
-    def next_unsent(self) -> Entry | None:
+    def next_unsent(self) -> EncodedBatch | None:
         """What `take` would give first, None for nothing."""
         return self._unsent[0] if self._unsent else None
 
-    def replace_next(self, parts: Sequence[Entry]) -> None:
+    def replace_next(self, parts: Sequence[EncodedBatch]) -> None:
         """Hold these, which have the same records, in place of `next_unsent`.
 
         Raises:
@@ -141,7 +141,7 @@ class Session:
         """True when the next batch could be sent at once: the connection is open, none waits."""
         return self.state is SessionState.OPEN and not self._unsent and not self._is_leftover
 
-    def add_sent(self, entry: Entry) -> bool:
+    def add_sent(self, entry: EncodedBatch) -> bool:
         """As `add`, for one record that is sent at once; only while the session is clear.
 
         Returns:
@@ -154,7 +154,7 @@ class Session:
         self.next_sequence = number + 1
         return is_first
 
-    def replace_oldest(self, entry: Entry) -> Entry:
+    def replace_oldest(self, entry: EncodedBatch) -> EncodedBatch:
         """Hold `entry` in place of the oldest one, which the server will never take.
 
         Only between connections: the next opening tells the server that the numbers below
@@ -191,12 +191,12 @@ class Session:
         first = self._unsent[0].first if self._unsent else self.next_sequence
         return encode_opening(self.client_id, first, self._token)
 
-    def take(self, max_bytes: int) -> list[Entry]:
+    def take(self, max_bytes: int) -> list[EncodedBatch]:
         """The next entries to send: at least one if any is unsent, at most `max_bytes` beyond it.
 
         The caller sends them whole and in order, or calls `lost`.
         """
-        taken: list[Entry] = []
+        taken: list[EncodedBatch] = []
         if not self.has_unsent:
             return taken
         size = 0
@@ -209,7 +209,7 @@ class Session:
         self.sent_sequence = max(self.sent_sequence, taken[-1].last)
         return taken
 
-    def receive_data(self, data: bytes) -> list[Entry]:
+    def receive_data(self, data: bytes) -> list[EncodedBatch]:
         """Take the server's bytes; returns the entries that became acknowledged, in order.
 
         Raises:
@@ -220,7 +220,7 @@ class Session:
         """
         if self.state is SessionState.CLOSED:
             raise AssertionError("bytes given to a session without a connection")
-        done: list[Entry] = []
+        done: list[EncodedBatch] = []
         try:
             for number in self._decoder.receive_data(data):
                 self._answered(number, done)
@@ -230,7 +230,7 @@ class Session:
             raise
         return done
 
-    def _answered(self, number: int, done: list[Entry]) -> None:
+    def _answered(self, number: int, done: list[EncodedBatch]) -> None:
         if number >= REFUSAL_BASE:
             raise SessionRefused(number - REFUSAL_BASE)
         # A leftover does not know how far its first owner had come, nor whether its end was lost

@@ -23,7 +23,7 @@ from logd_client.lone import encode_lone
 from logd_client.natives import RLock, acquire_within, monotonic, wait_ready
 from logd_client.pace import BURST_S, STEP_S
 from logd_client.problems import SessionProblem
-from logd_client.records import AnyRow, Context, Entry, Items
+from logd_client.records import AnyRow, Context, EncodedBatch, Items
 from logd_client.rows import UNFIT, fitted
 from logd_client.store import Store
 from logd_client.waiters import Waiters
@@ -270,7 +270,7 @@ class Courier:
         grew, self._seen_sequence = waiting > self._seen_sequence, waiting
         return _AWAY_LOOK_BUSY_S if grew else _AWAY_LOOK_S
 
-    def _acknowledged(self, entries: Sequence[Entry]) -> None:
+    def _acknowledged(self, entries: Sequence[EncodedBatch]) -> None:
         in_memory = sum([entry.memory_bytes for entry in entries])
         if in_memory:
             self._buffer.release(in_memory)

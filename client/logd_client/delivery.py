@@ -31,7 +31,7 @@ from logd_client.senderthread import SenderThread
 from logd_client.store import MemoryStore, SpoolStore, Store
 from logd_client.undelivered import Undelivered
 
-__all__ = ["Delivery", "SenderSettings"]
+__all__ = ["Deliverer", "SenderSettings"]
 
 _HERE_S = 1.0
 """How long a call may be held up by a server that is away, once, if there is no thread."""
@@ -50,7 +50,7 @@ class SenderSettings(NamedTuple):
     fallback: Fallback | None = None
 
 
-class Delivery:
+class Deliverer:
     """Delivers what is put in its buffer. All methods may be called from any thread.
 
     Args:

@@ -16,11 +16,11 @@ from itertools import chain, compress
 from operator import add
 from typing import Any, NamedTuple
 
-from logd_client.records import TIME_END, AnyRow, Context, Entry, Items
+from logd_client.records import TIME_END, AnyRow, Context, EncodedBatch, Items
 from logd_client.sizes import (
     MAX_BATCH_OBJECTS,
     MAX_FRAME_BYTES,
-    Columns,
+    BatchColumns,
     count_objects,
     has_good_size,
     has_short_items,
@@ -82,12 +82,12 @@ def encode_batch(first: int, rows: Sequence[AnyRow]) -> bytes:
     return _encode_columns(first, columns, _encode_specials(columns.items).encoded)
 
 
-def _columns(rows: Sequence[AnyRow]) -> Columns:
+def _columns(rows: Sequence[AnyRow]) -> BatchColumns:
     contexts, msgids, times, msgs, items = zip(*rows)
     # NaN makes any sum NaN, where min and max may step over it.
     if not (math.isfinite(sum(times)) and min(times) >= 0.0 and max(times) < TIME_END):
         raise ValueError("a time outside the years 1970 to 9999")
-    return Columns(dict.fromkeys(contexts), contexts, msgids, times, msgs, items)
+    return BatchColumns(dict.fromkeys(contexts), contexts, msgids, times, msgs, items)
 
 
 class _Specials(NamedTuple):
@@ -102,7 +102,9 @@ class _Specials(NamedTuple):
     chars: int
 
 
-def _encode_columns(first: int, columns: Columns, specials: tuple[tuple[Any, ...], ...]) -> bytes:
+def _encode_columns(
+    first: int, columns: BatchColumns, specials: tuple[tuple[Any, ...], ...]
+) -> bytes:
     return encode_frame(
         pickle.dumps(
             (
@@ -187,20 +189,20 @@ def _big_endian(values: array[Any]) -> bytes:
     return values.tobytes()
 
 
-def encode_batches(first: int, rows: Sequence[AnyRow]) -> list[Entry]:
+def encode_batches(first: int, rows: Sequence[AnyRow]) -> list[EncodedBatch]:
     """The rows as entries of a good size each: see `MAX_BATCH_RECORDS`, `BATCH_BYTES`.
 
     Raises:
         ValueError: a row does not fit a frame or has an impossible time; `values.fit_row` makes
             rows fit.
     """
-    entries: list[Entry] = []
+    entries: list[EncodedBatch] = []
     for start in range(0, len(rows), MAX_BATCH_RECORDS):
         _append_entries(entries, first + start, rows[start : start + MAX_BATCH_RECORDS])
     return entries
 
 
-def _append_entries(entries: list[Entry], first: int, rows: Sequence[AnyRow]) -> None:
+def _append_entries(entries: list[EncodedBatch], first: int, rows: Sequence[AnyRow]) -> None:
     """Halve the rows until each part fits; that happens for long or rich records only."""
     count = len(rows)
     columns = _columns(rows)
@@ -217,7 +219,7 @@ def _append_entries(entries: list[Entry], first: int, rows: Sequence[AnyRow]) ->
             or has_short_items(item_chars(columns.items), count, len(frame))
         )
         if is_whole and len(frame) - _LENGTH.size <= MAX_FRAME_BYTES:
-            entries.append(Entry(first, count, len(frame), frame))
+            entries.append(EncodedBatch(first, count, len(frame), frame))
             return
         if count == 1:
             raise ValueError(f"a record of {len(frame)} bytes, at most {MAX_FRAME_BYTES} allowed")

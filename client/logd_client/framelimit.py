@@ -12,7 +12,7 @@ from collections.abc import Callable
 from logd_client.clientsession import Session
 from logd_client.decoding import rows_of_frame
 from logd_client.encoding import encode_batches
-from logd_client.records import Entry
+from logd_client.records import EncodedBatch
 from logd_client.store import Store
 
 __all__ = ["FrameLimit"]
@@ -39,7 +39,7 @@ class FrameLimit:
         self._freed = freed
         self.max_bytes: int | None = None
 
-    def is_cut(self, refused: Entry) -> bool:
+    def is_cut(self, refused: EncodedBatch) -> bool:
         """Cut an entry that was refused, the session's next one; false if that can't help."""
         if refused.records < 2:
             if refused.size <= _MIN_LIMIT:

@@ -17,7 +17,7 @@ from logd_client.connection import ServerAddress
 from logd_client.link import Link
 from logd_client.natives import Gate, monotonic, start_thread, wait_ready
 from logd_client.problems import RecordsLost, SessionProblem
-from logd_client.records import Entry
+from logd_client.records import EncodedBatch
 from logd_client.spool import Spool, open_leftovers
 from logd_client.spoolreader import LeftRecords
 from logd_client.store import MemoryStore, Store
@@ -146,7 +146,7 @@ class LeftoverSender:
             self._report(RecordsLost(text, left.lost) if left.lost else SessionProblem(text))
         store.close(is_delivered=is_delivered)
 
-    def _send(self, store: Store, client_id: bytes, runs: Iterator[list[Entry]]) -> bool:
+    def _send(self, store: Store, client_id: bytes, runs: Iterator[list[EncodedBatch]]) -> bool:
         """Deliver a session; false if the process ends before all is stored."""
         run = next(runs, None)
         while run is not None and not self._stopping.is_open:
@@ -168,12 +168,12 @@ class LeftoverSender:
         return run is None
 
 
-def _follows(run: Sequence[Entry], session: Session) -> bool:
+def _follows(run: Sequence[EncodedBatch], session: Session) -> bool:
     """Whether it goes on where the session ends; else a new connection says what is missing."""
     return run[0].first == session.next_sequence
 
 
-def _ignore(entries: Sequence[Entry]) -> None:
+def _ignore(entries: Sequence[EncodedBatch]) -> None:
     pass
 
 

@@ -21,7 +21,7 @@ from logd_client.connection import ConnectionFailed, Place, ServerAddress
 from logd_client.natives import READABLE, monotonic, wait_ready
 from logd_client.outgoing import Outgoing
 from logd_client.problems import SessionProblem
-from logd_client.records import Entry
+from logd_client.records import EncodedBatch
 from logd_client.roaming import Roaming
 from logd_client.session import (
     REFUSED_FRAME,
@@ -63,7 +63,7 @@ class Link:
         store: Store,
         address: ServerAddress,
         report: Callable[[BaseException], None],
-        acknowledged: Callable[[Sequence[Entry]], None],
+        acknowledged: Callable[[Sequence[EncodedBatch]], None],
     ) -> None:
         self.session = session
         self._store = store
@@ -185,7 +185,7 @@ class Link:
             and self.session.is_clear
         )
 
-    def send_lone(self, entry: Entry, now: float) -> bool:
+    def send_lone(self, entry: EncodedBatch, now: float) -> bool:
         """Send one more entry, which has its frame; True if all of it is in the kernel.
 
         As `step` would, without all that it does besides; only while the link is clear.
@@ -358,7 +358,7 @@ class Link:
             self._roaming.sent(self._approach.place)
         return data
 
-    def _done(self, entries: Sequence[Entry]) -> None:
+    def _done(self, entries: Sequence[EncodedBatch]) -> None:
         """The server has stored these."""
         if not entries:
             return
@@ -406,4 +406,4 @@ class Link:
 
     def _freed(self, size: int) -> None:
         """Entries were replaced by such as take so many bytes of memory less."""
-        self._acknowledged([Entry(0, 0, size, b"")])
+        self._acknowledged([EncodedBatch(0, 0, size, b"")])

@@ -11,7 +11,7 @@ import struct
 from typing import Any
 
 from logd_client.encoding import encode_batches
-from logd_client.records import TIME_END, AnyRow, Context, Entry, Items
+from logd_client.records import TIME_END, AnyRow, Context, EncodedBatch, Items
 
 __all__ = ["encode_lone"]
 
@@ -28,7 +28,7 @@ _NUL = "\0"
 _new_tuple: Any = tuple.__new__
 
 
-def encode_lone(first: int, row: AnyRow) -> Entry:
+def encode_lone(first: int, row: AnyRow) -> EncodedBatch:
     """The entry of one record: what `encode_batches` makes of it, with less code touched.
 
     Raises:
@@ -62,8 +62,8 @@ def encode_lone(first: int, row: AnyRow) -> Entry:
         place,
         rest,
     )
-    # As `Entry(...)` does, without the call of a function in between.
-    entry: Entry = _new_tuple(Entry, (first, 1, size + 4, frame))
+    # As `EncodedBatch(...)` does, without the call of a function in between.
+    entry: EncodedBatch = _new_tuple(EncodedBatch, (first, 1, size + 4, frame))
     return entry
 
 

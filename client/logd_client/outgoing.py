@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from logd_client.clientsession import Session
 from logd_client.framelimit import FrameLimit
-from logd_client.records import Entry
+from logd_client.records import EncodedBatch
 from logd_client.store import Store
 from logd_client.suspects import Suspects
 
@@ -57,10 +57,10 @@ class Outgoing:
             self._suspects.sent(entries[0])
         return b"".join([self._store.load(entry) for entry in entries])
 
-    def take_suspect(self) -> Entry | None:
+    def take_suspect(self) -> EncodedBatch | None:
         """The batch that was out alone when the connection ended; it is forgotten."""
         return self._suspects.take_suspect()
 
-    def refused(self, suspect: Entry | None) -> None:
+    def refused(self, suspect: EncodedBatch | None) -> None:
         """The server refused a frame; the connection is closed."""
         self._suspects.refused(suspect)

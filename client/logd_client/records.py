@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Optional, Union
 
-__all__ = ["TIME_END", "AnyRow", "Context", "Entry", "Items", "Row"]
+__all__ = ["TIME_END", "AnyRow", "Context", "EncodedBatch", "Items", "Row"]
 
 TIME_END = 253_402_300_800.0
 """Seconds since the epoch of the year 10000, which many programs can't hold."""
@@ -54,7 +54,7 @@ class Row(NamedTuple):
 AnyRow = Union[Row, tuple[Context, int, float, str, Items]]
 
 
-class Entry(NamedTuple):
+class EncodedBatch(NamedTuple):
     """One encoded batch that waits for its acknowledgement.
 
     Attributes:

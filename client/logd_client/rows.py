@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from logd_client.buffer import lost_row
 from logd_client.encoding import encode_batches
-from logd_client.records import AnyRow, Entry
+from logd_client.records import AnyRow, EncodedBatch
 from logd_client.values import fit_row
 
 __all__ = ["UNFIT", "NumberedRows", "encode_fitting", "fitted"]
@@ -44,7 +44,7 @@ class NumberedRows(list[AnyRow]):
         return self._first
 
 
-def encode_fitting(first: int, rows: Sequence[AnyRow]) -> list[Entry]:
+def encode_fitting(first: int, rows: Sequence[AnyRow]) -> list[EncodedBatch]:
     """The rows as entries from sequence number `first` on, made to fit where they must be."""
     try:
         return encode_batches(first, rows)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from logd_client import lifecycle
 from logd_client.courier import Courier
-from logd_client.delivery import Delivery, SenderSettings
+from logd_client.delivery import Deliverer, SenderSettings
 from logd_client.journaledbuffer import JournaledBuffer
 from logd_client.natives import acquire_within, monotonic
 from logd_client.receipt import Receipt
@@ -26,7 +26,7 @@ _JUST_BEFORE_S = 0.5
 """As long after a flush it makes no sense to wait again for the same records."""
 
 
-class Sender(Delivery):
+class Sender(Deliverer):
     """Delivers what is put in its buffer. All methods may be called from any thread."""
 
     __slots__ = ()

@@ -177,7 +177,7 @@ from logd_client.encoding import (
     encode_opening,
 )
 from logd_client.lone import encode_lone
-from logd_client.records import AnyRow, Context, Entry, Items, Row
+from logd_client.records import AnyRow, Context, EncodedBatch, Items, Row
 from logd_client.sizes import BATCH_BYTES, MAX_BATCH_OBJECTS, MAX_FRAME_BYTES
 
 __all__ = [
@@ -193,7 +193,7 @@ __all__ = [
     "AnswerDecoder",
     "AnyRow",
     "Context",
-    "Entry",
+    "EncodedBatch",
     "Items",
     "ProtocolError",
     "Row",
@@ -232,7 +232,7 @@ class SessionEnded(Exception):
         acknowledged: the entries that the same bytes acknowledged before the fault.
     """
 
-    acknowledged: Sequence[Entry] = ()
+    acknowledged: Sequence[EncodedBatch] = ()
 
 
 class ProtocolError(SessionEnded):

@@ -16,7 +16,7 @@ __all__ = [
     "BATCH_BYTES",
     "MAX_BATCH_OBJECTS",
     "MAX_FRAME_BYTES",
-    "Columns",
+    "BatchColumns",
     "count_objects",
     "has_good_size",
     "has_short_items",
@@ -51,7 +51,7 @@ _CUT_CHARS = 32
 _SHORTEST_CUT = 64
 
 
-class Columns(NamedTuple):
+class BatchColumns(NamedTuple):
     """Rows turned by 90 degrees, and their different contexts in the order of appearance."""
 
     unique: dict[Context, None]
@@ -62,7 +62,7 @@ class Columns(NamedTuple):
     items: Sequence[Items]
 
 
-def has_good_size(columns: Columns) -> bool:
+def has_good_size(columns: BatchColumns) -> bool:
     """Whether the columns fit a frame in all probability, and what a server takes whole of one."""
     return (
         sum(map(len, columns.msgs)) <= BATCH_BYTES
@@ -71,7 +71,7 @@ def has_good_size(columns: Columns) -> bool:
     )
 
 
-def count_objects(columns: Columns) -> int:
+def count_objects(columns: BatchColumns) -> int:
     """About how many texts and tuples a server makes of contexts and items."""
     objects = sum([len(context.fields[4]) + 6 for context in columns.unique])
     if any(columns.items):
@@ -79,7 +79,7 @@ def count_objects(columns: Columns) -> int:
     return objects
 
 
-def _has_short_contexts(columns: Columns) -> bool:
+def _has_short_contexts(columns: BatchColumns) -> bool:
     """Whether a server writes the contexts of all rows without cutting any."""
     chars: dict[Context, int] = {}
     for context in columns.unique:

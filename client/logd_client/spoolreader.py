@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from logd_client.buffer import lost_row
 from logd_client.decoding import rows_of_frame
-from logd_client.records import AnyRow, Context, Entry, Items
+from logd_client.records import AnyRow, Context, EncodedBatch, Items
 from logd_client.rows import encode_fitting
 from logd_client.values import make_context
 
@@ -209,7 +209,7 @@ class LeftRecords:
         self.damaged: list[Path] = []
         self.lost = 0
 
-    def runs(self) -> Iterator[list[Entry]]:
+    def runs(self) -> Iterator[list[EncodedBatch]]:
         """Entries in order, those of a file at a time.
 
         If numbers are missing before a run, it begins with an entry that says so.
@@ -260,7 +260,7 @@ def _without_gaps(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
             begin = end
 
 
-def _notice(number: int, count: int, where: str) -> Entry:
+def _notice(number: int, count: int, where: str) -> EncodedBatch:
     """An entry that tells of the missing records of which it has the last number."""
     noun = "record" if count == 1 else "records"
     row = lost_row(count, os.getpid(), time.time(), f"{count} {noun} lost: {where}")

@@ -15,7 +15,7 @@ from logd_client.buffer import lost_row
 from logd_client.encoding import encode_batch
 from logd_client.natives import Lock
 from logd_client.problems import RecordsLost, SessionProblem
-from logd_client.records import AnyRow, Entry
+from logd_client.records import AnyRow, EncodedBatch
 from logd_client.rowjournal import RowJournal
 from logd_client.rows import UNFIT, fitted
 from logd_client.sizes import BATCH_BYTES
@@ -44,10 +44,10 @@ class Store(Protocol):
             OSError: the directory of a spool can't be written.
         """
 
-    def keep(self, entry: Entry) -> Entry:
+    def keep(self, entry: EncodedBatch) -> EncodedBatch:
         """Take an entry with its frame; what is returned goes into the session."""
 
-    def load(self, entry: Entry) -> bytes:
+    def load(self, entry: EncodedBatch) -> bytes:
         """The frame of an entry that `keep` returned; what can't be read says so in it."""
 
     def acknowledge(self, acked: int) -> None:
@@ -68,10 +68,10 @@ class MemoryStore:
     def open(self) -> None:
         pass
 
-    def keep(self, entry: Entry) -> Entry:
+    def keep(self, entry: EncodedBatch) -> EncodedBatch:
         return entry
 
-    def load(self, entry: Entry) -> bytes:
+    def load(self, entry: EncodedBatch) -> bytes:
         frame: bytes = entry.frame
         return frame
 
@@ -136,7 +136,7 @@ class SpoolStore:
         self._opened()
         self.journal.prepare()
 
-    def keep(self, entry: Entry) -> Entry:
+    def keep(self, entry: EncodedBatch) -> EncodedBatch:
         self.journal.prepare()
         if not self.journal.has(entry.first, entry.last):
             return entry
@@ -145,7 +145,7 @@ class SpoolStore:
             self._frame_bytes += entry.size
         return entry._replace(frame=None)
 
-    def load(self, entry: Entry) -> bytes:
+    def load(self, entry: EncodedBatch) -> bytes:
         if entry.frame is not None:
             frame: bytes = entry.frame
             return frame

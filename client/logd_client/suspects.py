@@ -16,7 +16,7 @@ from logd_client.clientsession import Session
 from logd_client.encoding import encode_batches
 from logd_client.framelimit import FrameLimit
 from logd_client.problems import RecordsLost
-from logd_client.records import Entry
+from logd_client.records import EncodedBatch
 
 __all__ = ["Suspects"]
 
@@ -47,7 +47,7 @@ class Suspects:
         self._report = report
         self._freed = freed
         self._until = 0
-        self._suspect: Entry | None = None
+        self._suspect: EncodedBatch | None = None
         self.is_careful = False
         self.lost = 0
 
@@ -60,17 +60,17 @@ class Suspects:
             return True
         return not self._session.has_unacknowledged
 
-    def sent(self, entry: Entry) -> None:
+    def sent(self, entry: EncodedBatch) -> None:
         """This one is out now, alone."""
         if self.is_careful:
             self._suspect = entry
 
-    def take_suspect(self) -> Entry | None:
+    def take_suspect(self) -> EncodedBatch | None:
         """The one that was out alone when the connection ended; it is forgotten."""
         suspect, self._suspect = self._suspect, None
         return suspect
 
-    def refused(self, suspect: Entry | None) -> None:
+    def refused(self, suspect: EncodedBatch | None) -> None:
         """The server refused a frame; the connection is closed."""
         is_found = suspect is not None and suspect == self._session.oldest
         if suspect is not None and is_found and not self._limit.is_cut(suspect):
@@ -81,7 +81,7 @@ class Suspects:
         self.is_careful = True
         self._until = self._session.sent_sequence
 
-    def _give_up(self, entry: Entry, reason: str) -> None:
+    def _give_up(self, entry: EncodedBatch, reason: str) -> None:
         """Put a word about it in the place of a batch that can't be delivered."""
         pid = os.getpid()
         text = f"{entry.records} record(s) lost by pid {pid}: {reason}"

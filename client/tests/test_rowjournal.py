@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logd_client import createClientLog
-from logd_client.records import AnyRow, Context, Entry
+from logd_client.records import AnyRow, Context, EncodedBatch
 from logd_client.rowjournal import RowJournal
 from logd_client.rows import NumberedRows
 from logd_client.sizes import BATCH_BYTES
@@ -364,12 +364,12 @@ def numbered(rows: list[AnyRow]) -> NumberedRows:
     return made
 
 
-def left(folder: Path, after: int = 0) -> list[Entry]:
+def left(folder: Path, after: int = 0) -> list[EncodedBatch]:
     """What the next process finds; what is missing would be told in an entry."""
     return [entry for run in LeftRecords(folder, after, "damaged").runs() for entry in run]
 
 
-def records(entries: list[Entry]) -> list[tuple[Any, ...]]:
+def records(entries: list[EncodedBatch]) -> list[tuple[Any, ...]]:
     """(msgid, time, message, items) of each."""
     import pickle
 

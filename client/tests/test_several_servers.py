@@ -20,7 +20,7 @@ from logd_client.encoding import encode_frame
 from logd_client.link import Link
 from logd_client.natives import wait_ready
 from logd_client.places import Moving, Place, Places, split_host
-from logd_client.records import Entry
+from logd_client.records import EncodedBatch
 from logd_client.session import encode_answer
 from logd_client.store import MemoryStore
 
@@ -153,7 +153,7 @@ def test_a_server_that_says_it_lives_is_not_left(monkeypatch: pytest.MonkeyPatch
             wait_ready([link.wanted], 60)
             link.step()
 
-        session.add(Entry(1, 1, 10, encode_frame(b"record")))
+        session.add(EncodedBatch(1, 1, 10, encode_frame(b"record")))
         link.step()
         connection, _ = listener.accept()
         with connection:

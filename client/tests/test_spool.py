@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from logd_client import bind, createClientLog
 from logd_client.encoding import encode_batches
 from logd_client.mappedfile import MappedFile
-from logd_client.records import AnyRow, Context, Entry
+from logd_client.records import AnyRow, Context, EncodedBatch
 from logd_client.rowjournal import RowJournal
 from logd_client.rows import NumberedRows
 from logd_client.spool import Spool, open_leftovers
@@ -334,7 +334,7 @@ def test_a_flipped_bit_in_the_state_costs_nothing(
 # What earlier versions left.
 
 
-def old_batches(folder: Path, entries: list[Entry]) -> Path:
+def old_batches(folder: Path, entries: list[EncodedBatch]) -> Path:
     """A file of batches as they wrote it beside the rows."""
     path = folder / f"{entries[0].first:020d}.batches"
     data = b""
@@ -345,7 +345,7 @@ def old_batches(folder: Path, entries: list[Entry]) -> Path:
     return path
 
 
-def old_entries(count: int, first: int = 1) -> list[Entry]:
+def old_entries(count: int, first: int = 1) -> list[EncodedBatch]:
     """Batches of two records each."""
     return [
         entry for n in range(first, first + count, 2) for entry in encode_batches(n, rows(2, n))
