@@ -19,7 +19,7 @@ from logd_client.clientsession import Session, SessionState
 from logd_client.session import (
     AnswerDecoder,
     Context,
-    Entry,
+    EncodedBatch,
     ProtocolError,
     SessionRefused,
     encode_answer,
@@ -146,12 +146,12 @@ def row(msg: str, msgid: int = 1) -> Any:
     return (CONTEXT, msgid, 1.0, msg, ())
 
 
-def entry(first: int, count: int) -> Entry:
+def entry(first: int, count: int) -> EncodedBatch:
     """A batch as the bookkeeping sees it."""
-    return Entry(first, count, 100, str(first).encode())
+    return EncodedBatch(first, count, 100, str(first).encode())
 
 
-def opened(*entries: Entry, known: int = 0) -> Session:
+def opened(*entries: EncodedBatch, known: int = 0) -> Session:
     """A session that holds `entries`, all of them sent."""
     made = Session(CLIENT)
     for item in entries:

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from logd_client.clientsession import Session, SessionState
 from logd_client.session import (
     Context,
-    Entry,
+    EncodedBatch,
     SessionRefused,
     encode_answer,
     encode_batches,
@@ -93,7 +93,7 @@ class Delivery(RuleBasedStateMachine):
         self.session = Session(CLIENT)
         self.logged = 0
         self.is_leftover = False
-        self.spool: list[Entry] = []
+        self.spool: list[EncodedBatch] = []
         self.to_server = b""
         self.acked = 0
 
