@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import logging.handlers
+import re
 import subprocess
 import sys
 import time
@@ -251,3 +253,21 @@ def send(port: int, first: int, last: int) -> None:
             handler.emit(logging.makeLogRecord({"msg": f"record {number}", "levelno": 20}))
     finally:
         handler.close()
+
+
+def test_the_page_is_three_files(page: Page) -> None:
+    """The page, its style and one script, packed for browsers that take that: under 40 kB."""
+    text = page.get("/").body.decode()
+    names = re.findall(r'(?:src|href)="(static/[0-9a-f]+/\w+\.(?:js|css))"', text)
+    assert len(names) == 2
+    size = len(text)
+    for name in names:
+        plain = page.get(f"/{name}")
+        assert "content-encoding" not in plain.headers
+        packed = page.get(f"/{name}", headers={"accept-encoding": "br, gzip"})
+        assert packed.headers["content-encoding"] == "gzip"
+        assert gzip.decompress(packed.body) == plain.body
+        size += len(packed.body)
+        assert not re.search(rb"^(import|export) ", plain.body, re.MULTILINE)
+    assert size < 40_000
+    assert page.get(f"/{names[0].rpartition('/')[0]}/list.js").status == 404
