@@ -57,6 +57,7 @@ class Prefilter:
         self._needles = ways_of(selection)
         self._folded = _folded_parts(selection)
         self._anywhere = _parts_anywhere(selection)
+        self._cats_anywhere = _cats_anywhere(selection)
         self._has_fast_lines = reader.is_own_format and reader.times.is_default
         self._heads: tuple[bytes, ...] | None = None
         if selection.cats is not None:
@@ -106,9 +107,7 @@ class Prefilter:
         if self._is_everything:
             return entries
         if any(entry.startswith(OTHER_STARTS) for entry in entries):
-            # The texts below are those of the default layout.
-            read, matches = self._reader.read, self._selection.matches
-            return [entry for entry in entries if matches(read(entry))]
+            return self._of_any_layout(entries)
         for ways in self._needles:
             if len(ways) == 1:
                 one = ways[0]
@@ -133,6 +132,15 @@ class Prefilter:
             some = entries[place : place + _CHECKED_AT_ONCE]
             found += [entry for entry in some if matches(read(entry))]
         return found
+
+    def _of_any_layout(self, entries: list[bytes]) -> list[bytes]:
+        """The same where not all entries are of the default layout."""
+        for part in self._anywhere:
+            entries = [entry for entry in entries if part in entry]
+        if ways := self._cats_anywhere:
+            entries = [entry for entry in entries if any(way in entry for way in ways)]
+        read, matches = self._reader.read, self._selection.matches
+        return [entry for entry in entries if matches(read(entry))]
 
     def _by_head(self, entries: list[bytes]) -> list[bytes]:
         heads, bounds = self._heads, self._bounds
@@ -238,6 +246,15 @@ def _parts_anywhere(selection: Selection) -> list[bytes]:
         parts = [part for text in texts for part in _SAME_EVERYWHERE.findall(text)]
         found += [max(parts, key=len).encode()] if parts else []
     return found
+
+
+def _cats_anywhere(selection: Selection) -> tuple[bytes, ...]:
+    """How categories that are wanted stand in entries of all layouts; nothing if any may do."""
+    cats = selection.cats
+    if not cats or not all(cat.isascii() and cat.isidentifier() for cat in cats):
+        return ()
+    # By default before a blank, in JSON between quotes, in logfmt behind its name.
+    return tuple(way.encode() for cat in cats for way in (f"{cat} ", f'"{cat}"', f"cat={cat}"))
 
 
 def _texts_of(term: Term) -> list[tuple[bytes, ...]]:

@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 
 from logd.query.files.prefilter import Prefilter
 from logd.query.selection import Selection
+from logd.text.jsonlines import JsonFormat
 from logd.text.lines import LineFormat
+from logd.text.logfmtlines import LogfmtFormat
 from logd.text.reading import BREAK, MARK, LineReader
 from logd.text.timestamps import DEFAULT_FORMAT
 from tests.query.log_making import START, record, select
 
 ENTRIES = st.builds(
-    lambda number, cat, msg, pid, peer, special, timestamp: (
-        LineFormat()
+    lambda make, number, cat, msg, pid, peer, special, timestamp: (
+        make()
         .format_batch(
             record(
                 number,
@@ -32,6 +34,7 @@ ENTRIES = st.builds(
         .encode("utf-8", "backslashreplace")
         .replace(BREAK, MARK)
     ),
+    st.sampled_from([LineFormat] * 4 + [JsonFormat, LogfmtFormat]),
     st.integers(0, 40),
     st.sampled_from(["E", "W", "", "EE", "long name"]),
     st.sampled_from(["ok", "it failed", " E ", "failed\nbadly", "user=ann", "é"]),
