@@ -16,9 +16,11 @@ from tests.bench import (
     find,
     hostile,
     latency,
+    layouts,
     many_connections,
     one_call,
     overload,
+    page,
     rotation,
     several,
     startup,
@@ -44,6 +46,9 @@ BENCHMARKS: dict[str, Callable[[Settings], Iterator[Row]]] = {
     "find": find.find,
 }
 
+BY_NAME = {"layouts": layouts.layouts, "page": page.page}
+"""What is run only if it is named; `page` needs a browser (`make browser`)."""
+
 
 def main() -> int:
     """Run what was asked for; the exit status is 0 also where goals are missed."""
@@ -62,7 +67,7 @@ def main() -> int:
     for name in options.only or BENCHMARKS:
         started = time.monotonic()
         progress(name)
-        rows += BENCHMARKS[name](settings)
+        rows += (BENCHMARKS | BY_NAME)[name](settings)
         progress(f"{name}: {time.monotonic() - started:.0f} s")
     sys.stdout.write(table(rows))
     if options.json:
@@ -89,7 +94,10 @@ def _parser() -> argparse.ArgumentParser:
         help="next to nothing, to see that the benchmarks work; the figures mean nothing",
     )
     parser.add_argument(
-        "--only", action="append", choices=BENCHMARKS, help="this benchmark; may be repeated"
+        "--only",
+        action="append",
+        choices=BENCHMARKS | BY_NAME,
+        help="this benchmark; may be repeated",
     )
     parser.add_argument("--rounds", type=int, help="turns of each contender (3; quick: 1)")
     parser.add_argument("--soak", type=int, metavar="SECONDS", help="how long overload lasts")

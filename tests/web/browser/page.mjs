@@ -20,6 +20,9 @@ export async function check(run) {
       page.on("console", (m) => { if (m.type() === "error" && !m.text().includes("status of 4") && !m.text().includes("ERR_")) problems.push(`console: ${m.text()}`); });
       await page.addInitScript(() => {
         window.violations = [];
+        // When there are records and a picture for the first time.
+        const look = () => (document.querySelector(".row") && document.querySelector("#chart path") ? (window.usableAt = performance.now()) : requestAnimationFrame(look));
+        requestAnimationFrame(look);
         addEventListener("securitypolicyviolation", (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
       });
       if (path !== "about:blank") await page.goto(new URL(path, link).href);
