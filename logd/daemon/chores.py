@@ -134,7 +134,7 @@ class Chores:
     def _measure(self) -> None:
         counts = self._hub.counts
         now = self._hub.loop.time()
-        self.rates.add(now, counts.records, counts.bytes)
+        self.rates.add(now, counts.records, self._hub.received_bytes)
         workers = () if self._outputs is None else self._outputs.workers
         self.paces = {worker: self.paces.get(worker) or DiskPace(now) for worker in workers}
         for worker, pace in self.paces.items():

@@ -15,7 +15,6 @@ from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from logd.daemon.costs import WRITING_S_PER_BYTE, WRITING_S_PER_RECORD, lone_bytes
 from logd.daemon.together import decode_whole
 from logd.wire import Decoder, Frames
 
@@ -24,7 +23,10 @@ if TYPE_CHECKING:
     from logd.records.batch import Batch
 
 Lone = tuple["Connection", bytes, int]
-"""A read of a connection, and how many frames it is made of; 0 if it is not whole frames."""
+"""A read of a connection, and how many frames it is made of."""
+
+FEW = 12
+"""Up to so many frames are quicker recognised one by one."""
 
 
 @dataclass
@@ -33,23 +35,17 @@ class Round:
 
     Attributes:
         batches: the records.
-        sizes: what they count in the budgets of their connections, in bytes.
+        size: about how many bytes they take.
         acks: by session, up to which number its records are accepted.
         records: how many there are.
         rest: reads that were left alone, to be queued; each connection's in their order.
     """
 
     batches: list[Batch] = field(default_factory=list)
-    sizes: list[tuple[Connection, int]] = field(default_factory=list)
+    size: int = 0
     acks: dict[bytes, int] = field(default_factory=dict)
     records: int = 0
     rest: list[Lone] = field(default_factory=list)
-
-    @property
-    def writing_s(self) -> float:
-        """About how long it takes to write the records."""
-        size = sum([size for _, size in self.sizes])
-        return WRITING_S_PER_RECORD * self.records + WRITING_S_PER_BYTE * size
 
 
 def decode_round(
@@ -68,40 +64,42 @@ def decode_round(
     odd: set[Connection] = set()
     for read in lone:
         connection, data, count = read
-        if not count or connection in odd:
-            odd.add(connection)
+        if connection in odd:
             done.rest.append(read)
         elif connection.client is None:
             plain.setdefault((connection.account, connection.origin), []).append(read)
         elif not _decode_session(connection, data, count, decoder, accepted, done):
             odd.add(connection)
             done.rest.append(read)
-    left_alone: list[Lone] = []
-    deadline = time.monotonic() + most_s
-    for alike in plain.values():
-        if not _decode_plain(alike, decoder, deadline, done):
-            left_alone += alike
-    # What is odd may follow it.
-    done.rest[:0] = left_alone
+    for (_, origin), alike in plain.items():
+        _decode_plain(alike, origin, decoder, most_s, done)
     return done
 
 
-def _decode_plain(alike: Sequence[Lone], decoder: Decoder, deadline: float, done: Round) -> bool:
-    """Decode frames of senders without sessions together; False if anything is odd."""
-    frames = Frames.of_reads([data for _, data, _ in alike])
-    first = alike[0][0]
-    batches = decode_whole(
-        decoder, frames, first.origin, time.time(), lambda: time.monotonic() > deadline
-    )
+def _decode_plain(
+    alike: Sequence[Lone], origin: str, decoder: Decoder, most_s: float, done: Round
+) -> None:
+    """Decode frames of senders without sessions together; if anything is odd, none of them."""
+    batches: Sequence[Batch] | None = None
+    reads = [data for _, data, _ in alike]
+    records = sum([count for _, _, count in alike])
+    if records <= FEW:
+        known = decoder.known_records(reads, origin)
+        batches = None if known is None else (known,)
     if batches is None:
-        return False
-    for connection, _, count in alike:
+        deadline = time.monotonic() + most_s
+        frames = Frames.of_reads(reads)
+        batches = decode_whole(
+            decoder, frames, origin, time.time(), lambda: time.monotonic() > deadline
+        )
+    if batches is None:
+        done.rest += alike
+        return
+    for connection, data, count in alike:
         connection.records += count
-    done.records += frames.count
+        done.size += len(data)
+    done.records += records
     done.batches += batches
-    # All count for one account, so that one connection stands for them.
-    done.sizes.append((first, frames.size + sum(map(lone_bytes, batches))))
-    return True
 
 
 def _decode_session(
@@ -126,9 +124,9 @@ def _decode_session(
             return False
         batches.append(known[0])
         size += known[1]
-    accepted[client] = done.acks[client] = expected + count - 1
+    connection.lone_until = accepted[client] = done.acks[client] = expected + count - 1
     connection.records += count
     done.records += count
     done.batches += batches
-    done.sizes.append((connection, size))
+    done.size += size
     return True

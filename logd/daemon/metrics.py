@@ -89,8 +89,8 @@ class DaemonCollector(Collector):
         hub = self._daemon.hub
         counts = hub.counts
         yield _counter("logd_records", "Records received, repeated ones too.", counts.records)
-        yield _counter("logd_received_bytes", "Bytes received.", counts.bytes)
-        yield _counter("logd_frames", "Frames received.", counts.frames)
+        yield _counter("logd_received_bytes", "Bytes received.", hub.received_bytes)
+        yield _counter("logd_frames", "Frames received.", hub.frames)
         yield _counter("logd_bad_frames", "Frames that could not be decoded.", counts.bad_frames)
         yield _counter("logd_faults", "Bad frames, refusals and other faults.", counts.faults)
         yield _gauge("logd_connections", "Open connections.", len(hub.connections))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from logd.daemon.decodedroom import DecodedRoom
 from logd.daemon.decoding import Done
 from logd.daemon.gathering import ENOUGH_BYTES, GATHER_S, QUIET_S
-from logd.daemon.lone import Lone, decode_round
+from logd.daemon.loneway import LoneWay
 from logd.daemon.peers.connection import Connection
 from logd.daemon.peers.hub import Hub
 from logd.daemon.portionthread import PortionThread
@@ -28,7 +28,7 @@ from logd.daemon.slices import SLICE_S, DecodedPortion, Portion, Slices
 from logd.outputs.failpoints import failpoint
 from logd.outputs.work import Work
 from logd.records.batch import Batch
-from logd.wire import Decoder, Frames
+from logd.wire import Decoder
 
 if TYPE_CHECKING:
     from logd.records.job import MsgJob
@@ -70,6 +70,7 @@ class Pipeline:
 
     Attributes:
         thread: decodes and filters; requests run there.
+        lone_way: takes what rounds bring.
     """
 
     def __init__(
@@ -94,11 +95,14 @@ class Pipeline:
         self._room = DecodedRoom(hub.intake, sink.relieve)
         self._slots = asyncio.Semaphore(PORTIONS_UNDER_WAY)
         self._unfinished = 0
+        # What left the intake is not counted there yet.
+        self._is_taking = False
         # Whether the thread has not decoded all that it took.
         self._has_left = False
         self._changed = asyncio.Event()
         self._handed_over_at = float("-inf")
         self._elsewhere_until = float("-inf")
+        self.lone_way = LoneWay(hub, sink, self._slices, self.thread, self)
 
     def _new_decoder(self) -> Decoder:
         return Decoder(
@@ -111,7 +115,7 @@ class Pipeline:
     async def run(self) -> None:
         """Consume until cancelled. The single consumer task of the daemon."""
         self.thread.start()
-        self._hub.rounds.taker = self
+        self._hub.rounds.taker = self.lone_way
         while True:
             await self._room.wait()
             await self._gather()
@@ -120,12 +124,19 @@ class Pipeline:
             if self._hub.intake.is_empty and not self._has_left:
                 continue
             self._has_left = False
-            portion = self._hub.intake.take_waiting(PORTION_BYTES, PORTION_S)
-            self._unfinished += len(portion)
+            portion = self._take_waiting()
             try:
                 await self._slots.acquire()
             finally:
                 self.thread.put(portion)
+
+    def _take_waiting(self) -> Portion:
+        # The rounds' thread may look at any moment whether something is under way.
+        self._is_taking = True
+        portion = self._hub.intake.take_waiting(PORTION_BYTES, PORTION_S)
+        self._unfinished += len(portion)
+        self._is_taking = False
+        return portion
 
     async def _let_finish(self) -> None:
         """Give the thread a moment if little waits, which can be done here then.
@@ -141,54 +152,16 @@ class Pipeline:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), MOMENT_S)
 
-    def is_free(self) -> bool:
-        """See `rounds.Taker`."""
+    def is_idle(self) -> bool:
+        """See `loneway.Others`; called in the rounds' thread, too."""
+        hub, server = self._hub, self._server
+        # In the order in which things move, so that none is missed.
         return (
-            not self._unfinished
-            and self._hub.intake.is_empty
-            and not self._hub.limits.peer_records_per_s
-            and self._may_work_here()
-        )
-
-    def take_lone(self, lone: list[Lone]) -> None:
-        """Decode at once what a round brought; see `rounds.Taker`.
-
-        Nothing of these connections is under way, so that they need no queue to keep their order.
-        """
-        hub = self._hub
-        if not self.thread.at_work.acquire(blocking=False):
-            for read in lone:
-                _queue(hub, read)
-            return
-        try:
-            cpu_s = time.thread_time()
-            self._decode_lone(lone)
-            if time.thread_time() - cpu_s > HERE_S / 2:
-                self._elsewhere_until = hub.loop.time() + ELSEWHERE_S
-        except Exception as exc:
-            self.thread.fail(exc)
-        finally:
-            self.thread.at_work.release()
-
-    def _decode_lone(self, lone: Sequence[Lone]) -> None:
-        hub = self._hub
-        done = decode_round(lone, self._slices.decoder, self._slices.accepted, HERE_S)
-        for read in done.rest:
-            _queue(hub, read)
-        if not done.batches:
-            return
-        self._handed_over_at = hub.loop.time()
-        self._server.fill_in(done.batches)
-        hub.losses.look_at_each(done.batches)
-        hub.counts.records += done.records
-        sizes, to_write_s = done.sizes, done.writing_s
-        self._room.take(hub.intake.charge_each(sizes), to_write_s)
-        self._sink.submit(
-            Work(
-                done.batches,
-                done.acks,
-                lambda work: self.thread.tell_loop(self._durable, work, sizes, to_write_s),
-            )
+            hub.intake.is_empty
+            and not (self._is_taking or self._unfinished or self.thread.has_failed)
+            and not (server.filters or server.observers or hub.limits.peer_records_per_s)
+            and self._sink.is_quick
+            and self._room.is_there
         )
 
     def take_queued(self) -> None:
@@ -203,8 +176,7 @@ class Pipeline:
         ):
             return
         try:
-            portion = intake.take_waiting(PORTION_BYTES, PORTION_S)
-            self._unfinished += len(portion)
+            portion = self._take_waiting()
             self._handed_over_at = self._hub.loop.time()
             cpu_s = time.thread_time()
             self._process(portion, HERE_S, self._handed_over)
@@ -375,12 +347,3 @@ class Pipeline:
                 text = f"a frame from {connection.peer} was dropped: {reason}"
                 self._server.note(text, ("frame dropped", connection.account), cat="W")
             self._server.observe(())
-
-
-def _queue(hub: Hub[Connection], read: Lone) -> None:
-    """Queue a read of a connection as if it had not come in a round."""
-    connection, data, count = read
-    if count:
-        hub.intake.put(connection, Frames.of_reads([data]))
-    else:
-        connection.received(data)

@@ -27,6 +27,12 @@ class Sink(Protocol):
     def submit(self, work: Work) -> None:
         """Take `work`; its `on_done` is called once it is durable."""
 
+    def line_up(self, work: Work) -> None:
+        """As `submit`, but `write_here` has to follow; only if it is quick."""
+
+    def write_here(self) -> None:
+        """Write in this thread what stands in the line, if that is quick and nobody else does."""
+
     def wait_written(self, work: Work) -> None:
         """Return once `work` is written, or won't be soon."""
 
@@ -53,6 +59,13 @@ class WriterSink:
         for batch in work.batches:
             self._write(batch)
         work.finish_one()
+
+    def line_up(self, work: Work) -> None:
+        """It is not quick."""
+        self.submit(work)
+
+    def write_here(self) -> None:
+        """All is written."""
 
     def _write(self, batch: Batch) -> None:
         for pause_s in RETRY_PAUSES_S:

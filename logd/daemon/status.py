@@ -52,8 +52,8 @@ def snapshot(
         "uptime_s": time.time() - hub.started_at,
         "addresses": daemon.addresses,
         "records": counts.records,
-        "received_bytes": counts.bytes,
-        "frames": counts.frames,
+        "received_bytes": hub.received_bytes,
+        "frames": hub.frames,
         "records_per_s": {str(span_s): rate for span_s, (rate, _) in rates.items()},
         "bytes_per_s": {str(span_s): rate for span_s, (_, rate) in rates.items()},
         "queue": {

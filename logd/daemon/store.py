@@ -58,9 +58,7 @@ class StoreOutputs(Outputs):
 
     def submit(self, work: Work) -> None:
         """Queue the daemon's own `work`; it is dropped if no ring is this daemon's."""
-        work.batches = [
-            batch if batch.client is not None else self._numbered(batch) for batch in work.batches
-        ]
+        self._number(work)
         work.expect(1)
         for partition, worker in zip(self.partitions, self.workers, strict=True):
             if partition.counts.is_reading:

@@ -177,10 +177,13 @@ class Output(ABC):
             record counts once: what the names of sessions are made with, at all of them. Then
             nothing of a client's session waits on this daemon's disk, all that filters leave out
             is told (`Batch.of_none`), and there is no other output.
+        is_quick: `write` mostly takes less time than to wake a thread for it, and may be called by
+            any thread.
     """
 
     name: str
     shared_key: bytes | None = None
+    is_quick = False
 
     @abstractmethod
     def open(self) -> Mapping[bytes, int]:

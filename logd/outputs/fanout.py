@@ -47,6 +47,8 @@ class Outputs:
     def workers(self, workers: Sequence[OutputWorker]) -> None:
         self._workers = list(workers)
         self.is_quick = not any(worker.chooses for worker in workers)
+        # With several, one that hangs would keep the others from writing.
+        self._writes_here = len(workers) == 1 and workers[0].output.is_quick
 
     def start(self) -> None:
         """Start all workers."""
@@ -55,18 +57,30 @@ class Outputs:
 
     def submit(self, work: Work) -> None:
         """Queue `work` at every output; its `on_done` is called when all of them have it."""
+        self._queue(work, wakes=True)
+
+    def line_up(self, work: Work) -> None:
+        """As `submit`; `write_here` has to follow, which may spare waking a thread."""
+        self._queue(work, wakes=not self._writes_here)
+
+    def write_here(self) -> None:
+        """Write in this thread what was lined up, if the output's own thread has nothing to do."""
+        for worker in self._workers:
+            worker.write_here()
+
+    def _queue(self, work: Work, *, wakes: bool) -> None:
         with self._lock:
-            work.batches = [
-                batch if batch.client is not None else self._numbered(batch)
-                for batch in work.batches
-            ]
+            self._number(work)
             work.expect(len(self._workers))
             for worker in self._workers:
-                worker.submit(work)
+                worker.submit(work, wakes=wakes)
 
-    def _numbered(self, batch: Batch) -> Batch:
-        first, self._last = self._last + 1, self._last + len(batch)
-        return batch.in_session(self._session, first)
+    def _number(self, work: Work) -> None:
+        """Make batches without a session the daemon's own."""
+        for batch in work.batches:
+            if batch.client is None:
+                batch.number(self._session, self._last + 1)
+                self._last += len(batch.msg)
 
     def relieve(self) -> None:
         """Senders wait: what an output has not got goes to its disk."""

@@ -24,6 +24,7 @@ from logd.outputs.written import Written, left_after, written_before
 if TYPE_CHECKING:
     from logd.outputs.diskqueue import DiskQueue
     from logd.outputs.queuestate import QueuePortion
+    from logd.records.batch import Batch
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class OutputFeeder:
 
     Attributes:
         is_open: whether the output is.
+        is_waiting: whether the thread waits for something to do; `lock` guards it.
         written: what the output holds, and its watchers.
     """
 
@@ -87,7 +89,9 @@ class OutputFeeder:
         self._on_room = on_room
         # What wakes the thread; at most one thing, and only while it waits.
         self._wakes: SimpleQueue[None] = SimpleQueue()
-        self._is_waiting = False
+        self.is_waiting = False
+        # Somebody wanted to wake it while another thread wrote in its place.
+        self._is_wake_due = False
         self._requests: deque[Callable[[], None]] = deque()
         self._is_stopping = False
         self._busy_since: float | None = None
@@ -96,9 +100,11 @@ class OutputFeeder:
 
     def wake(self) -> None:
         """Let the thread look for something to do; the lock is held."""
-        if self._is_waiting:
-            self._is_waiting = False
+        if self.is_waiting:
+            self.is_waiting = False
             self._wakes.put(None)
+        else:
+            self._is_wake_due = True
 
     def call(self, request: Callable[[], None]) -> None:
         """Run `request` in the thread between two writes."""
@@ -116,6 +122,38 @@ class OutputFeeder:
         """Seconds that the thread has spent in one call of the output; 0 when it waits."""
         since = self._busy_since
         return 0.0 if since is None else time.monotonic() - since
+
+    def write_here(self) -> None:
+        """Write what waits in the calling thread, if the feeder's has nothing else to do.
+
+        That one is not woken meanwhile: to be woken takes it as long as to write a few records.
+        What fails here it tries again, as its own.
+        """
+        with self._lock:
+            if not (self.is_waiting and self._line.waiting):
+                return
+            self.is_waiting = self._is_wake_due = False
+            items = self._line.take()
+        is_written = False
+        try:
+            is_written = self._is_written_at_once(items)
+        finally:
+            with self._lock:
+                if not is_written:
+                    self._line.put_back()
+                # What should have woken the thread meanwhile has said so.
+                self.is_waiting = True
+                if self._is_wake_due or self._line.waiting:
+                    self.wake()
+
+    def _is_written_at_once(self, items: Sequence[Item]) -> bool:
+        """Write items if that works at once."""
+        try:
+            self._write(self.written.without_known(items))
+        except Exception:
+            return False
+        self._on_written(items)
+        return True
 
     # -- the thread ------------------------------------------------------------------------
 
@@ -178,7 +216,7 @@ class OutputFeeder:
                 or self._backoff.is_over
                 or self._queue.unread_bytes
             )
-            self._is_waiting = not has_work
+            self.is_waiting = not has_work
             return has_work
 
     def _from_disk(self) -> Sequence[Item] | None:
@@ -218,22 +256,29 @@ class OutputFeeder:
 
         def write() -> None:
             nonlocal batches
-            self._busy_since = time.monotonic()
             try:
-                written = self._output.write(batches)
+                self._write(batches)
             except OutputUnavailable as exc:
-                self.written.note(written_before(batches, exc), self._output)
                 batches = left_after(batches, exc)
                 raise
-            finally:
-                self._busy_since = None
-            self.written.note(batches, self._output, written)
 
         if batches and not self._backoff.persist(write, self._failed):
             return False
         self._worked()
         self._on_written(items)
         return True
+
+    def _write(self, batches: Sequence[Batch]) -> None:
+        """Write batches, and note what is written, of a part, too."""
+        self._busy_since = time.monotonic()
+        try:
+            written = self._output.write(batches)
+        except OutputUnavailable as exc:
+            self.written.note(written_before(batches, exc), self._output)
+            raise
+        finally:
+            self._busy_since = None
+        self.written.note(batches, self._output, written)
 
     def _failed(self, exc: Exception) -> None:
         is_first = self._trouble.since is None

@@ -83,6 +83,11 @@ class Line:
             self.written.extend(items)
         return items
 
+    def put_back(self) -> None:
+        """What was in hand is not written, or not all of it: it is taken again."""
+        self.waiting.extendleft(reversed(self.in_hand))
+        self.in_hand = ()
+
     def take_to_sync(self) -> Sequence[Item]:
         """Take all that is written and not synced."""
         self.syncing = list(self.written)

@@ -15,14 +15,14 @@ from logd.outputs.backoff import Backoff
 from logd.outputs.health import Trouble
 from logd.outputs.line import Item, Line
 
-SYNC_EVERY_S = 0.25
+SYNC_EVERY_S = 0.5
 """From the begin of one sync to that of the next, if nobody is told that it happened: a pair of
 syncs costs what it costs to write ten records."""
 
 ACK_EVERY_S = 0.01
 """The same if the ack of one session depends on it, whose caller may wait for it."""
 
-ACKS_EVERY_S = 0.04
+ACKS_EVERY_S = 0.25
 """The same if several sessions' do: mostly programs that log and go on. A client that
 waits for each ack without a pause is recognised (`Work.is_awaited`)."""
 
@@ -58,6 +58,7 @@ class Syncer:
         self._is_ending = False
         # A write wakes the thread from a pause only if it makes it shorter.
         self._is_pausing = False
+        self._pausing_until = 0.0
         self._begun_at = float("-inf")
         self._forget()
 
@@ -69,13 +70,17 @@ class Syncer:
 
     def notify(self, items: Sequence[Item]) -> None:
         """Items were written; the lock is held."""
-        due_at = self._due_at()
+        has_acks = False
         for item in items:
             self._records += item.records
-            self._is_awaited |= item.work is None or item.work.is_awaited
-            if item.work is not None:
+            if item.work is None or item.work.is_awaited:
+                self._is_awaited = True
+            elif item.work.acks:
+                has_acks = True
                 self._sessions.update(item.work.acks)
-        if not self._is_pausing or self._due_at() < due_at:
+        # Only these can make it earlier.
+        is_urgent = has_acks or self._is_awaited or self._records >= MANY_RECORDS
+        if not self._is_pausing or (is_urgent and self._due_at() < self._pausing_until):
             self._written.notify()
 
     def end(self) -> None:
@@ -103,7 +108,8 @@ class Syncer:
     def _pause(self) -> None:
         """Let the time between two syncs pass; the lock is held on entry and return."""
         self._is_pausing = True
-        while (left_s := self._due_at() - time.monotonic()) > 0:
+        while (left_s := (due_at := self._due_at()) - time.monotonic()) > 0:
+            self._pausing_until = due_at
             self._written.wait(left_s)
         self._is_pausing = False
 

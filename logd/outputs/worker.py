@@ -128,17 +128,26 @@ class OutputWorker:
         for thread in (self._writing, self._keeping, self._syncing):
             thread.start()
 
-    def submit(self, work: Work) -> None:
-        """Queue `work`; returns at once. Calls from one thread are written in their order."""
+    def submit(self, work: Work, *, wakes: bool = True) -> None:
+        """Queue `work`; returns at once. Calls from one thread are written in their order.
+
+        Without `wakes` the caller has to call `write_here` next.
+        """
         batches = work.batches
         if self._choose is not None:
             batches = [chosen for chosen in map(self._choose, batches) if chosen is not None]
         with self._lock:
             work.unwritten.add(self)
             self._line.waiting.append(Item(batches, work.finish_one, work))
+            if not wakes and self._feeder.is_waiting:
+                return
             self._feeder.wake()
             if self._is_detour:
                 self._keeper.notify()
+
+    def write_here(self) -> None:
+        """Write what waits in the calling thread, if the writing thread has nothing else to do."""
+        self._feeder.write_here()
 
     def relieve(self) -> None:
         """Senders wait for this output: move all to disk that it has not got."""
@@ -360,7 +369,8 @@ class OutputWorker:
             for item in items:
                 if item.work is not None:
                     item.work.unwritten.discard(self)
-            self._tell_others()
+            if self._others:
+                self._tell_others()
             if self._syncer is not None:
                 self._syncer.notify(items)
         if self._syncer is None:

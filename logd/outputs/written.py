@@ -38,15 +38,17 @@ class Written:
         """The batches of `items` without what the output holds already."""
         unknown: list[Batch] = []
         seen: dict[bytes, int] = {}
-        for batch in (batch for item in items for batch in item.batches):
-            client = batch.client
-            if client is None:
-                unknown.append(batch)
-                continue
-            rest = batch.after(seen.get(client) or self.marks.get(client, 0))
-            if rest is not None:
-                seen[client] = rest.last
-                unknown.append(rest)
+        for item in items:
+            for batch in item.batches:
+                client = batch.client
+                if client is None:
+                    unknown.append(batch)
+                    continue
+                mark = seen.get(client) or self.marks.get(client, 0)
+                rest = batch if mark < batch.first else batch.after(mark)
+                if rest is not None:
+                    seen[client] = rest.last
+                    unknown.append(rest)
         return unknown
 
     def note(

@@ -299,6 +299,10 @@ class Batch:
             formatter=self.formatter,
         )
 
+    def number(self, client: bytes, first: int) -> None:
+        """Make it one of a session; for who made it, before anybody else has seen it."""
+        self.client, self.first = client, first
+
     def after(self, mark: int) -> Batch | None:
         """The records whose sequence number is over `mark`; None if that leaves nothing.
 

@@ -308,7 +308,7 @@ class KnownTexts(dict[str, str]):
 
     def __init__(self, make: Callable[[str], str]) -> None:
         self._make = make
-        self._long: list[str] = []
+        self.long: list[str] = []
 
     def __missing__(self, text: str) -> str:
         made = self._make(text)
@@ -316,14 +316,14 @@ class KnownTexts(dict[str, str]):
             self.clear()
         self[text] = made
         if len(text) > _MAX_KNOWN_CHARS:
-            self._long.append(text)
+            self.long.append(text)
         return made
 
     def forget_long(self) -> None:
         """Let go of the texts that are too long to be kept for later."""
-        while self._long:
+        while self.long:
             try:
-                self.pop(self._long.pop(), None)
+                self.pop(self.long.pop(), None)
             except IndexError:
                 # Another thread did the same just now.
                 return
@@ -338,7 +338,17 @@ class ItemTexts:
 
     def text(self, items: Mapping[str, object]) -> str:
         """The items, in their own order."""
-        return self.texts([items])[0]
+        keys, values = self._keys, self._values
+        text = " ".join(
+            [
+                keys[key] + (values[value] if type(value) is str else value_text(value))
+                for key, value in items.items()
+            ]
+        )
+        if keys.long or values.long:
+            keys.forget_long()
+            values.forget_long()
+        return text
 
     def texts(self, each: Iterable[Mapping[str, object]]) -> list[str]:
         """The items of each of several records."""

@@ -41,11 +41,12 @@ from logd.text.escaping import (
     is_safe,
     split_messages,
 )
+from logd.text.fewlines import FEW, FewLines
 from logd.text.timestamps import STANDARD_FORMATS
 
 if TYPE_CHECKING:
     from logd.records.callpath import Path, PathFormatter
-    from logd.records.context import Special
+    from logd.records.context import Context, Special
     from logd.records.job import MsgJob
 
 _THREE_DIGITS = [f"{number:03}" for number in range(1000)]
@@ -77,6 +78,10 @@ class LineFormat:
         # Replaced together if another server's batches come: names may look otherwise there.
         self._kept: tuple[PathFormatter, _Tails] = (ShortNames(), {})
         self._items = ItemTexts()
+        self._few: FewLines | None = None
+        if type(self)._columns is LineFormat._columns:
+            digits = _last_digits_of if "%3N" in layout else _all_digits_of
+            self._few = FewLines(self._around, digits, self._items)
 
     def format_batch(self, batch: Batch) -> list[str]:
         """Each record's entry, without a line end behind it."""
@@ -84,6 +89,12 @@ class LineFormat:
 
     def encode_batch(self, batch: Batch) -> bytes:
         """All entries as the bytes to append to a text file; faster than by `format_batch`."""
+        if self._few is not None and len(batch) <= FEW:
+            if batch.formatter is not None and batch.formatter is not self._kept[0]:
+                self._use(batch.formatter)
+            data = self._few.encode(batch)
+            if data is not None:
+                return data
         columns = self._columns(batch)
         width = len(columns) + 1
         pieces = ["\n"] * (width * len(batch))
@@ -153,6 +164,19 @@ class LineFormat:
         texts = dict(zip(different, self._items.texts(different.values()), strict=True))
         return list(map(texts.__getitem__, keys))
 
+    def _use(self, formatter: PathFormatter) -> tuple[PathFormatter, _Tails]:
+        self._kept = (formatter, {})
+        if self._few is not None:
+            self._few.forget()
+        return self._kept
+
+    def _around(self, batch: Batch, context: Context) -> tuple[str, str]:
+        """What stands before the message id and behind the time in a context's records."""
+        formatter, kept = self._kept
+        key = _TAIL_OF(context)
+        tail = kept.get(key) or _make_tail(key, formatter, kept)
+        return f" {category_text(context.cat)} {context.pid}#", tail
+
     def _context_texts(self, batch: Batch, gap: str) -> tuple[list[str], list[str]]:
         """For each context what stands before the message id and what after the message.
 
@@ -160,7 +184,7 @@ class LineFormat:
         """
         formatter, kept = self._kept
         if batch.formatter is not None and batch.formatter is not formatter:
-            formatter, kept = self._kept = (batch.formatter, {})
+            formatter, kept = self._use(batch.formatter)
         peer = f"@{exact(batch.peer)}#" if batch.peer else "#"
         head_keys = list(map(_HEAD_OF, batch.contexts))
         made = {(cat, pid): f"{gap}{category_text(cat)} {pid}{peer}" for cat, pid in set(head_keys)}
@@ -189,6 +213,14 @@ def _last_digits(times: Sequence[float]) -> list[str]:
     """A tab and the digits of each time that follow its milliseconds."""
     digits = _TAB_THOUSAND
     return [digits[int(instant * 1e6) % 1000] for instant in times]
+
+
+def _last_digits_of(instant: float) -> str:
+    return _TAB_THOUSAND[int(instant * 1e6) % 1000]
+
+
+def _all_digits_of(instant: float) -> str:
+    return _all_digits((instant,))[0]
 
 
 def _all_digits(times: Sequence[float]) -> list[str]:

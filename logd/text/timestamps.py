@@ -25,6 +25,7 @@ _MILLISECONDS = [f"{number:03}" for number in range(1000)]
 _SEPARATORS = "\x1f\x1e\x1d\x1c"
 # Records come in the order of time but for a few; what is older does not come again.
 _MAX_SECONDS = 1024
+_FEW = 16
 
 
 class _Seconds(dict[int, list[str]]):
@@ -85,9 +86,10 @@ class Timestamps:
         count = len(times)
         if not count or self.fmt is None:
             return [""] * count
-        first, last = _milliseconds(times[0]), _milliseconds(times[-1])
-        if 0 <= last - first < count // 16 and sorted(times) == list(times):
-            return self._by_runs(times)
+        if count >= _FEW:
+            first, last = _milliseconds(times[0]), _milliseconds(times[-1])
+            if 0 <= last - first < count // _FEW and sorted(times) == list(times):
+                return self._by_runs(times)
         digits, parts = _MILLISECONDS, self._seconds
         milliseconds = map(int, map(mul, times, repeat(1000.0)))
         return [digits[number % 1000].join(parts[number // 1000]) for number in milliseconds]

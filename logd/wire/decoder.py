@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Sequence
+from struct import Struct
 from typing import Final, cast
 
 from logd.records.batch import Batch
+from logd.records.context import Context, Special
 from logd.wire import typed
 from logd.wire.columns import Columns
 from logd.wire.contexts import KnownContexts
@@ -34,6 +36,7 @@ from logd.wire.rows import add_row
 from logd.wire.session import decode_batch
 from logd.wire.templates import LOG_RECORD_HEAD, Template, Templates
 
+_LENGTH: Final = Struct(">I")
 _PING: Final = "ping"
 _PINGS: Final = frozenset(
     [pickle.dumps(_PING, protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
@@ -116,6 +119,40 @@ class Decoder:
         if self._stopped < frames.count:
             self.left = frames.from_frame(self._stopped)
         return batches
+
+    def known_records(self, reads: Sequence[bytes], peer: str) -> Batch | None:
+        """The records of a few frames of `SocketHandler`, if all are known; None if not.
+
+        As `decode`, in a tenth of the calls: each of these has its cost if it comes seldom enough
+        for the processor to have forgotten it.
+
+        Args:
+            reads: each is made of whole frames.
+            peer: where they came from.
+        """
+        contexts: list[Context] = []
+        msgids: list[int] = []
+        times: list[float] = []
+        msgs: list[str] = []
+        special: dict[int, Special] = {}
+        for data in reads:
+            stop, end = 0, len(data)
+            while stop < end:
+                start = stop + 4
+                stop = start + _LENGTH.unpack_from(data, stop)[0]
+                if not data.startswith(LOG_RECORD_HEAD, start):
+                    return None
+                known = self._templates.match(data, start, stop)
+                if known is None:
+                    return None
+                template, time, text, items = known
+                if items:
+                    special[len(msgs)] = items
+                contexts.append(template.context)
+                msgids.append(template.msgid)
+                times.append(time)
+                msgs.append(text + template.appendix if template.appendix else text)
+        return Batch(contexts, range(len(msgs)), msgids, times, msgs, special, peer=peer)
 
     def lone_batch(self, payload: bytes, peer: str, client: bytes) -> tuple[Batch, int] | None:
         """A session's batch of one record, and about how many characters it is written as.

@@ -223,7 +223,12 @@ class FrameSplitter:
 
     def count_whole(self, received: bytes) -> int:
         """How many frames a read is made of that need nothing else; 0 if it has to be fed."""
-        return 0 if self._kept or self._unread else whole_frames(received, self.max_frame_bytes)
+        if self._kept or self._unread:
+            return 0
+        length = len(received) - _HEADER_BYTES
+        if 0 < length <= self.max_frame_bytes and _LENGTH.unpack_from(received)[0] == length:
+            return 1  # nearly always
+        return whole_frames(received, self.max_frame_bytes)
 
     def drop(self) -> None:
         """Let go of what is kept of an incomplete frame; nothing is to be fed after that."""

@@ -21,6 +21,7 @@ import asyncio
 import hashlib
 import logging
 import socket
+import time
 from collections import deque
 from typing import cast
 
@@ -33,13 +34,7 @@ from logd.daemon.peers.markreader import MarkReader
 from logd.daemon.peers.origin import Origin
 from logd.daemon.peers.overflow import Overflowed
 from logd.daemon.peers.peerend import PeerEnd, PeerKind
-from logd.daemon.peers.rounds import (
-    LOOK_S,
-    MAX_LONE_BYTES,
-    QUIET_BYTES_PER_S,
-    READ_BYTES,
-    ROUND_S,
-)
+from logd.daemon.peers.rounds import GATHER_S, LOOK_S, MAX_LONE_BYTES, QUIET_BYTES_PER_S
 from logd.daemon.peers.sockets import MAX_NAGLED_BYTES, acknowledge_at_once, watch_for_death
 from logd.wire.frames import FrameError, Frames
 from logd.wire.session import (
@@ -54,6 +49,9 @@ logger = logging.getLogger(__name__)
 
 FEW_QUEUED = 0.125
 """A sender of which no more than this part of the limit is queued keeps up, and may be quiet."""
+
+ALONE_S = 1.0
+"""A connection that was not for the rounds is not looked at for so long."""
 
 FOREIGN_LENGTH = 1 << 24
 """No sender ever made a record of 16 MiB: a first frame that long is another protocol's text."""
@@ -70,7 +68,9 @@ class Connection(PeerEnd):
         client: the session's key, see `SessionKeys`; None without one.
         first: the lowest sequence number that the session's opening announced.
         pending: what was read and the pipeline has not taken yet.
-        records: records received; written by the pipeline's thread only.
+        acks: it is told what is stored.
+        nagles: its peer's kernel keeps records back until ours acknowledges what came before.
+        records: records received; written by the thread that decodes.
         counted_records: how many of them were counted against the peer's rate.
         bad_frames: counts frames that were dropped; used by the pipeline's thread only.
         is_undecodable: a bad frame was found: nothing after it is decoded. Written by the
@@ -84,6 +84,7 @@ class Connection(PeerEnd):
         "_nagling",
         "_offered",
         "account",
+        "acks",
         "bad_frames",
         "client",
         "counted_records",
@@ -96,6 +97,7 @@ class Connection(PeerEnd):
         "is_undecodable",
         "is_waiting",
         "last_read",
+        "nagles",
         "origin",
         "pending",
         "read_bytes",
@@ -106,6 +108,7 @@ class Connection(PeerEnd):
     def __init__(self, hub: Hub[Connection], origin: Origin) -> None:
         super().__init__(hub, origin.name, self._reads_on)
         self._nagling: socket.socket | None = None
+        self.nagles = self.acks = False
         self._offered = 0
         # What came before the session's mark was known.
         self._early: list[Frames] | None = None
@@ -155,7 +158,11 @@ class Connection(PeerEnd):
             # uvloop would read on, up to 32 times, before it looks at anyone else.
             self.reading.end_turn(self.account)
         self.received(hub.read_buffer_view[:nbytes])
-        if self.last_read - self._looked_at > LOOK_S:
+        if self.last_read - self._looked_at > LOOK_S or (
+            # As long as nothing speaks against it a sender is quiet.
+            self.read_bytes == nbytes < min(self._offered, MAX_LONE_BYTES)
+            and self.kind is not PeerKind.NEW
+        ):
             self._look_at_pace()
 
     def received(self, data: bytes | memoryview) -> None:
@@ -181,42 +188,10 @@ class Connection(PeerEnd):
             # No opening is that long: a peer that has to show a token gets no room for more.
             self._is_admitted(None)
 
-    def read_round(
-        self, sock: socket.socket, lone: list[tuple[Connection, bytes, int]] | None
-    ) -> None:
-        """See `rounds.RoundMember`."""
-        hub = self._hub
-        if lone is None and not hub.intake.has_room(self):
-            # What is done then is the transport's.
-            self.reading.go_alone()
-            return
-        try:
-            data = sock.recv(READ_BYTES)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            data = b""
-        if not data:
-            # The end, or an error: the transport meets it too, and knows what to do.
-            self.reading.go_alone()
-            return
-        if self._nagling is not None:
-            acknowledge_at_once(self._nagling)
-        lockstep = self._lockstep
-        is_fast = len(data) >= READ_BYTES or (
-            lockstep is not None
-            and lockstep.received_late(hub.loop.time(), ROUND_S, is_all_acked=not self.queued_bytes)
-        )
-        if lone is None:
-            self.received(data)
-        else:
-            lone.append((self, data, self._lone_frames(data)))
-        if is_fast:
-            self._looked_at, self._looked_bytes = self.last_read, self.read_bytes
-            self.reading.go_alone()
+    # -- read by rounds, in their thread ---------------------------------------------------
 
-    def _lone_frames(self, data: bytes) -> int:
-        """Count a read of whole frames, and how many; 0, and nothing is counted, if it is odd."""
+    def count_lone(self, data: bytes, now: float) -> int:
+        """See `rounds.RoundMember`."""
         if (
             len(data) > MAX_LONE_BYTES
             or self.is_undecodable
@@ -226,17 +201,40 @@ class Connection(PeerEnd):
             return 0
         count = self._splitter.count_whole(data)
         if count:
-            counts, size = self._hub.counts, len(data)
-            self.last_read = self._hub.loop.time()
-            self.read_bytes += size
+            self.last_read = now
+            self.read_bytes += len(data)
             self.frames += count
-            counts.bytes += size
-            counts.frames += count
         return count
+
+    def is_in_lockstep(self) -> bool:
+        """See `rounds.RoundMember`."""
+        lockstep = self._lockstep
+        return lockstep is not None and lockstep.received_late(
+            time.monotonic(), GATHER_S, is_all_acked=not self.is_owed
+        )
+
+    def hold(self) -> None:
+        """See `rounds.RoundMember`."""
+        self.reading.hold()
+
+    # -- the same in the loop's thread -----------------------------------------------------
+
+    def take_read(self, data: bytes, counted: int, *, goes_alone: bool) -> None:
+        """See `rounds.RoundMember`."""
+        if counted:
+            self._hub.intake.put(self, Frames.of_reads([data]))
+        elif data and not self.is_failed:
+            self.received(data)
+            if self.is_closed:
+                self._hub.forget_partial(self)
+        if goes_alone:
+            self.reading.go_alone()
+            self._looked_at, self._looked_bytes = self.last_read + ALONE_S, self.read_bytes
+        self.reading.release()
 
     def _look_at_pace(self) -> None:
         """Go on by rounds if little came since the last look."""
-        most = QUIET_BYTES_PER_S * (self.last_read - self._looked_at)
+        most = QUIET_BYTES_PER_S * max(LOOK_S, self.last_read - self._looked_at)
         is_quiet = self.read_bytes - self._looked_bytes < most
         self._looked_at, self._looked_bytes = self.last_read, self.read_bytes
         if is_quiet and self._may_go_by_rounds and self.sock is not None:
@@ -323,6 +321,7 @@ class Connection(PeerEnd):
         self.kind = PeerKind.PLAIN
         if self.host:
             self._nagling = self.sock or self.raw_socket()
+            self.nagles = True
 
     def _open_session(self, opening: Opening) -> bool:
         """Begin or go on with a session; False if another peer has it."""
@@ -341,6 +340,7 @@ class Connection(PeerEnd):
         self._splitter.may_skip = False
         self.client = client
         self._lockstep = Lockstep()
+        self.acks = True
         self.first = opening.first
         sock = self.raw_socket() if self.host else None
         if sock is not None:

@@ -67,6 +67,10 @@ class Member(Feeder, rounds.RoundMember, Protocol):
     def is_paused(self) -> bool:
         """Whether its socket is not read now."""
 
+    @property
+    def is_owed(self) -> bool:
+        """Whether something of it is here that is not stored."""
+
     def resume(self, reason: Pause = ...) -> None:
         """Go on reading if no other reason to pause is left."""
 
@@ -100,7 +104,7 @@ C = TypeVar("C", bound=Member)
 
 @dataclass
 class Counts:
-    """Totals since the start."""
+    """Totals since the start; bytes and frames but for what rounds decoded."""
 
     connections: int = 0
     refused_connections: int = 0
@@ -238,6 +242,16 @@ class Hub(Generic[C]):
 
     # -- reading ---------------------------------------------------------------------------
 
+    @property
+    def received_bytes(self) -> int:
+        """Bytes received since the start."""
+        return self.counts.bytes + self.rounds.bytes
+
+    @property
+    def frames(self) -> int:
+        """Frames received since the start."""
+        return self.counts.frames + self.rounds.frames
+
     def read_view(self, connection: C) -> memoryview:
         """Where the read of a connection goes that follows at once."""
         self.turns.begin_read()
@@ -295,6 +309,6 @@ class Hub(Generic[C]):
                     connection.give_up("frame not complete in time")
         if limits.idle_timeout_s:
             for connection in list(self.connections):
-                is_idle = not connection.queued_bytes and not connection.is_paused
+                is_idle = not connection.is_owed and not connection.is_paused
                 if is_idle and now - connection.last_read > limits.idle_timeout_s:
                     connection.close()

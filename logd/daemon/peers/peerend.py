@@ -40,7 +40,9 @@ class PeerEnd(asyncio.BufferedProtocol):
         peer: its name, for people.
         sock: the socket that was accepted; None if the transport has another one.
         kind: plain or session, known after the first frame.
-        queued_bytes: bytes received and not yet held by every output.
+        queued_bytes: bytes received and not yet held by every output, but for lone records.
+        lone_until: number of the last record that was taken in a round; written there.
+        acked: what the client was told last.
         is_failed: it was refused; what it still sends is not looked at.
         is_closed: the transport is gone.
         reading: whether its socket is read.
@@ -51,9 +53,11 @@ class PeerEnd(asyncio.BufferedProtocol):
         "_lockstep",
         "_splitter",
         "_transport",
+        "acked",
         "is_closed",
         "is_failed",
         "kind",
+        "lone_until",
         "peer",
         "queued_bytes",
         "reading",
@@ -69,6 +73,7 @@ class PeerEnd(asyncio.BufferedProtocol):
         self.sock: socket.socket | None = None
         self.kind = PeerKind.NEW
         self.queued_bytes = 0
+        self.lone_until = self.acked = 0
         self.is_failed = False
         self.is_closed = False
         self.reading = ReadSwitch(hub.loop, hub.turns, hub.rounds, on_resumed)
@@ -80,14 +85,20 @@ class PeerEnd(asyncio.BufferedProtocol):
 
     def send_ack(self, number: int) -> None:
         """Tell the client that all up to `number` is durable."""
+        self.acked = number
         self._tell(encode_ack(number))
         if self._lockstep is not None:
             self._lockstep.acked(self._hub.loop.time())
 
     def keep_alive(self) -> None:
         """Tell a client that waits for an ack that the daemon lives."""
-        if self.kind is PeerKind.SESSION and (self.queued_bytes or self.is_paused):
+        if self.kind is PeerKind.SESSION and (self.is_owed or self.is_paused):
             self._tell(KEEP_ALIVE)
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether something of it is here that is not stored."""
+        return self.queued_bytes > 0 or self.acked < self.lone_until
 
     def _tell(self, answer: bytes) -> None:
         transport = self._writable()

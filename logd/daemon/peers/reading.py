@@ -23,6 +23,7 @@ class ReadSwitch:
     """
 
     __slots__ = (
+        "_is_held",
         "_loop",
         "_on_resumed",
         "_reasons",
@@ -49,6 +50,8 @@ class ReadSwitch:
         # What the rounds read; None while the transport reads.
         self._shared: tuple[RoundMember, socket] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        # What was read is on its way to the loop: nobody reads on before it is there.
+        self._is_held = False
 
     @property
     def is_paused(self) -> bool:
@@ -132,13 +135,28 @@ class ReadSwitch:
         else:
             self._rounds.remove(self._shared[1])
 
+    def hold(self) -> None:
+        """In the rounds' thread, under their lock: they leave what they read to the loop."""
+        self._is_held = True
+
+    def release(self) -> None:
+        """The loop has it."""
+        if self._is_held:
+            self._is_held = False
+            if not self._reasons:
+                self._go()
+
     def _go(self) -> None:
-        if self._transport is None:
+        if self._transport is None or self._is_held:
             return
+        if self._shared is not None:
+            try:
+                self._rounds.add(*self._shared)
+            except OSError:
+                # They are a saving: without a descriptor for them each is read alone.
+                self._shared = None
         if self._shared is None:
             self._transport.resume_reading()
-        else:
-            self._rounds.add(*self._shared)
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

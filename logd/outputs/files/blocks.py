@@ -138,6 +138,14 @@ class Block:
         return fitting or int(room.is_empty and self.entries == 0)
 
 
+def few_of(batches: Sequence[Batch]) -> Batch | None:
+    """Batches as one, if they are of one record each and can be written together."""
+    if not batches:
+        return None
+    lone = lone_from(batches, 0)
+    return Batch.of_lone(lone) if 0 < len(lone) == len(batches) else None
+
+
 def lone_from(batches: Sequence[Batch], position: int) -> Sequence[Batch]:
     """The batches of one record each that follow each other there and can be written together."""
     first = batches[position]

@@ -30,7 +30,7 @@ from logd.outputs.base import (
     OutputUnavailable,
     OutputUnusable,
 )
-from logd.outputs.files.blocks import FULL_BYTES, Block, lone_from
+from logd.outputs.files.blocks import FULL_BYTES, MAX_LONE, Block, few_of, lone_from
 from logd.outputs.files.names import PlainNames, parse_pattern
 from logd.outputs.files.openlog import OpenLog
 
@@ -71,6 +71,8 @@ class FileOutput(Output):
     Raises:
         OutputUnusable: the pattern can't be used.
     """
+
+    is_quick = True
 
     def __init__(
         self, address: str, settings: OutputSettings, *, clock: Callable[[], float] = time.time
@@ -141,6 +143,8 @@ class FileOutput(Output):
         log = self._opened()
         done = (0, 0)
         try:
+            if len(batches) <= MAX_LONE and self._is_written_at_once(log, batches):
+                return
             log.prepare()
             for block in self._blocks(log, batches):
                 log.append(block)
@@ -152,6 +156,20 @@ class FileOutput(Output):
             raise self._unavailable(exc, *done) from exc
         if not self._settings.durable:
             log.settler.sync()
+
+    def _is_written_at_once(self, log: OpenLog, batches: Sequence[Batch]) -> bool:
+        """Write a few records if they go into the current file; False if nothing was done."""
+        batch = batches[0] if len(batches) == 1 else few_of(batches)
+        if batch is None or not 0 < len(batch.msg) <= MAX_LONE:
+            return False
+        data = self._settings.line_format.encode_batch(batch)
+        marks = {one.client: one.last for one in batches if one.client is not None}
+        if not log.appends_few(data, len(batch.msg), marks):
+            return False
+        self._written += len(batch.msg)
+        if not self._settings.durable:
+            log.settler.sync()
+        return True
 
     def _blocks(self, log: OpenLog, batches: Sequence[Batch]) -> Iterator[Block]:
         """The batches as blocks; each is to be appended before the next is asked for."""

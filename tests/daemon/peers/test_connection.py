@@ -83,6 +83,7 @@ async def run(test: Test) -> None:
         await test(connect)
     finally:
         for ends in made:
+            ends.hub.end_rounds()
             ends.connection.abort()
             ends.peer.close()
             await ends.until(lambda ends=ends: ends.connection.is_closed)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from logd.daemon.peers import connection as connections
 from logd.daemon.peers.connection import Connection
 from logd.daemon.peers.intake import Pause
-from logd.daemon.peers.rounds import EMPTY_ROUNDS, READ_BYTES, ROUND_S
+from logd.daemon.peers.rounds import GATHER_S, READ_BYTES, Lone
 from tests.daemon.peers.test_connection import (
     CLIENT,
     Connect,
@@ -26,6 +27,7 @@ from tests.hostile.attack import batch, opening, plain
 def _looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each read is looked at; otherwise a sender has to be quiet for a while."""
     monkeypatch.setattr(connections, "LOOK_S", 0.0)
+    monkeypatch.setattr(connections, "ALONE_S", 0.0)
 
 
 async def quiet(connect: Connect) -> Ends:
@@ -59,16 +61,19 @@ async def test_all_that_is_sent_arrives_in_order(connect: Connect) -> None:
 
 
 @on_both_loops
-async def test_nothing_wakes_the_loop_while_nothing_comes(connect: Connect) -> None:
-    """After some rounds without anything there are no more; the next record is read at once."""
+async def test_nobody_is_woken_while_nothing_comes(connect: Connect) -> None:
+    """The rounds' thread sleeps, and the loop no longer looks after it; then all goes on."""
     ends = await quiet(connect)
     rounds = ends.hub.rounds
     await ends.send(plain("begins rounds"))
-    assert rounds._timer is not None
-    await ends.until(lambda: rounds._timer is None)
-    assert rounds._empty_rounds == EMPTY_ROUNDS
+    assert rounds._is_watched
+    await ends.until(lambda: not rounds._is_watched)
+    before = rounds._count
+    await asyncio.sleep(5 * GATHER_S)  # several rounds, if there were any
+    assert rounds._count == before
     await ends.send(plain("after a while"))
-    assert rounds._timer is not None
+    assert rounds._count > before
+    assert rounds._is_watched
 
 
 @on_both_loops
@@ -122,7 +127,7 @@ async def test_a_pause_holds_in_rounds(connect: Connect) -> None:
     connection.pause(Pause.INTAKE)
     before = connection.read_bytes
     await ends.loop.sock_sendall(ends.peer, plain("kept back"))
-    await asyncio.sleep(3 * ROUND_S)  # several rounds
+    await asyncio.sleep(3 * GATHER_S)  # several rounds
     assert connection.read_bytes == before
     connection.resume(Pause.INTAKE)
     await ends.until(lambda: connection.read_bytes > before)
@@ -176,3 +181,50 @@ async def test_who_waits_for_each_ack_is_read_alone(connect: Connect) -> None:
             if not ends.connection.reading.is_by_rounds:
                 break
             await ends.send(batch("text", number))
+
+
+class HangingTaker:
+    """Takes all reads of a round and hangs when it is to write them.
+
+    Attributes:
+        may_write: a write returns once this is set.
+    """
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+        self.is_writing = threading.Event()
+        self.may_write = threading.Event()
+
+    def begin_lone(self) -> bool:
+        return True
+
+    def take_lone(self, lone: Sequence[Lone[Connection]]) -> Sequence[Lone[Connection]]:
+        self.taken += [data for _, data, _ in lone]
+        return ()
+
+    def write_lone(self) -> None:
+        if self.taken:
+            self.is_writing.set()
+            assert self.may_write.wait(60)
+
+    def take_queued(self) -> None:
+        pass
+
+
+@on_both_loops
+async def test_a_disk_that_hangs_stops_no_reading(connect: Connect) -> None:
+    """The loop takes the sockets of a round that is stuck, and gives them back afterwards."""
+    ends = await quiet(connect)
+    taker = ends.hub.rounds.taker = HangingTaker()
+    await ends.send(plain("hangs"))
+    await ends.until(taker.is_writing.is_set)
+    before = len(waiting(ends.connection))
+    await ends.send(plain("meanwhile"))
+    assert waiting(ends.connection)[before:] == [plain("meanwhile")[4:]]
+    assert not ends.connection.reading.is_by_rounds
+    taker.may_write.set()
+    await ends.until(lambda: ends.hub.rounds.takes_members)
+    while not ends.connection.reading.is_by_rounds:
+        await ends.send(plain("again"))
+    await ends.send(plain("by a round"))
+    assert taker.taken == [plain("hangs"), plain("by a round")]

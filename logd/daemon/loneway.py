@@ -1,0 +1,163 @@
+"""The way of lone records: what a round read is decoded and written by the rounds' own thread.
+
+    rounds (`peers/rounds.py`) -> `begin_lone` -> read -> `take_lone` -> `write_lone`
+
+Nothing else of these connections is under way then, so that their records need no queue to keep
+their order. Where others are at work, or too much waits, the round's reads go to the event loop.
+
+What is here counts for no connection: it is little, and mostly written before the next round.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from logd.daemon.costs import WRITING_S_PER_BYTE, WRITING_S_PER_RECORD
+from logd.daemon.lone import FEW, Lone, decode_round
+from logd.outputs.failpoints import failpoint
+from logd.outputs.work import Work
+
+if TYPE_CHECKING:
+    from logd.daemon.peers.connection import Connection
+    from logd.daemon.peers.hub import Hub
+    from logd.daemon.portionthread import PortionThread
+    from logd.daemon.sinks import Sink
+    from logd.daemon.slices import Slices
+    from logd.server import LogServer
+
+SHARE = 16
+"""One in this many bytes of the queue's limit may be on the way, from the socket to the disk."""
+
+WRITING_S = 0.1
+"""How long it may take to write what is on the way."""
+
+DECODING_S = 0.02
+"""A round is decoded for this long; after one that needed half of that the pipeline's thread has
+them all for `ELSEWHERE_S`."""
+
+ELSEWHERE_S = 1.0
+
+
+class Others(Protocol):
+    """What is asked of the pipeline."""
+
+    @property
+    def server(self) -> LogServer:
+        """Makes text of times."""
+
+    def is_idle(self) -> bool:
+        """Whether all that came before is decoded, and what comes now may be; lock held."""
+
+    def take_queued(self) -> None:
+        """In the loop's thread: there may be something in the intake."""
+
+
+class LoneWay:
+    """See `rounds.Taker`; in the rounds' thread but for what is said.
+
+    Args:
+        hub: whose rounds they are.
+        sink: where batches go.
+        slices: has the decoder, and how far sessions were accepted.
+        thread: the pipeline's.
+        others: the pipeline.
+
+    Attributes:
+        bytes: what is on the way.
+    """
+
+    def __init__(
+        self,
+        hub: Hub[Connection],
+        sink: Sink,
+        slices: Slices,
+        thread: PortionThread,
+        others: Others,
+    ) -> None:
+        self._hub = hub
+        self._sink = sink
+        self._slices = slices
+        self._thread = thread
+        self._others = others
+        # Guards the following.
+        self._lock = threading.Lock()
+        self.bytes = 0
+        self._writing_s = 0.0
+        self._acks: dict[bytes, int] = {}
+        self._elsewhere_until = float("-inf")
+
+    def begin_lone(self) -> bool:
+        """See `rounds.Taker`."""
+        at_work = self._thread.at_work
+        if not at_work.acquire(blocking=False):
+            return False
+        if (
+            self.bytes * SHARE < self._hub.intake.limit_bytes
+            and self._writing_s < WRITING_S
+            and time.monotonic() >= self._elsewhere_until
+            and self._others.is_idle()
+        ):
+            return True
+        at_work.release()
+        return False
+
+    def take_lone(self, lone: Sequence[Lone]) -> Sequence[Lone]:
+        """See `rounds.Taker`."""
+        try:
+            if not lone:
+                return ()
+            is_much = len(lone) > FEW
+            cpu_s = time.thread_time() if is_much else 0.0
+            done = decode_round(lone, self._slices.decoder, self._slices.accepted, DECODING_S)
+            if done.batches:
+                self._others.server.fill_in(done.batches)
+                self._hub.losses.look_at_each(done.batches)
+                self._hub.counts.records += done.records
+                writing_s = WRITING_S_PER_RECORD * done.records + WRITING_S_PER_BYTE * done.size
+                with self._lock:
+                    self.bytes += done.size
+                    self._writing_s += writing_s
+                on_done = partial(self._durable, done.size, writing_s)
+                self._sink.line_up(Work(done.batches, done.acks, on_done))
+            if is_much and time.thread_time() - cpu_s > DECODING_S / 2:
+                self._elsewhere_until = time.monotonic() + ELSEWHERE_S
+            return done.rest
+        except Exception as exc:
+            self._thread.fail(exc)
+            return ()
+        finally:
+            self._thread.at_work.release()
+
+    def write_lone(self) -> None:
+        """See `rounds.Taker`."""
+        self._sink.write_here()
+
+    def take_queued(self) -> None:
+        """In the loop's thread, see `rounds.Taker`."""
+        self._others.take_queued()
+
+    def _durable(self, size: int, writing_s: float, work: Work) -> None:
+        """Every output has `work`; in any thread. Only where there are acks the loop is woken."""
+        with self._lock:
+            self.bytes -= size
+            self._writing_s -= writing_s
+            is_first = not self._acks
+            self._acks.update(work.acks)
+            is_first &= bool(self._acks)
+        if is_first:
+            # The loop is closed if the daemon was told to stop at once.
+            with contextlib.suppress(RuntimeError):
+                self._hub.loop.call_soon_threadsafe(self._send_acks)
+
+    def _send_acks(self) -> None:
+        """In the loop's thread: tell the sessions, once for all works that a sync made durable."""
+        with self._lock:
+            acks, self._acks = self._acks, {}
+        failpoint("ack.before_send")
+        self._hub.sessions.durable(acks)
+        failpoint("ack.after_send")
