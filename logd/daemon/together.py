@@ -59,6 +59,15 @@ def decode_together(
     return decode_whole(decoder, frames, turns[0][0].origin, now, is_late)
 
 
+def decode_known(decoder: Decoder, reads: Sequence[bytes], origin: str) -> list[Batch] | None:
+    """The records of a few whole frames without a session, if all are known; None if not."""
+    try:
+        batch = decoder.known_records(reads, origin)
+    except Exception:
+        return None
+    return None if batch is None else [batch]
+
+
 def decode_whole(
     decoder: Decoder,
     frames: Frames,
