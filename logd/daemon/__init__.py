@@ -16,6 +16,7 @@ From settings to a running daemon:
     runner         the running daemon
     chores         what it does every few seconds
     crowding       tells of sessions that were forgotten too early
+    rest           while nothing comes, when it does nothing
     notify         tells systemd how it is
     lastresort     ends it if nothing else can
     allocator      keeps its memory from coming and going
@@ -32,7 +33,7 @@ Everything that a stranger can touch, in `peers`:
     peerend        what its peer is told, and how it ends
     reading        whether its socket is read
     readturns      which connections are read in the loop's next turn
-    rounds         quiet senders, read together
+    rounds         quiet senders, read together by a thread of their own
     sockets        options of its socket
     badframes      whether bad frames are a flood
     partials       frames that are not complete yet
@@ -53,7 +54,8 @@ From frames to outputs:
     turns          which delivery is next
     decoding       one delivery
     together       lone deliveries of many connections
-    lone           the same of a round, in the loop's thread
+    lone           the same of a round, in the rounds' thread
+    loneway        the way of a round's records from there to the output
     costs          what records cost when they are written
     weights        what they weigh in memory
     decodedroom    how much may be decoded that is not stored

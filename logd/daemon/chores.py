@@ -1,11 +1,15 @@
-"""What a running daemon does every few seconds: signs of life, timeouts, figures, old marks."""
+"""What a running daemon does every few seconds: signs of life, timeouts, figures, old marks.
+
+After a minute in which nothing happened it rests (`rest.py`), but for the watchdog: nothing is
+looked after more often than once a minute, until something comes.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -34,6 +38,12 @@ STUCK_S = 5.0
 TICK_S = 5.0
 STATUS_S = 10.0
 PRUNE_S = 10.0
+
+QUIET_S = 61.0
+"""After this long without anything the daemon rests: all rates are 0 by then."""
+
+RESTING_S = 60.0
+"""How often it looks after everything all the same: a time for a rotation may have come."""
 
 
 class Chores:
@@ -74,31 +84,61 @@ class Chores:
         self._on_fatal = on_fatal
         self.rates = Rates(hub.loop.time())
         self.paces: dict[OutputWorker, DiskPace] = {}
+        # What had happened at the last look, and since when nothing else did.
+        self._happened: tuple[int, ...] = ()
+        self._quiet_since = hub.loop.time()
         self._is_shared = is_shared
         self._give_up_s = give_up_s
 
     def all(self) -> list[Coroutine[None, None, None]]:
         """Each as something to run until it is cancelled."""
-        chores = [
-            self._every(HOUSEKEEPING_S, self._hub.close_late),
-            self._every(KEEP_ALIVE_S, self._keep_alive),
-            self._every(REPORT_FAULTS_EVERY_S, self._hub.report_faults),
-            self._every(PRUNE_S, self._prune),
-            self._every(TICK_S, self._tick),
-            self._every(EVERY_S, self._measure),
-            self._every(STATUS_S, self._tell_status),
+        usual: list[tuple[float, Callable[[], None]]] = [
+            (HOUSEKEEPING_S, self._hub.close_late),
+            (KEEP_ALIVE_S, self._keep_alive),
+            (REPORT_FAULTS_EVERY_S, self._hub.report_faults),
+            (PRUNE_S, self._prune),
+            (TICK_S, self._tick),
+            (EVERY_S, self._measure),
+            (STATUS_S, self._tell_status),
         ]
+        chores = [self._do(usual, rests=True)]
         if self._manager.watchdog_s:
-            chores.append(self._every(self._manager.watchdog_s / 2, self._feed_watchdog))
+            watching = (self._manager.watchdog_s / 2, self._feed_watchdog)
+            chores.append(self._do([watching], rests=False))
         return chores
 
-    async def _every(self, interval_s: float, chore: Callable[[], None]) -> None:
+    async def _do(self, chores: Sequence[tuple[float, Callable[[], None]]], *, rests: bool) -> None:
+        """Do each chore as often as it says, in seconds."""
+        clock = self._hub.loop.time
+        due = {chore: clock() + interval_s for interval_s, chore in chores}
         while True:
-            await asyncio.sleep(interval_s)
-            try:
-                chore()
-            except Exception:
-                logger.exception("%s failed", chore.__name__)
+            await asyncio.sleep(min(due.values()) - clock())
+            is_idle = rests and self._is_idle()
+            if is_idle:
+                await self._hub.rest.last(RESTING_S)
+            now = clock()
+            for interval_s, chore in chores:
+                if due[chore] <= now or is_idle:
+                    due[chore] = now + interval_s
+                    try:
+                        chore()
+                    except Exception:
+                        logger.exception("%s failed", chore.__name__)
+
+    def _is_idle(self) -> bool:
+        """Whether nothing has happened for a while, and nobody waits for anything."""
+        hub, workers = self._hub, () if self._outputs is None else self._outputs.workers
+        now, counts = hub.loop.time(), hub.counts
+        happened = (counts.records, hub.received_bytes, counts.connections, len(hub.connections))
+        if happened != self._happened:
+            self._happened, self._quiet_since = happened, now
+        return (
+            now - self._quiet_since > QUIET_S
+            and not (len(hub.newcomers) or hub.partials.bytes or hub.limits.idle_timeout_s)
+            and not (hub.intake.waiting_bytes or hub.intake.queued_bytes)
+            and not self._pipeline.lone_way.bytes
+            and not any(one.is_failing or one.disk.records or one.waits_s() for one in workers)
+        )
 
     def _keep_alive(self) -> None:
         """Tell clients that wait that the daemon lives, unless another one may do better."""

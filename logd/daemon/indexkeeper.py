@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 
+from logd.daemon.rest import Rest
 from logd.query.files.indexing import is_worth_it
 from logd.query.files.indexkeeping import closed_files, portion_of
 from logd.query.files.listing import RingFiles
@@ -20,6 +21,9 @@ from logd.settings.table import Config
 from logd.text.reading import LineReader
 
 logger = logging.getLogger(__name__)
+
+RESTING_S = 600.0
+"""How often while the daemon rests: only somebody else can have closed a file."""
 
 LOOK_EVERY_S = 10.0
 """How often is looked whether a file was closed, or has grown."""
@@ -33,10 +37,17 @@ class IndexKeeper:
     Args:
         config: the settings as they are now.
         look_every_s: see `LOOK_EVERY_S`.
+        rest: while it lasts nothing is written.
     """
 
-    def __init__(self, config: Callable[[], Config], look_every_s: float = LOOK_EVERY_S) -> None:
+    def __init__(
+        self,
+        config: Callable[[], Config],
+        look_every_s: float = LOOK_EVERY_S,
+        rest: Rest | None = None,
+    ) -> None:
         self._config = config
+        self._rest = rest
         self._look_every_s = look_every_s
         self._task: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -72,6 +83,8 @@ class IndexKeeper:
                     # A convenience for readers must not end the daemon.
                     logger.exception("file %s: its indexes are looked after later", pattern)
             await asyncio.sleep(self._look_every_s)
+            if self._rest is not None and self._rest.is_on:
+                await self._rest.over(RESTING_S)
 
     async def _look_after(self, pattern: str) -> None:
         found = await asyncio.to_thread(_indexable, pattern)

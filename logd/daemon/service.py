@@ -114,7 +114,7 @@ async def _serve(config: Config) -> int:
             *assembled.companions(),
             *_controls(config, doors, daemon, reloader, feed, Holdings(lambda: assembled.config)),
             *_metrics_servers(config, doors, daemon, reloader, feed),
-            IndexKeeper(lambda: assembled.config),
+            IndexKeeper(lambda: assembled.config, rest=daemon.hub.rest),
             working_folder,
         ]
         # From here on the daemon closes what it was given.

@@ -168,6 +168,8 @@ class Connection(PeerEnd):
     def received(self, data: bytes | memoryview) -> None:
         """Take what was read: its frames, with those parts that were there, are queued."""
         hub = self._hub
+        if hub.rest.is_on:
+            hub.rest.stir()
         self.last_read = hub.loop.time()
         self.read_bytes += len(data)
         hub.counts.bytes += len(data)

@@ -21,6 +21,7 @@ from logd.daemon.peers.readturns import READ_BYTES, ReadTurns
 from logd.daemon.peers.rounds import Rounds
 from logd.daemon.peers.sessions import Sessions
 from logd.daemon.peers.shares import Shares
+from logd.daemon.rest import Rest
 
 logger = logging.getLogger(__name__)
 
@@ -130,6 +131,7 @@ class Hub(Generic[C]):
         losses: what clients say they lost.
         marks: asks for marks that other daemons share; None if there are no others.
         rounds: read the sockets of quiet senders.
+        rest: while nothing comes for long.
         is_draining: the daemon stops; sessions that open now are not read any more.
     """
 
@@ -151,7 +153,8 @@ class Hub(Generic[C]):
         self.faults = FaultCounts()
         self.last_faults: deque[Fault] = deque(maxlen=MAX_FAULTS)
         self.losses = LossReports()
-        self.rounds: Rounds[C] = Rounds(loop, intake)
+        self.rest = Rest()
+        self.rounds: Rounds[C] = Rounds(loop, intake, self.rest.stir)
         self.is_draining = False
         self.marks: MarkReader | None = None
         self.started_at = time.time()
@@ -194,6 +197,7 @@ class Hub(Generic[C]):
     def add(self, connection: C) -> None:
         """A connection is open."""
         self.connections.add(connection)
+        self.rest.stir()
         self.counts.connections += 1
         self._all_closed.clear()
 
@@ -208,6 +212,7 @@ class Hub(Generic[C]):
 
     def came(self, connection: C) -> None:
         """A connection was accepted: it takes a place until it is gone."""
+        self.rest.stir()
         connection.has_place = True
         self.places.add(connection.account, 1)
         self.newcomers.came(connection, self.loop.time())

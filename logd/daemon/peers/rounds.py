@@ -137,14 +137,21 @@ class Rounds(Generic[M]):
     Args:
         loop: has what can't be decoded here.
         intake: where that goes.
+        on_begin: called in the loop's thread when rounds begin after a pause.
 
     Attributes:
         taker: decodes and writes; None for nobody.
         bytes, frames: what was decoded here; written by the rounds' thread only.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, intake: Collector[M]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        intake: Collector[M],
+        on_begin: Callable[[], None],
+    ) -> None:
         self._loop = loop
+        self._on_begin = on_begin
         self._intake = intake
         self._lock = threading.Lock()
         self._epoll: select.epoll | None = None
@@ -221,6 +228,10 @@ class Rounds(Generic[M]):
         finally:
             self._intake.end_round()
 
+    def _begin(self) -> None:
+        self._on_begin()
+        self._watch()
+
     def _watch(self) -> None:
         """Look after a while how the rounds go on."""
         if not self._has_ended:
@@ -267,7 +278,7 @@ class Rounds(Generic[M]):
         self._began_at = time.monotonic()
         if not self._is_watched:
             self._is_watched = True
-            self._tell_loop(self._watch)
+            self._tell_loop(self._begin)
         taker = self.taker
         lone: list[Lone[M]] = []
         others: list[Other[M]] = []
