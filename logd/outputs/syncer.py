@@ -22,7 +22,7 @@ syncs costs what it costs to write ten records."""
 ACK_EVERY_S = 0.01
 """The same if the ack of one session depends on it, whose caller may wait for it."""
 
-ACKS_EVERY_S = 0.25
+ACKS_EVERY_S = 0.1
 """The same if several sessions' do: mostly programs that log and go on. A client that
 waits for each ack without a pause is recognised (`Work.is_awaited`)."""
 
