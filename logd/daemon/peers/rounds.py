@@ -55,10 +55,10 @@ LOOK_S = 0.05
 MAX_READS = 64
 """At most this many sockets are read before others get their turn; at most 1 MiB."""
 
-STUCK_S = 0.2
+STUCK_S = 0.5
 """A round that takes longer does not come to its end soon."""
 
-WATCH_S = 0.5
+WATCH_S = 0.25
 """How often the loop looks at that, while there are rounds."""
 
 
