@@ -290,8 +290,8 @@ class Rounds(Generic[M]):
                 read = self._read(epoll, lone, others, takes_lone=takes_lone)
             finally:
                 odd = taker.take_lone(lone) if taker is not None and takes_lone else ()
-            # Of a connection these are the earlier ones.
-            others[:0] = [self._left(*read) for read in odd]
+            # Of a connection these are the earlier ones. Mostly there was no time for them.
+            others[:0] = [self._left(*read, goes_alone=False) for read in odd]
         if others:
             self._tell_loop(self._take_others, others)
         if taker is not None and takes_lone:
