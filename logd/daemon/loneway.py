@@ -2,8 +2,8 @@
 
     rounds (`peers/rounds.py`) -> `begin_lone` -> read -> `take_lone` -> `write_lone`
 
-Nothing else of these connections is under way then, so that their records need no queue to keep
-their order. Where others are at work, or too much waits, the round's reads go to the event loop.
+Nothing else of a connection is under way then, so that its records need no queue to keep their
+order. What others sent goes to the event loop, and all if too much waits.
 
 What is here counts for no connection: it is little, and mostly written before the next round.
 """
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from logd.daemon.costs import WRITING_S_PER_BYTE, WRITING_S_PER_RECORD
 from logd.daemon.lone import FEW, Lone, decode_round
+from logd.daemon.peers.rounds import Takes
 from logd.outputs.failpoints import failpoint
 from logd.outputs.work import Work
 
@@ -42,6 +43,9 @@ them all for `ELSEWHERE_S`."""
 
 ELSEWHERE_S = 1.0
 
+MOMENT_S = 0.002
+"""A portion is mostly done by then, and others too have waited for a round."""
+
 
 class Others(Protocol):
     """What is asked of the pipeline."""
@@ -50,8 +54,12 @@ class Others(Protocol):
     def server(self) -> LogServer:
         """Makes text of times."""
 
+    def lets_lone_pass(self) -> bool:
+        """Whether records may be decoded outside of the pipeline's thread, and there is room."""
+
+    @property
     def is_idle(self) -> bool:
-        """Whether all that came before is decoded, and what comes now may be; lock held."""
+        """Whether all that came before is decoded."""
 
     def take_queued(self) -> None:
         """In the loop's thread: there may be something in the intake."""
@@ -91,20 +99,20 @@ class LoneWay:
         self._acks: dict[bytes, int] = {}
         self._elsewhere_until = float("-inf")
 
-    def begin_lone(self) -> bool:
+    def begin_lone(self) -> Takes:
         """See `rounds.Taker`."""
-        at_work = self._thread.at_work
-        if not at_work.acquire(blocking=False):
-            return False
         if (
-            self.bytes * SHARE < self._hub.intake.limit_bytes
-            and self._writing_s < WRITING_S
-            and time.monotonic() >= self._elsewhere_until
-            and self._others.is_idle()
+            self.bytes * SHARE >= self._hub.intake.limit_bytes
+            or self._writing_s >= WRITING_S
+            or time.monotonic() < self._elsewhere_until
+            or not self._thread.at_work.acquire(timeout=MOMENT_S)
         ):
-            return True
-        at_work.release()
-        return False
+            return Takes.NONE
+        # From here on nobody else decodes, or exchanges filters.
+        if self._others.lets_lone_pass():
+            return Takes.ALL if self._others.is_idle else Takes.FRESH
+        self._thread.at_work.release()
+        return Takes.NONE
 
     def take_lone(self, lone: Sequence[Lone]) -> Sequence[Lone]:
         """See `rounds.Taker`."""

@@ -152,17 +152,21 @@ class Pipeline:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), MOMENT_S)
 
+    def lets_lone_pass(self) -> bool:
+        """See `loneway.Others`; called in the rounds' thread, too."""
+        server = self._server
+        return (
+            self._sink.is_quick
+            and not (server.filters or server.observers or self._hub.limits.peer_records_per_s)
+            and self._room.is_there
+            and not self.thread.has_failed
+        )
+
+    @property
     def is_idle(self) -> bool:
         """See `loneway.Others`; called in the rounds' thread, too."""
-        hub, server = self._hub, self._server
         # In the order in which things move, so that none is missed.
-        return (
-            hub.intake.is_empty
-            and not (self._is_taking or self._unfinished or self.thread.has_failed)
-            and not (server.filters or server.observers or hub.limits.peer_records_per_s)
-            and self._sink.is_quick
-            and self._room.is_there
-        )
+        return self._hub.intake.is_empty and not (self._is_taking or self._unfinished)
 
     def take_queued(self) -> None:
         """Do what waits in the loop's thread, if it is little and nobody else is at work."""

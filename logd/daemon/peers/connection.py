@@ -50,7 +50,7 @@ logger = logging.getLogger(__name__)
 FEW_QUEUED = 0.125
 """A sender of which no more than this part of the limit is queued keeps up, and may be quiet."""
 
-ALONE_S = 1.0
+ALONE_S = 0.25
 """A connection that was not for the rounds is not looked at for so long."""
 
 FOREIGN_LENGTH = 1 << 24

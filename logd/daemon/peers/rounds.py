@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 import os
 import select
 import threading
@@ -62,6 +63,20 @@ WATCH_S = 0.25
 """How often the loop looks at that, while there are rounds."""
 
 
+class Takes(enum.Enum):
+    """Of which connections a round is decoded at once; what the others sent is queued.
+
+    Attributes:
+        NONE: of none.
+        FRESH: of those that have nothing under way.
+        ALL: of all, for nothing is under way that is not decoded.
+    """
+
+    NONE = enum.auto()
+    FRESH = enum.auto()
+    ALL = enum.auto()
+
+
 class RoundMember(Protocol):
     """A connection whose socket is read here instead of by its transport.
 
@@ -69,11 +84,15 @@ class RoundMember(Protocol):
         sock: its socket.
         nagles: its kernel keeps a record back until ours has acknowledged the one before.
         acks: it is told what is stored.
+        queued_bytes: what it sent and was queued, and is not stored.
+        is_waiting: something of it is in the queue.
     """
 
     sock: socket | None
     nagles: bool
     acks: bool
+    queued_bytes: int
+    is_waiting: bool
 
     def count_lone(self, data: bytes, now: float) -> int:
         """Count a read, and how many frames it is; 0 if it is not whole frames of one in order."""
@@ -105,8 +124,8 @@ whether its transport reads from now on."""
 class Taker(Protocol[M]):
     """What is done with what a round brings."""
 
-    def begin_lone(self) -> bool:
-        """Whether what is read now may be decoded at once; then `take_lone` has to follow."""
+    def begin_lone(self) -> Takes:
+        """What of the round may be decoded at once; if any, `take_lone` has to follow."""
 
     def take_lone(self, lone: Sequence[Lone[M]]) -> Sequence[Lone[M]]:
         """Decode reads and put their records into the line; returns those that are odd."""
@@ -285,16 +304,16 @@ class Rounds(Generic[M]):
         with self._lock:
             if self._has_ended:
                 return False
-            takes_lone = taker is not None and taker.begin_lone()
+            takes = Takes.NONE if taker is None else taker.begin_lone()
             try:
-                read = self._read(epoll, lone, others, takes_lone=takes_lone)
+                read = self._read(epoll, lone, others, takes)
             finally:
-                odd = taker.take_lone(lone) if taker is not None and takes_lone else ()
+                odd = taker.take_lone(lone) if taker is not None and takes is not Takes.NONE else ()
             # Of a connection these are the earlier ones. Mostly there was no time for them.
             others[:0] = [self._left(*read, goes_alone=False) for read in odd]
         if others:
             self._tell_loop(self._take_others, others)
-        if taker is not None and takes_lone:
+        if taker is not None and lone:
             taker.write_lone()
         return read >= MAX_READS
 
@@ -303,8 +322,7 @@ class Rounds(Generic[M]):
         epoll: select.epoll,
         lone: list[Lone[M]],
         others: list[Other[M]],
-        *,
-        takes_lone: bool,
+        takes: Takes,
     ) -> int:
         """Read the sockets that have something; how many had.
 
@@ -319,6 +337,9 @@ class Rounds(Generic[M]):
                 if one is None:
                     continue  # the wakeup
                 member, sock = one
+                takes_lone = takes is Takes.ALL or (
+                    takes is Takes.FRESH and not (member.queued_bytes or member.is_waiting)
+                )
                 if not (takes_lone or self._intake.has_room(member)):
                     # What is done then is the transport's.
                     others.append(self._left(member, b""))

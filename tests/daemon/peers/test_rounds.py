@@ -13,7 +13,7 @@ import pytest
 from logd.daemon.peers import connection as connections
 from logd.daemon.peers.connection import Connection
 from logd.daemon.peers.intake import Pause
-from logd.daemon.peers.rounds import GATHER_S, READ_BYTES, Lone
+from logd.daemon.peers.rounds import GATHER_S, READ_BYTES, Lone, Takes
 from tests.daemon.peers.test_connection import (
     CLIENT,
     Connect,
@@ -195,8 +195,8 @@ class HangingTaker:
         self.is_writing = threading.Event()
         self.may_write = threading.Event()
 
-    def begin_lone(self) -> bool:
-        return True
+    def begin_lone(self) -> Takes:
+        return Takes.ALL
 
     def take_lone(self, lone: Sequence[Lone[Connection]]) -> Sequence[Lone[Connection]]:
         self.taken += [data for _, data, _ in lone]
