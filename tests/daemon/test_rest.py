@@ -9,6 +9,7 @@ import pytest
 
 from logd.daemon import chores
 from logd.daemon.chores import Chores
+from logd.daemon.crowding import Crowding
 from logd.daemon.notify import ServiceManager
 from logd.daemon.rest import Rest
 from tests.daemon.peers.test_connection import Connect, on_both_loops
@@ -56,6 +57,7 @@ def test_chores_rest_while_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> N
             None,
             ServiceManager(),
             bench.failures.append,
+            Crowding("clients", 10, lambda cat, text: None),
             is_shared=False,
             give_up_s=0.0,
         )
