@@ -265,7 +265,7 @@ class Rounds(Generic[M]):
                 member.read_alone()
         # In this order: a round that begins now finds either a watch, or that there is none.
         self._is_watched = False
-        if self._is_stuck or self._count != self._seen_count:
+        if self._began_at is not None or self._count != self._seen_count:
             self._seen_count = self._count
             self._is_watched = True
             self._watch()
