@@ -155,7 +155,9 @@ class LoneWay:
             self.bytes -= size
             self._writing_s -= writing_s
             is_first = not self._acks
-            self._acks.update(work.acks)
+            for client, number in work.acks.items():
+                # Two outputs' threads may finish two works at the same moment.
+                self._acks[client] = max(number, self._acks.get(client, 0))
             is_first &= bool(self._acks)
         if is_first:
             # The loop is closed if the daemon was told to stop at once.
