@@ -135,6 +135,7 @@ def _decode_session(
         if batch.first != expected + records:
             return False
         records += len(batch.msg)
+        batch.floor = connection.first - 1
     connection.lone_until = accepted[client] = done.acks[client] = expected + records - 1
     connection.records += records
     done.records += records

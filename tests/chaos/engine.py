@@ -38,6 +38,7 @@ BETWEEN_S = (0.3, 1.5)
 
 
 SIEVE = "tests.chaos.sieve:sift"
+FINDS_SIEVE = {"PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 @dataclass(frozen=True)
@@ -138,13 +139,15 @@ class System:
                 output = output.replace(f"127.0.0.1:{server.port}", f"127.0.0.1:{gate.port}")
         filters = ("--filter", SIEVE) if self._plan.sifts == "ingest" else ()
         options = ("--output", output, *filters)
-        return DaemonProcess(*options, folder=folder, port=self._ports[number])
+        port = self._ports[number]
+        return DaemonProcess(*options, folder=folder, port=port, environment=FINDS_SIEVE)
 
     def _store(self, number: int) -> DaemonProcess:
         source = self.engine.source(partitions=f"0-{PARTITIONS - 1}")
         filters = ("--filter", SIEVE) if self._plan.sifts == "store" else ()
         options = ("--source", source, *self._rings.options, "--state-dir", f"s{number}")
-        return DaemonProcess(*options, *filters, *self._plan.store, folder=self.out, port=None)
+        options = (*options, *filters, *self._plan.store)
+        return DaemonProcess(*options, folder=self.out, port=None, environment=FINDS_SIEVE)
 
     def restart_ingest(self, number: int) -> None:
         """Kill one and start it again."""
