@@ -56,6 +56,7 @@ WAYS = re.findall(
 )
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="the daemon runs on Python 3.11 or later")
 @pytest.mark.parametrize(("who", "settings", "made", "url"), WAYS, ids=[way[0] for way in WAYS])
 def test_who_may_send(tmp_path: Path, who: str, settings: str, made: str, url: str) -> None:
     """A daemon with the settings takes records of the app in both its ways, and of nobody else."""
