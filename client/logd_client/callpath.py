@@ -17,6 +17,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from logd_client.records import Context
+from logd_client.values import as_text
 
 __all__ = ["CallSites", "is_hidden"]
 
@@ -116,7 +117,15 @@ class CallSites:
             here = self._thread()
         site = here.sites.get(cat)
         if site is None:
-            fields = (self._pid, _get_ident(), here.name, cat, (), 0, "")
+            fields = (
+                self._pid,
+                _get_ident(),
+                here.name,
+                _category(cat),
+                (),
+                0,
+                "",
+            )
             site = self._keep(here, cat, _Site(Context(fields), 0, None, ()))
         return site.context
 
@@ -206,7 +215,7 @@ class CallSites:
                 self._pid,
                 _get_ident(),
                 here.name,
-                key[0],
+                _category(key[0]),
                 tuple(path),
                 depth,
                 first.f_code.co_name,
@@ -220,3 +229,8 @@ class CallSites:
             here.sites.clear()
         here.sites[key] = site
         return site
+
+
+def _category(cat: object) -> str:
+    """A category as text, whatever the application gave: a daemon refuses anything else."""
+    return "" if cat is None else as_text(cat)

@@ -387,3 +387,15 @@ def test_a_wrong_argument_is_named(given: dict[str, Any], text: str) -> None:
     """An argument of a wrong type fails in the constructor, not in a log call later."""
     with pytest.raises(TypeError, match=re.escape(text)):
         Log(ListServer(), **given)
+
+
+@pytest.mark.parametrize("extract_stack", [True, False])
+@pytest.mark.parametrize(
+    ("cat", "text"), [(5, "5"), (0, "0"), (None, ""), (b"I", "I"), (("a",), "('a',)")]
+)
+def test_a_category_becomes_text(cat: Any, text: str, extract_stack: bool) -> None:
+    """A daemon refuses any other: the record would be lost."""
+    log, server = make(extractStack=extract_stack)
+    log("message", cat)
+    assert type(server.last["cat"]) is str
+    assert server.last["cat"] == text
