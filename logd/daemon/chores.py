@@ -214,5 +214,8 @@ class Chores:
         stuck_s = self.stuck_s()
         if stuck_s < self._manager.watchdog_s:
             self._manager.alive()
+            if self._hub.is_draining:
+                # Much may wait that was not decoded: that takes longer than a unit's limit.
+                self._manager.goes_on_stopping(self._manager.watchdog_s)
         else:
             logger.error("the pipeline has been stuck for %.0f s", stuck_s)

@@ -68,6 +68,7 @@ class Done:
         writing_s: how long the outputs will take.
         deliveries: how many were finished.
         has_left: whether some are still to be decoded, or what is left of them.
+        crowded: the accounts of which much is left.
     """
 
     failures: list[Failure] = field(default_factory=list)
@@ -78,6 +79,7 @@ class Done:
     writing_s: float = 0.0
     deliveries: int = 0
     has_left: bool = False
+    crowded: frozenset[str] = frozenset()
 
     def note(self, connection: Connection, decoded: Decoded) -> None:
         """Note what was dropped of a delivery, and whether its connection failed."""

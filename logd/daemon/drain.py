@@ -3,7 +3,8 @@
     1. accept what the kernel has already taken, then no more
     2. sessions: read no more, they keep what is not acknowledged; senders without acks: read on
        until no kernel, theirs included, and no TLS holds anything of theirs, then close
-    3. decode and filter what is queued, end filters and observers; outputs go on writing meanwhile
+    3. decode and filter what is queued, end filters and observers; outputs go on writing meanwhile;
+       what sessions sent is left if that takes long, as they keep it
     4. write, or keep on disk what an output does not take in time; acknowledge
     5. close connections
 
@@ -59,6 +60,10 @@ OUTPUTS_S = 10.0
 AWAY_S = 2.0
 """The same for one that is away, and how long one is busy with a call that seems to be."""
 
+SESSIONS_S = 10.0
+"""How long what sessions sent is decoded. Short frames that are long when written would take
+minutes, and the service's manager ends what takes longer than one."""
+
 DISK_S = 10.0
 """If an output has neither written nor kept what it was given this long after the deadline, the
 rest is decoded all the same, so that at least other outputs get it."""
@@ -94,9 +99,14 @@ async def drain(
         if connection.kind is PeerKind.SESSION:
             connection.pause(Pause.DRAIN)
     await _read_out(hub, deadline)
-    lifting = hub.loop.call_later(deadline - time.monotonic() + DISK_S, pipeline.lift_limit)
+    gone_s = time.monotonic() - now
+    timers = (
+        hub.loop.call_later(min(drain_s, SESSIONS_S) - gone_s, pipeline.drop_sessions),
+        hub.loop.call_later(drain_s + DISK_S - gone_s, pipeline.lift_limit),
+    )
     await pipeline.wait_decoded()
-    lifting.cancel()
+    for timer in timers:
+        timer.cancel()
     await asyncio.to_thread(pipeline.thread.stop)
     if close_plugins is not None:
         left_s = max(0.0, min(deadline - time.monotonic(), PLUGINS_S))

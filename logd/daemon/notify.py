@@ -45,6 +45,10 @@ class ServiceManager:
         """The service has begun to stop."""
         self._send(f"STOPPING=1\nSTATUS={text}")
 
+    def goes_on_stopping(self, within_s: float) -> None:
+        """The stop is not over and goes on; the next sign comes within so many seconds."""
+        self._send(f"EXTEND_TIMEOUT_USEC={round(within_s * 1e6)}")
+
     def alive(self) -> None:
         """Feed the watchdog."""
         self._send("WATCHDOG=1")

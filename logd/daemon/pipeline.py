@@ -38,7 +38,7 @@ PORTION_BYTES = 1 << 20
 """How much the thread gets at a time: enough that costs per portion vanish, little enough that
 its memory stays in the processor's cache and a record never waits long for its portion."""
 
-PORTION_S = 0.02
+PORTION_S = 0.01
 """How long a portion may be expected to take, decoding and writing: a lone record waits behind the
 two that are under way."""
 
@@ -99,6 +99,8 @@ class Pipeline:
         self._is_taking = False
         # Whether the thread has not decoded all that it took.
         self._has_left = False
+        # Of which accounts the thread has more of that than is good.
+        self._crowded: frozenset[str] = frozenset()
         self._changed = asyncio.Event()
         self._handed_over_at = float("-inf")
         self._elsewhere_until = float("-inf")
@@ -133,7 +135,7 @@ class Pipeline:
     def _take_waiting(self) -> Portion:
         # The rounds' thread may look at any moment whether something is under way.
         self._is_taking = True
-        portion = self._hub.intake.take_waiting(PORTION_BYTES, PORTION_S)
+        portion = self._hub.intake.take_waiting(PORTION_BYTES, PORTION_S, self._crowded)
         self._unfinished += len(portion)
         self._is_taking = False
         return portion
@@ -218,6 +220,11 @@ class Pipeline:
         """Decode all that waits, however much memory it takes: there is no more time."""
         self._room.lift()
 
+    def drop_sessions(self) -> None:
+        """Decode no more of sessions: their clients keep it, and time is short."""
+        self._hub.intake.drop(lambda connection: connection.client is not None)
+        self._changed.set()
+
     async def wait_decoded(self) -> None:
         """Return when all that the intake holds has been handed to the outputs.
 
@@ -245,6 +252,7 @@ class Pipeline:
         size = sum(size for _, size in done.heavy) + sum(delivery.size for _, delivery in portion)
         self._room.take(size, done.writing_s)
         self._unfinished -= done.deliveries
+        self._crowded = done.crowded
         if done.has_left:
             self._has_left = True
             self._hub.intake.look_again()
@@ -332,6 +340,7 @@ class Pipeline:
             if prepared.jobs:
                 seen.extend(prepared.jobs)
         done.has_left = bool(self._slices)
+        done.crowded = self._slices.crowded
         hand_over(done, portion)
         if not portion:
             return

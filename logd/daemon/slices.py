@@ -7,6 +7,7 @@ by one thread at a time.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,14 @@ from logd.wire import Decoder, Frames, Refusal
 if TYPE_CHECKING:
     from logd.records.batch import Batch
 
-SLICE_S = 0.05
+SLICE_S = 0.025
 """The thread decodes for this long at a time, or until it has decoded what takes this long to
-write. The rest goes on behind what other connections sent, which would wait otherwise."""
+write. The rest goes on behind what other connections sent, which would wait otherwise: a lone
+record beside a flood waits for about four slices."""
+
+MAX_LEFT_BYTES = 1 << 20
+"""Of an account of which more is left than this nothing is taken: it would have left the intake,
+and its limits."""
 
 Portion = list[tuple[Connection, Frames]]
 DecodedPortion = list[tuple[Connection, Delivery]]
@@ -45,13 +51,27 @@ class Slices:
         self.decoder = decoder
         self.accepted = dict(marks)
         self._turns: Turns[Connection, Delivery] = Turns()
+        # By account, bytes that were taken and are not decoded.
+        self._left: Counter[str] = Counter()
 
     def __bool__(self) -> bool:
         return bool(self._turns)
 
+    @property
+    def crowded(self) -> frozenset[str]:
+        """The accounts of which much is left."""
+        return frozenset(name for name, size in self._left.items() if size > MAX_LEFT_BYTES)
+
     def add(self, taken: Portion) -> None:
         """Take what was read."""
+        for connection, frames in taken:
+            self._left[connection.account] += frames.size
         self._turns.add((one, Delivery(frames, frames.size)) for one, frames in taken)
+
+    def _done_with(self, connection: Connection, size: int) -> None:
+        left = self._left.pop(connection.account) - size
+        if left > 0:
+            self._left[connection.account] = left
 
     def decoded(self, portion: DecodedPortion, done: Done, slice_s: float) -> Iterator[Batch]:
         """Decode for a slice of time, and leave out what was accepted before.
@@ -87,6 +107,7 @@ class Slices:
             else:
                 done.deliveries += 1
             portion.append((connection, delivery))
+            self._done_with(connection, delivery.size)
             to_write_s = done.weigh(connection, delivery.size, decoded.batches)
             yield from self.unknown(connection, decoded.batches, done)
             ended = time.monotonic()
@@ -105,6 +126,7 @@ class Slices:
         """Account for lone deliveries; all count for one peer, so that one stands for them."""
         size = 0
         for connection, delivery in turns:
+            self._done_with(connection, delivery.size)
             connection.records += delivery.frames.count
             self._hub.counts.records += delivery.frames.count
             size += delivery.size

@@ -16,6 +16,7 @@ from logd.daemon.notify import ServiceManager
 from logd_client.session import encode_opening
 from tests.clients import Connect
 from tests.daemon_process import DaemonProcess, running
+from tests.hostile.attack import Peer, plain, until
 
 PATIENCE_S = 60.0
 
@@ -137,6 +138,22 @@ def test_a_stuck_pipeline_gets_no_sign_of_life(
         assert not any("WATCHDOG" in message for message in manager.rest())
         daemon.kill()
         log.close(0)
+
+
+def test_a_stop_that_takes_long_asks_for_time(manager: Manager, tmp_path: Path) -> None:
+    """The manager would end it when the unit's time is over, and lose what is still decoded."""
+    environment = {"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "400000"}
+    with (
+        running(folder=tmp_path, environment=environment) as daemon,
+        Peer(daemon.port) as sender,
+    ):
+        sender.send(plain("whole"), plain("not whole, which is waited for")[:20])
+        until(lambda: "whole" in daemon.log_text(), "the first is written")
+        daemon.signal(signal.SIGTERM)
+        manager.wait_for("STOPPING")
+        assert manager.wait_for("EXTEND_TIMEOUT_USEC") == {"EXTEND_TIMEOUT_USEC": "400000"}
+        sender.end()
+        assert daemon.wait() == 0
 
 
 def test_abstract_addresses_and_other_processes() -> None:

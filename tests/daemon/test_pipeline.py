@@ -20,7 +20,7 @@ from logd.daemon.pipeline import Pipeline
 from logd.outputs.work import Work
 from logd.server import LogServer
 from logd.wire.frames import Frames
-from tests.hostile.attack import batch
+from tests.hostile.attack import batch, plain
 
 CLIENT = b"c" * 16
 
@@ -93,6 +93,19 @@ async def test_an_old_connections_rest_takes_no_ack_back() -> None:
     acked = [acks[CLIENT] for acks in bench.sink.acks]
     assert acked == sorted(acked)
     assert acked[-1] == 3
+
+
+async def test_what_sessions_sent_may_be_left_at_the_end() -> None:
+    """Nothing of it is acknowledged, and what others sent is written."""
+    bench = Bench()
+    session, other = bench.connection(), bench.connection()
+    other.kind, other.client = PeerKind.PLAIN, None
+    bench.put(session, [1, 2])
+    bench.hub.intake.put(other, Frames.of(plain("plain")[4:]))
+    bench.pipeline.drop_sessions()
+    await bench.finish()
+    assert bench.sink.texts == ["plain"]
+    assert bench.sink.acks == [{}]
 
 
 @settings(max_examples=60, deadline=None)

@@ -18,7 +18,7 @@ import asyncio
 import enum
 import heapq
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from logd.daemon.peers.overflow import Overflow, Overflowed
@@ -282,21 +282,33 @@ class Intake(Generic[S]):
         await self.wait()
         return self.take_waiting(at_most_bytes, at_most_s)
 
-    def take_waiting(self, at_most_bytes: int, at_most_s: float) -> list[tuple[S, Frames]]:
+    def take_waiting(
+        self, at_most_bytes: int, at_most_s: float, but_of: Collection[str] = ()
+    ) -> list[tuple[S, Frames]]:
         """Take what waits, one read at a time and by turns; may be nothing.
 
         Args:
             at_most_bytes: the read that reaches this sum is the last.
             at_most_s: the same for the time that all are expected to cost.
+            but_of: accounts that have to wait.
         """
         taken: list[tuple[S, Frames]] = []
         size, cost_s = 0, 0.0
         self._is_gathered = False
+        later: list[tuple[float, str]] = []
         while self._turns and size < at_most_bytes and cost_s < at_most_s:
+            if self._turns[0][1] in but_of:
+                later.append(heapq.heappop(self._turns))
+                continue
             source, frames, expected_s = self._next()
             taken.append((source, frames))
             size += frames.size
             cost_s += expected_s
+        for turn in later:
+            heapq.heappush(self._turns, turn)
+        if taken and not self._turns:
+            # Nobody waited for the last one: there is nothing to make up for.
+            self._least_used_s = self._account(taken[-1][0]).used_s
         return taken
 
     def _next(self) -> tuple[S, Frames, float]:
@@ -317,10 +329,20 @@ class Intake(Generic[S]):
             source.is_waiting = False
         if account.ready:
             heapq.heappush(self._turns, (account.used_s, name))
-        if not self._turns:
-            # Nobody waited for it: there is nothing to make up for.
-            self._least_used_s = account.used_s
         return source, frames, expected_s
+
+    def drop(self, comes_again: Callable[[S], bool]) -> None:
+        """Drop what waits of connections whose peers keep it and send it again."""
+        for account in self._accounts.values():
+            for source in [one for one in account.ready if comes_again(one)]:
+                size = sum(frames.size for frames in source.pending)
+                source.pending.clear()
+                source.is_waiting = False
+                account.ready.remove(source)
+                self._waiting_bytes -= size
+                self.release(source, size)
+        self._turns = [turn for turn in self._turns if self._accounts[turn[1]].ready]
+        heapq.heapify(self._turns)
 
     def release(self, source: S, size: int) -> None:
         """Bytes of `source` are where they belong (or were refused); call `resume` when done."""

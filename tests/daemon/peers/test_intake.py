@@ -131,6 +131,31 @@ async def test_a_portion_of_dear_bytes_is_small() -> None:
     assert len(await intake.take(1_000_000, 0.02)) == 2
 
 
+async def test_accounts_may_have_to_wait() -> None:
+    """Nothing is taken of those that are named, and it is still there afterwards."""
+    intake: Intake[Sender] = Intake(1_000_000, 1_000_000)
+    crowded, modest = Sender("crowded"), Sender("modest")
+    for sender in (crowded, modest, crowded):
+        intake.put(sender, read(1000))
+    taken = intake.take_waiting(1_000_000, 1.0, {"crowded"})
+    assert [source for source, _ in taken] == [modest]
+    assert [source for source, _ in await intake.take(1_000_000, 1.0)] == [crowded, crowded]
+
+
+async def test_what_comes_again_is_dropped() -> None:
+    """It makes room, and others lose nothing."""
+    intake: Intake[Sender] = Intake(1_000_000, 1_000_000)
+    session, same_host, other = Sender("a", "session"), Sender("a"), Sender("b")
+    for sender in (session, same_host, session, other):
+        intake.put(sender, read(1000))
+    intake.drop(lambda sender: sender is session)
+    assert (session.queued_bytes, intake.queued_bytes, intake.waiting_bytes) == (0, 2000, 2000)
+    assert {source for source, _ in await intake.take(1_000_000, 1.0)} == {same_host, other}
+    assert intake.is_empty
+    intake.put(session, read(1000))
+    assert len(await intake.take(1_000_000, 1.0)) == 1
+
+
 async def test_peers_that_come_and_go_are_forgotten() -> None:
     """What is known of accounts does not pile up."""
     intake: Intake[Sender] = Intake(1_000_000, 1_000_000)
