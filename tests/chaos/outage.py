@@ -13,12 +13,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from logd.outputs.queuefolder import queue_folders
 from tests.chaos import oracle, scenarios
+from tests.chaos.ownrate import own_rate, wait_written, written
 from tests.chaos.proxy import Gate
 from tests.daemon_process import DaemonProcess, running
 
@@ -33,23 +32,29 @@ class Outcome:
     Attributes:
         verdict: the oracle's.
         slowest_call_s: of all calls in all apps.
+        slowest_running_s: the same less the time in which an app waited for a processor.
         memory_before, memory_after: the daemon's, in MiB, before the outage and at its end.
         kept: records that waited on disk at the end of the outage.
-        catching_up_per_s: records a second that the output took from disk.
+        catching_up_per_s: records a second that the output took once it was back.
+        own_per_s: the same that it takes from memory, see `own_rate`.
     """
 
     verdict: oracle.Verdict
     slowest_call_s: float
+    slowest_running_s: float
     memory_before: float
     memory_after: float
     kept: int
     catching_up_per_s: float
+    own_per_s: float
 
     def __str__(self) -> str:
         return (
-            f"{self.verdict}; slowest call {self.slowest_call_s * 1000:.0f} ms; memory "
+            f"{self.verdict}; slowest call {self.slowest_call_s * 1000:.0f} ms, "
+            f"{self.slowest_running_s * 1000:.0f} ms without waiting for a processor; memory "
             f"{self.memory_before:.0f} MiB, at the end of the outage {self.memory_after:.0f} MiB; "
-            f"{self.kept:,} records on disk, taken back at {self.catching_up_per_s:,.0f} a second"
+            f"{self.kept:,} records on disk, taken back at {self.catching_up_per_s:,.0f} a second, "
+            f"{self.catching_up_per_s / self.own_per_s:.2f} of {self.own_per_s:,.0f} from memory"
         )
 
 
@@ -67,8 +72,12 @@ def outage(
     With `slow` the database is not away, but takes so many bytes a second.
     """
     gate = Gate(5432)
-    target = scenarios.postgresql_target(folder, SERVER.format(port=gate.port))
+    server = SERVER.format(port=gate.port)
+    own_folder = folder / "own"
+    own_folder.mkdir()
+    target = scenarios.postgresql_target(folder, server)
     try:
+        own_per_s = own_rate(own_folder, scenarios.postgresql_target(own_folder, server))
         with running(*target.options, *options, folder=folder) as daemon:
             records = int(rate * (away_s + 4))
             command = [sys.executable, SENDER, str(daemon.port), str(records), str(rate)]
@@ -84,18 +93,20 @@ def outage(
             time.sleep(away_s)
             after = memory(daemon)
             kept = waiting(folder)
-            slowest = [float(app.communicate(timeout=away_s + 60)[0]) for app in apps]
-            kept_at_end = waiting(folder)
+            said = [app.communicate(timeout=away_s + 60)[0].split() for app in apps]
+            before_open = written(folder)
             gate.bytes_per_s = None
             gate.open()
             if slow is None:
                 daemon.wait_line("works again")
             started = time.monotonic()
-            _wait(lambda: not queue_folders(folder / ".logd-state"), away_s * 4 + 60)
+            wait_written(folder, senders * records, away_s * 4 + 60)
             took_s = time.monotonic() - started
             assert daemon.stop() == 0, daemon.output
         verdict = oracle.judge(target.messages(), dict.fromkeys(range(senders), records))
-        return Outcome(verdict, max(slowest), before, after, kept, kept_at_end / took_s)
+        slowest, on_processor = (max(map(float, column)) for column in zip(*said, strict=True))
+        taken_per_s = (senders * records - before_open) / took_s
+        return Outcome(verdict, slowest, on_processor, before, after, kept, taken_per_s, own_per_s)
     finally:
         gate.open()
         target.clean()
@@ -113,13 +124,6 @@ def waiting(folder: Path) -> int:
     from logd.outputs.leftbehind import queues
 
     return sum(one.records or 0 for one in queues(folder / ".logd-state"))
-
-
-def _wait(condition: Callable[[], bool], at_most_s: float) -> None:
-    deadline = time.monotonic() + at_most_s
-    while not condition():
-        assert time.monotonic() < deadline, "not caught up"
-        time.sleep(0.05)
 
 
 def main() -> int:
