@@ -23,6 +23,9 @@ _READY = re.compile(
 class DaemonProcess:
     """`logd serve` with the options given, started in `folder`; see `running`.
 
+    With `has_own_share` it gets a share of the processors as services of systemd do, however many
+    processes the test has.
+
     Attributes:
         process: the process, whose pid is the daemon's.
         lines: what it wrote to standard error so far.
@@ -38,6 +41,7 @@ class DaemonProcess:
         port: int | None = 0,
         python_options: Sequence[str] = (),
         stdout: int = subprocess.DEVNULL,
+        has_own_share: bool = False,
     ) -> None:
         self.folder = folder
         self.lines: list[str] = []
@@ -55,6 +59,8 @@ class DaemonProcess:
             stderr=subprocess.PIPE,
             text=True,
             errors="backslashreplace",
+            # Linux gives each session an equal share of the processors (sched(7), autogroup).
+            start_new_session=has_own_share,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -140,10 +146,16 @@ def running(
     environment: dict[str, str] | None = None,
     port: int | None = 0,
     python_options: Sequence[str] = (),
+    has_own_share: bool = False,
 ) -> Iterator[DaemonProcess]:
     """A daemon that is ready, and that is gone when the block ends; a leftover one is killed."""
     daemon = DaemonProcess(
-        *options, folder=folder, environment=environment, port=port, python_options=python_options
+        *options,
+        folder=folder,
+        environment=environment,
+        port=port,
+        python_options=python_options,
+        has_own_share=has_own_share,
     )
     try:
         yield daemon.wait_ready()

@@ -78,7 +78,7 @@ def outage(
     target = scenarios.postgresql_target(folder, server)
     try:
         own_per_s = own_rate(own_folder, scenarios.postgresql_target(own_folder, server))
-        with running(*target.options, *options, folder=folder) as daemon:
+        with running(*target.options, *options, folder=folder, has_own_share=True) as daemon:
             records = int(rate * (away_s + 4))
             command = [sys.executable, SENDER, str(daemon.port), str(records), str(rate)]
             apps = [
