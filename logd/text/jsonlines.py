@@ -57,7 +57,7 @@ class JsonFormat(StructuredFormat):
         )
         return text, ""
 
-    def _around(self, items: Mapping[str, Any]) -> tuple[str, str]:
+    def _ends(self, items: Mapping[str, Any]) -> tuple[str, str]:
         if not items:
             return '"}\n', ""
         logger, but = items.get("logger"), None

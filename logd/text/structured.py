@@ -81,7 +81,7 @@ class StructuredFormat(LineFormat):
         """What stands between the time and the number, and what follows the message there."""
 
     @abstractmethod
-    def _around(self, items: Mapping[str, Any]) -> tuple[str, str]:
+    def _ends(self, items: Mapping[str, Any]) -> tuple[str, str]:
         """What stands before and behind that which follows the message in all of a place: first
         the quote that ends the message, last the line end.
         """
@@ -116,10 +116,10 @@ class StructuredFormat(LineFormat):
         heads, behinds = self._place_texts_of(batch)
         special = batch.special
         own: Mapping[int, Mapping[str, Any]] = special
-        ends: Iterable[tuple[str, str]] = repeat(self._around(_NO_ITEMS), len(behinds))
+        ends: Iterable[tuple[str, str]] = repeat(self._ends(_NO_ITEMS), len(behinds))
         if type(special) is ContextItems:
             own = special.own
-            ends = map(self._around, special.shared)
+            ends = map(self._ends, special.shared)
         tails = [
             f"{quote}{behind}{end}" for behind, (quote, end) in zip(behinds, ends, strict=True)
         ]
@@ -129,7 +129,7 @@ class StructuredFormat(LineFormat):
             # Records of a logger or place often share one object for their items.
             around = made.get(id(items))
             if around is None:
-                around = made[id(items)] = self._around(items)
+                around = made[id(items)] = self._ends(items)
             tail_column[row] = f"{around[0]}{behinds[batch.index[row]]}{around[1]}"
         for texts in (self._keys, self._values, self._loggers):
             texts.forget_long()
