@@ -12,6 +12,9 @@ from pathlib import Path
 FILE_MODE = 0o640
 FOLDER_MODE = 0o750
 
+PIECE_BYTES = 1 << 20
+"""So much of a file is read at a time."""
+
 
 def make_folder(path: Path) -> None:
     """Make a folder, and those it is in, for its owner and group; what exists stays as it is.
@@ -38,9 +41,23 @@ def sync_folder(path: Path) -> None:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        sync_names(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_names(folder: int) -> None:
+    """Bring the names in an open folder to disk, on file systems where that can be asked for.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    try:
+        os.fsync(folder)
+    except OSError as exc:
+        # Shares of Windows and some of FUSE: they do it by themselves, or never.
+        if exc.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
 
 
 @contextmanager
@@ -78,3 +95,31 @@ def write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def pieces_of(descriptor: int, offset: int, length: int) -> Iterator[bytes]:
+    """A stretch of a file, as far as it is there."""
+    while length > 0 and (piece := os.pread(descriptor, min(length, PIECE_BYTES), offset)):
+        yield piece
+        offset += len(piece)
+        length -= len(piece)
+
+
+def write_again(descriptor: int, start: int, stop: int) -> None:
+    """Write a stretch of a file over itself.
+
+    After a failed sync the system may take the pages for written that are not; this makes them
+    be written once more by the next sync.
+    """
+    # The descriptor itself may be for appending, whatever the offset.
+    second = os.open(f"/proc/self/fd/{descriptor}", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        place = start
+        for piece in pieces_of(second, start, stop - start):
+            view = memoryview(piece)
+            while view:
+                written = os.pwrite(second, view, place)
+                view = view[written:]
+                place += written
+    finally:
+        os.close(second)

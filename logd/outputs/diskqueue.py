@@ -26,12 +26,13 @@ from typing import BinaryIO
 
 import msgspec
 
+from logd.outputs.base import OutputUnusable
 from logd.outputs.batchbytes import decode_batch
 from logd.outputs.failpoints import failpoint
 from logd.outputs.queuefolder import QueueFolder
-from logd.outputs.queuestate import QueueFull, QueuePortion, QueueStatus
-from logd.outputs.segment import Damage, StoredBatch, open_segment, read_segment, take_up
-from logd.outputs.segmentfile import Segment, begin, packed, remove
+from logd.outputs.queuestate import NoRoom, QueueFull, QueuePortion, QueueStatus, check_room
+from logd.outputs.segment import Damage, StoredBatch, read_segment
+from logd.outputs.segmentfile import Segment, begin, damage_text, found, packed, remove
 from logd.records.batch import Batch
 from logd.records.callpath import PathFormatter
 
@@ -114,33 +115,13 @@ class DiskQueue:
         return marks
 
     def _take_up(self, path: FilePath, marks: dict[bytes, int]) -> None:
-        segment = Segment(int(path.stem), path, 0)
-        records = 0
-        taken_up = take_up(path, self._folder.copy_aside)
-        if taken_up.cut:
-            self._on_damage(
-                f"queue of output {self._output}: {path} has damage in what was written last; "
-                f"{taken_up.cut} records behind it are left out, a copy is kept beside the folder"
-            )
-        if taken_up.is_foreign:
-            self._on_damage(f"{path} can't be read; it is now {self._folder.set_aside(path)}")
+        segment = found(self._folder, path, marks, self._tell)
+        if segment is None:
             return
-        if not taken_up.end:
-            path.unlink()
-            return
-        segment.size = taken_up.end
-        for part in taken_up.parts:
-            if isinstance(part, Damage):
-                segment.damage[part.start] = part
-                continue
-            segment.oldest_at = segment.oldest_at or part.at or None
-            records += part.records
-            if part.last:
-                marks[part.client] = max(part.last, marks.get(part.client, 0))
         if segment.damage:
             self._tell_damage(segment, segment.damage.values())
         self._segments.append(segment)
-        self._count(records, segment.size, segment.oldest_at)
+        self._count(segment.records, segment.size, segment.oldest_at)
 
     # -- what it holds ---------------------------------------------------------------------------
 
@@ -189,7 +170,7 @@ class DiskQueue:
                     kept += self._append_group(batches, kept, beyond_limit=beyond_limit)
                 except OSError as exc:
                     raise QueueFull(f"{self._folder.path}: {exc.strerror or exc}", kept) from exc
-                except _NoRoom as exc:
+                except NoRoom as exc:
                     raise QueueFull(str(exc), kept) from exc
 
     def _append_group(self, batches: Sequence[Batch], start: int, *, beyond_limit: bool) -> int:
@@ -208,7 +189,10 @@ class DiskQueue:
                 count += 1
                 records += len(batch)
                 pieces.append(entry)
-            self._check_room(size - segment.size, beyond_limit=beyond_limit)
+            if not beyond_limit:
+                used = sum(segment.size for segment in tuple(self._segments))
+                more = size - segment.size
+                check_room(self._folder.path, used, more, self.limit_bytes, self._min_free_bytes)
             failpoint("queue.before_write")
             segment.write(file, pieces, is_durable=self._durable)
         except OSError:
@@ -220,6 +204,7 @@ class DiskQueue:
         written = size - segment.size
         with self._lock:
             segment.size = size
+            segment.records += records
             segment.oldest_at = segment.oldest_at or now
             old = self._status
             self._status = old._replace(kept=old.kept + records)
@@ -230,14 +215,23 @@ class DiskQueue:
         """The segment to append to, and a descriptor of it."""
         if self._active is not None:
             segment = self._segments[-1]
-            if segment.size < self._segment_bytes:
-                return segment, segment.open()
+            if segment.size < self._segment_bytes and not self._folder.is_moved:
+                with contextlib.suppress(FileNotFoundError):
+                    return segment, segment.open()
             self._close_segment()
         return self._begin_segment()
 
     def _begin_segment(self) -> tuple[Segment, int]:
+        if self._folder.is_moved:
+            self._tell(
+                f"{self._folder.path} was moved or removed: a new folder takes what comes; what is "
+                "in the old one is written as long as it is there"
+            )
         self._folder.make()
-        self._folder.lock()
+        try:
+            self._folder.lock()
+        except OutputUnusable as exc:
+            raise NoRoom(str(exc)) from exc
         number = 1 + max(self._place[0], self._segments[-1].number if self._segments else 0)
         segment, file = begin(self._folder, number, self._output)
         with self._lock:
@@ -257,20 +251,13 @@ class DiskQueue:
         with contextlib.suppress(OSError):
             segment.end(self._clock(), is_durable=self._durable)
 
-    def _check_room(self, more: int, *, beyond_limit: bool) -> None:
-        used = sum(segment.size for segment in tuple(self._segments))
-        if used + more > self.limit_bytes and not beyond_limit:
-            raise _NoRoom(f"queue_disk_bytes, {self.limit_bytes} bytes, are used")
-        if self._min_free_bytes:
-            state = os.statvfs(self._folder.path)
-            if state.f_bavail * state.f_frsize - more < self._min_free_bytes and not beyond_limit:
-                raise _NoRoom(f"no more than min_free_bytes are free in {self._folder.path}")
-
     def close(self) -> None:
         """End; what is there stays for the next `open`."""
         with self._appending:
             self._close_segment()
             self._stop_reading()
+            for segment in self._segments:
+                segment.folder = None
             self._folder.unlock()
 
     # -- reading ---------------------------------------------------------------------------------
@@ -281,13 +268,13 @@ class DiskQueue:
         Raises:
             OSError: the disk refused; the same call may work later.
         """
-        number, start = self._place
-        segment, stop, is_last = self._segment_at(number)
-        if segment is None or (start >= stop and is_last):
+        front = self._front()
+        if front is None:
             return None
+        segment, file, start, stop, is_last = front
         batches: list[Batch] = []
         end, newest_at = start, None
-        for part in read_segment(self._file_of(segment), start, stop):
+        for part in read_segment(file, start, stop):
             end = part.end
             batch = None if isinstance(part, Damage) else self._decoded(part)
             if batch is not None:
@@ -303,9 +290,21 @@ class DiskQueue:
             self._unread_bytes -= end - start
             # All of a segment that gets nothing more was read: the next one follows.
             goes_on = end >= stop and not is_last
-            self._place = (self._after(number), 0) if goes_on else (number, end)
+            self._place = (self._after(segment.number), 0) if goes_on else (segment.number, end)
             place = self._place
         return QueuePortion(batches, sum(map(len, batches)), *place, end - start, newest_at)
+
+    def _front(self) -> tuple[Segment, BinaryIO, int, int, bool] | None:
+        """What is read next: segment, file, from where, up to where, whether it is the last."""
+        while True:
+            number, start = self._place
+            segment, stop, is_last = self._segment_at(number)
+            if segment is None or (start >= stop and is_last):
+                return None
+            try:
+                return segment, self._file_of(segment), start, stop, is_last
+            except FileNotFoundError:
+                self._lose(segment, start)
 
     def _segment_at(self, number: int) -> tuple[Segment | None, int, bool]:
         with self._lock:
@@ -323,7 +322,7 @@ class DiskQueue:
     def _file_of(self, segment: Segment) -> BinaryIO:
         if self._reading is None or self._reading[0] != segment.number:
             self._stop_reading()
-            self._reading = (segment.number, open_segment(segment.path))
+            self._reading = (segment.number, segment.reader())
         return self._reading[1]
 
     def _stop_reading(self) -> None:
@@ -346,16 +345,26 @@ class DiskQueue:
             self._tell_damage(segment, [damage])
 
     def _tell_damage(self, segment: Segment, damage: Iterable[Damage]) -> None:
-        places = list(damage)
-        known = sum(place.records or 0 for place in places)
-        is_all_known = all(place.records is not None for place in places)
-        size = sum(place.end - place.start for place in places)
-        count = f"{known} records" if is_all_known else f"at least {known} records"
-        self._on_damage(
-            f"queue of output {self._output}: {count} ({size} bytes, {len(places)} places) of "
-            f"{segment.path} are damaged and left out; the file will be kept as "
-            f"{self._folder.aside(segment.path)}"
-        )
+        aside = self._folder.aside(segment.path)
+        self._tell(f"{damage_text(segment, [*damage])}; the file will be kept as {aside}")
+
+    def _tell(self, text: str) -> None:
+        self._on_damage(f"queue of output {self._output}: {text}")
+
+    def _lose(self, segment: Segment, start: int) -> None:
+        """Somebody removed a segment whose records from `start` on were not written yet."""
+        with self._appending, self._lock:
+            self._segments.remove(segment)
+            if self._active == segment.number:
+                self._active = None
+            # Those before it are read, and perhaps not written yet.
+            self._place = (segment.number, 0)
+            self._unread_bytes -= segment.size - start
+            old = self._status
+            left = max(0, old.records - segment.records) if self._segments else 0
+            size = sum(other.size for other in self._segments)
+            self._status = old._replace(records=left, bytes=size)
+        self._tell(f"{segment.path} was removed: {segment.records} records in it are lost")
 
     # -- removing --------------------------------------------------------------------------------
 
@@ -391,7 +400,3 @@ class DiskQueue:
         last = self._segments[-1] if self._segments else None
         is_end = last is not None and (last.number, last.size) == (portion.segment, portion.end)
         return is_end and not self._unread_bytes
-
-
-class _NoRoom(Exception):
-    """A limit is reached."""

@@ -47,6 +47,7 @@ class QueueFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock: int | None = None
+        self._former: list[int] = []
 
     def exists(self) -> bool:
         """Whether it is there, and no link that somebody planted."""
@@ -62,6 +63,21 @@ class QueueFolder:
             number += 1
         return path
 
+    @property
+    def descriptor(self) -> int | None:
+        """Of the folder, wherever it was moved to since; None without the lock."""
+        return self._lock
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether the folder that was locked is no longer found by its path."""
+        if self._lock is None:
+            return False
+        try:
+            return not os.path.samestat(os.lstat(self.path), os.fstat(self._lock))
+        except FileNotFoundError:
+            return True
+
     def segments(self) -> list[Path]:
         """All segments, in order."""
         paths = (path for path in self.path.glob(f"*{SUFFIX}") if path.stem.isdigit())
@@ -69,13 +85,13 @@ class QueueFolder:
         return sorted(files, key=lambda path: int(path.stem))
 
     def lock(self) -> None:
-        """Keep other processes out, until `unlock`.
+        """Keep other processes out, until `unlock`; also of one in the place of one that was moved.
 
         Raises:
             OutputUnusable: another one is in.
             OSError: the system refused.
         """
-        if self._lock is not None:
+        if self._lock is not None and not self.is_moved:
             return
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(self.path, flags)
@@ -84,12 +100,17 @@ class QueueFolder:
         except BlockingIOError as exc:
             os.close(descriptor)
             raise OutputUnusable(f"another process uses {self.path}") from exc
+        if self._lock is not None:
+            # What is in there is still to be read.
+            self._former.append(self._lock)
         self._lock = descriptor
 
     def unlock(self) -> None:
         """Let others in."""
         if self._lock is not None:
-            os.close(self._lock)
+            for descriptor in (*self._former, self._lock):
+                os.close(descriptor)
+            self._former.clear()
             self._lock = None
 
     def aside(self, path: Path) -> Path:

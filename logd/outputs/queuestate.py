@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from logd.records.batch import Batch
@@ -19,6 +21,25 @@ class QueueFull(Exception):
     def __init__(self, reason: str, kept: int) -> None:
         super().__init__(reason)
         self.kept = kept
+
+
+class NoRoom(Exception):
+    """A limit is reached; the text says which."""
+
+
+def check_room(folder: Path, used: int, more: int, limit: int, min_free: int) -> None:
+    """See that a queue may take `more` bytes beside those that it uses.
+
+    Raises:
+        NoRoom: not with its limit, or with what is to stay free on the disk.
+        OSError: the system refused.
+    """
+    if used + more > limit:
+        raise NoRoom(f"queue_disk_bytes, {limit} bytes, are used")
+    if min_free:
+        state = os.statvfs(folder)
+        if state.f_bavail * state.f_frsize - more < min_free:
+            raise NoRoom(f"no more than min_free_bytes are free in {folder}")
 
 
 class QueueStatus(NamedTuple):

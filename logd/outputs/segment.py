@@ -42,6 +42,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from logd.outputs.disk import write_again
+
 MAGIC = b"logd queue 1\n"
 MARK = b"\xf5LQ1"
 MAX_PAYLOAD_BYTES = 1 << 30
@@ -230,14 +232,19 @@ class TakenUp(NamedTuple):
     cut: int = 0
 
 
-def open_segment(path: Path, *, writes: bool = False) -> BinaryIO:
+def open_segment(path: Path, *, writes: bool = False, folder: int | None = None) -> BinaryIO:
     """Open a segment; follows no link, waits for no pipe.
+
+    Args:
+        path: where it is.
+        writes: whether it is to be written to.
+        folder: a descriptor of its folder, which may have been moved.
 
     Raises:
         OSError: the system refused.
     """
-    flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(path, flags | (os.O_RDWR if writes else os.O_RDONLY))
+    flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_RDWR if writes else os.O_RDONLY)
+    descriptor = os.open(path if folder is None else path.name, flags, dir_fd=folder)
     return os.fdopen(descriptor, "rb+" if writes else "rb")
 
 
@@ -252,16 +259,19 @@ def take_up(path: Path, keep_copy: Callable[[Path], object]) -> TakenUp:
         OSError: the disk refused.
     """
     with open_segment(path, writes=True) as file:
-        # What only the kernel holds may be told to senders as stored in a moment.
-        os.fsync(file.fileno())
         doubtful: list[_Slim | Damage] = []
         parts = list(trusted(file, doubtful))
         heads = [part if isinstance(part, Damage) else part.head for part in parts]
+        if not _is_ended(heads):
+            # What only the kernel holds may be told to senders as stored in a moment; written
+            # once more, for the disk may have refused to sync it to an earlier start.
+            write_again(file.fileno(), 0, file.seek(0, os.SEEK_END))
+        os.fsync(file.fileno())
         cut = sum(part.head.records for part in doubtful if isinstance(part, _Slim))
         if not any(head.records or isinstance(head, Damage) for head in heads):
             return TakenUp((), 0, is_foreign=bool(doubtful) and read_output(file) is None)
-        last, end = heads[-1], parts[-1].end
-        if not (isinstance(last, Head) and last.is_end):
+        end = parts[-1].end
+        if not _is_ended(heads):
             if cut:
                 keep_copy(path)
             file.seek(end)
@@ -271,6 +281,11 @@ def take_up(path: Path, keep_copy: Callable[[Path], object]) -> TakenUp:
             os.fsync(file.fileno())
             end += HEAD_BYTES
     return TakenUp(heads, end, cut=cut)
+
+
+def _is_ended(heads: Sequence[Head | Damage]) -> bool:
+    """Whether the last entry says that all of the segment is on disk."""
+    return bool(heads) and isinstance(heads[-1], Head) and heads[-1].is_end
 
 
 class _Slim(NamedTuple):

@@ -113,6 +113,40 @@ def test_records_wait_on_disk_while_the_database_is_away(
         assert re.search(r" I \S+ output db .* works again after ", text)
 
 
+@pytest.mark.parametrize("is_made_anew", [False, True])
+def test_the_state_folder_is_moved_while_records_wait(
+    is_made_anew: bool,
+    options: list[str],
+    gate: Gate,
+    postgresql: Any,
+    tmp_path: Path,
+    connect: Connect,
+) -> None:
+    """What waited is read from where it went, what comes is kept in a new one: all of it, once."""
+    state = tmp_path / ".logd-state"
+    with running(*options, folder=tmp_path) as daemon:
+        log = connect(daemon.port)
+        log("plain record 1")
+        until(lambda: len(numbers(postgresql)) == 1, "written")
+        gate.shut()
+        for number in range(2, 1001):
+            log(f"plain record {number}")
+        assert log.flush(PATIENCE_S)
+        until(lambda: on_disk(tmp_path)["records"] >= 999, "on disk")
+        state.rename(tmp_path / "elsewhere")
+        if is_made_anew:
+            state.mkdir()
+        for number in range(1001, 2001):
+            log(f"plain record {number}")
+        assert log.flush(PATIENCE_S)
+        daemon.wait_line("queue of output db.* was moved or removed")
+        gate.open()
+        until(lambda: len(numbers(postgresql)) >= 2000, "caught up")
+        assert daemon.stop() == 0
+    assert numbers(postgresql) == list(range(1, 2001))
+    assert queue_folders(state) == queue_folders(tmp_path / "elsewhere") == []
+
+
 @pytest.mark.parametrize(
     "point", ["before_write", "before_sync", "after_sync", "before_remove", "after_remove"]
 )

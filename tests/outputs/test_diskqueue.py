@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -28,6 +31,7 @@ from logd.records.callpath import ShortNames
 from logd.records.context import Context, ContextItems
 from tests.outputs.output_making import CLIENT, make_batch, numbered
 
+LOST = re.compile(r"was removed: (\d+) records")
 COLUMNS = ("index", "msgid", "time", "msg", "ts", "sequence")
 
 
@@ -368,6 +372,77 @@ def test_death_at_each_step(point: str, tmp_path: Path) -> None:
     bench.queue.append([numbered(7, 1)])
     assert bench.lasts() == [*expected, 7]
     assert not bench.told
+
+
+@pytest.mark.parametrize("is_read", [False, True])
+@pytest.mark.parametrize("hand", ["move", "remove", "remove a file", "exchange"])
+def test_somebody_moves_or_removes_the_folder(hand: str, is_read: bool, tmp_path: Path) -> None:
+    """What comes is kept under the queue's path, what was moved is read, what is gone told of."""
+    bench = Bench(tmp_path, limit_bytes=1 << 20)
+    for number in range(1, 81):
+        bench.queue.append([make_batch(["x" * 2000], first=number)])
+    assert len(bench.files) > 2
+    read = bench.queue.read(1) if is_read else None
+    if hand == "remove":
+        shutil.rmtree(bench.queue.path)
+    elif hand == "remove a file":
+        bench.files[-1].unlink()
+    else:
+        bench.queue.path.rename(tmp_path / "elsewhere")
+    if hand == "exchange":
+        bench.queue.path.mkdir()
+    for number in range(81, 91):
+        bench.queue.append([make_batch(["x" * 2000], first=number)])
+    found: list[int] = []
+    if read is not None:
+        found += [batch.last for batch in read.batches]
+        bench.queue.done(read)
+    while (portion := bench.queue.read(1 << 16)) is not None:
+        found += [batch.last for batch in portion.batches]
+        bench.queue.done(portion)
+    assert found == sorted(set(found))
+    assert found[-10:] == list(range(81, 91))
+    if hand in ("move", "exchange"):
+        assert len(found) == 90
+        assert "was moved or removed" in bench.told[0]
+    else:
+        lost = sum(int(number) for text in bench.told for number in LOST.findall(text))
+        assert len(found) + lost >= 90
+        assert (len(found) == 90) == (lost == 0)
+    assert bench.queue.unread_bytes == 0
+    assert (bench.queue.status.records, bench.queue.status.bytes) == (0, 0)
+    bench.queue.append([numbered(91, 1)])
+    bench.queue.close()
+    assert Bench(tmp_path).marks == {CLIENT: 91}
+
+
+def test_what_an_earlier_start_could_not_sync_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a sync that failed the system takes for written what is not: the next start knows."""
+    path = fill(tmp_path, numbered(1, 3), closes=False)
+    fsync, pwrite = os.fsync, os.pwrite
+    story: list[str] = []
+
+    def noted_sync(descriptor: int) -> None:
+        if os.fstat(descriptor).st_ino == path.stat().st_ino:
+            story.append("sync")
+            if story.count("sync") == 1:
+                raise OSError(errno.EIO, "Input/output error")
+        fsync(descriptor)
+
+    def noted_write(descriptor: int, data: bytes, place: int) -> int:
+        story.append(f"{place}+{len(data)}")
+        return pwrite(descriptor, data, place)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(os, "pwrite", noted_write)
+    whole = f"0+{path.stat().st_size}"
+    with pytest.raises(OSError, match="Input/output"):
+        Bench(tmp_path)
+    _made.pop().close()
+    assert Bench(tmp_path).marks == {CLIENT: 3}
+    assert story[:4] == [whole, "sync", whole, "sync"]
 
 
 @pytest.mark.parametrize("kind", ["a link", "a pipe"])
