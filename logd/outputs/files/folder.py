@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Container, Iterator
 
 from logd.outputs.disk import entries_of
@@ -76,7 +77,9 @@ def set_aside(folder: int, names: Names) -> tuple[int, int]:
 def make_way(folder: int, name: str) -> None:
     """Give up the file `name`, compressed or not, for the janitor to remove."""
     for old in reversed(forms(name)):
-        inode = inode_of(folder, old)
-        if inode:
-            trash = trash_name(old, inode)
-            os.rename(old, trash, src_dir_fd=folder, dst_dir_fd=folder)
+        with contextlib.suppress(FileNotFoundError):
+            state = os.stat(old, dir_fd=folder, follow_symlinks=False)
+            # A folder or a link that somebody put there just now is nothing of ours.
+            if stat.S_ISREG(state.st_mode):
+                trash = trash_name(old, state.st_ino)
+                os.rename(old, trash, src_dir_fd=folder, dst_dir_fd=folder)

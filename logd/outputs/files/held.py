@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import threading
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from logd.outputs.disk import sync_names
 from logd.outputs.files.boots import boot_id
 from logd.outputs.files.folder import inode_of
 from logd.outputs.files.journal import Journal
@@ -165,7 +165,7 @@ class Held:
         self.journal.switch_to(self.journal.write_fresh(self.snapshot(), durable=self.durable))
         self.syncing.is_folder_changed = True
         if self.durable:
-            os.fsync(self.folder)
+            sync_names(self.folder)
 
 
 def described(file: LogFile, folder: int, next_name: str, before: str = "") -> Opened:

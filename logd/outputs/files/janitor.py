@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Literal
 
-from logd.outputs.disk import entries_of
+from logd.outputs.disk import entries_of, sync_names
 from logd.outputs.failpoints import failpoint
 from logd.outputs.files.age import KnownFiles
 from logd.outputs.files.beginnings import SeenFile
@@ -204,7 +204,7 @@ class Janitor:
         """Remove a closed file, unless it is another by now."""
         self._settle()
         # The compressed form must be found under its name before the original goes for good.
-        os.fsync(self._folder)
+        sync_names(self._folder)
         with self._lock:
             trash = self._to_trash(name) if self._is_still(name, state) else None
         if trash is not None:

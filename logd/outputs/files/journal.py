@@ -45,6 +45,8 @@ class Journal:
         self._descriptor = -1
         self._size = 0
         self._last_length = 0
+        # A part of an entry may stand at the end: the disk refused to cut it off, too.
+        self._has_rest = False
         self._compact_at = COMPACT_BYTES
         self._since: list[bytes] | None = None
         self._has_rotated_since = False
@@ -72,17 +74,20 @@ class Journal:
         """Add an entry.
 
         Raises:
-            OSError: the disk refused; no part of the entry remains.
+            OSError: the disk refused; before the next entry no part of this one is left.
         """
         frame = encode_entry(entry)
         failpoint("journal.before_write")
+        if self._has_rest:
+            self._cut_rest()
         try:
             written = os.write(self._descriptor, frame)
             if written < len(frame):
                 # Mostly the disk is full, and the next call says so.
                 write_all(self._descriptor, frame[written:])
         except OSError:
-            os.ftruncate(self._descriptor, self._size)
+            self._has_rest = True
+            self._cut_rest()
             raise
         self._size += len(frame)
         self._last_length = len(frame)
@@ -90,6 +95,10 @@ class Journal:
             self._since.append(frame)
             self._has_rotated_since |= isinstance(entry, (Rotating, Opened, Synced))
         failpoint("journal.after_write")
+
+    def _cut_rest(self) -> None:
+        os.ftruncate(self._descriptor, self._size)
+        self._has_rest = False
 
     def take_back(self) -> None:
         """Remove the entry that was appended last, once."""
@@ -163,6 +172,7 @@ class Journal:
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor = fresh
+        self._has_rest = False
         self._since = None
         self._size = os.fstat(fresh).st_size
         self._compact_at = max(COMPACT_BYTES, 4 * self._size)

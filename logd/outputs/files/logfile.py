@@ -9,9 +9,16 @@ from __future__ import annotations
 import contextlib
 import os
 import zlib
-from collections.abc import Container, Iterator
+from collections.abc import Container
 
-from logd.outputs.disk import FILE_MODE, entries_of, must_be_regular, write_all
+from logd.outputs.disk import (
+    FILE_MODE,
+    PIECE_BYTES,
+    entries_of,
+    must_be_regular,
+    pieces_of,
+    write_all,
+)
 from logd.outputs.failpoints import failpoint
 from logd.outputs.files.compression import read_compressed
 from logd.outputs.files.journalentries import Append, Opened
@@ -20,7 +27,6 @@ from logd.outputs.files.unpacking import DAMAGED
 
 # What a line begins with that continues the entry before it.
 _CONTINUED = b"\n  | "
-_PIECE_BYTES = 1 << 20
 
 _SAFE_FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
@@ -96,7 +102,7 @@ def count_entries(descriptor: int) -> int:
     ends = continued = 0
     before = b"\n"
     place = 0
-    while piece := os.pread(descriptor, _PIECE_BYTES, place):
+    while piece := os.pread(descriptor, PIECE_BYTES, place):
         place += len(piece)
         ends += piece.count(b"\n")
         # A line end at the end of one piece may belong to what begins the next.
@@ -198,42 +204,27 @@ def cut_off(folder: int, descriptor: int, size: int, keep_as: str) -> int:
         How many bytes were cut off.
     """
     surplus = os.fstat(descriptor).st_size - size
-    if surplus <= 0:
+    if surplus < 0:
         return 0
-    # If there is no room for what is not believed anyway, the log is worth more.
-    with contextlib.suppress(OSError):
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _SAFE_FLAGS
-        keeper = os.open(keep_as, flags, FILE_MODE, dir_fd=folder)
-        try:
-            for piece in _pieces(descriptor, size, surplus):
-                write_all(keeper, piece)
-            os.fdatasync(keeper)
-        finally:
-            os.close(keeper)
+    if surplus:
+        # If there is no room for what is not believed anyway, the log is worth more.
+        with contextlib.suppress(OSError):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _SAFE_FLAGS
+            keeper = os.open(keep_as, flags, FILE_MODE, dir_fd=folder)
+            try:
+                for piece in pieces_of(descriptor, size, surplus):
+                    write_all(keeper, piece)
+                os.fdatasync(keeper)
+            finally:
+                os.close(keeper)
+    else:
+        # An earlier try may have cut it, and the disk refused to sync that: there must be
+        # something to sync again.
+        os.ftruncate(descriptor, size + 1)
     os.ftruncate(descriptor, size)
     # The next journal knows nothing of it: after another death what was cut would be back.
     os.fdatasync(descriptor)
     return surplus
-
-
-def write_again(descriptor: int, start: int, stop: int) -> None:
-    """Write a stretch of a file over itself.
-
-    After a failed sync the system may take the pages for written that are not; this makes them
-    be written once more by the next sync.
-    """
-    # The descriptor itself is for appending, whatever the offset.
-    second = os.open(f"/proc/self/fd/{descriptor}", os.O_RDWR | os.O_CLOEXEC)
-    try:
-        place = start
-        for piece in _pieces(second, start, stop - start):
-            view = memoryview(piece)
-            while view:
-                written = os.pwrite(second, view, place)
-                view = view[written:]
-                place += written
-    finally:
-        os.close(second)
 
 
 def _open_same(folder: int, name: str, inode: int) -> int | None:
@@ -249,13 +240,6 @@ def _open_same(folder: int, name: str, inode: int) -> int | None:
 
 def _checksum(descriptor: int, offset: int, length: int) -> int:
     checksum = 0
-    for piece in _pieces(descriptor, offset, length):
+    for piece in pieces_of(descriptor, offset, length):
         checksum = zlib.crc32(piece, checksum)
     return checksum
-
-
-def _pieces(descriptor: int, offset: int, length: int) -> Iterator[bytes]:
-    while length > 0 and (piece := os.pread(descriptor, min(length, _PIECE_BYTES), offset)):
-        yield piece
-        offset += len(piece)
-        length -= len(piece)

@@ -36,6 +36,19 @@ class LogFolder:
                         found[entry.name] = entry.stat(follow_symlinks=False)
         return found
 
+    def taken(self) -> list[str]:
+        """Names of the log that a folder, a link or the like has, compressed or not; as plain."""
+        with entries_of(self.descriptor) as entries:
+            return [
+                plain_name(entry.name)
+                for entry in entries
+                if self.names.matches(entry.name) and not entry.is_file(follow_symlinks=False)
+            ]
+
+    def following(self, files: Sequence[str], now: float) -> str:
+        """The name of the next file, see `Names.following`; what is no file keeps its name."""
+        return self.names.following(files, now, self.taken())
+
     def order(self, known: Sequence[str], found: Mapping[str, os.stat_result]) -> list[str]:
         """The log's files among those found, see `oldest_first`."""
 

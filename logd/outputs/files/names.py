@@ -36,6 +36,12 @@ _DATE_CODES = {"%Y": r"(\d{4})", **dict.fromkeys(("%m", "%d", "%H", "%M", "%S"),
 _DATE_CODE = re.compile("|".join(_DATE_CODES))
 _WHOLE_DATE = "%Y%m%d-%H%M%S"
 
+_MAX_NAME_BYTES = 200
+"""File systems allow 255. What is made beside a file (`.app_7.log.zst.1234.trash`) has a longer
+name, and numbers grow: better said at the start than at the first rotation."""
+
+_MAX_DIGITS = 18
+
 Key = tuple[int, ...]
 """Position of a file among those of its log; what it means is up to the kind of names."""
 
@@ -80,13 +86,18 @@ class Names(ABC):
         """The name of the first file of a new log."""
 
     @abstractmethod
-    def following(self, files: Sequence[str], now: float) -> str:
+    def following(self, files: Sequence[str], now: float, taken: Sequence[str] = ()) -> str:
         """The name of the next file; if a file has it already, that file is to be overwritten.
 
         Args:
             files: the plain names of the log's files, oldest first; the last one is written to.
             now: seconds since the epoch.
+            taken: names that something else has, and keeps.
         """
+
+    @abstractmethod
+    def examples(self, now: float) -> Sequence[str]:
+        """Names of this kind, one of each length."""
 
     def matches(self, name: str) -> bool:
         """True for the names of this log, compressed or not, whatever the settings were then."""
@@ -113,9 +124,13 @@ class FixedName(Names):
         """The only one."""
         return self._name
 
-    def following(self, files: Sequence[str], now: float) -> str:
+    def following(self, files: Sequence[str], now: float, taken: Sequence[str] = ()) -> str:
         """The only one again: it is overwritten."""
         return self._name
+
+    def examples(self, now: float) -> Sequence[str]:
+        """The only one."""
+        return [self._name]
 
 
 class RingNames(Names):
@@ -123,7 +138,7 @@ class RingNames(Names):
 
     def __init__(self, before: str, width: str, after: str, count: int | None) -> None:
         self._form = f"{_percents(before)}%{width}d{_percents(after)}"
-        self._regex = re.compile(re.escape(before) + r"(\d{1,18})" + re.escape(after))
+        self._regex = re.compile(f"{re.escape(before)}(\\d{{1,{_MAX_DIGITS}}}){re.escape(after)}")
         self._count = count
 
     def key(self, name: str) -> Key | None:
@@ -137,16 +152,22 @@ class RingNames(Names):
         """Number 0."""
         return self._form % 0
 
-    def following(self, files: Sequence[str], now: float) -> str:
+    def following(self, files: Sequence[str], now: float, taken: Sequence[str] = ()) -> str:
         """The next free place of the ring; if there is none, that of the oldest file in it."""
-        used = set(files)
+        used = {*files, *taken}
         key = self.key(files[-1])
         start = 0 if key is None else key[0] + 1
+        beyond = (name for n in count_up(start) if (name := self._form % n) not in used)
         if self._count is None:
-            return next(name for n in count_up(start) if (name := self._form % n) not in used)
+            return next(beyond)
         places = [self._form % ((start + step) % self._count) for step in range(self._count)]
         free = next((name for name in places if name not in used), None)
-        return free or next(name for name in files if name in places)
+        oldest = next((name for name in files if name in places and name not in taken), None)
+        return free or oldest or next(beyond)
+
+    def examples(self, now: float) -> Sequence[str]:
+        """With few and with many digits."""
+        return [self._form % 10**digits for digits in range(_MAX_DIGITS)] + [self._form % 0]
 
 
 class PlainNames(FixedName):
@@ -212,10 +233,10 @@ class DateNames(Names):
         """The name for now."""
         return self._name(now, 0)
 
-    def following(self, files: Sequence[str], now: float) -> str:
+    def following(self, files: Sequence[str], now: float, taken: Sequence[str] = ()) -> str:
         """The name for now; if a file is as late or later, the name right after the latest."""
         name = self._name(now, 0)
-        dated = [(key, file) for file in files if (key := self.key(file)) is not None]
+        dated = [(key, file) for file in (*files, *taken) if (key := self.key(file)) is not None]
         latest_key, latest = max(dated, default=((), ""))
         if (self.key(name) or ()) > latest_key:
             return name
@@ -224,6 +245,10 @@ class DateNames(Names):
         if counter:
             stem = stem.removesuffix(f".{counter}")
         return f"{stem}.{counter + 1}{self._suffix}"
+
+    def examples(self, now: float) -> Sequence[str]:
+        """That of now."""
+        return [self._name(now, 0), self._name(now, 1)]
 
     def _name(self, now: float, counter: int) -> str:
         stamp = self._to_struct(now)
@@ -264,9 +289,13 @@ class MovedNames(Names):
         """Never asked for."""
         raise AssertionError("files are not begun under names of logrotate")
 
-    def following(self, files: Sequence[str], now: float) -> str:
+    def following(self, files: Sequence[str], now: float, taken: Sequence[str] = ()) -> str:
         """Never asked for."""
         raise AssertionError("files are not begun under names of logrotate")
+
+    def examples(self, now: float) -> Sequence[str]:
+        """None of them is the log's."""
+        return ()
 
 
 def _percents(text: str) -> str:
@@ -306,6 +335,11 @@ def parse_pattern(
     if not name or "\0" in pattern or name in (".", "..") or pattern.endswith("/"):
         raise OutputUnusable(
             f"file {pattern}: expected the path of a file, such as logs/app_%d.log"
+        )
+    if len(name.encode("utf-8", "surrogateescape")) > _MAX_NAME_BYTES:
+        raise OutputUnusable(
+            f"file {pattern}: the name has more than {_MAX_NAME_BYTES} bytes, and those of the "
+            "journal and of what goes are longer"
         )
     if "%" in str(path.parent):
         raise OutputUnusable(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from logd.outputs.base import OutputSettings
-from logd.outputs.disk import make_folder
+from logd.outputs.disk import make_folder, sync_names
 from logd.outputs.failpoints import failpoint
 from logd.outputs.files.beginnings import Beginnings
 from logd.outputs.files.blocks import Block, Room
@@ -28,6 +28,7 @@ from logd.outputs.files.lockfile import LockFile
 from logd.outputs.files.logfile import LogFile, count_entries
 from logd.outputs.files.logfolder import LogFolder
 from logd.outputs.files.names import Names
+from logd.outputs.files.neighbours import check_neighbours
 from logd.outputs.files.resume import adopt, resume
 from logd.outputs.files.rotating import Rotator
 from logd.outputs.files.settling import Settler, sync_and_close
@@ -83,7 +84,9 @@ class OpenLog:
             self._folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             undo.callback(os.close, self._folder)
             log_folder = LogFolder(self._folder, names, Beginnings(LineReader(settings.timestamp)))
-            self._lock_file = LockFile(self._folder, f"{hidden_name}.lock")
+            lock_name = f"{hidden_name}.lock"
+            check_neighbours(self._folder, lock_name, names, clock())
+            self._lock_file = LockFile(self._folder, lock_name)
             undo.callback(self._lock_file.close)
             self.held = held = self._taken_up(
                 log_folder, f"{hidden_name}.journal", settings, clock, label, marks, undo
@@ -148,7 +151,7 @@ class OpenLog:
         held.journal.switch_to(held.journal.write_fresh(held.snapshot(), durable=settings.durable))
         undo.callback(held.journal.close)
         if settings.durable:
-            os.fsync(folder)
+            sync_names(folder)
         self._lock_file.leave(str(Generation(held.generation)))
         undo.callback(held.syncing.close)
         return held

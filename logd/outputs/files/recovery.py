@@ -108,7 +108,10 @@ _Step = tuple[Opened, Append]
 
 
 def recover(
-    entries: Sequence[Entry | Gap], boot: str, holds: Callable[[Opened, Append], bool]
+    entries: Sequence[Entry | Gap],
+    boot: str,
+    holds: Callable[[Opened, Append], bool],
+    inode_of: Callable[[str], int],
 ) -> Recovered:
     """Find out what of a log counts.
 
@@ -116,6 +119,7 @@ def recover(
         entries: a journal; the first is a `Snapshot`.
         boot: which run of the machine this is, "" if that is unknown.
         holds: tells whether a block is in its file, whole and with the right checksum.
+        inode_of: tells which file has a name, 0 if none has.
     """
     snapshot = entries[0]
     if not isinstance(snapshot, Snapshot):
@@ -130,9 +134,8 @@ def recover(
     doubtful = unsynced
     if is_same_boot:
         doubtful = unsynced[-1:] if isinstance(entries[-1], Append) else range(0)
-    good = next(
-        (at for at in doubtful if at not in story.gone and not holds(*steps[at])), len(steps)
-    )
+    gone = story.gone | _overwritten(story, inode_of)
+    good = next((at for at in doubtful if at not in gone and not holds(*steps[at])), len(steps))
     bad = {step.number for _, step in steps[good:]}
     if not (is_clean or is_same_boot):
         bad |= {step.number for step in story.strays if step.number > _synced(entries, snapshot)}
@@ -241,6 +244,19 @@ def _replaced(entries: Sequence[Entry | Gap], synced: int) -> list[Replaced]:
                     found[current].file = None
                 current = ""
     return list(found.values())
+
+
+def _overwritten(story: _Story, inode_of: Callable[[str], int]) -> set[int]:
+    """Blocks that a rotation may have overwritten of which the journal lost its note.
+
+    They are the oldest of the ring, and not missed: what came after them counts. The disk may have
+    the new file's name and not the old one's, so that they are nowhere.
+    """
+    current = story.current
+    if current is None or inode_of(current.next_name) == current.next_inode:
+        return set()
+    old = (current.next_name, current.next_inode)
+    return {at for at, (file, _) in enumerate(story.steps) if (file.name, file.inode) == old}
 
 
 def _unsynced(steps: Sequence[_Step], entries: Sequence[Entry | Gap], snapshot: Snapshot) -> range:

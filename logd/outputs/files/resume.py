@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from logd.outputs.disk import entries_of
+from logd.outputs.disk import entries_of, sync_names, write_again
 from logd.outputs.files.age import KnownFiles
 from logd.outputs.files.boots import boot_id
 from logd.outputs.files.compression import common_start
@@ -29,7 +30,6 @@ from logd.outputs.files.logfile import (
     is_block,
     is_compressed_block,
     open_known,
-    write_again,
 )
 from logd.outputs.files.logfolder import LogFolder
 from logd.outputs.files.names import Names, plain_name
@@ -81,7 +81,7 @@ def _newest(folder: LogFolder, known: KnownFiles, now: float) -> tuple[LogFile, 
         return file, [name for name in plain if name != file.name]
     if plain_name(order[-1]) == order[-1]:
         return _opened_and_counted(folder, order[-1], now), plain[:-1]
-    following = names.following(plain, now)
+    following = folder.following(plain, now)
     make_way(folder.descriptor, following)
     file = LogFile(folder.descriptor, following)
     return file, [name for name in plain if name != following]
@@ -107,7 +107,9 @@ def resume(
     if is_old:
         return _resume_by_old(folder, entries, now)
     descriptor = folder.descriptor
-    found = recover(entries, boot_id(), partial(holds_block, descriptor))
+    found = recover(
+        entries, boot_id(), partial(holds_block, descriptor), partial(inode_of, descriptor)
+    )
     if found.lost_bytes:
         logger.error(
             "the journal is damaged: %d bytes of it can't be read; the log keeps what it holds",
@@ -131,7 +133,7 @@ def resume(
     known.go_on(file.name, lines, before)
     if durable:
         # Before the next journal is in force: it takes for granted what was renamed here.
-        os.fsync(descriptor)
+        sync_names(descriptor)
     return Resumed(file, found.marks, found.number, known)
 
 
@@ -145,7 +147,7 @@ def _resume_by_old(folder: LogFolder, entries: Sequence[Entry | Gap], now: float
         "the journal is older than the log: a copy was restored, or its end was cut off. "
         "The log keeps what it holds; what senders repeat may be in it twice"
     )
-    found = recover(entries, "", lambda _file, _block: True)
+    found = recover(entries, "", lambda _file, _block: True, partial(inode_of, folder.descriptor))
     found.marks.take_up(now)
     known = KnownFiles.of_journal(entries)
     file, closed = _newest(folder, KnownFiles({}), now)
@@ -204,7 +206,7 @@ def _current(folder: LogFolder, found: Recovered, files: KnownFiles, now: float)
         # Exchanged by someone, removed, or lost with the machine.
         return _opened_and_counted(folder, known.name, now)
     file = LogFile(folder.descriptor, known.name)
-    if file.size > known.size and not (found.is_clean or found.is_same_boot):
+    if file.size >= known.size and not (found.is_clean or found.is_same_boot):
         _cut(folder.descriptor, known, known.size, files)
         file.size = known.size
         file.look_at_end()
@@ -239,6 +241,9 @@ def _set_aside_unknown(folder: int, names: Names, known: Opened, files: KnownFil
         # The last of what is in the one that was renamed may be unknown, too.
         _cut(folder, known, known.size, files)
         unknown.append(known.name)
+    elif inode_of(folder, known.name) not in (0, known.inode):
+        # Each file of a copied folder is another one than the journal knows.
+        return
     elif known.next_name and known.next_name != known.name:
         inode = inode_of(folder, known.next_name)
         if inode not in (0, known.next_inode):
@@ -255,16 +260,25 @@ def _set_aside_unknown(folder: int, names: Names, known: Opened, files: KnownFil
 
 
 def _set_aside(folder: int, name: str) -> None:
-    inode = inode_of(folder, name)
-    if inode:
-        aside = _moved_aside(folder, name, inode)
-        logger.warning(
-            "%s was begun just before the machine stopped and is not in the journal: "
-            "its %d records, which nobody was told are stored, are kept as %s",
-            name,
-            _records_in(folder, aside),
-            aside,
-        )
+    try:
+        state = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(state.st_mode):
+        return
+    if not state.st_size:
+        # Nothing is in it that anybody would look for.
+        trash = trash_name(name, state.st_ino)
+        os.rename(name, trash, src_dir_fd=folder, dst_dir_fd=folder)
+        return
+    aside = _moved_aside(folder, name, state.st_ino)
+    logger.warning(
+        "%s was begun just before the machine stopped and is not in the journal: "
+        "its %d records, which nobody was told are stored, are kept as %s",
+        name,
+        _records_in(folder, aside),
+        aside,
+    )
 
 
 def _moved_aside(folder: int, name: str, inode: int) -> str:

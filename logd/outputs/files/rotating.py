@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import Callable
 
+from logd.outputs.disk import sync_names
 from logd.outputs.failpoints import failpoint
 from logd.outputs.files.folder import inode_of, inodes_of, make_way, moved_name
 from logd.outputs.files.held import Held, described
@@ -52,7 +53,7 @@ class Rotator:
             held.note_synced()
             held.syncing.journal_now()
             # The journal itself may have been replaced since the folder was synced.
-            os.fsync(held.folder)
+            sync_names(held.folder)
             held.syncing.rotations = held.rotations
         if held.names.current_name:
             self._begin_plain()
@@ -105,7 +106,7 @@ class Rotator:
             if held.durable:
                 # POSIX has no order of names on disk: with the new file's there and the rename
                 # not, a power loss would leave what was acknowledged without a name.
-                os.fsync(held.folder)
+                sync_names(held.folder)
             fresh = LogFile(held.folder, name, is_new=True)
             try:
                 self._go_on_with(fresh, target)
@@ -130,7 +131,7 @@ class Rotator:
             held.undo()
             if held.durable:
                 # Or a power loss leaves the old one without a name, see `_begin_plain`.
-                os.fsync(held.folder)
+                sync_names(held.folder)
             fresh = LogFile(held.folder, held.file.name)
             if fresh.size:
                 fresh.lines, fresh.started = count_entries(fresh.descriptor), held.clock()

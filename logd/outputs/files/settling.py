@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 
+from logd.outputs.disk import sync_names
 from logd.outputs.files.held import Held
 from logd.outputs.files.journalentries import Snapshot
 
@@ -82,7 +83,7 @@ class Settler:
                 journal = held.syncing.journal_to_sync()
             held.syncing.bring_journal_to_disk(journal)
             if not held.durable:
-                os.fsync(held.folder)
+                sync_names(held.folder)
         self._settled_rotations = rotations
 
     def _compact(self, snapshot: Snapshot) -> None:

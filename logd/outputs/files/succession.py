@@ -50,7 +50,7 @@ class Succession:
         if self.foreseen and not is_taken:
             return self.foreseen
         # By date, or someone has put a file in the free place.
-        return self._names.following(self._order(self.known), now)
+        return self._folder.following(self._order(self.known), now)
 
     def closed_name(self, started: float) -> str:
         """What a current file of plain name is to be renamed to when it is closed.
@@ -96,7 +96,7 @@ class Succession:
         if self._names.are_dated or self._names.current_name:
             return "", True
         order = self._order(known)
-        name = self._names.following(order, 0.0)
+        name = self._folder.following(order, 0.0)
         return name, name not in order
 
     def _order(self, known: KnownFiles) -> list[str]:

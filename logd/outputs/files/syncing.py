@@ -12,9 +12,10 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from logd.outputs.disk import sync_names, write_again
 from logd.outputs.failpoints import failpoint
 from logd.outputs.files.journal import Journal
-from logd.outputs.files.logfile import LogFile, write_again
+from logd.outputs.files.logfile import LogFile
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ class Syncing:
         self.bring_journal_to_disk(journal)
         if portion.is_folder_changed:
             failpoint("files.before_folder_sync")
-            os.fsync(self._folder)
+            sync_names(self._folder)
         failpoint("files.after_sync")
 
     def _bring_files_to_disk(self, portion: SyncPortion, log: int) -> None:

@@ -6,7 +6,8 @@ What is right after each:
   `gzip -k`, a copy of a file brought back as it was: nothing is lost, doubled or cut.
 - `rm`, a cut, a file that is moved out of the log, an older copy in a file's place: what was in
   there is the person's, and may be gone. A cut may also leave half a record. All else stays.
-- A journal that is removed: records that are not acknowledged yet may be stored twice.
+- A journal that is removed, an older current file: records that are not acknowledged yet may be
+  stored twice.
 
 A hand says in marks what becomes its own before it acts: "theirs aaaa 17".
 """
@@ -190,6 +191,9 @@ class Hands:
         lines = data.splitlines(keepends=True)
         older = b"".join(lines[: len(lines) // 2])
         if self._dice.random() < 0.5:
+            if path == self._current():
+                # To the next start the folder looks like a copy, of which nothing is set aside.
+                self._make_unsure(outstanding)
             copy = path.with_name("backup")
             self._write(copy, older)
             self._rename(copy, path)
@@ -197,8 +201,7 @@ class Hands:
             path.write_bytes(older)
 
     def _remove_journal(self, _files: Sequence[Path], outstanding: Mapping[str, range]) -> None:
-        for client, numbers in outstanding.items():
-            self._mark(f"unsure {client} {numbers.stop}")
+        self._make_unsure(outstanding)
         (self._folder / f".{self._pattern}.journal").unlink(missing_ok=True)
 
     # -- how -----------------------------------------------------------------------------------
@@ -209,6 +212,10 @@ class Hands:
         with contextlib.suppress(FileNotFoundError):
             entries = read_entries(self._folder, self._pattern)
         return self._folder / (KnownFiles.of_journal(entries).current or "none")
+
+    def _make_unsure(self, outstanding: Mapping[str, range]) -> None:
+        for client, numbers in outstanding.items():
+            self._mark(f"unsure {client} {numbers.stop}")
 
     def _take_all(self, path: Path, outstanding: Mapping[str, range]) -> None:
         try:

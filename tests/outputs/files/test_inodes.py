@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from logd.outputs.disk import entries_of
+from logd.outputs.base import OutputUnavailable
+from logd.outputs.disk import entries_of, write_again
 from logd.outputs.files.journalentries import (
     MAGIC,
     Append,
@@ -24,7 +26,6 @@ from logd.outputs.files.journalentries import (
     decode_entries,
     encode_entry,
 )
-from logd.outputs.files.logfile import write_again
 from logd.outputs.files.output import FileOutput
 from logd.outputs.files.recovery import Replaced, recover
 from logd.query.files.source import FileSource
@@ -163,9 +164,9 @@ def test_what_a_rotation_overwrote_goes_whatever_its_time() -> None:
         block(1, 0),
         block(2, 0),
     ]
-    (replaced,) = recover(story, "", lambda *_: True).replaced
+    (replaced,) = recover(story, "", lambda *_: True, lambda _: 0).replaced
     assert replaced == Replaced("a_0", {4, 5}, new, block(1, 0))
-    assert recover([*story, Synced(2)], "", lambda *_: True).replaced == []
+    assert recover([*story, Synced(2)], "", lambda *_: True, lambda _: 0).replaced == []
 
 
 def test_what_the_first_of_two_tries_to_rotate_overwrote_goes() -> None:
@@ -179,8 +180,78 @@ def test_what_the_first_of_two_tries_to_rotate_overwrote_goes() -> None:
         new,
         block(1, 0),
     ]
-    (replaced,) = recover(story, "", lambda *_: True).replaced
+    (replaced,) = recover(story, "", lambda *_: True, lambda _: 0).replaced
     assert replaced == Replaced("a_0", {5}, new, block(1, 0))
+
+
+@pytest.mark.parametrize("new", [None, b"", b"what nobody was told is stored\n"])
+def test_overwritten_by_a_rotation_of_which_the_journal_has_no_note(
+    new: bytes | None, tmp_path: Path
+) -> None:
+    """Its blocks are not missed, though the name of the old file is lost: what came later counts.
+
+    Without order on disk the new file's name may be there, and neither the renaming of the old
+    file, nor the journal's note of it, nor its next block, which would say that all was synced.
+    """
+    settings: dict[str, Any] = {"retention": Retention(count=3)}
+    folder = tmp_path / "logs"
+    output = opened(folder, **settings)
+    output.write([numbered(1, 25)])
+    output.sync()
+    output.close()
+    # The oldest of the three, and the next to be overwritten. Outside, nobody gets its inode.
+    old = folder / "app_0.log"
+    old.rename(tmp_path / "old")
+    if new is not None:
+        old.write_bytes(new)
+    on_another_boot(folder / JOURNAL, was_synced=False)
+    output = opened(folder, **settings)
+    try:
+        assert output._log is not None
+        assert output._log.held.marks.numbers() == {CLIENT: 25}
+        assert kept(folder) == [*range(11, 26)]
+        assert [path.read_bytes() for path in folder.glob("*.torn*")] == ([new] if new else [])
+        output.write([numbered(26, 10)])
+        assert kept(folder) == [*range(11, 36)]
+    finally:
+        output.close()
+
+
+def test_a_cut_that_the_disk_did_not_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next try has something to sync: else what was cut would be back after another death."""
+    output = opened(tmp_path)
+    output.write([numbered(1, 5)])
+    output.close()
+    path = tmp_path / "app_0.log"
+    on_another_boot(tmp_path / JOURNAL)
+    with path.open("ab") as file:
+        file.write(b"half a line")
+    fdatasync, ftruncate = os.fdatasync, os.ftruncate
+    story: list[str] = []
+
+    def noted_sync(descriptor: int) -> None:
+        if os.fstat(descriptor).st_ino == path.stat().st_ino and "cut" in story:
+            story.append("sync")
+            if story.count("sync") == 1:
+                raise OSError(errno.EIO, "Input/output error")
+        fdatasync(descriptor)
+
+    def noted_cut(descriptor: int, size: int) -> None:
+        if os.fstat(descriptor).st_ino == path.stat().st_ino:
+            story.append("cut")
+        ftruncate(descriptor, size)
+
+    monkeypatch.setattr(os, "fdatasync", noted_sync)
+    monkeypatch.setattr(os, "ftruncate", noted_cut)
+    with pytest.raises(OutputUnavailable):
+        opened(tmp_path)
+    output = opened(tmp_path)
+    output.close()
+    assert story[:2] == ["cut", "sync"]
+    again = story[2:]
+    assert again[again.index("cut") :][:3] == ["cut", "cut", "sync"]
+    assert kept(tmp_path) == [*range(1, 6)]
+    assert (tmp_path / "app_0.log.torn").read_bytes() == b"half a line"
 
 
 @pytest.mark.parametrize("is_copied", [False, True])

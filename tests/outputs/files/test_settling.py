@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from logd.outputs.base import OutputUnavailable
+from logd.outputs.files.journalentries import Gap
 from logd.outputs.files.output import FileOutput
 from logd.rotation.policy import Retention, RotationPolicy
 from tests.descriptors import open_below
@@ -22,6 +23,7 @@ from tests.outputs.output_making import (
     log_files,
     make_settings,
     numbered,
+    read_entries,
 )
 
 
@@ -46,7 +48,7 @@ class FailingDisk:
         return written
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EROFS])
 @pytest.mark.parametrize("room", [0, 1, 150, 100_000])
 def test_full_disk_leaves_no_half_entry(
     code: int, room: int, made: list[FileOutput], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -72,6 +74,38 @@ def test_full_disk_leaves_no_half_entry(
     assert entries_of([path]) == [f"0123 record {n}" for n in range(1, 46)]
     output = FileOutput(str(tmp_path / "app_%d.log"), make_settings(tmp_path), clock=Clock())
     assert output.open() == {CLIENT: 45}
+    output.close()
+
+
+def test_half_an_entry_of_the_journal_that_can_not_be_cut_off(
+    made: list[FileOutput], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system that became read-only in the midst of a write: nothing is added behind it."""
+    output = opened(made, tmp_path)
+    output.write([numbered(1, 3)])
+    journal = (tmp_path / ".app_%d.log.journal").stat().st_ino
+    write = os.write
+
+    def half(descriptor: int, data: bytes) -> int:
+        if os.fstat(descriptor).st_ino != journal:
+            return write(descriptor, data)
+        if len(data) <= 20:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return write(descriptor, data[:20])
+
+    def refuse(_descriptor: int, _size: int) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "write", half)
+        disk.setattr(os, "ftruncate", refuse)
+        with pytest.raises(OutputUnavailable):
+            output.write([numbered(4, 3)])
+    output.write([numbered(4, 3)])
+    assert not any(isinstance(entry, Gap) for entry in read_entries(tmp_path))
+    output.close()
+    output = FileOutput(str(tmp_path / "app_%d.log"), make_settings(tmp_path), clock=Clock())
+    assert output.open() == {CLIENT: 6}
     output.close()
 
 
