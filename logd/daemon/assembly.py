@@ -15,7 +15,7 @@ from logd.daemon.outputmaker import Fatal, OpenedQueue, OutputMaker
 from logd.daemon.peers.limits import Limits
 from logd.daemon.peers.tls import server_context
 from logd.daemon.plugins import Callables, end_callables, load
-from logd.daemon.sessionkeys import CLIENT_PREFIX, SessionKeys, session_keys
+from logd.daemon.sessionkeys import CLIENT_PREFIX, FILE, SessionKeys, session_keys
 from logd.daemon.statefolder import make_state_folder
 from logd.daemon.wanted import Chosen, wanted_outputs
 from logd.errors import StartupError
@@ -135,6 +135,7 @@ def assemble(config: Config, on_problem: Tell, on_fatal: Fatal) -> Assembled:
                 _check_nothing_waits(opened, spec)
                 maker.share(spec)
             workers[spec] = maker.worker(output, marks, opened.queue, chosen)
+        _tell_strangers(maker.session_keys, found, state)
         _check_away(away, is_all=len(away) == len(made), is_held=maker.shared is not None)
         undo.pop_all()
     outputs.workers = list(workers.values())
@@ -185,6 +186,18 @@ def _keys_for(made: Sequence[tuple[str, Output]], state: Path) -> SessionKeys:
     """What sessions are called: as at all daemons that write to the same place, or here alone."""
     shared = [output.shared_key for _, output in made if output.shared_key is not None]
     return SessionKeys(shared[0]) if shared else session_keys(state)
+
+
+def _tell_strangers(keys: SessionKeys, found: Sequence[Mapping[bytes, int]], state: Path) -> None:
+    """Say that sessions are known by a key that is gone, with the state folder perhaps."""
+    lost = {name for marks in found for name in marks if name.startswith(CLIENT_PREFIX)}
+    if keys.is_new and lost:
+        logger.warning(
+            "%s was missing, a new one was made: the log has %d sessions by the former one; what "
+            "their clients were not told of may be written twice",
+            state / FILE,
+            len(lost),
+        )
 
 
 def _check_nothing_waits(opened: OpenedQueue, spec: str) -> None:

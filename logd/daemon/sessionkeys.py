@@ -36,14 +36,17 @@ class SessionKeys:
     Args:
         key: `KEY_BYTES` that nobody else knows; new ones without. Daemons that share their marks
             keep a common one beside these.
+        is_new: whether the key was made just now.
 
     Attributes:
         key: the same.
+        is_new: the same.
         is_known: False while the common key is somewhere that is away: no session has a name then.
     """
 
-    def __init__(self, key: bytes | None = None) -> None:
+    def __init__(self, key: bytes | None = None, *, is_new: bool = False) -> None:
         self.key = key or os.urandom(KEY_BYTES)
+        self.is_new = is_new
         self.is_known = True
 
     def learn(self, key: bytes) -> None:
@@ -71,16 +74,27 @@ class SessionKeys:
 def session_keys(folder: Path) -> SessionKeys:
     """The keys of the daemon whose state folder this is; makes the file if it is not there.
 
+    The key is on disk then, or there is none: with a key that the next start does not find, clients
+    would be strangers to it.
+
     Raises:
-        StartupError: the file can't be read or made, or holds something else.
+        StartupError: the file can't be read or made, its disk can't be synced, or it holds
+            something else.
     """
     path = folder / FILE
     try:
-        with suppress(FileNotFoundError):
-            return SessionKeys(_read(path))
-        return SessionKeys(_make(path))
+        is_new = not os.path.lexists(path)
+        if is_new:
+            _make(path)
+        key = _read(path)
+        # Also a key that was there: whoever made it may have been refused this.
+        sync_folder(folder)
     except OSError as exc:
-        raise StartupError(f"{path}: {exc.strerror}") from exc
+        raise StartupError(
+            f"{path}: {exc.strerror}; the daemon needs a state folder (state_dir) that it can "
+            "read, write and sync"
+        ) from exc
+    return SessionKeys(key, is_new=is_new)
 
 
 def _read(path: Path) -> bytes:
@@ -98,17 +112,29 @@ def _read(path: Path) -> bytes:
     return key
 
 
-def _make(path: Path) -> bytes:
-    key = os.urandom(KEY_BYTES)
-    # Whole under its name, or not there.
+def _make(path: Path) -> None:
+    """Make the file: whole under its name, or not there."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    # Of a daemon that was killed here; in a container the next one has the same number.
+    temporary.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, FILE_MODE)
     try:
-        write_all(descriptor, key)
+        write_all(descriptor, os.urandom(KEY_BYTES))
         os.fsync(descriptor)
+        # Not in the place of one that another daemon has made and uses by now.
+        with suppress(FileExistsError):
+            _link(temporary, path)
     finally:
         os.close(descriptor)
-    temporary.replace(path)
-    sync_folder(path.parent)
-    return key
+        temporary.unlink(missing_ok=True)
+
+
+def _link(temporary: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without links.
+        temporary.rename(path)

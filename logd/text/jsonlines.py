@@ -27,7 +27,6 @@ from typing import Any
 
 import msgspec
 
-from logd.records.callpath import PathFormatter
 from logd.records.context import Context
 from logd.records.entry import Entry, category
 from logd.text.escaping import nested_text, quoted, safe_json
@@ -46,7 +45,7 @@ class JsonFormat(StructuredFormat):
     def __init__(self) -> None:
         super().__init__(start=START.decode(), message=',"msg":"', exception='","exception":"')
 
-    def _place(self, context: Context, peer: str, names: PathFormatter) -> tuple[str, str]:
+    def _place(self, context: Context, peer: str, names: Any) -> tuple[str, str]:
         cat = category(context.cat)
         level = f'"level":"{LEVELS[cat]}",' if cat in LEVELS else ""
         text = (
@@ -57,19 +56,17 @@ class JsonFormat(StructuredFormat):
         )
         return text, ""
 
-    def _ends(self, items: Mapping[str, Any]) -> tuple[str, str]:
+    def _tail(self, behind: str, items: Mapping[str, Any]) -> str:
         if not items:
-            return '"}\n', ""
+            return '"}'
         logger, but = items.get("logger"), None
         start = '"'
         if type(logger) is str:
-            start, but = self._loggers[logger], "logger"
+            start = f'","logger":{self._values[logger]}'
+            but = "logger"
             if len(items) == 1:
-                return f"{start}}}\n", ""
-        return f'{start},"special":{{{",".join(self._pairs(items, but))}}}}}\n', ""
-
-    def _logger(self, name: str) -> str:
-        return f'","logger":{quoted(name)}'
+                return f"{start}}}"
+        return f'{start},"special":{{{",".join(self._pairs(items, but))}}}}}'
 
     def _key(self, key: str) -> str:
         return f"{quoted(key)}:"
