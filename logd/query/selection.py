@@ -66,7 +66,8 @@ class Selection:
         together: dict[tuple[object, ...], list[Term]] = {}
         for place, term in enumerate(self.terms):
             is_alone = term.field == TEXT or term.operator in COMPARISONS
-            key = (term.field, term.is_not, place if is_alone and not term.is_not else None)
+            own = place if is_alone and not term.is_not else None
+            key = (term.field, term.is_not, own, term.bound)
             together.setdefault(key, []).append(term)
         return [Alternatives(tuple(terms), terms[0].is_not) for terms in together.values()]
 
@@ -118,8 +119,12 @@ class Selection:
         return replace(self, terms=(*self.terms, *terms))
 
     def without(self, field: str) -> Selection:
-        """The same without the conditions of a field: for a facet that shows its alternatives."""
-        return replace(self, terms=tuple(term for term in self.terms if term.field != field))
+        """The same without the conditions of a field: for a facet that shows its alternatives.
+
+        What is bound stays.
+        """
+        kept = tuple(term for term in self.terms if term.bound or term.field != field)
+        return replace(self, terms=kept)
 
 
 EVERYTHING = Selection()

@@ -44,6 +44,8 @@ class Term:
         value: what the field is compared with; nothing for "has".
         is_not: whether the condition must not be fulfilled.
         ignore_case: whether "a" and "A" are the same.
+        bound: above 0: what somebody may see at all. It is no alternative to conditions with
+            another number, and no facet counts without it.
 
     Raises:
         WrongSelection: nothing can ever match it.
@@ -54,6 +56,7 @@ class Term:
     value: str = ""
     is_not: bool = False
     ignore_case: bool = False
+    bound: int = 0
 
     def __post_init__(self) -> None:
         if not self.field:

@@ -93,7 +93,7 @@ def conditions_of(selection: Selection, log: LogTable) -> Conditions:
             others.append(not_(is_true(or_(*found))))
         elif group.is_not or not is_whole:
             continue
-        elif group.field == "cat" and is_sure and selection.cats is not None:
+        elif group.field == "cat" and is_sure and selection.cats is not None and not by_cat:
             by_cat = found
         else:
             others.append(or_(*found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from logd.errors import LogdError
 from logd.query.grammar import parse
@@ -61,8 +61,9 @@ def wanted(parameters: Parameters, only: Sequence[str] = (), now: float | None =
     now = time.time() if now is None else now
     free = one(parameters, "case") != "1"
     terms: list[Term] = []
-    for text in only:
-        terms += parse(text)
+    for line, text in enumerate(only, 1):
+        # Else a condition of the request on the same field would be an alternative to them.
+        terms += [replace(term, bound=line) for term in parse(text)]
     terms += _parsed("q", one(parameters, "q"), ignore_case=free)
     for text in parameters.get("f", ()):
         terms += _parsed("f", text)

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logd.records.entry import Entry
 from logd.web.answers.view import STEPS_S, frame_of
-from logd.web.answers.wanted import BadParameter, Wanted, wanted
+from logd.web.answers.wanted import BadParameter, Parameters, Wanted, wanted
 
 NOW = 1_795_820_400.0
 
@@ -17,6 +18,29 @@ def test_times() -> None:
     found = wanted({"from": ["-2h"], "to": ["1795820000"]}, now=NOW)
     assert (found.since, found.until) == (NOW - 7200, 1_795_820_000.0)
     assert wanted({}, now=NOW) == Wanted((), None, None)
+
+
+@pytest.mark.parametrize(
+    ("only", "asked", "passes"),
+    [
+        (["cat:I"], {}, "I"),
+        (["cat:I"], {"f": ["cat:E"]}, ""),
+        (["cat:I"], {"q": ["cat:E"]}, ""),
+        (["cat:I"], {"f": ["cat:I"]}, "I"),
+        (["cat:E,I"], {"f": ["cat:E", "cat:D"]}, "E"),
+        (["cat:E,I", "cat:E,D"], {}, "E"),
+        (["-cat:E"], {"f": ["cat:E"]}, ""),
+    ],
+)
+def test_nobody_asks_beyond_a_limit(only: list[str], asked: Parameters, passes: str) -> None:
+    """What a user may see at all holds beside whatever is asked for, also of the same field."""
+    selection = wanted(asked, only).selection()
+    for found in (selection, selection.without("cat")):
+        seen = [cat for cat in "EID" if found.matches(Entry(1.0, "", cat, 1, "", 1, "text"))]
+        allowed = [cat for cat in "EID" if wanted({}, only).selection().matches(
+            Entry(1.0, "", cat, 1, "", 1, "text"))]  # fmt: skip
+        assert set(seen) <= set(allowed)
+        assert found is not selection or "".join(seen) == passes
 
 
 @pytest.mark.parametrize("text", ["x", "-2y", "1e400", "nan", "-1", "١٢", "2 h", "--2h"])
