@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from logd.errors import LogdError
-from logd.query.grammar import parse
+from logd.query.grammar import format_terms, parse
 from logd.query.terms import WrongSelection
+from logd.query.views import Wishes, view_of
+from logd.query.when import parse_when
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MAX_VIEWS = 500
@@ -30,11 +34,12 @@ def listed(folders: Sequence[Path]) -> list[dict[str, Any]]:
             if path.stem not in found and NAME.fullmatch(path.stem):
                 try:
                     items = tomllib.loads(path.read_text(encoding="utf-8"))
-                except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+                    search = _search(view_of(items))
+                except (OSError, ValueError):
                     continue  # `logd query --view` says what is wrong with it
                 found[path.stem] = {
                     "name": path.stem,
-                    "search": _search(items),
+                    "search": search,
                     "description": _description(items),
                     "writable": place == 0,
                 }
@@ -60,6 +65,8 @@ def save(folder: Path, name: str, search: str) -> None:
     except WrongSelection as exc:
         raise ViewError(str(exc)) from exc
     text = f"q = {_toml(line)}\n" if line else ""
+    if parameters.get("q"):
+        text += "ignore_case = true\n"  # as the page looks for texts
     for key, name_there in (("from", "since"), ("to", "until")):
         value = parameters.get(key, [""])[-1]
         if value:
@@ -97,8 +104,11 @@ def command(parameters: dict[str, list[str]]) -> str:
         value = parameters.get(key, [""])[-1]
         if value:
             options.append(f"{option} {_quoted(_time_word(value))}")
+    if parameters.get("q", [""])[-1]:
+        options.append("-i")  # as the page looks for texts
     if words:
-        options.append(_quoted(" ".join(words)))
+        line = " ".join(words)
+        options += ["--", _quoted(line)] if line.startswith("-") else [_quoted(line)]
     return " ".join(options)
 
 
@@ -110,19 +120,35 @@ def _quoted(text: str) -> str:
     return text if re.fullmatch(r"[\w@:.,+=-]+", text) else "'" + text.replace("'", "'\\''") + "'"
 
 
-def _search(items: dict[str, Any]) -> str:
-    """What the page's address has for a view."""
-    pairs: list[tuple[str, str]] = []
-    if isinstance(items.get("q"), str):
-        pairs.append(("q", items["q"]))
-    for key, value in items.items():
-        if key in ("cat", "site", "host", "logger", "thread", "func", "exc", "pid"):
-            values = value if isinstance(value, list) else [value]
-            pairs += [("f", f"{key}:{one}") for one in values]
-    for key, name in (("since", "from"), ("until", "to")):
-        if isinstance(items.get(key), str):
-            pairs.append((name, items[key].removeprefix("@")))
-    return f"?{urlencode(pairs)}"
+def _search(wishes: Wishes) -> str:
+    """What the page's address has for a view.
+
+    Raises:
+        WrongSelection: something in it can't be understood.
+        ValueError: a time can't be.
+    """
+    wishes.terms()  # the line, too, has to be understood
+    rest = Wishes(fields={}, where=wishes.where, grep=wishes.grep, ignore_case=wishes.ignore_case)
+    lines = [*wishes.q, format_terms(rest.terms())]
+    pairs = [("q", " ".join(line for line in lines if line))]
+    fields = Wishes(fields=wishes.fields, ignore_case=wishes.ignore_case)
+    pairs += [("f", format_terms([term])) for term in fields.terms()]
+    excluded = Wishes(fields={}, excluded=wishes.excluded, ignore_case=wishes.ignore_case)
+    for term in excluded.terms():
+        # Excluding what is not so is wanting what is.
+        pairs.append(("x" if term.is_not else "f", format_terms([replace(term, is_not=False)])))
+    for name, text in (("from", wishes.since), ("to", wishes.until)):
+        if text is not None:
+            pairs.append((name, _page_time(text)))
+    return f"?{urlencode([pair for pair in pairs if pair[1]])}"
+
+
+def _page_time(text: str) -> str:
+    """A time as the page's address has it: what is relative to now stays so."""
+    now = time.time()
+    moment = parse_when(text, now)
+    later = parse_when(text, now + 1000.0)
+    return f"-{now - moment:.0f}s" if abs(later - moment - 1000.0) < 1 else f"{moment:.3f}"
 
 
 def _description(items: dict[str, Any]) -> str:
