@@ -131,7 +131,9 @@ def _is_near(match: Entry, scope: Scope) -> Callable[[Entry], bool]:
     return lambda entry: entry.time is None or abs(entry.time - moment) <= MAX_AWAY_S
 
 
-def selection_of(entry: Entry, scope: Scope) -> Selection:
+def selection_of(
+    entry: Entry, scope: Scope, request_items: Sequence[str] = REQUEST_ITEMS
+) -> Selection:
     """The entries that belong to an entry. Without an item of a request that is its thread."""
     if scope == "all":
         return EVERYTHING
@@ -140,7 +142,7 @@ def selection_of(entry: Entry, scope: Scope) -> Selection:
     if entry.time is not None:
         near = Selection(since=entry.time - MAX_AWAY_S, until=entry.time + MAX_AWAY_S)
     if scope == "request":
-        for key in REQUEST_ITEMS:
+        for key in request_items:
             if key in entry.special:
                 value = item_text(entry.special[key])
                 return near.also([Term(field_of_item(key), "=", value)])

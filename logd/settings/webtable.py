@@ -96,7 +96,7 @@ class WebSettings:
         "request_id",
         Text("KEY"),
         WEB,
-        "The item that names the request a record belongs to.",
+        "The item that names the request a record belongs to, besides the usual names.",
         reloads=False,
     )
     web_host_names: tuple[str, ...] = setting(

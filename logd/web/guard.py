@@ -42,15 +42,16 @@ HEADERS = {
 LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
 
 MAX_URL_CHARS = 16_384
+RETRY_AFTER_S = 5
+"""What answers that may be another one soon tell programs."""
 
 
 def error(status: int, code: str, text: str, hint: str = "") -> JSONResponse:
     """An answer that says what is wrong, in the shape that all of them have."""
-    return JSONResponse(
-        {"error": {"code": code, "text": text, "hint": hint}},
-        status,
-        headers={"cache-control": "no-store"},
-    )
+    headers = {"cache-control": "no-store"}
+    if status in (429, 503):
+        headers["retry-after"] = str(RETRY_AFTER_S)
+    return JSONResponse({"error": {"code": code, "text": text, "hint": hint}}, status, headers)
 
 
 def host_of(header: str) -> str | None:

@@ -86,7 +86,7 @@ async def stream(
             # Every record is shown again; what the daemon does is told at once.
             state, looked = "", 0.0
         place = answer["place"]
-        if len(answer["entries"]) >= LIVE_ENTRIES:
+        if len(answer["entries"]) >= LIVE_ENTRIES or answer.get("more"):
             await asyncio.sleep(MESSAGE_S)
             continue
         if now - said >= COMMENT_S:

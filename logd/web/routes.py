@@ -16,9 +16,16 @@ from logd.web.answers.wanted import moment
 from logd.web.guard import error
 from logd.web.live import stream
 from logd.web.shared import Web, body_of, json_response, parameters_of, web_of
-from logd.web.tasks import Failed
+from logd.web.tasks import EXPORT_ENTRIES, Failed
 
 MAX_STREAMS = 64
+MAX_EXPORTED = 100_000
+"""Records of one download."""
+
+EXPORT_TYPES = {
+    "text": ("text/plain; charset=utf-8", "log"),
+    "jsonl": ("application/jsonl", "jsonl"),
+}
 
 
 async def record_link(request: Request) -> Response:
@@ -50,6 +57,39 @@ async def view(request: Request) -> Response:
     web = web_of(request)
     answer = await web.run(request, "view")
     return json_response(answer | _about_all(web, request, answer["from"], answer["to"]))
+
+
+async def entries(request: Request) -> Response:
+    """Records of the list; with `as` all that were found, as lines to be kept."""
+    kind = request.query_params.get("as")
+    if kind is None:
+        return json_response(await web_of(request).run(request, "entries"))
+    if kind not in EXPORT_TYPES:
+        raise Failed(400, "bad_parameter", f"as: expected text or jsonl, got {kind[:40]!r}")
+    web = web_of(request)
+    user = web.user(request)
+    # What can't be found is told before the download begins.
+    first = await web.run(request, "export", {"place": [], "limit": []})
+    assert user is not None  # noqa: S101 - `run` has refused the others
+
+    async def pieces() -> AsyncIterator[bytes]:
+        piece, left = first, MAX_EXPORTED
+        while True:
+            left -= len(piece["lines"])
+            if piece["lines"]:
+                yield ("\n".join(piece["lines"]) + "\n").encode("utf-8", "backslashreplace")
+            if piece["place"] is None or not left:
+                return
+            more = {"place": [piece["place"]], "limit": [str(min(left, EXPORT_ENTRIES))]}
+            asked = parameters_of(request) | more
+            piece = await web.workers.run("export", asked, user.only)
+
+    media_type, ending = EXPORT_TYPES[kind]
+    headers = {
+        "cache-control": "no-store",
+        "content-disposition": f'attachment; filename="records.{ending}"',
+    }
+    return StreamingResponse(pieces(), media_type=media_type, headers=headers)
 
 
 async def known(request: Request) -> Response:
@@ -170,6 +210,7 @@ async def live(request: Request) -> Response:
     if web.streams >= MAX_STREAMS:
         raise Failed(503, "too_many", f"over {MAX_STREAMS} pages look live")
     parameters = parameters_of(request)
+    web.tell(request, user, "live", parameters)
     place = request.headers.get("last-event-id") or (parameters.pop("place", [""])[-1])
 
     async def follow(of: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,15 @@ MAX_BODY_BYTES = 65_536
 MAX_REQUESTS = 8
 """Requests of one session that are worked on at a time; the live stream counts apart."""
 
+AUDIT_AGAIN_S = 60.0
+"""One search is several requests: it is told of once in this time."""
+
+MAX_AUDITED = 10_000
+UNTOLD = frozenset({"about", "ledger"})
+"""Tasks that show no records."""
+
+SELECTING = ("q", "f", "x", "case", "from", "to", "cursor", "as")
+
 STATUS_S = 2.0
 READ_EVERY_S = 3.0
 KEEP_READING_S = 60.0
@@ -61,6 +70,7 @@ class Web:
         self.folders = settings.views_folders(config)
         self._show_link = show_link
         self._busy: dict[str, int] = {}
+        self._audited: dict[tuple[str, ...], float] = {}
         self.streams = 0
         self._known: Known | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -74,22 +84,26 @@ class Web:
     def user(self, request: Request) -> User | None:
         """Who asks; None if nobody knows."""
         if self.is_mounted:
-            return User(str(request.scope.get("user", "") or "site"), "editor")
+            return _user_of_site(request.scope.get("user"))
         header = self.config.web_auth_header
-        peer = request.client.host if request.client is not None else ""
-        if header is not None and settings.is_trusted_proxy(self.config, peer):
+        if header is not None and settings.is_trusted_proxy(self.config, peer_of(request)):
             name = request.headers.get(header, "")
-            if name:
-                return User(name[:100], "editor")
+            # With a file of users its roles and limits hold, and it names all who may look.
+            known = User(name[:100], "editor") if self.users is None else self.users.named(name)
+            if name and known is not None:
+                return known
         return self.sessions.find(request.cookies.get(self.cookie, ""))
+
+    @property
+    def login_kind(self) -> str:
+        """How one signs in: "site" (a site or proxy around the page does it), or here."""
+        if self.users is not None and not self.is_mounted:
+            return "password"
+        return "site" if self.is_mounted or self.config.web_auth_header is not None else "token"
 
     def offer_link(self) -> None:
         """Show a link with a fresh token, if the last one works no more."""
-        if (
-            self.users is None
-            and self.config.web_auth_header is None
-            and not self.sessions.has_token
-        ):
+        if self.login_kind == "token" and not self.sessions.has_token:
             self._show_link(self.sessions.new_token())
 
     # -- what is known of all of the log -----------------------------------------------------
@@ -138,13 +152,7 @@ class Web:
         if self._busy.get(key, 0) >= MAX_REQUESTS:
             raise Failed(429, "too_many", f"over {MAX_REQUESTS} requests at once")
         parameters = parameters_of(request) | dict(extra or {})
-        if self.config.web_audit and task in ("view", "entry"):
-            audit_logger.info(
-                "%s looked for %s",
-                user.name,
-                _shown(parameters),
-                extra={"web_user": user.name, "web_task": task},
-            )
+        self.tell(request, user, task, parameters)
         self._busy[key] = self._busy.get(key, 0) + 1
         working = asyncio.ensure_future(self.workers.run(task, parameters, user.only))
         gone = asyncio.ensure_future(_hung_up(request))
@@ -160,6 +168,23 @@ class Web:
             self._busy[key] -= 1
             if not self._busy[key]:
                 del self._busy[key]
+
+    def tell(
+        self, request: Request, user: User, task: str, parameters: Mapping[str, list[str]]
+    ) -> None:
+        """Log who looks for what, from where, if the settings say so."""
+        if not self.config.web_audit or task in UNTOLD:
+            return
+        peer, now = peer_of(request), time.monotonic()
+        key = (user.name, peer, _shown(parameters))
+        if now - self._audited.get(key, -AUDIT_AGAIN_S) < AUDIT_AGAIN_S:
+            return
+        if len(self._audited) >= MAX_AUDITED:
+            self._audited.clear()
+        self._audited[key] = now
+        audit_logger.info(
+            "%s looked from %s for %s", *key, extra={"web_user": user.name, "web_task": task}
+        )
 
     async def daemon_status(self) -> dict[str, Any] | None:
         """What the daemon says of itself; None if it does not answer."""
@@ -178,6 +203,27 @@ class Web:
             return None
 
 
+def _user_of_site(user: object) -> User | None:
+    """Who somebody is to the site around the page; None if that says that it does not know.
+
+    A site without an authentication of ASGI says nothing: it has to keep strangers out itself.
+    """
+    if user is None:
+        return User("site", "editor")
+    if not getattr(user, "is_authenticated", True):
+        return None
+    for name in ("display_name", "username", "email"):
+        found = getattr(user, name, None)
+        if isinstance(found, str) and found:
+            return User(found[:100], "editor")
+    return User("site", "editor")
+
+
+def peer_of(request: Request) -> str:
+    """The address that a request comes from; "" by a Unix socket."""
+    return request.client.host if request.client is not None else ""
+
+
 def parameters_of(request: Request) -> dict[str, list[str]]:
     """Name -> values of a request's parameters."""
     found: dict[str, list[str]] = {}
@@ -187,7 +233,7 @@ def parameters_of(request: Request) -> dict[str, list[str]]:
 
 
 def _shown(parameters: Mapping[str, list[str]]) -> str:
-    words = [f"{name}={value}" for name, values in parameters.items() for value in values]
+    words = [f"{name}={value}" for name in SELECTING for value in parameters.get(name, ())]
     return " ".join(words)[:500] or "everything"
 
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from logd.web.guard import error
 from logd.web.sessions import OWNER, SESSION_S, User
-from logd.web.shared import Web, audit_logger, body_of, json_response, web_of
+from logd.web.shared import Web, audit_logger, body_of, json_response, peer_of, web_of
 
 
 async def session(request: Request) -> Response:
@@ -19,8 +19,7 @@ async def session(request: Request) -> Response:
     web = web_of(request)
     if request.method == "GET":
         web.offer_link()
-        kind = "password" if web.users is not None else "token"
-        return json_response({"kind": kind, "signed_in": web.user(request) is not None})
+        return json_response({"kind": web.login_kind, "signed_in": web.user(request) is not None})
     if request.method == "DELETE":
         web.sessions.end(request.cookies.get(web.cookie, ""))
         response = json_response(None)
@@ -28,7 +27,7 @@ async def session(request: Request) -> Response:
             web.cookie, path="/", secure=web.is_tls, httponly=True, samesite="strict"
         )
         return response
-    peer = request.client.host if request.client is not None else ""
+    peer = peer_of(request)
     if web.failures.is_too_many(peer):
         return error(429, "too_many", "too many tries: wait a minute")
     body = await body_of(request)

@@ -8,20 +8,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import Any, Protocol
 
-from logd.query.contexts import SCOPES
+from logd.query.budget import Budget
+from logd.query.contexts import REQUEST_ITEMS, SCOPES
 from logd.query.positions import Gone, WrongCursor
+from logd.query.selection import Selection
 from logd.query.source import CannotRead, LogSource
 from logd.query.terms import WrongSelection
+from logd.records.entry import Entry
+from logd.text.escaping import safe_json
 from logd.text.reading import entry_text
-from logd.web.answers import compare, groups, pages, shapes, view
+from logd.web.answers import compare, groups, items, pages, shapes, view
 from logd.web.answers.ledger import Ledger, first_time
 from logd.web.answers.view import Extent
 from logd.web.answers.wanted import BadParameter, Parameters, Wanted, number, one, wanted
 
 FACETS = ("cat", "exc", "logger", "site", "host", "pid")
-COMPARED = ("exc", "site", "logger", "host", "func", "thread")
+COMPARED = ("exc", "site", "logger", "host", "pid", "func", "thread")
 
 MAX_ENTRIES = 1000
 MAX_FACETS = 30
@@ -29,8 +34,17 @@ MAX_CONTEXT = 200
 LIVE_ENTRIES = 500
 """Records of one message of the live stream."""
 
+EXPORT_ENTRIES = 2000
+"""Records of one piece of a download."""
+
+QUICK_PARTS = 8
+"""Lists and streams are read for this many times shorter than scans: others wait for their turn."""
+
 MAX_BEHIND = 5000
 """A reader that is further behind skips to the end, and is told how much it missed."""
+
+SIZE_AGAIN_S = 10.0
+"""How long the size of the log is good for: it is shown, and divides the work."""
 
 BEGINNING = "0"
 SPARK_S = 3600.0
@@ -66,12 +80,16 @@ class Reader:
         source: the log.
         ledger: what is remembered of all of it.
         scan_s: how long a scan may take before it answers with a part.
+        request_items: items that name the request a record belongs to.
     """
 
     source: LogSource
     ledger: Ledger
     scan_s: float
+    request_items: Sequence[str] = REQUEST_ITEMS
     tasks: Mapping[str, Callable[..., dict[str, Any]]] = field(init=False)
+    _known_size: int = field(default=0, init=False)
+    _sized_at: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.tasks = {
@@ -84,6 +102,8 @@ class Reader:
             "context": self.context,
             "tracebacks": self.tracebacks,
             "compare": self.compare,
+            "items": self.items,
+            "export": self.export,
             "follow": self.follow,
         }
 
@@ -122,7 +142,7 @@ class Reader:
 
     def about(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
         """What log this is, and since when it is kept."""
-        return {"source": self.source.name, "first": self._begins()}
+        return {"source": _short_name(self.source.name), "first": self._begins()}
 
     def view(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
         """The picture, see `answers.view`."""
@@ -137,6 +157,8 @@ class Reader:
             self.source,
             want,
             frame,
+            begins=self._begins(),
+            size=self._size(),
             facets=facets,
             top=number(parameters, "top", 8, 1, view.MAX_FACET_VALUES),
             before=float(one(parameters, "before")) if one(parameters, "before") else None,
@@ -153,9 +175,11 @@ class Reader:
             wanted(parameters, only).selection(),
             before=one(parameters, "before"),
             after=one(parameters, "after"),
+            place=one(parameters, "place"),
             around=one(parameters, "around"),
             is_first=one(parameters, "first") == "1",
             limit=number(parameters, "limit", 200, 1, MAX_ENTRIES),
+            budget_s=self.scan_s / QUICK_PARTS,
             watch=watch,
         )
 
@@ -177,7 +201,9 @@ class Reader:
             raise Failed(404, "no_record", "there is no such record")
         moment = placed.entry.time if placed.entry.time is not None else time.time()
         since, until = moment - SPARK_S, moment + SPARK_S
-        return {"group": groups.group_of(self.source, placed.entry, since, until, watch)}
+        terms = wanted({}, only).terms
+        group = groups.group_of(self.source, placed.entry, terms, since, until, self.scan_s, watch)
+        return {"group": group}
 
     def whole_log(
         self, parameters: Parameters, only: Sequence[str], watch: Watch
@@ -196,7 +222,13 @@ class Reader:
         count = number(parameters, "n", 20, 1, MAX_CONTEXT)
         only_terms = wanted({}, only).terms
         return pages.context(
-            self.source, one(parameters, "cursor"), scope, count, only_terms, watch
+            self.source,
+            one(parameters, "cursor"),
+            scope,
+            count,
+            only_terms,
+            self.request_items,
+            watch,
         )
 
     def tracebacks(
@@ -205,7 +237,8 @@ class Reader:
         """Tracebacks with the same cause together."""
         want = wanted(parameters, only)
         frame = self._frame(parameters, want)
-        return groups.tracebacks(self.source, want, frame.since, frame.until, watch)
+        since, until = frame.since, frame.until
+        return groups.tracebacks(self.source, want, since, until, self.scan_s, watch)
 
     def compare(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
         """What is different from the time before."""
@@ -213,7 +246,45 @@ class Reader:
         frame = self._frame(parameters, want)
         since = want.since if want.since is not None else float(frame.since)
         until = want.until if want.until is not None else float(frame.until)
-        return compare.compare(self.source, want, since, until, COMPARED, watch)
+        here = Selection(since=since, until=until, terms=want.terms)
+        budget_s = self.scan_s / 4
+        fields = items.item_fields(self.source, here, self.request_items, budget_s, watch)
+        return compare.compare(
+            self.source, want, since, until, [*COMPARED, *fields], self.scan_s, watch
+        )
+
+    def items(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
+        """Items of the records as facets, see `answers.items`."""
+        return items.items(
+            self.source,
+            wanted(parameters, only).selection(),
+            self.request_items,
+            top=number(parameters, "top", 8, 1, view.MAX_FACET_VALUES),
+            budget_s=self.scan_s / 2,
+            watch=watch,
+        )
+
+    def export(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
+        """A piece of a download, oldest first: lines, and the `place` where the next one begins.
+
+        `place` of the request is one of an earlier piece; without it the first one is meant.
+        """
+        place = one(parameters, "place")
+        shown = entry_text if one(parameters, "as") == "text" else _json_line
+        budget = Budget(seconds=self.scan_s / QUICK_PARTS)
+        found = self.source.placed(
+            wanted(parameters, only).selection(),
+            start=self.source.position(place) if place else None,
+            watch=watch,
+            budget=budget,
+        )
+        most = number(parameters, "limit", EXPORT_ENTRIES, 1, EXPORT_ENTRIES)
+        some = list(islice(found, most))
+        behind = some[-1].behind if some and budget.next is None else budget.next
+        return {
+            "lines": [shown(placed.entry) for placed in some],
+            "place": None if behind is None else self.source.cursor(behind),
+        }
 
     def follow(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
         """Records behind a cursor that stand there now, and where to go on.
@@ -235,7 +306,10 @@ class Reader:
         start = None if place == BEGINNING else self.source.position(place)
         behind = start or end
         skipped = 0
-        for placed in self.source.placed(selection, start=start, end=end, watch=watch):
+        budget = Budget(seconds=self.scan_s / QUICK_PARTS)
+        for placed in self.source.placed(
+            selection, start=start, end=end, watch=watch, budget=budget
+        ):
             if len(rows) == LIVE_ENTRIES:
                 skipped += 1
                 if skipped > MAX_BEHIND:
@@ -244,8 +318,13 @@ class Reader:
             rows.append(shapes.row(self.source, placed.position, placed.entry))
             behind = placed.behind
         if len(rows) < LIVE_ENTRIES:
-            behind = end
-        return {"entries": rows, "place": self.source.cursor(behind), "skipped": 0}
+            behind = budget.next or end
+        return {
+            "entries": rows,
+            "place": self.source.cursor(behind),
+            "skipped": 0,
+            "more": budget.next is not None,
+        }
 
     # -- shared ----------------------------------------------------------------------------
 
@@ -257,10 +336,29 @@ class Reader:
         bars = number(parameters, "buckets", 120, 1, 1000)
         return view.frame_of(want, self._begins(), bars, time.time())
 
+    def _size(self) -> int:
+        now = time.monotonic()
+        if self._sized_at is None or now - self._sized_at > SIZE_AGAIN_S:
+            self._sized_at = now
+            self._known_size = sum(p.size for p in self.source.inventory() if p.is_log)
+        return self._known_size
+
     def _begins(self) -> float | None:
         if self.ledger.begins is None:
             self.ledger.begins = first_time(self.source)
         return self.ledger.begins
+
+
+def _short_name(name: str) -> str:
+    """What a log is called on the page: where its folder lies is not told to browsers."""
+    kind, blank, path = name.partition(" ")
+    if kind != "file" or path.count("/") < 2:
+        return name
+    return f"{kind}{blank}{'/'.join(path.rsplit('/', 2)[1:])}"
+
+
+def _json_line(entry: Entry) -> str:
+    return safe_json(entry.as_json())
 
 
 def _local(moment: float) -> str:

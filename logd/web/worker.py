@@ -3,7 +3,8 @@
 Lines of JSON on standard input and output. The first line has the settings' sources; then each
 request is {"id", "task", "parameters", "only"}, each answer {"id", "ok": {...}} or {"id",
 "failed": {...}}. A line {"cancel": id} ends the task at its next block. The end of the input ends
-the process. It yields to everything else on the machine: niceness 10, and no priority for the disk.
+the process. It yields to everything else on the machine by niceness 10; as a service it has the
+disk only while that is idle, too (`systemd/logd-web.service`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from logd.query.places import first_there, sources_of
 from logd.settings.loading import load
 from logd.settings.sources import Sources
 from logd.web.answers.ledger import Ledger, mark_terms
+from logd.web.answers.pages import request_items
 from logd.web.tasks import Failed, Reader
 
 NICENESS = 10
@@ -93,7 +95,7 @@ def make_reader(sources: Sources) -> Reader:
     config = load(sources).config
     source = first_there(sources_of(config))
     ledger = Ledger(source, mark_terms(config.web_marks))
-    return Reader(source, ledger, config.web_scan_s)
+    return Reader(source, ledger, config.web_scan_s, request_items(config.web_request_key))
 
 
 def answer_of(

@@ -142,7 +142,7 @@ class Workers:
         scan_s: the budget of a scan.
     """
 
-    QUICK = frozenset({"about", "entries", "entry", "context", "follow"})
+    QUICK = frozenset({"about", "entries", "entry", "context", "follow", "export"})
     SLOW = frozenset({"ledger"})
 
     def __init__(self, settings: Mapping[str, Any], number: int, scan_s: float) -> None:

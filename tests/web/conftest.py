@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.demo.history import write_history
+from tests.demo.shop import HOSTS
 from tests.web.serving import Page, serving
 
 pytest.importorskip(
@@ -16,6 +17,8 @@ pytest.importorskip(
 
 NOW = 1_795_820_400.0
 """When the story ends."""
+
+NAMES = ",".join(f"{address}={name}" for address, name in HOSTS.items())
 
 
 @pytest.fixture(scope="session")
@@ -29,5 +32,6 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def page(story: Path) -> Iterator[Page]:
     """A server for the story, signed in; not to be signed out."""
-    with serving(story) as page:
+    link = "https://code.example{file}#L{line}"
+    with serving(story, "--web-host-names", NAMES, "--web-source-link", link) as page:
         yield page

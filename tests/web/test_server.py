@@ -102,6 +102,51 @@ def test_users_have_names_roles_and_limits(story: Path, tmp_path: Path) -> None:
         answer = page.ask("POST", "/session", {"user": "bo", "password": "secret-of-bo"})
         page.cookie = answer.headers["set-cookie"].partition(";")[0]
         assert page.get(f"/api/1/entry/{error['at']}").status == 404
+        assert page.get(f"/api/1/group/{error['at']}").status == 404
+        # Nor by asking for more of what the limit is about.
+        asked = f"/api/1/view?{STORY}&facets=logger"
+        for more in ("", "&f=logger:shop.checkout", "&q=logger:shop.checkout"):
+            view = page.get(asked + more).json
+            assert view["total"] == (0 if more else totals["bo"])
+            names = [name for name, _ in view["facets"][0]["values"]]
+            assert names == ["shop.tasks"]
+
+
+def test_a_trusted_proxy_says_who_somebody_is(story: Path, tmp_path: Path) -> None:
+    """A user whom a proxy names has the role and the limits that the file of users says."""
+    users = tmp_path / "users.toml"
+    users.write_text('[bo]\npassword = "scrypt:x"\nonly = ["logger:shop.tasks"]\n')
+    proxy = ["--web-auth-header", "X-User", "--web-trusted-proxies", "127.0.0.0/8"]
+    with serving(story, *proxy, signs_in=False) as page:
+        assert page.get("/api/1/about").status == 401
+        about = page.get("/api/1/about", {"x-user": "ann"}).json
+        assert (about["user"], about["role"]) == ("ann", "editor")
+        assert page.get("/session").json["kind"] == "site"
+    with serving(story, *proxy, "--web-users-file", str(users), signs_in=False) as page:
+        assert page.get("/api/1/about", {"x-user": "ann"}).status == 401
+        assert page.get("/api/1/about", {"x-user": "bo"}).json["role"] == "viewer"
+        seen = page.get(f"/api/1/view?{STORY}&facets=logger", {"x-user": "bo"}).json["facets"]
+        assert [name for name, _ in seen[0]["values"]] == ["shop.tasks"]
+    stranger = ["--web-auth-header", "X-User", "--web-trusted-proxies", "10.0.0.0/8"]
+    with serving(story, *stranger, signs_in=False) as page:
+        assert page.get("/api/1/about", {"x-user": "ann"}).status == 401
+
+
+def test_searches_are_told(story: Path) -> None:
+    """With web_audit each search is told once: who, from where, for what."""
+    with serving(story, "--web-audit") as page:
+        for path in ("view?q=vat", "entries?q=vat", "items?q=vat", "entries?q=secret", "live?q=it"):
+            if path.startswith("live"):
+                with page.live("?q=it") as events:
+                    next(events)
+            else:
+                assert page.get(f"/api/1/{path}").status == 200
+        assert page.process.stderr is not None
+        told: list[str] = []
+        while not any("q=it" in line for line in told):
+            told += [line for line in [page.process.stderr.readline()] if "looked" in line]
+    assert len(told) == 3
+    assert all("token looked from 127.0.0.1 for q=" in line for line in told)
 
 
 def test_what_is_new_since_the_deploy(page: Page) -> None:
@@ -114,8 +159,58 @@ def test_what_is_new_since_the_deploy(page: Page) -> None:
         new, key=lambda name: -new[name]["count"]
     )
     assert new["KeyError"]["users"] <= 10
+    assert len(new["KeyError"]["user_names"]) == 3
     different = page.get(f"/api/1/compare?from={int(NOW - 6420)}&to={int(NOW - 4500)}").json["rows"]
     assert "KeyError" in [row["value"] for row in different if row["before"] == 0]
+
+
+def test_items_are_facets(page: Page) -> None:
+    """Items that tell kinds of records are counted: for which users; ids are not."""
+    search = f"{STORY}&f=exc:KeyError"
+    total = page.get(f"/api/1/view?{search}").json["total"]
+    answer = page.get(f"/api/1/items?{search}&top=50").json
+    facets = {facet["field"]: dict(facet["values"]) for facet in answer["facets"]}
+    assert "request_id" not in facets
+    assert sum(facets["user"].values()) == total == answer["records"]
+    assert "bo" not in facets["user"]
+    # A facet shows what else there is to choose.
+    chosen = page.get(f"/api/1/items?{search}&f=user:ann&top=50").json
+    assert dict(chosen["facets"][0]["values"]) == facets["user"]
+    assert not answer["partial"]
+
+
+def test_what_was_found_can_be_kept(page: Page) -> None:
+    """All that a search finds comes as lines of the log, or as JSON."""
+    search = f"{STORY}&f=exc:KeyError"
+    total = page.get(f"/api/1/view?{search}").json["total"]
+    text = page.get(f"/api/1/entries?{search}&as=text")
+    assert text.headers["content-disposition"] == 'attachment; filename="records.log"'
+    assert text.body.decode().count("checkout failed") == total
+    lines = page.get(f"/api/1/entries?{search}&as=jsonl").body.splitlines()
+    found = [json.loads(line) for line in lines]
+    assert len(found) == total
+    assert all("KeyError" in one["msg"] for one in found)
+    assert found == sorted(found, key=lambda one: one["time"])
+    assert page.get(f"/api/1/entries?{search}&as=xml").status == 400
+
+
+def test_what_is_rare_is_found_in_parts(tmp_path: Path) -> None:
+    """A search that takes long answers with what it has, and says where to go on."""
+    pattern = tmp_path / "x_%d.log"
+    rare = [record(1, msg="the needle"), record(2, msg="another needle")]
+    write_log(pattern, [*rare, *records(3, 500, msg="x" * 10_000)])
+    with serving(pattern, "--web-scan-s", "0.001") as page:
+        found, before, parts = [], "", 0
+        while True:
+            part = page.get(f"/api/1/entries?q=needle{before}").json
+            found = [entry["head"] for entry in part["entries"]] + found
+            parts += 1
+            if not part["partial"]:
+                break
+            before = f"&before={part['next']}"
+        assert parts > 2
+        assert found == ["the needle", "another needle"]
+        assert not part["more_before"]
 
 
 def test_a_record_and_its_context(page: Page) -> None:
@@ -164,6 +259,7 @@ def test_an_explosive_expression_ends(tmp_path: Path) -> None:
         assert page.get("/api/1/view").status == 200
         slow = page.get(f"/api/1/view?{urlencode({'q': '/(a+)+$b/'})}")
         assert (slow.status, slow.json["error"]["code"]) == (503, "too_slow")
+        assert int(slow.headers["retry-after"]) > 0
         assert page.get("/api/1/view").status == 200
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from logd.query.budget import Budget
 from logd.query.selection import Selection
 from logd.query.source import LogSource
 from logd.query.summaries import Label, Summary
@@ -28,12 +29,18 @@ def compare(
     since: float,
     until: float,
     fields: Sequence[str],
+    budget_s: float,
     watch: Watch,
 ) -> dict[str, Any]:
-    """Shares here and before; what was never seen before first, then what differs most."""
+    """Shares here and before; what was never seen before first, then what differs most.
+
+    If there is no time to count all, the newest records of both stretches stand for the others:
+    the answer is `partial`.
+    """
     base_since = since - BASE_TIMES * (until - since)
-    here = _counted(source, wanted, since, until, fields, watch)
-    before = _counted(source, wanted, base_since, since, fields, watch)
+    budgets = [Budget(seconds=budget_s), Budget(seconds=budget_s)]
+    here = _counted(source, wanted, since, until, fields, budgets[0], watch)
+    before = _counted(source, wanted, base_since, since, fields, budgets[1], watch)
     rows = []
     if before.total and here.total:
         for field in fields:
@@ -46,6 +53,7 @@ def compare(
         "records": here.total,
         "base_records": before.total,
         "rows": _without_echoes(rows)[:MAX_ROWS],
+        "partial": any(budget.next is not None for budget in budgets),
     }
 
 
@@ -55,10 +63,11 @@ def _counted(
     since: float,
     until: float,
     fields: Sequence[str],
+    budget: Budget,
     watch: Watch,
 ) -> Summary:
     selection = Selection(since=since, until=until, terms=wanted.terms)
-    return source.summarise(selection, keys=list(fields), watch=watch)
+    return source.summarise(selection, keys=list(fields), watch=watch, budget=budget)
 
 
 def _rows(field: str, here: Summary, before: Summary) -> list[dict[str, Any]]:

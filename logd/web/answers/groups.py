@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from logd.query.budget import Budget
 from logd.query.grammar import parse
 from logd.query.source import LogSource
+from logd.query.terms import Term
 from logd.query.tracebacks import exceptions, fingerprint, has_traceback
 from logd.records.entry import Entry
 from logd.web.answers.wanted import Wanted
@@ -19,6 +21,14 @@ from logd.web.answers.wanted import Wanted
 MAX_GROUPS = 200
 SPARK_BARS = 40
 USER_ITEM = "user"
+MAX_USERS = 10_000
+MAX_NAMES = 3
+"""Users that a card names; the others are counted."""
+
+LATE_BARS = SPARK_BARS // 4
+MIN_RISING = 5
+"""A cause rises if the last quarter of the time has this many records at least, and more than
+twice what a quarter had before."""
 
 Watch = Callable[[float], None]
 
@@ -32,7 +42,7 @@ class CauseGroup:
     first: float | None = None
     last: float | None = None
     hosts: Counter[str] = field(default_factory=Counter)
-    users: set[str] | None = None
+    users: Counter[str] = field(default_factory=Counter)
     times: list[float] = field(default_factory=list)
 
     def add(self, entry: Entry) -> None:
@@ -40,10 +50,8 @@ class CauseGroup:
         self.count += 1
         self.hosts[entry.peer] += 1
         user = entry.special.get(USER_ITEM)
-        if user is not None:
-            self.users = self.users or set()
-            if len(self.users) < 10_000:
-                self.users.add(str(user))
+        if user is not None and (str(user) in self.users or len(self.users) < MAX_USERS):
+            self.users[str(user)] += 1
         if entry.time is not None:
             self.first = entry.time if self.first is None else min(self.first, entry.time)
             self.last = entry.time if self.last is None else max(self.last, entry.time)
@@ -51,13 +59,20 @@ class CauseGroup:
 
 
 def tracebacks(
-    source: LogSource, wanted: Wanted, since: float, until: float, watch: Watch
+    source: LogSource, wanted: Wanted, since: float, until: float, budget_s: float, watch: Watch
 ) -> dict[str, Any]:
-    """The groups of a selection, those with the most records first."""
+    """The groups of a selection, those that rise first, then those with the most records.
+
+    The newest records are looked at first; if time is up before all were, `searched_back_to` says
+    how far it came.
+    """
     groups: dict[str, CauseGroup] = {}
     selection = wanted.selection().also(parse("has:traceback"))
-    for placed in source.placed(selection, watch=watch):
+    budget = Budget(seconds=budget_s)
+    earliest = until
+    for placed in source.placed(selection, newest_first=True, watch=watch, budget=budget):
         entry = placed.entry
+        earliest = earliest if entry.time is None else min(earliest, entry.time)
         key = fingerprint(entry.msg, entry.site)
         group = groups.get(key)
         if group is None:
@@ -66,24 +81,40 @@ def tracebacks(
             group = groups[key] = CauseGroup(entry)
         group.add(entry)
     shown = [_shown(key, group, since, until) for key, group in groups.items()]
-    return {"groups": sorted(shown, key=lambda group: -group["count"])}
+    return {
+        "groups": sorted(shown, key=lambda group: (not group["is_rising"], -group["count"])),
+        "searched_back_to": None if budget.next is None else earliest,
+    }
 
 
 def new_ones_first(groups: list[dict[str, Any]]) -> None:
-    """Put groups that are new since a deploy before the others, keeping the order else."""
-    groups.sort(key=lambda group: group["new_since"] is None)
+    """Put groups that are new since a deploy before the others, those with the most records first.
+
+    The others keep their order.
+    """
+    groups.sort(key=lambda g: (0, -g["count"]) if g["new_since"] is not None else (1, 0))
 
 
 def group_of(
-    source: LogSource, entry: Entry, since: float, until: float, watch: Watch
+    source: LogSource,
+    entry: Entry,
+    only: tuple[Term, ...],
+    since: float,
+    until: float,
+    budget_s: float,
+    watch: Watch,
 ) -> dict[str, Any] | None:
-    """The group that an entry belongs to, in a stretch of time; None if it has no traceback."""
+    """The group that an entry belongs to, in a stretch of time; None if it has no traceback.
+
+    Records that do not fulfil `only` are none of it.
+    """
     if not has_traceback(entry.msg):
         return None
     key = fingerprint(entry.msg, entry.site)
     group = CauseGroup(entry)
-    wanted = Wanted(parse(f'traceback:"{key}"'), since, until)
-    for placed in source.placed(wanted.selection(), watch=watch):
+    wanted = Wanted((*only, *parse(f'traceback:"{key}"')), since, until)
+    budget = Budget(seconds=budget_s)
+    for placed in source.placed(wanted.selection(), newest_first=True, watch=watch, budget=budget):
         group.add(placed.entry)
     if not group.count:
         group.add(entry)
@@ -107,9 +138,18 @@ def _shown(key: str, group: CauseGroup, since: float, until: float) -> dict[str,
         "first": group.first,
         "last": group.last,
         "hosts": [host for host, _ in group.hosts.most_common(6)],
-        "users": None if group.users is None else len(group.users),
+        "users": len(group.users) if group.users else None,
+        "user_names": [name for name, _ in group.users.most_common(MAX_NAMES)],
         "spark": spark,
+        "is_rising": _is_rising(spark),
         "new_since": None,
         "why_unknown": "The log is still being read.",
+        "log_begins": None,
         "is_site": last is None,
     }
+
+
+def _is_rising(spark: list[int]) -> bool:
+    late, before = sum(spark[-LATE_BARS:]), sum(spark[:-LATE_BARS])
+    usual = before * LATE_BARS / (SPARK_BARS - LATE_BARS)
+    return late >= MIN_RISING and late > 2 * usual

@@ -155,7 +155,7 @@ class Known:
             return None, ""
         mark = before[-1]
         if self.begins is None or self.begins > mark["time"] - LOOKS_BACK_S:
-            return None, "The log begins less than an hour before the deploy."
+            return None, "The log that is kept begins less than an hour before the deploy."
         return mark, ""
 
     def about(self, since: float, until: float) -> dict[str, Any]:
@@ -171,6 +171,7 @@ class Known:
         """Put into a group when it was first seen, and since which mark it is new."""
         group["first"] = self.firsts.get(group["fingerprint"], group["first"])
         group["new_since"], group["why_unknown"] = self.new_since(group["first"])
+        group["log_begins"] = self.begins
 
 
 PENDING: dict[str, Any] = {

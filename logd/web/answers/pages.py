@@ -1,18 +1,39 @@
-"""Pages of the list, one record, and what is around it."""
+"""Pages of the list, one record, and what is around it.
+
+A search for what is rare takes long: a page is read for a while, and says where to go on.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
+from logd.query.budget import Budget
 from logd.query.contexts import REQUEST_ITEMS, Scope, selection_of
 from logd.query.selection import EVERYTHING, Selection
 from logd.query.source import Gone, LogSource, Placed, Position
 from logd.query.terms import Term
 from logd.web.answers.shapes import row
 
+CONTEXT_BYTES = 64 << 20
+"""So much of the log is looked at before a record and behind it."""
+
 Watch = Callable[[float], None]
+
+
+class _Some(NamedTuple):
+    """Records one after the other, oldest first.
+
+    Attributes:
+        placed: the records.
+        has_more: whether there are, or may be, more of them.
+        next: where to go on if time was up; None if all was looked at, or enough was found.
+    """
+
+    placed: list[Placed]
+    has_more: bool
+    next: Position | None
 
 
 def entries(
@@ -21,55 +42,86 @@ def entries(
     *,
     before: str = "",
     after: str = "",
+    place: str = "",
     around: str = "",
     is_first: bool = False,
     limit: int,
+    budget_s: float,
     watch: Watch,
 ) -> dict[str, Any]:
     """Records of the list, oldest first: the newest ones, or those by a cursor.
+
+    A page without all that it could have is `partial`: more is found before, or behind, `next`,
+    which goes on as `before`, or as `place`. `upto` is the end of the log that the page knows.
 
     Raises:
         Gone: the record of the cursor was overwritten.
         WrongCursor: it is none, or of another log.
     """
+    end = source.end()
+
+    def older(stop: Position | None, number: int) -> _Some:
+        budget = Budget(seconds=budget_s)
+        return _older(source, selection, stop, number, watch, budget)
+
+    def newer(start: Position | None, number: int) -> _Some:
+        budget = Budget(seconds=budget_s)
+        return _newer(source, selection, start, end, number, watch, budget)
+
+    rest: Position | None = None
     if around:
-        place = source.position(around)
-        older = _older(source, selection, place, limit // 2, watch)
-        newer = _newer(source, selection, place, limit - limit // 2, watch)
-        found = [*older[1], *newer[1]]
-        more_before, more_after = older[0], newer[0]
-    elif after or is_first:
-        start = _behind(source, after, watch) if after else None
-        more_after, found = _newer(source, selection, start, limit, watch)
-        more_before = bool(after)
+        middle = source.position(around)
+        old, new = older(middle, limit // 2), newer(middle, limit - limit // 2)
+        found = [*old.placed, *new.placed]
+        more_before, more_after = old.has_more, new.has_more
+    elif after or place or is_first:
+        start = source.position(place) if place else None
+        if after:
+            start = _behind(source, after, watch)
+        found, more_after, rest = newer(start, limit)
+        more_before = start is not None
     else:
-        place_or_none = source.position(before) if before else None
-        more_before, found = _older(source, selection, place_or_none, limit, watch)
+        found, more_before, rest = older(source.position(before) if before else end, limit)
         more_after = bool(before)
     return {
         "entries": [row(source, placed.position, placed.entry) for placed in found],
         "more_before": more_before,
         "more_after": more_after,
+        "partial": rest is not None,
+        "next": None if rest is None else source.cursor(rest),
+        "upto": None if end is None else source.cursor(end),
     }
 
 
 def _older(
-    source: LogSource, selection: Selection, end: Position | None, limit: int, watch: Watch
-) -> tuple[bool, list[Placed]]:
-    """Up to `limit` records before a place, oldest first; whether there are more."""
-    found = _some(source.placed(selection, end=end, newest_first=True, watch=watch), limit)
-    return len(found) > limit, found[:limit][::-1]
+    source: LogSource,
+    selection: Selection,
+    end: Position | None,
+    limit: int,
+    watch: Watch,
+    budget: Budget,
+) -> _Some:
+    """Up to `limit` records before a place."""
+    found = source.placed(selection, end=end, newest_first=True, watch=watch, budget=budget)
+    some = list(islice(found, limit + 1))
+    rest = budget.next if len(some) <= limit else None
+    return _Some(some[:limit][::-1], len(some) > limit or rest is not None, rest)
 
 
 def _newer(
-    source: LogSource, selection: Selection, start: Position | None, limit: int, watch: Watch
-) -> tuple[bool, list[Placed]]:
-    found = _some(source.placed(selection, start=start, watch=watch), limit)
-    return len(found) > limit, found[:limit]
-
-
-def _some(found: Iterator[Placed], limit: int) -> list[Placed]:
-    return list(islice(found, limit + 1))
+    source: LogSource,
+    selection: Selection,
+    start: Position | None,
+    end: Position | None,
+    limit: int,
+    watch: Watch,
+    budget: Budget,
+) -> _Some:
+    """Up to `limit` records from a place on."""
+    found = source.placed(selection, start=start, end=end, watch=watch, budget=budget)
+    some = list(islice(found, limit + 1))
+    rest = budget.next if len(some) <= limit else None
+    return _Some(some[:limit], len(some) > limit or rest is not None, rest)
 
 
 def one(source: LogSource, cursor: str, watch: Watch) -> Placed:
@@ -97,6 +149,7 @@ def context(
     scope: Scope,
     number: int,
     only: tuple[Term, ...],
+    request_items: Sequence[str],
     watch: Watch,
 ) -> dict[str, Any]:
     """Records around one: its request's, its thread's, its process', or all.
@@ -107,14 +160,20 @@ def context(
         scope: what the records have in common with it.
         number: how many there are before it, and as many behind.
         only: further conditions, of the user's role.
+        request_items: items that name a request.
         watch: told of progress.
     """
     middle = one(source, cursor, watch)
     note = ""
-    if scope == "request" and not any(key in middle.entry.special for key in REQUEST_ITEMS):
+    if scope == "request" and not any(key in middle.entry.special for key in request_items):
         note = "The record has no item that names its request: this is its thread."
-    near = selection_of(middle.entry, scope).also(only)
-    _, older = _older(source, near, middle.position, number, watch)
-    _, newer = _newer(source, near, middle.behind, number, watch)
-    found = [*older, middle, *newer]
+    near = selection_of(middle.entry, scope, request_items).also(only)
+    older = _older(source, near, middle.position, number, watch, Budget(bytes=CONTEXT_BYTES))
+    newer = _newer(source, near, middle.behind, None, number, watch, Budget(bytes=CONTEXT_BYTES))
+    found = [*older.placed, middle, *newer.placed]
     return {"entries": [row(source, p.position, p.entry) for p in found], "note": note}
+
+
+def request_items(key: str) -> Sequence[str]:
+    """The items that name a request: the one of the settings first."""
+    return list(dict.fromkeys((key, *REQUEST_ITEMS)))

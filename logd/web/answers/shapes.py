@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from logd.query.source import LogSource, Position
 from logd.query.tracebacks import HEADING, Call, exceptions
 from logd.records.entry import Entry
+from logd.text.items import item_text
 
 MAX_HEAD_CHARS = 2000
 MAX_SHOWN_CHARS = 65_536
 MAX_ITEM_CHARS = 2000
-MAX_LIST_ITEMS = 40
-"""More items of a record are shown only when the record is opened."""
+MAX_LIST_ITEMS = 12
+MAX_LIST_ITEM_CHARS = 200
+"""More items of a record, and more of each, are shown only when the record is opened: a page of a
+thousand records is an answer of a few megabytes, whatever they hold."""
 
 _FRAME = re.compile(
     r'(?P<margin>[ |+-]*?)  File "(?P<file>[^"]*)", line (?P<line>\d+)(?:, in (?P<func>.*))?'
@@ -40,8 +45,8 @@ def row(source: LogSource, position: Position, entry: Entry) -> dict[str, Any]:
         "more": further.count("\n") + 1 if line_end else 0,
         "exc": _exception(entry.msg),
         "items": {
-            _cut(key, 200): _value(value)
-            for key, value in list(entry.special.items())[:MAX_LIST_ITEMS]
+            _cut(key, 200): _value(value, MAX_LIST_ITEM_CHARS)
+            for key, value in islice(entry.special.items(), MAX_LIST_ITEMS)
         },
     }
 
@@ -108,9 +113,12 @@ def _exception(msg: str) -> dict[str, str] | None:
     return {"type": last.type.rpartition(".")[2], "last": _cut(text, 400)}
 
 
-def _value(value: object) -> object:
+def _value(value: object, most: int = MAX_ITEM_CHARS) -> object:
+    if isinstance(value, Mapping | list | tuple):
+        # As it is written in a filter on it.
+        value = item_text(value)
     if isinstance(value, str):
-        return _cut(value, MAX_ITEM_CHARS)
+        return _cut(value, most)
     # JSON numbers are floats in browsers: larger integers would come out as others.
     if isinstance(value, int) and not -(2**53) < value < 2**53:
         return str(value)

@@ -23,8 +23,12 @@ STEPS_S = (
 )  # fmt: skip
 """Widths of bars that people can read."""
 
-FIRST_WINDOW_PARTS = 16
-"""The newest part of the stretch is read first: this many times shorter than all of it."""
+FIRST_WINDOW_BYTES = 16 << 20
+"""The newest part of the stretch is read first: about so much, which takes some tenths of a second
+without an index."""
+
+FIRST_ANSWER_PARTS = 8
+"""The first answer of a picture takes this many times shorter than those that go on with it."""
 
 MAX_FACET_VALUES = 200
 
@@ -75,6 +79,8 @@ def view(
     wanted: Wanted,
     frame: Extent,
     *,
+    begins: float | None,
+    size: int,
     facets: Sequence[str],
     top: int,
     before: float | None,
@@ -87,26 +93,33 @@ def view(
         source: the log.
         wanted: which records count.
         frame: what the picture covers.
+        begins: where the log begins; None: not known.
+        size: bytes of all of the log, on disk.
         facets: fields whose values are counted; a facet counts without its own conditions.
         top: how many values each shows.
         before: where an earlier answer stopped; None for the first.
-        budget_s: after this time it stops at the next window's end.
+        budget_s: after this time it stops at the next window's end; the first answer, which is
+            to be seen at once, stops earlier.
         watch: told of progress; what it raises ends the work.
     """
     started = time.monotonic()
+    if before is None:
+        budget_s /= FIRST_ANSWER_PARTS
     since = wanted.since if wanted.since is not None else float(frame.since)
     until = wanted.until if wanted.until is not None else float(frame.until)
     # What senders with a clock ahead say is later than now counts, too.
     is_open = wanted.until is None
     stop = until if before is None else before
-    width = max((until - since) / FIRST_WINDOW_PARTS, frame.step)
+    # Where there is no log nothing is read.
+    earliest = since if begins is None else min(max(since, begins), until)
+    width = max((until - earliest) / max(size / FIRST_WINDOW_BYTES, 1.0), 1.0)
     bars: dict[str, list[int]] = {}
     counts: dict[str, Counter[Label]] = {field: Counter() for field in facets}
     total = 0
     low = stop
     while True:
         low = max(since, stop - width)
-        if wanted.since is None and low <= frame.since:
+        if low <= earliest or (wanted.since is None and low <= frame.since):
             low = since
         last = low <= since
         selection = Selection(
@@ -124,9 +137,14 @@ def view(
         "to": frame.until,
         "step": frame.step,
         "bars": bars,
-        "facets": [_facet(field, counts[field], top) for field in facets],
+        # Parts are put together by the page: what is rare in one may be frequent in another.
+        "facets": [
+            facet_of(field, counts[field], top if last and before is None else MAX_FACET_VALUES)
+            for field in facets
+        ],
         "partial": not last,
-        "done": 1.0 if last else (until - low) / max(until - since, 1e-6),
+        "bytes": size,
+        "done": 1.0 if last else (until - low) / max(until - earliest, 1e-6),
         "searched_back_to": None if last else low,
         "next": None if last else repr(low),
         "took_ms": round((time.monotonic() - started) * 1000, 1),
@@ -155,7 +173,8 @@ def _window(
     return summary.total
 
 
-def _facet(field: str, counts: Counter[Label], top: int) -> dict[str, Any]:
+def facet_of(field: str, counts: Counter[Label], top: int) -> dict[str, Any]:
+    """The most frequent values of a field, and how many different ones there are."""
     # What most records do not have (no exception, no logger) says nothing.
     values = [(str(label), n) for label, n in counts.items() if label != "-" or field == "cat"]
     values.sort(key=lambda item: (-item[1], item[0]))
