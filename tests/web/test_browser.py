@@ -36,6 +36,7 @@ HOSTILE = [
     "</style><style>*{background:url(//evil.example)}</style>",
     "first line\n<script>window.ran = 1</script>\n<iframe srcdoc='<script>parent.ran=1</script>'>",
     TRACEBACK,
+    TRACEBACK.replace('File "', 'File "\ud800?/#'),
     "\x1b]0;title\x07 \u202egnihtyna \x00 \ud800",
     "x" * 100_000,
 ]
@@ -105,7 +106,7 @@ def test_hostile_records(tmp_path: Path) -> None:
         for number, text in enumerate(HOSTILE)
     ]
     write_log(pattern, batches)
-    with serving(pattern) as page:
+    with serving(pattern, "--web-source-link", "https://code.example{file}#L{line}") as page:
         check("hostile.mjs", page, LOGD_WEB_COUNT=str(len(HOSTILE)))
 
 
@@ -173,6 +174,14 @@ def test_live_through_kills(tmp_path: Path) -> None:
         assert ask("wait 15") == "seen"
         assert ask("state live") == "so"
         assert ask("rows") == seen(*range(1, 16))
+        # What comes while it is paused is counted, and shown then.
+        assert ask("pause") == "so"
+        send(again.port, 16, 18)
+        assert ask("new 3") == "so"
+        assert ask("rows") == seen(*range(1, 16))
+        assert ask("resume") == "so"
+        assert ask("wait 18") == "seen"
+        assert ask("rows") == seen(*range(1, 19))
 
 
 def test_tabs(tmp_path: Path) -> None:

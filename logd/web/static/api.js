@@ -1,5 +1,8 @@
 // The page's own HTTP API; `logd/web/README.md` describes it.
 
+const AGAIN_MS = 300;
+const MAX_TRIES = 4;
+
 export class ApiError extends Error {
   /** @param {number} status @param {string} code @param {string} text @param {string} hint */
   constructor(status, code, text, hint) {
@@ -19,7 +22,14 @@ export const base = new URL(".", document.baseURI).pathname.replace(/\/(r|v)\/$/
  */
 export async function get(path, params, signal) {
   const query = params && params.size ? `?${params}` : "";
-  return answer(await fetch(`${base}api/1/${path}${query}`, { signal, headers: { accept: "application/json" } }));
+  const ask = () => fetch(`${base}api/1/${path}${query}`, { signal, headers: { accept: "application/json" } });
+  let response = await ask();
+  // What was given up a moment ago still counts for a moment.
+  for (let tries = 1; response.status === 429 && tries <= MAX_TRIES; tries += 1) {
+    await new Promise((resolve) => { setTimeout(resolve, AGAIN_MS * tries); });
+    response = await ask();
+  }
+  return answer(response);
 }
 
 /** @param {string} method @param {string} path @param {unknown} [body] */

@@ -14,11 +14,12 @@ const TICKS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 
  * @property {number} total @property {number | null} all
  * @property {number} from @property {number} to @property {number} step seconds of a bar
  * @property {Record<string, number[]>} bars category -> counts, one for each step
- * @property {{field: string, name: string, values: [string, number][], distinct: number}[]} facets
+ * @property {{field: string, name: string, values: [string, number][], distinct: number, note?: string}[]} facets
  * @property {{time: number, text: string, version: string, kind: string, at: string}[]} marks
  * @property {{records: number, at: [number, number][]}} losses
  * @property {boolean} partial @property {number} done @property {number | null} searched_back_to
  * @property {string | null} next @property {string | null} upto @property {number} took_ms
+ * @property {number} bytes of all of the log
  */
 
 export class Chart {
@@ -256,6 +257,24 @@ export class Chart {
     this.tip.style.left = right ? "auto" : `${x + 12}px`;
     this.tip.style.right = right ? `${width - x + 12}px` : "auto";
   }
+}
+
+/** Two parts of one picture. @param {any} a @param {any} b */
+export function merge(a, b) {
+  const bars = { ...a.bars };
+  for (const [cat, counts] of Object.entries(/** @type {Record<string, number[]>} */ (b.bars))) {
+    const sum = [...(bars[cat] ?? [])];
+    counts.forEach((n, i) => { sum[i] = (sum[i] ?? 0) + n; });
+    bars[cat] = sum;
+  }
+  const facets = a.facets.map((/** @type {any} */ facet) => {
+    const values = new Map(facet.values);
+    const other = b.facets.find((/** @type {any} */ f) => f.field === facet.field);
+    for (const [value, n] of other?.values ?? []) values.set(value, (values.get(value) ?? 0) + n);
+    const sorted = [...values].sort((x, y) => y[1] - x[1]);
+    return { ...facet, values: sorted, distinct: Math.max(facet.distinct, other?.distinct ?? 0, sorted.length) };
+  });
+  return { ...b, total: a.total + b.total, bars, facets, upto: a.upto };
 }
 
 /** A small histogram for a card. @param {number[]} counts @param {string} title */

@@ -3,8 +3,8 @@
 import { get } from "./api.js";
 import { h, replace } from "./dom.js";
 import { sparkline } from "./chart.js";
-import { filter } from "./state.js";
-import { clock, count, day, span, stamp } from "./texts.js";
+import { filter, itemField } from "./state.js";
+import { clock, count, day, moment, span, stamp } from "./texts.js";
 
 const AGAIN_MS = 1500;
 
@@ -19,7 +19,7 @@ export class Detail {
   /**
    * @param {HTMLElement} place
    * @param {{close: () => void, open: (at: string) => void, toggle: (kind: "f" | "x", filter: string) => void, link: (at: string) => void,
-   *   allWith: (fingerprint: string) => void, hostName: (host: string) => string, requestKey: () => string}} page
+   *   allWith: (fingerprint: string) => void, hostName: (host: string) => string, sourceLink: () => string | null}} page
    */
   constructor(place, page) {
     this.place = place;
@@ -44,8 +44,8 @@ export class Detail {
       await Promise.all([this.showContext(), this.showGroup()]);
     } catch (error) {
       if (abort.signal.aborted) return;
-      const { message, hint } = /** @type {any} */ (error);
-      replace(this.place, h("section", {}, h("div", { class: "head" }, h("h2", {}, "This record is gone"), this.closer()),
+      const { message, hint, status } = /** @type {any} */ (error);
+      replace(this.place, h("section", {}, h("div", { class: "head" }, h("h2", {}, status === 410 || status === 404 ? "This record is gone" : "This record can't be shown now"), this.closer()),
         h("p", {}, message), hint ? h("p", { class: "dim" }, hint) : null));
     }
   }
@@ -73,7 +73,7 @@ export class Detail {
           h("span", {}, `#${entry.msgid.toLocaleString("en-US")}`)),
         h("button", { type: "button", class: "link", onclick: () => this.page.link(entry.at) }, "copy link ", h("kbd", {}, "y"))),
       this.verdictPlace,
-      parts.length > 1 ? h("section", {}, h("h3", {}, "Traceback"), parts.slice(parts[0].kind === "text" ? 1 : 0).map(showPart)) : null,
+      parts.length > 1 ? h("section", {}, h("h3", {}, "Traceback"), parts.slice(parts[0].kind === "text" ? 1 : 0).map((/** @type {Part} */ part) => showPart(part, this.page.sourceLink()))) : null,
       h("section", {}, h("h3", {}, "Context", h("span", { class: "segments", role: "group", "aria-label": "Context of" },
         SCOPES.map((scope) => h("button", { type: "button", "data-scope": scope, "aria-pressed": String(scope === this.scope), onclick: () => this.setScope(scope) }, scope)))),
       this.context),
@@ -100,7 +100,7 @@ export class Detail {
     const times = count(group.count, "time");
     let words;
     if (group.new_since) words = [h("b", {}, `New since ${group.new_since.version}.`), ` First seen ${first}, ${span(group.first - group.new_since.time)} after the ${group.new_since.kind}; ${times} until ${last}.`];
-    else if (group.why_unknown) words = [h("b", {}, "New or old: not known."), ` ${group.why_unknown} Seen ${times}, ${first} – ${last}.`];
+    else if (group.why_unknown) words = [h("b", {}, "New or old: not known."), ` ${group.why_unknown}${group.log_begins === null ? "" : ` It begins ${moment(group.log_begins)}.`} Seen ${times}, ${first} – ${last}.`];
     else words = [h("b", {}, `${times}.`), ` First seen ${first}, last ${last}.`];
     return h("section", {}, h("div", { class: ["verdict", !group.new_since && "calm"] }, words, sparkline(group.spark, `${times} over the chosen time`),
       h("button", { type: "button", class: "link", onclick: () => this.page.allWith(group.fingerprint) }, group.is_site ? "show all from this call site" : "show all with this traceback")));
@@ -110,7 +110,7 @@ export class Detail {
   items(entry) {
     /** @type {[string, string, string][]} */
     const rows = [["call path", "site", entry.path], ["function", "func", entry.func], ["thread", "thread", entry.thread],
-      ...Object.entries(entry.items).map(([key, value]) => /** @type {[string, string, string]} */ ([key, key, typeof value === "string" ? value : JSON.stringify(value)]))];
+      ...Object.entries(entry.items).map(([key, value]) => /** @type {[string, string, string]} */ ([key, itemField(key), typeof value === "string" ? value : JSON.stringify(value)]))];
     return h("section", {}, h("h3", {}, "Items"), h("table", { class: "items" }, rows.filter(([, , value]) => value !== "").map(([name, field, value]) =>
       h("tr", {}, h("th", { scope: "row" }, name), h("td", {},
         h("button", { type: "button", title: `show only ${name} = ${value}`, "data-filter": filter(field, field === "site" ? entry.site : value),
@@ -144,8 +144,8 @@ export class Detail {
   }
 }
 
-/** @param {Part} part */
-function showPart(part) {
+/** @param {Part} part @param {string | null} link where the source of a line can be seen */
+function showPart(part, link) {
   if (part.kind === "text") return h("pre", { class: "text" }, part.text);
   if (part.kind === "exception") return h("div", { class: "exc" }, part.text);
   if (part.kind === "between") return h("div", { class: "between" }, part.text);
@@ -153,20 +153,20 @@ function showPart(part) {
   /** @type {Frame[]} */
   let foreign = [];
   const fold = () => {
-    if (foreign.length) shown.push(folded(foreign));
+    if (foreign.length) shown.push(folded(foreign, link));
     foreign = [];
   };
   for (const frame of part.frames) {
-    if (frame.own) { fold(); shown.push(showFrame(frame)); } else foreign.push(frame);
+    if (frame.own) { fold(); shown.push(showFrame(frame, link)); } else foreign.push(frame);
   }
   fold();
   return h("div", {}, shown);
 }
 
-/** @param {Frame[]} frames */
-function folded(frames) {
+/** @param {Frame[]} frames @param {string | null} link */
+function folded(frames, link) {
   const names = [...new Set(frames.map((f) => (/(?:site|dist)-packages\/([^/.]+)/.exec(f.file) ?? /python[\d.]+\/([^/.]+)/.exec(f.file))?.[1] ?? "Python"))];
-  const inside = h("div", { hidden: true }, frames.map(showFrame));
+  const inside = h("div", { hidden: true }, frames.map((frame) => showFrame(frame, link)));
   const button = h("button", { type: "button", class: "fold", "aria-expanded": "false", onclick: () => {
     inside.hidden = !inside.hidden;
     button.setAttribute("aria-expanded", String(!inside.hidden));
@@ -174,11 +174,13 @@ function folded(frames) {
   return h("div", {}, button, inside);
 }
 
-/** @param {Frame} frame */
-function showFrame(frame) {
+/** @param {Frame} frame @param {string | null} link */
+function showFrame(frame, link) {
   const at = frame.file.lastIndexOf("/") + 1;
+  const place = [frame.file.slice(0, at), h("b", {}, frame.file.slice(at)), ...(frame.line === null ? [] : [":", h("i", {}, frame.line)])];
+  const source = link?.replaceAll("{file}", frame.file.toWellFormed().split("/").map(encodeURIComponent).join("/")).replaceAll("{line}", String(frame.line ?? 1));
   return h("div", { class: ["frame", frame.own && "own"] },
-    h("div", { class: "where" }, frame.file.slice(0, at), h("b", {}, frame.file.slice(at)), frame.line === null ? null : [":", h("i", {}, frame.line)],
+    h("div", { class: "where" }, source ? h("a", { href: source, target: "_blank", rel: "noopener noreferrer" }, place) : place,
       frame.func ? [" in ", h("b", {}, frame.func)] : null),
     frame.code.map((line) => h("pre", { class: /^[\s~^]+$/.test(line) ? "carets" : "" }, line)));
 }

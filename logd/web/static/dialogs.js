@@ -9,7 +9,7 @@ export const KEYS = [
   ["J K", "next, previous traceback"], ["Enter", "open the record"], ["c", "context of request, thread, process, all"],
   ["f x", "filter by what has the focus, exclude it"], ["l", "live or paused"], ["1 2 3", "records, tracebacks, what is different"],
   ["z", "zoom out"], ["[ ]", "earlier, later"], ["g G", "first, last record"], ["y", "copy a link"], ["Y", "copy as text or as a command"],
-  ["s", "save this view"], ["t", "histogram as a table"], ["Esc", "close; stop a search"],
+  ["s", "saved views"], ["t", "histogram as a table"], ["Esc", "close; stop a search"],
 ];
 
 /** @returns {HTMLDialogElement} */
@@ -24,12 +24,17 @@ function open(title, ...content) {
   return box;
 }
 
+/** Keys that are of use only where the focus is. */
+const NOT_HERE = ["Enter", "f", "x", "Esc"];
+
 const closer = (text = "Close") => h("button", { type: "button", class: "button", onclick: () => dialog().close() }, text);
 
-/** @param {() => void} switchTheme */
-export function showHelp(switchTheme) {
+/** The keys, each of which can be clicked, too. @param {Record<string, () => void>} actions @param {() => void} switchTheme */
+export function showHelp(actions, switchTheme) {
+  const key = (/** @type {string} */ k, /** @type {string} */ text) => (NOT_HERE.includes(k) ? h("kbd", {}, k)
+    : h("button", { type: "button", class: "key", "aria-label": `${k}: ${text}`, onclick: () => { dialog().close(); actions[k](); } }, h("kbd", {}, k)));
   open("Keys", h("div", { class: "keys" }, KEYS.flatMap(([keys, text]) => [
-    h("span", {}, keys.split(" ").map((k) => [h("kbd", {}, k), " "]).flat()), h("span", {}, text)])),
+    h("span", {}, keys.split(" ").map((k) => key(k, text))), h("span", {}, text)])),
   h("p", { class: "dim" }, "Search: text, \"a phrase\", /regex/, field:value, -field:value, ms:>500, has:traceback. Fields: cat, site, path, func, thread, pid, host, logger, exc, traceback, and any item."),
   h("div", { class: "foot" }, closer(), h("button", { type: "button", class: "button", onclick: switchTheme }, "Switch to dark or light")));
 }
@@ -74,6 +79,11 @@ export async function signIn(done) {
   };
   const field = (/** @type {string} */ name, /** @type {string} */ type, /** @type {string} */ label, /** @type {string} */ auto) =>
     h("label", {}, `${label} `, h("input", { name, type, autocomplete: auto, required: true }));
+  if (how.kind === "site") {
+    open("You are signed out", h("p", {}, "The site around this page signs people in: sign in there, then come back."),
+      h("div", { class: "foot" }, h("button", { type: "button", class: "button", onclick: () => location.reload() }, "Try again")));
+    return;
+  }
   const isToken = how.kind === "token";
   const box = open("You are signed out", h("p", { class: "dim" }, isToken
     ? "Open the link that logd web prints when it starts, or paste its token here." : "Sign in with the name and password that you got for this log."),

@@ -2,36 +2,39 @@
 
 import { h, replace } from "./dom.js";
 import { filter } from "./state.js";
-import { categoryClass, number } from "./texts.js";
+import { categoryClass, number, shownValue } from "./texts.js";
 
 /**
  * @param {HTMLElement} place
  * @param {import("./chart.js").View} view
  * @param {import("./state.js").State} state
+ * @param {number} most values of a facet that are shown
  * @param {{toggle: (kind: "f" | "x", filter: string) => void, more: (field: string) => void, hostName: (host: string) => string}} page
  */
-export function showFacets(place, view, state, page) {
+export function showFacets(place, view, state, most, page) {
   const focused = document.activeElement instanceof HTMLElement && place.contains(document.activeElement) ? document.activeElement.dataset.key : "";
   const top = place.scrollTop;
   replace(place, ...view.facets.filter((facet) => facet.values.length).map((facet) => {
-    const most = Math.max(1, ...facet.values.map(([, n]) => n));
-    const rest = facet.distinct > facet.values.length;
+    const values = facet.values.slice(0, most);
+    const largest = Math.max(1, ...values.map(([, n]) => n));
+    const rest = facet.distinct > values.length;
     return h("section", { "aria-label": facet.name },
-      h("h2", {}, facet.name, rest ? h("span", {}, `${facet.values.length} of ${number(facet.distinct)}`) : null),
-      facet.values.map(([value, n]) => one(facet.field, value, n, most, state, page)),
+      h("h2", {}, facet.name, rest ? h("span", {}, `${values.length} of ${number(facet.distinct)}`) : null),
+      facet.note ? h("p", {}, facet.note) : null,
+      values.map(([value, n]) => one(facet.field, value, n, largest, state, page)),
       rest ? h("button", { type: "button", class: "link more", onclick: () => page.more(facet.field) }, "more") : null);
   }));
   place.scrollTop = top;
   if (focused) /** @type {HTMLElement | null} */ (place.querySelector(`[data-key="${CSS.escape(focused)}"]`))?.focus();
 }
 
-/** @param {string} field @param {string} value @param {number} n @param {number} most @param {import("./state.js").State} state @param {any} page */
-function one(field, value, n, most, state, page) {
+/** @param {string} field @param {string} value @param {number} n @param {number} largest @param {import("./state.js").State} state @param {any} page */
+function one(field, value, n, largest, state, page) {
   const text = filter(field, value);
   const isOn = state.f.includes(text);
-  const shown = field === "host" ? page.hostName(value) : value === "-" ? "none" : value;
+  const shown = value === "-" && field !== "host" ? "none" : shownValue(field, value, page.hostName);
   const bar = h("i", { class: "bar", "aria-hidden": "true" });
-  bar.style.width = `${((n / most) * 78).toFixed(1)}%`;
+  bar.style.width = `${((n / largest) * 78).toFixed(1)}%`;
   return h("div", { class: ["facet", isOn && "on"] },
     h("button", { type: "button", class: "pick", "aria-pressed": String(isOn), "data-key": text, "data-filter": text, title: value, onclick: () => page.toggle("f", text) },
       field === "cat" ? h("i", { class: ["sw", categoryClass(value)], "aria-hidden": "true" }) : null,

@@ -15,18 +15,16 @@ export class Live {
     this.stream = null;
     this.wanted = false;
     this.last = "";
-    this.after = "";
     this.tries = 0;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
     document.addEventListener("visibilitychange", () => (document.hidden ? this.close() : this.connect()));
   }
 
-  /** Begin behind a record, or at a place in the log. @param {string} after @param {string} place */
-  start(after, place) {
+  /** Begin at a place in the log. @param {string} place */
+  start(place) {
     this.wanted = true;
-    this.after = after;
-    this.last = after ? "" : place;
+    this.last = place;
     this.close();
     this.connect();
   }
@@ -46,8 +44,7 @@ export class Live {
   connect() {
     if (!this.wanted || document.hidden || this.stream) return;
     const params = this.page.selection();
-    if (this.last) params.set("place", this.last);
-    else if (this.after) params.set("after", this.after);
+    params.set("place", this.last);
     const stream = (this.stream = new EventSource(`${base}api/1/live?${params}`));
     stream.addEventListener("open", () => { this.tries = 0; });
     stream.addEventListener("message", (event) => {

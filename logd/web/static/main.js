@@ -1,34 +1,42 @@
 // The page: one state, all of it in the URL; whatever changes it goes through `go`.
 
 import { ApiError, base, get } from "./api.js";
-import { Chart } from "./chart.js";
+import { Chart, merge } from "./chart.js";
 import { Detail } from "./detail.js";
 import { showHelp, showViews, signIn, takeToken } from "./dialogs.js";
-import { announce, byId, h, replace } from "./dom.js";
+import { byId, h, replace } from "./dom.js";
 import { showFacets } from "./facets.js";
 import { showDifferent, showTracebacks } from "./groups.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
-import { divide, filter, fromUrl, parts, seconds, selection, toUrl } from "./state.js";
-import { byCategory, categoryClass, categoryName, clock, count, day, number, range, size } from "./texts.js";
+import { SearchBox } from "./searchbox.js";
+import { say, sayErrors, showState } from "./says.js";
+import { filter, fromUrl, parts, plainWords, seconds, selection, shifted, toUrl, zoomedOut } from "./state.js";
+import { broken, nothing } from "./states.js";
+import { byCategory, categoryClass, categoryName, clock, count, day, number, range, shownValue, size } from "./texts.js";
 
 const REFRESH_MS = 10_000;
+const REFRESH_PARTS = 20;
 const NO_LOG_MS = 2000;
 const KNOW_MS = 1500;
 const KNOW_TRIES = 400;
-const ERRORS_SAID_EVERY_MS = 10_000;
+const MAX_EXPORTED = 100_000;
 
 let state = fromUrl();
 /** @type {import("./chart.js").View | null} */
 let view = null;
 /** @type {any} */
-let settings = { request_key: "request", host_names: {} };
+let settings = { host_names: {} };
+/** @type {any[]} items of the records as facets */
+let items = [];
+/** @type {Map<string, string>} what tracebacks are called */
+const tracebackNames = new Map();
 /** @type {AbortController | null} */
 let searching = null;
-let isLive = false;
+/** Whether records are shown as they come, and whether somebody wanted that to stop. */
+let isLive = false, isPaused = false;
 let top = 8;
-/** @type {string[]} */
-const history_ = JSON.parse(sessionStorage.getItem("searches") ?? "[]");
+let refreshAt = 0;
 
 const hostName = (/** @type {string} */ host) => settings.host_names[host] ?? (host === "" || host === "-" ? "here" : host);
 const input = /** @type {HTMLInputElement} */ (byId("q"));
@@ -59,8 +67,7 @@ function show(before) {
   showChips();
   showTabs();
   if (!same((s) => [s.q, s.f, s.x, s.from, s.to])) {
-    const follows = !state.to && (before === null || isLive || !before.to);
-    load(before === null ? state.at : "", follows);
+    load(before === null ? state.at : "", !state.to && !isPaused);
   } else if (!same((s) => s.tab)) loadTab();
   if (!same((s) => s.at)) showDetail();
 }
@@ -68,10 +75,14 @@ function show(before) {
 function showChips() {
   const chip = (/** @type {"f" | "x"} */ kind, /** @type {string} */ text) => {
     const [field, value] = parts(text);
-    return h("span", { class: ["chip", kind === "x" && "not"] }, h("b", {}, `${kind === "x" ? "not " : ""}${field}`), h("span", { title: value }, field === "host" ? hostName(value) : value),
+    const shown = field === "traceback" ? tracebackNames.get(value) ?? value : shownValue(field, value, hostName);
+    return h("span", { class: ["chip", kind === "x" && "not"] }, h("b", {}, `${kind === "x" ? "not " : ""}${field}`), h("span", { title: value }, shown),
       h("button", { type: "button", "aria-label": `drop ${kind === "x" ? "not " : ""}${field} ${value}`, onclick: () => toggle(kind, text) }, "×"));
   };
   replace(byId("chips"), ...state.f.map((f) => chip("f", f)), ...state.x.map((x) => chip("x", x)));
+  const download = chosen();
+  download.set("as", "text");
+  byId("download").setAttribute("href", `${base}api/1/entries?${download}`);
   if (document.activeElement !== input) input.value = state.q;
 }
 
@@ -89,7 +100,9 @@ async function load(around, follows) {
   searching?.abort();
   const abort = (searching = new AbortController());
   live.stop();
+  if (!follows) setLive(false);
   top = 8;
+  items = [];
   const listed = list.load(around).catch((error) => problem(error, abort));
   loadTab();
   try {
@@ -98,8 +111,22 @@ async function load(around, follows) {
     problem(error, abort);
     return;
   }
+  loadItems(abort);
   await listed;
-  if (!abort.signal.aborted && follows) startLive();
+  if (abort.signal.aborted) return;
+  if (follows) startLive();
+  else if (!state.to) stream();
+}
+
+/** Items as facets come after the picture: they stand in no index. @param {AbortController} abort */
+async function loadItems(abort) {
+  const params = chosen();
+  params.set("top", String(top));
+  try {
+    const { facets, records, partial } = await get("items", params, abort.signal);
+    items = facets.map((/** @type {any} */ facet) => ({ ...facet, note: partial ? `in the newest ${number(records)}` : "" }));
+    drawFacets();
+  } catch { /* the other facets are there */ }
 }
 
 /** The picture; a partial one is shown and gone on with. @param {AbortController} abort @param {boolean} [quiet] */
@@ -111,15 +138,18 @@ async function loadView(abort, quiet = false) {
   params.set("top", String(top));
   let whole = await get("view", params, abort.signal);
   while (whole.partial && whole.next) {
-    showView(whole, performance.now() - started);
-    progress(whole.done, whole.searched_back_to ? `searched back to ${clock(whole.searched_back_to)}, ${Math.round(whole.done * 100)} %${whole.bytes ? ` of ${size(whole.bytes)}` : ""} · Esc stops` : "Esc stops");
+    if (!quiet) showView(whole, performance.now() - started);
+    if (!quiet) progress(whole.done, whole.searched_back_to ? `searched back to ${clock(whole.searched_back_to)}, ${Math.round(whole.done * 100)} %${whole.bytes ? ` of ${size(whole.bytes)}` : ""} · Esc stops` : "Esc stops");
     params.set("from", String(whole.from));
     params.set("to", String(whole.to));
     params.set("step", String(whole.step));
     params.set("before", whole.next);
     whole = merge(whole, await get("view", params, abort.signal));
   }
-  showView(whole, performance.now() - started);
+  const took = performance.now() - started;
+  // What takes long is not counted anew all the time: what comes live is added.
+  refreshAt = performance.now() + took * REFRESH_PARTS;
+  showView(whole, took);
   progress(null, "");
   if (whole.pending) knowLater(whole, abort);
 }
@@ -138,31 +168,17 @@ async function knowLater(whole, abort) {
   showCounts();
 }
 
-/** Two parts of one picture. @param {any} a @param {any} b */
-function merge(a, b) {
-  const bars = { ...a.bars };
-  for (const [cat, counts] of Object.entries(/** @type {Record<string, number[]>} */ (b.bars))) {
-    const sum = [...(bars[cat] ?? [])];
-    counts.forEach((n, i) => { sum[i] = (sum[i] ?? 0) + n; });
-    bars[cat] = sum;
-  }
-  const facets = a.facets.map((/** @type {any} */ facet) => {
-    const values = new Map(facet.values);
-    const other = b.facets.find((/** @type {any} */ f) => f.field === facet.field);
-    for (const [value, n] of other?.values ?? []) values.set(value, (values.get(value) ?? 0) + n);
-    const sorted = [...values].sort((x, y) => y[1] - x[1]);
-    return { ...facet, values: sorted.slice(0, top), distinct: Math.max(facet.distinct, other?.distinct ?? 0, sorted.length) };
-  });
-  return { ...b, total: a.total + b.total, bars, facets, upto: a.upto };
-}
-
 /** @param {any} whole @param {number} ms */
 function showView(whole, ms) {
   view = whole;
   chart.show(whole);
   showCounts();
-  showFacets(byId("facets"), whole, state, { toggle, more: moreFacets, hostName });
+  drawFacets();
   byId("took").textContent = `answered in ${Math.round(ms)} ms`;
+}
+
+function drawFacets() {
+  if (view) showFacets(byId("facets"), { ...view, facets: [...view.facets, ...items] }, state, top, { toggle, more: moreFacets, hostName });
 }
 
 function showCounts() {
@@ -177,6 +193,7 @@ function showCounts() {
   const isAll = !state.from && !state.to;
   button.textContent = `${range(shown.from, shown.to, !state.to)}${isAll ? "" : " ×"}`;
   button.setAttribute("aria-label", `${button.textContent}; ${isAll ? "all of the log" : "show all of the log"}`);
+  byId("download").textContent = shown.total > MAX_EXPORTED ? `Download the first ${number(MAX_EXPORTED)}` : "Download";
   const tab = byId("tab-records").querySelector(".n");
   if (tab) tab.textContent = number(shown.total);
   const lost = shown.losses.records;
@@ -200,7 +217,7 @@ function progress(done, text) {
 async function moreFacets(field) {
   top = 60;
   const abort = (searching = new AbortController());
-  try { await loadView(abort, true); } catch (error) { problem(error, abort); }
+  try { await Promise.all([loadView(abort, true), items.some((facet) => facet.field === field) && loadItems(abort)]); } catch (error) { problem(error, abort); }
   /** @type {HTMLElement | null} */ (byId("facets").querySelector(`[data-key^="${CSS.escape(field)}:"]`))?.focus();
 }
 
@@ -209,7 +226,7 @@ function problem(error, abort) {
   if (abort.signal.aborted) return;
   progress(null, "");
   if (error instanceof ApiError && error.status === 401) {
-    byId("state").textContent = "signed out";
+    showState("signed out");
     signIn(() => { begin(); });
     return;
   }
@@ -218,15 +235,9 @@ function problem(error, abort) {
     list.load().catch((e) => problem(e, abort));
     return;
   }
-  const isOurs = error instanceof ApiError;
-  const code = isOurs ? error.code : "";
-  const words = code === "no_log" ? "Nothing has been logged yet" : code === "bad_selection" ? "The search can't be understood" : isOurs ? "That can't be shown" : "The server does not answer";
-  const hint = isOurs ? error.hint : "";
-  replace(byId("list"), h("div", { class: "empty", role: "alert" }, h("h2", {}, words),
-    h("p", {}, isOurs ? error.message : "logd web has ended, or the network is cut."), hint ? h("p", { class: "dim" }, hint) : null,
-    code === "bad_selection"
-      ? h("button", { type: "button", class: "button", onclick: () => { input.value = ""; go({ q: "" }); } }, "Drop the text")
-      : h("button", { type: "button", class: "button", onclick: () => load("", !state.to) }, "Try again")));
+  const code = error instanceof ApiError ? error.code : "";
+  byId("list").setAttribute("role", "region");
+  replace(byId("list"), broken(error, { drop, again: () => { load("", !state.to); } }));
   byId("list").classList.remove("stale");
   // What is not there yet comes by itself.
   if (code === "no_log") setTimeout(() => { if (!abort.signal.aborted) load("", !state.to); }, NO_LOG_MS);
@@ -236,17 +247,32 @@ function problem(error, abort) {
 
 const chart = new Chart(byId("chart"), (from, to) => go({ from: String(Math.floor(from)), to: String(Math.ceil(to)), at: "" }));
 
-const list = new List(byId("list"), { selection: chosen, hostName, empty, open: (entry) => go({ at: entry.at }, { replace: state.at !== "" }) });
+const list = new List(byId("list"), { selection: chosen, hostName, empty, open: (entry) => go({ at: entry.at }, { replace: state.at !== "" }),
+  words: () => plainWords(state.q), ended: (upto) => { if (isLive) live.start(upto); },
+  begins: () => (state.from ? "The time that you chose begins here." : "The log, as far as it was kept, begins here.") });
+
+const box = new SearchBox(input, {
+  search: ({ q, f, x }) => {
+    const add = (/** @type {string[]} */ old, /** @type {string[]} */ more) => [...old, ...more.filter((t) => !old.includes(t))];
+    go({ q, f: add(state.f, f), x: add(state.x, x), at: "" });
+  },
+  dropLast: () => {
+    const kind = state.x.length ? "x" : "f", last = state[kind].at(-1);
+    if (last) toggle(kind, last);
+  },
+  hostNames: () => settings.host_names,
+});
 
 const detail = new Detail(byId("detail"), {
-  close: () => go({ at: "" }), open: (at) => go({ at }), toggle, hostName, link: copyLink, requestKey: () => settings.request_key,
+  close: () => go({ at: "" }), open: (at) => go({ at }), toggle, hostName, link: copyLink, sourceLink: () => settings.source_link ?? null,
   allWith: (fingerprint) => go({ f: [...state.f.filter((f) => !f.startsWith("traceback:")), filter("traceback", fingerprint)], tab: "records" }),
 });
 
 const live = new Live({
   selection: () => selection(state), signedOut: () => signIn(begin),
   take: (entries) => {
-    list.add(entries);
+    if (!isLive) { list.hold(entries.length); return; }
+    list.add(entries, live.last);
     for (const entry of entries) {
       if (view) { view.total += 1; if (view.all !== null) view.all += 1; }
       if (entry.time !== null) chart.add(entry.time, entry.cat || "-");
@@ -258,9 +284,13 @@ const live = new Live({
     const button = byId("live");
     button.classList.toggle("behind", name === "behind");
     button.classList.toggle("away", name === "away");
-    byId("state").textContent = text;
+    showState(isLive || name !== "live" ? text : "paused");
   },
-  gap: (skipped) => { list.leftOut(skipped); refresh(); },
+  gap: (skipped) => {
+    if (!isLive) { list.hold(skipped); return; }
+    list.leftOut(skipped, live.last);
+    refresh();
+  },
 });
 
 let drawing = false;
@@ -270,48 +300,41 @@ function drawSoon() {
   requestAnimationFrame(() => { drawing = false; chart.draw(); showCounts(); });
 }
 
-let unsaid = 0, saidAt = 0;
-/** @param {number} errors */
-function sayErrors(errors) {
-  unsaid += errors;
-  if (!unsaid || performance.now() - saidAt < ERRORS_SAID_EVERY_MS) return;
-  announce(count(unsaid, "new error"));
-  unsaid = 0;
-  saidAt = performance.now();
+/** @param {boolean} is */
+function setLive(is) {
+  isLive = is;
+  byId("live").setAttribute("aria-pressed", String(is));
+  /** @type {Element} */ (byId("live").querySelector("span")).textContent = is ? "Live" : "Paused";
+}
+
+/** Follow the log behind what is shown; while it is paused what comes is counted. */
+function stream() {
+  live.start((list.moreAfter ? "" : list.upto) || (view?.upto ?? "0"));
 }
 
 function startLive() {
-  isLive = true;
-  byId("live").setAttribute("aria-pressed", "true");
-  /** @type {Element} */ (byId("live").querySelector("span")).textContent = "Live";
-  live.start(list.moreAfter ? "" : list.entries.at(-1)?.at ?? "", view?.upto ?? "0");
+  setLive(true);
+  stream();
 }
 
 function stopLive() {
-  isLive = false;
-  byId("live").setAttribute("aria-pressed", "false");
-  /** @type {Element} */ (byId("live").querySelector("span")).textContent = "Paused";
-  live.stop();
+  setLive(false);
+  // What comes is counted, so that one sees what there is to come back to.
+  list.hold(0);
+  showState("paused");
 }
 
 function toggleLive() {
-  if (isLive) { stopLive(); return; }
-  if (state.to) { isLive = true; go({ to: "" }); return; }
-  if (list.moreAfter) load("", true);
+  isPaused = isLive;
+  if (isLive) stopLive();
+  else if (state.to) go({ to: "" });
+  else if (list.moreAfter) load("", true);
   else startLive();
 }
 
+const drop = () => { input.value = ""; go({ q: "" }); };
 function empty() {
-  const last = state.x.length ? /** @type {["x", string]} */ (["x", state.x.at(-1)]) : state.f.length ? /** @type {["f", string]} */ (["f", state.f.at(-1)]) : null;
-  const isFiltered = state.q || last;
-  if (!isFiltered && !state.from && !state.to) {
-    return h("div", { class: "empty" }, h("h2", {}, "Nothing has been logged yet"), h("p", {}, "Records show up here as they come. To send one: logd send hello"));
-  }
-  return h("div", { class: "empty" }, h("h2", {}, "Nothing found"),
-    h("p", {}, `Looked for ${[state.q && `“${state.q}”`, ...state.f, ...state.x.map((x) => `not ${x}`)].filter(Boolean).join(", ") || "all records"}${view ? ` in ${range(view.from, view.to, !state.to)}` : ""}.`),
-    h("div", { class: "ways" }, last ? h("button", { type: "button", class: "button", onclick: () => toggle(last[0], last[1]) }, `Drop ${last[0] === "x" ? "not " : ""}${last[1]}`) : null,
-      state.q ? h("button", { type: "button", class: "button", onclick: () => { input.value = ""; go({ q: "" }); } }, "Drop the text") : null,
-      state.from || state.to ? h("button", { type: "button", class: "button", onclick: () => go({ from: "", to: "" }) }, "Look in all of the log") : null));
+  return nothing(state, view, { toggle, drop, everywhere: () => go({ from: "", to: "" }) });
 }
 
 function showTabs() {
@@ -331,7 +354,9 @@ async function loadTab() {
   place.classList.add("stale");
   try {
     if (state.tab === "tracebacks") await loadGroups(abort, true);
-    else showDifferent(place, await get("compare", chosen(), abort.signal), { toggle, hostName });
+    else showDifferent(place, await get("compare", chosen(), abort.signal), {
+      toggle, hostName, marks: view?.marks ?? [], choose: (from, to) => go({ from: String(Math.floor(from)), to: to ? String(Math.floor(to)) : "" }),
+    });
   } catch (error) {
     if (!abort.signal.aborted) replace(place, h("div", { class: "empty", role: "alert" }, h("h2", {}, "That can't be shown"), h("p", {}, /** @type {Error} */ (error).message)));
   } finally {
@@ -350,6 +375,8 @@ async function loadGroups(abort, isLoud) {
     const fresh = answer.groups.filter((/** @type {any} */ g) => g.new_since).length;
     badge.hidden = !fresh;
     badge.textContent = `${fresh} new`;
+    for (const group of answer.groups) tracebackNames.set(group.fingerprint, group.text);
+    if (state.f.some((f) => f.startsWith("traceback:"))) showChips();
     showTracebacks(byId("tracebacks"), answer, { hostName, allWith: (fingerprint) => go({ f: [...state.f.filter((f) => !f.startsWith("traceback:")), filter("traceback", fingerprint)], tab: "records" }),
       nothing: () => h("div", { class: "empty" }, h("h2", {}, "No tracebacks"), h("p", {}, "No record of this selection has one.")) });
   } catch (error) {
@@ -363,7 +390,7 @@ function showDetail() {
 }
 
 async function refresh() {
-  if (document.hidden || !isLive || !searching || searching.signal.aborted) return;
+  if (document.hidden || !isLive || !searching || searching.signal.aborted || performance.now() < refreshAt) return;
   try { await loadView(searching, true); } catch { /* the next one will tell */ }
 }
 
@@ -378,7 +405,7 @@ function frozen(at = state.at) {
 
 /** @param {string} text @param {string} said */
 async function copy(text, said) {
-  try { await navigator.clipboard.writeText(text); byId("state").textContent = said; announce(said); } catch { window.prompt("Copy:", text); }
+  try { await navigator.clipboard.writeText(text); say(said); } catch { window.prompt("Copy:", text); }
 }
 
 /** @param {string} at */
@@ -392,45 +419,36 @@ async function copyText() {
   copy(command, "copied as a command for the terminal");
 }
 
-// -- times ------------------------------------------------------------------------------------
-
-/**
- * The stretch of time that is asked for. The last answer may still be one for the stretch before.
- * @param {{from: number, to: number}} shown
- */
-function asked(shown) {
-  const number = (/** @type {string} */ text, /** @type {number} */ other) => (text && Number.isFinite(Number(text)) ? Number(text) : other);
-  return { from: number(state.from, shown.from), to: number(state.to, state.from ? Math.max(shown.to, Date.now() / 1000) : shown.to) };
-}
-
-function zoomOut() {
-  if (!view) return;
-  const now = asked(view);
-  const width = now.to - now.from;
-  const to = now.to + width / 2;
-  const from = now.from - width / 2;
-  if (settings.first && from <= settings.first && to >= Date.now() / 1000) go({ from: "", to: "" });
-  else go({ from: String(Math.floor(from)), to: to >= Date.now() / 1000 ? "" : String(Math.ceil(to)) });
-}
-
-/** @param {number} by */
-function shift(by) {
-  if (!view) return;
-  const now = asked(view);
-  const width = (now.to - now.from) / 2;
-  const to = now.to + by * width;
-  go({ from: String(Math.floor(now.from + by * width)), to: to >= Date.now() / 1000 ? "" : String(Math.ceil(to)) });
-}
-
 // -- keys -------------------------------------------------------------------------------------
 
+const zoomOut = () => { if (view) go(zoomedOut(state, view, settings.first)); };
+const shift = (/** @type {number} */ by) => { if (view) go(shifted(state, view, by)); };
 const isError = (/** @type {any} */ e) => e.cat === "E" || e.cat === "C";
 const isWarning = (/** @type {any} */ e) => e.cat === "W";
 
-/** @param {number} by @param {(e: any) => boolean} [test] @param {string} [what] */
-async function move(by, test, what = "record") {
+/**
+ * To the next record in a direction; with categories to the next one of these, wherever that is.
+ * @param {number} by @param {(e: any) => boolean} [test] @param {string} [what] @param {string[]} [cats]
+ */
+async function move(by, test, what = "record", cats = []) {
   if (state.tab !== "records") go({ tab: "records" });
-  if (!(await list.move(by, test))) announce(`no further ${what}`);
+  if (await list.move(by, test)) return;
+  const found = cats.length ? await seek(by, cats, what) : null;
+  if (!found || (test && !test(found))) { say(`no ${by > 0 ? "later" : "earlier"} ${what}`); return; }
+  await list.load(found.at);
+  go({ at: found.at }, { replace: state.at !== "" });
+}
+
+/** @param {number} by @param {string[]} cats @param {string} what */
+async function seek(by, cats, what) {
+  const asked = state.f.filter((f) => f.startsWith("cat:")).flatMap((f) => parts(f)[1].split(","));
+  const wanted = asked.length ? cats.filter((cat) => asked.includes(cat)) : cats;
+  if (!wanted.length) return null;
+  const params = chosen();
+  params.delete("f");
+  for (const f of [...state.f.filter((text) => !text.startsWith("cat:")), ...wanted.map((cat) => `cat:${cat}`)]) params.append("f", f);
+  say(`looking for ${by > 0 ? "a later" : "an earlier"} ${what} …`);
+  try { return await list.seek(params, by); } catch { return null; }
 }
 
 /** @param {number} by */
@@ -445,16 +463,16 @@ function moveGroup(by) {
 function byFocus(kind) {
   const text = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.filter : undefined;
   if (text) toggle(kind, text);
-  else announce("nothing to filter by has the focus");
+  else say("go to a filter or an item with Tab first");
 }
 
 /** @type {Record<string, () => void>} */
 const ACTIONS = {
-  "/": () => { input.focus(); input.select(); }, j: () => move(1), k: () => move(-1), e: () => move(1, isError, "error"), E: () => move(-1, isError, "error"),
-  w: () => move(1, isWarning, "warning"), W: () => move(-1, isWarning, "warning"), J: () => moveGroup(1), K: () => moveGroup(-1), c: () => detail.nextScope(),
+  "/": () => { input.focus(); input.select(); }, j: () => move(1), k: () => move(-1), e: () => move(1, isError, "error", ["E", "C"]), E: () => move(-1, isError, "error", ["E", "C"]),
+  w: () => move(1, isWarning, "warning", ["W"]), W: () => move(-1, isWarning, "warning", ["W"]), J: () => moveGroup(1), K: () => moveGroup(-1), c: () => detail.nextScope(),
   f: () => byFocus("f"), x: () => byFocus("x"), l: toggleLive, 1: () => go({ tab: "records" }), 2: () => go({ tab: "tracebacks" }), 3: () => go({ tab: "different" }),
   z: zoomOut, "[": () => shift(-1), "]": () => shift(1), y: () => copyLink(), Y: copyText, s: () => showViews(location.search, (search) => openSearch(search)),
-  g: first, G: () => (list.moreAfter ? load("", isLive) : list.toEnd()), t: () => chart.toggleTable(), "?": () => showHelp(switchTheme), Escape: escape,
+  g: first, G: () => (list.moreAfter ? load("", isLive) : list.toEnd()), t: () => chart.toggleTable(), "?": () => showHelp(ACTIONS, switchTheme), Escape: escape,
 };
 
 async function first() {
@@ -463,13 +481,24 @@ async function first() {
   params.set("first", "1");
   const abort = searching ?? new AbortController();
   try {
-    const { entries } = await get("entries", params, abort.signal);
-    if (entries.length) await list.load(entries[0].at);
+    let page = await get("entries", params, abort.signal);
+    while (page.partial && !page.entries.length) {
+      params.delete("first");
+      params.set("place", page.next);
+      page = await get("entries", params, abort.signal);
+    }
+    if (page.entries.length) await list.load(page.entries[0].at);
   } catch (error) { problem(error, abort); }
 }
 
 function escape() {
-  if (!byId("progress").hidden) { searching?.abort(); progress(null, ""); byId("state").textContent = "search stopped: the picture is partial"; return; }
+  const isListing = list.stop();
+  if (isListing || !byId("progress").hidden) {
+    searching?.abort();
+    progress(null, "");
+    showState("the search was stopped: the picture is partial");
+    return;
+  }
   if (byId("facets").classList.contains("open")) { openFacets(false); return; }
   if (state.at) go({ at: "" });
 }
@@ -477,7 +506,7 @@ function escape() {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || /** @type {HTMLDialogElement} */ (byId("dialog")).open) return;
   const target = /** @type {HTMLElement} */ (event.target);
-  if (target === input) { inSearch(event); return; }
+  if (target === input) { box.key(event); return; }
   if (target.matches("input, textarea, select")) return;
   if (event.key === "Enter") {
     const entry = list.entries.find((e) => e.at === list.selected);
@@ -497,31 +526,6 @@ function nextTab(by) {
   go({ tab: name });
   byId(`tab-${name}`).focus();
 }
-
-let historyAt = -1;
-/** @param {KeyboardEvent} event */
-function inSearch(event) {
-  if (event.key === "Escape") { input.blur(); byId("list").focus(); }
-  else if (event.key === "Backspace" && !input.value) {
-    if (state.x.length) toggle("x", state.x[state.x.length - 1]);
-    else if (state.f.length) toggle("f", state.f[state.f.length - 1]);
-  } else if (event.key === "ArrowUp" && history_.length) {
-    historyAt = Math.min(historyAt + 1, history_.length - 1);
-    input.value = history_[historyAt];
-    event.preventDefault();
-  }
-}
-
-byId("search").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const text = input.value.trim();
-  historyAt = -1;
-  if (text && history_[0] !== text) { history_.unshift(text); sessionStorage.setItem("searches", JSON.stringify(history_.slice(0, 50))); }
-  const typed = divide(text);
-  input.value = typed.q;
-  const add = (/** @type {string[]} */ old, /** @type {string[]} */ more) => [...old, ...more.filter((t) => !old.includes(t))];
-  go({ q: typed.q, f: add(state.f, typed.f), x: add(state.x, typed.x), at: "" });
-});
 
 // -- buttons ----------------------------------------------------------------------------------
 
@@ -548,7 +552,7 @@ function openSearch(search) {
 }
 
 byId("live").addEventListener("click", toggleLive);
-byId("help").addEventListener("click", () => showHelp(switchTheme));
+byId("help").addEventListener("click", () => showHelp(ACTIONS, switchTheme));
 byId("views").addEventListener("click", () => showViews(location.search, openSearch));
 byId("range").addEventListener("click", () => go({ from: "", to: "", at: "" }));
 byId("zoom-out").addEventListener("click", zoomOut);

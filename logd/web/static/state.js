@@ -74,6 +74,16 @@ export function divide(text) {
   return { q: rest.join(" "), f, x };
 }
 
+/** What is looked for as it stands, in small letters: to be marked in what was found. @param {string} q */
+export function plainWords(q) {
+  return [...q.matchAll(TOKEN)].filter((m) => !m[1] && !m[5]).map((m) => (m[6] === undefined ? m[0] : m[6].replace(/\\(.)/g, "$1")).toLowerCase()).filter(Boolean);
+}
+
+const FIELDS = ["cat", "site", "path", "func", "thread", "tid", "pid", "host", "msgid", "exc", "traceback", "ts", "text"];
+
+/** The field that an item is asked for by. @param {string} key */
+export const itemField = (key) => (FIELDS.includes(key) || key.startsWith("item.") ? `item.${key}` : key);
+
 /** A filter on a value, quoted where it has to be. @param {string} field @param {string} value */
 export function filter(field, value) {
   return /^[^\s"<>=\/~*-][^\s"*]*$/.test(value) || value === "-" ? `${field}:${value}` : `${field}:"${value.replace(/["\\]/g, "\\$&")}"`;
@@ -85,4 +95,30 @@ export function parts(text) {
   const value = text.slice(at + 1);
   const quoted = /^"(.*)"$/s.exec(value);
   return [text.slice(0, at), quoted ? quoted[1].replace(/\\(.)/g, "$1") : value];
+}
+
+/**
+ * The stretch of time that is asked for. The last answer may still be one for the stretch before.
+ * @param {State} state @param {{from: number, to: number}} shown
+ */
+function asked(state, shown) {
+  const number = (/** @type {string} */ text, /** @type {number} */ other) => (text && Number.isFinite(Number(text)) ? Number(text) : other);
+  return { from: number(state.from, shown.from), to: number(state.to, state.from ? Math.max(shown.to, Date.now() / 1000) : shown.to) };
+}
+
+/** @param {number} from @param {number} to */
+const stretch = (from, to) => ({ from: String(Math.floor(from)), to: to >= Date.now() / 1000 ? "" : String(Math.ceil(to)) });
+
+/** Twice the time. @param {State} state @param {{from: number, to: number}} shown @param {number | null} first when the log begins */
+export function zoomedOut(state, shown, first) {
+  const { from, to } = asked(state, shown);
+  const more = (to - from) / 2;
+  return first && from - more <= first && to + more >= Date.now() / 1000 ? { from: "", to: "" } : stretch(from - more, to + more);
+}
+
+/** Half a screen earlier or later. @param {State} state @param {{from: number, to: number}} shown @param {number} by */
+export function shifted(state, shown, by) {
+  const { from, to } = asked(state, shown);
+  const half = (by * (to - from)) / 2;
+  return stretch(from + half, to + half);
 }

@@ -60,6 +60,13 @@ const NAMES = /** @type {Record<string, string>} */ ({ E: "errors", C: "critical
 /** "E" -> "errors". @param {string} cat */
 export const categoryName = (cat) => NAMES[cat] ?? (cat === "-" || cat === "" ? "no category" : cat);
 
+/** A field's value as people know it. @param {string} field @param {string} value @param {(host: string) => string} hostName */
+export function shownValue(field, value, hostName) {
+  if (field === "host") return hostName(value);
+  const at = value.indexOf("@");
+  return field === "pid" && at > 0 ? `${value.slice(0, at)} ${hostName(value.slice(at + 1))}` : value;
+}
+
 /** The class that colours a category. @param {string} cat */
 export const categoryClass = (cat) => (cat === "C" ? "c-E" : "EWID".includes(cat) && cat.length === 1 ? `c-${cat}` : "c-x");
 

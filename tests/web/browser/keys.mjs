@@ -14,6 +14,7 @@ await check(async ({ open }) => {
   await page.keyboard.press("E");
   await until(page, "E goes to the one before", (old) => { const row = document.querySelector(".row[aria-selected=true]"); return row && row.dataset.at !== old && row.classList.contains("E"); }, at);
   await until(page, "the traceback is shown", () => document.querySelector("#detail .frame.own"));
+  await until(page, "a line leads to its source", () => /^https:\/\/code\.example\/srv\/shop\/.*#L\d+$/.test(document.querySelector("#detail .frame.own a")?.href));
   await until(page, "the context is shown", () => document.querySelectorAll("#detail .context button").length >= 1);
   await page.keyboard.press("c");
   await until(page, "c takes the next scope", () => document.querySelector('.segments [data-scope="thread"]').getAttribute("aria-pressed") === "true");
@@ -40,11 +41,40 @@ await check(async ({ open }) => {
   await page.keyboard.press("1");
   await until(page, "1 shows records", () => !document.querySelector("#records").hidden);
 
+  // A card shows its records, and for which users.
+  await page.locator("#tracebacks .card").first().evaluate((card) => card.click());
+  await until(page, "the chip says which traceback it is", () => document.querySelector(".chip")?.textContent.includes("KeyError: 'vat_id'"));
+  await until(page, "users are a facet", () => document.querySelectorAll('#facets section[aria-label="user"] .facet').length >= 2);
+  await page.goBack();
+  await until(page, "back drops it", () => !document.querySelector(".chip"));
+  await ready(page);
+
+  await page.keyboard.press("g");
+  await until(page, "g goes to the first record", () => document.querySelector(".edge")?.textContent.includes("begins here"));
+  for (let n = 0; n < 3; n += 1) {
+    const from = await selected();
+    await page.keyboard.press("w");
+    await until(page, "w finds the next warning, however far", (old) => { const row = document.querySelector(".row[aria-selected=true].W"); return row && row.dataset.at !== old; }, from);
+  }
+  await page.keyboard.press("Escape");
+  await until(page, "Esc closes it", () => document.querySelector("#detail").hidden);
+
+  await page.keyboard.press("/");
+  await page.keyboard.type("host:web-2");
+  await page.keyboard.press("Enter");
+  await until(page, "a host is found by its name", () => document.querySelector(".chip")?.textContent.includes("web-2") && document.querySelector(".row"));
+  await ready(page);
+  expect(url().get("f") === "host:10.20.0.12", `the address is in the URL: ${page.url()}`);
+  await page.keyboard.press("Escape");
+  await page.goBack();
+  await until(page, "back drops the host", () => !document.querySelector(".chip"));
+
   await page.keyboard.press("/");
   await page.keyboard.type("cat:E -logger:shop.tasks failed");
   await page.keyboard.press("Enter");
   await until(page, "words become chips", () => document.querySelectorAll(".chip").length === 2);
   await ready(page);
+  await until(page, "what was looked for is marked", () => document.querySelector(".row mark")?.textContent === "failed");
   expect(url().getAll("f").join() === "cat:E" && url().getAll("x").join() === "logger:shop.tasks" && url().get("q") === "failed", `the URL: ${page.url()}`);
   const total = await text(page, "#count");
   await page.keyboard.press("Escape");
@@ -75,6 +105,7 @@ await check(async ({ open }) => {
   await page.keyboard.press("t");
   await page.keyboard.press("?");
   await until(page, "? shows the keys", () => document.querySelector("dialog[open] .keys"));
-  await page.keyboard.press("Escape");
+  await page.locator('.key[aria-label^="2:"]').click();
+  await until(page, "a key can be clicked there", () => !document.querySelector("dialog").open && !document.querySelector("#tracebacks").hidden);
   expect(!(await page.evaluate(() => window.violations)).length, "no violation of the policy");
 });

@@ -16,6 +16,17 @@ await check(async ({ open }) => {
     } else if (command === "state") {
       await until(page, `the state is ${argument}`, (name) => document.querySelector("#live").classList.contains(name) === (name !== "live") || (name === "live" && !document.querySelector("#live").classList.contains("away") && document.querySelector("#state").textContent.startsWith("live")), argument);
       console.log("so");
+    } else if (command === "pause") {
+      await page.keyboard.press("l");
+      await until(page, "it is paused", () => document.querySelector("#live").getAttribute("aria-pressed") === "false");
+      console.log("so");
+    } else if (command === "new") {
+      await until(page, "it says how many came", (n) => document.querySelector("#new").textContent === `↓ ${n} new`, argument);
+      console.log("so");
+    } else if (command === "resume") {
+      await page.keyboard.press("l");
+      await until(page, "it is live", () => document.querySelector("#state").textContent.startsWith("live"));
+      console.log("so");
     } else if (command === "rows") {
       console.log(JSON.stringify(await page.locator(".row .m").allInnerTexts()));
     } else if (command === "signin") {
