@@ -7,6 +7,7 @@ as `tests/web/browser/measure.mjs` is told to.
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 import subprocess
 import time
@@ -30,6 +31,10 @@ LINES_A_FILE = 1_000_000
 INDEX_S = 120.0
 CHUNK = 1_000_000
 LIVE_S = 5
+FLOOD = 50_000
+BURST_S = 0.01
+"""A flood is called in bursts: no call sleeps for 20 µs."""
+
 ALL_OF_IT = "/?from=0"
 MIB = 1 << 20
 
@@ -56,8 +61,10 @@ def page(settings: Settings) -> Iterator[Row]:
                 log(f"order {number} accepted", "E" if number % 50 == 0 else "I")
         yield from _opening(ask, settings)
         yield from _pictures(ask, site, records, settings)
+        yield from _without_indexes(folder, settings)
         yield from _searches(site, folder, settings)
         yield from _seen(ask, port, settings)
+        yield from _flooded(ask, port, settings)
         yield from _memory(ask, site)
         ask("close")
         yield from _rate(ask, daemon, port, settings)
@@ -79,11 +86,28 @@ def _pictures(ask: Ask, site: Page, records: int, settings: Settings) -> Iterato
     task = f"page, {records / 1e6:g} million records"
     goal = at_most(1000 if records > CHUNK else 200, "ms")
     rounds = range(max(3, settings.rounds))
-    whole = [_timed(site, "/api/1/view?from=0&buckets=140")[0] for _ in rounds]
+    whole = [sum(_parts(site, "from=0&buckets=140")) for _ in rounds]
     yield Row(task, "histogram and facets", whole, "ms", "from the API", goal)
     ask("open", path=ALL_OF_IT)
     clicks = [ask("click", path=ALL_OF_IT, selector=".facet .pick") for _ in rounds]
     yield Row(task, "click on a facet", clicks, "ms", "until it is drawn", goal)
+
+
+def _without_indexes(folder: Path, settings: Settings) -> Iterator[Row]:
+    """The same where there are no indexes by now: a part of the picture is there at once."""
+    firsts = []
+    for number in range(max(3, settings.rounds)):
+        # Indexes lie beside the files.
+        bare = folder / f"bare{number}"
+        bare.mkdir()
+        for file in folder.glob("out_*.log"):
+            (bare / file.name).hardlink_to(file)
+        with serving(bare / "out_%d.log", "--web-scan-s", "2", "--web-workers", "1") as site:
+            site.get("/api/1/view?from=-1s")  # the worker has to be there
+            firsts.append(_timed(site, "/api/1/view?from=0&buckets=140")[0])
+        shutil.rmtree(bare)
+    task = "page, no indexes"
+    yield Row(task, "first part of the picture", firsts, "ms", "", at_most(300, "ms"))
 
 
 def _searches(site: Page, folder: Path, settings: Settings) -> Iterator[Row]:
@@ -95,15 +119,8 @@ def _searches(site: Page, folder: Path, settings: Settings) -> Iterator[Row]:
     rates = []
     for number in rounds:
         # Digits are in no index: every block is looked at, until all of them were.
-        text, before, took = quote(f"article 77{number}77{number}77"), "", 0.0
-        while True:
-            ms, answer = _timed(site, f"/api/1/view?q={text}&from=0&facets=cat{before}")
-            took += ms
-            if not (answer.get("partial") and answer.get("next")):
-                break
-            span = "".join(f"&{name}={answer[name]}" for name in ("to", "step"))
-            before = f"&before={quote(str(answer['next']))}{span}"
-        rates.append(size / 1e6 / took * 1000)
+        text = quote(f"article 77{number}77{number}77")
+        rates.append(size / 1e3 / sum(_parts(site, f"q={text}&from=0&facets=cat")))
     yield Row(task, "scan for a rare text", rates, "MB/s", "", at_least(150, "MB/s"))
 
 
@@ -121,6 +138,27 @@ def _seen(ask: Ask, port: int, settings: Settings) -> Iterator[Row]:
     seen = sorted(ask("seen", count=number))
     yield Row(task, "1,000/s, median", [statistics.median(seen)], "ms", "", at_most(250, "ms"))
     yield Row(task, "1,000/s, p99", [seen[int(len(seen) * 0.99)]], "ms", "", at_most(1000, "ms"))
+
+
+def _flooded(ask: Ask, port: int, settings: Settings) -> Iterator[Row]:
+    """What one sees of 50,000 records a second: some of them, soon, and that it is not all."""
+    task = "page, logged until seen"
+    bursts = int((LIVE_S if settings.size != "smoke" else 0.5) / BURST_S)
+    ask("close")
+    ask("open", path="/")
+    ask("observe")
+    with createClientLog("127.0.0.1", port) as log:
+        begin = time.time()
+        for burst in range(bursts):
+            time.sleep(max(0.0, begin + burst * BURST_S - time.time()))
+            for _ in range(int(FLOOD * BURST_S)):
+                log(f"sent {time.time():.6f}", "I")
+        rate = bursts * FLOOD * BURST_S / (time.time() - begin)
+        said = ask("behind") if settings.size != "smoke" else ""
+    seen = sorted(ask("seen", count=1))
+    name = f"{FLOOD:,}/s, sampled"
+    notes = f"{rate:,.0f} a second came; it says: {said}"
+    yield Row(task, name, [seen[int(len(seen) * 0.99)]], "ms", notes, at_most(1000, "ms"))
 
 
 def _memory(ask: Ask, site: Page) -> Iterator[Row]:
@@ -197,6 +235,18 @@ def _browser(site: Page) -> Iterator[Ask]:
         yield ask
     finally:
         driver.communicate("{}\n", timeout=60)
+
+
+def _parts(site: Page, query: str) -> list[float]:
+    """Milliseconds of each part of a picture, until all of it is there, as the page asks for it."""
+    took, before = [], ""
+    while True:
+        ms, answer = _timed(site, f"/api/1/view?{query}{before}")
+        took.append(ms)
+        if not (answer["partial"] and answer["next"]):
+            return took
+        span = "".join(f"&{name}={answer[name]}" for name in ("from", "to", "step"))
+        before = f"&before={quote(str(answer['next']))}{span}"
 
 
 def _timed(site: Page, path: str) -> tuple[float, Any]:

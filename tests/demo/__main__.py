@@ -1,7 +1,7 @@
 """`make demo`: a daemon, a shop that logs, and the page; until Ctrl-C.
 
 The past is written first: eight hours, with a deploy that broke something and a rollback. Then
-the shop goes on logging through a real daemon, by an ordinary SocketHandler.
+the shop goes on logging through a real daemon, by an ordinary SocketHandler for each host.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from tests.demo.history import write_history
+from tests.demo.hosts import HOST_ITEM
 from tests.demo.shop import HOSTS, STORY_S, Logged, records
 from tests.ports import reserved_port
 
@@ -27,12 +28,13 @@ READY_S = 60.0
 
 def send_live(port: int, began: float, stop: threading.Event) -> None:
     """Log what the shop does from now on, as it does it."""
-    handler = logging.handlers.SocketHandler("127.0.0.1", port)
+    handlers = {host: logging.handlers.SocketHandler("127.0.0.1", port) for host in HOSTS}
     for one in records(time.time(), time.time() + 7 * 86_400, began - STORY_S, seed=6):
         if stop.wait(max(0.0, one.time - time.time())):
             break
-        handler.emit(_log_record(one))
-    handler.close()
+        handlers[one.host].emit(_log_record(one))
+    for handler in handlers.values():
+        handler.close()
 
 
 def _log_record(one: Logged) -> logging.LogRecord:
@@ -47,7 +49,7 @@ def _log_record(one: Logged) -> logging.LogRecord:
         "threadName": one.thread,
         "created": time.time(),
     }
-    return logging.makeLogRecord(values | one.items)
+    return logging.makeLogRecord(values | one.items | {HOST_ITEM: one.host})
 
 
 def main() -> int:
@@ -60,10 +62,12 @@ def main() -> int:
         began = time.time()
         print("Writing eight hours of a shop's log ...", flush=True)
         print(f"{write_history(pattern, began):,} records. Ctrl-C ends the demo.", flush=True)
+        print("Which error is new since the deploy, and for which users?", flush=True)
         names = ",".join(f"{address}={name}" for address, name in HOSTS.items())
         daemon = subprocess.Popen(
             [sys.executable, "-m", "logd", "serve", "--port", str(port), "--file", str(pattern),
              "--rotate-lines", "50000", "--rotate-count", "10",
+             "--filter", "tests.demo.hosts:of_its_host",
              "--web", options.web, "--web-host-names", names],
         )  # fmt: skip
         stop = threading.Event()

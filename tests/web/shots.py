@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from tests.demo.history import write_history
-from tests.web.conftest import NOW
+from tests.web.conftest import NAMES, NOW
 from tests.web.serving import serving
 from tests.web.test_browser import HERE, environment, node
 
@@ -21,15 +21,16 @@ def main() -> int:
     """Draw them; 0 if all could be drawn."""
     folder = Path(sys.argv[1]).absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as log:
-        pattern = Path(log) / "logd_%d.log"
+    with tempfile.TemporaryDirectory() as scratch:
+        log = Path(scratch) / "logs"
+        pattern = log / "logd_%d.log"
         write_history(pattern, NOW, thinned=12)
-        nothing = Path(log) / "nothing" / "logd_%d.log"
+        nothing = log / "nothing" / "logd_%d.log"
         nothing.parent.mkdir()
-        with serving(pattern) as page, serving(nothing) as empty:
+        with serving(pattern, "--web-host-names", NAMES) as page, serving(nothing) as empty:
             # A record of a file that is no more: as if a ring had come round.
-            passing = Path(log) / "logd_99.log"
-            first = min(Path(log).glob("logd_*.log"))
+            passing = log / "logd_99.log"
+            first = min(log.glob("logd_*.log"))
             shutil.copy(first, passing)
             gone = page.get("/api/1/entries?first=1&limit=1").json["entries"][0]["at"]
             passing.unlink()

@@ -72,12 +72,14 @@ await check(async ({ open }) => {
       const { usedSize } = await session.send("Runtime.getHeapUsage");
       answer = usedSize;
     } else if (command === "scan") {
-      // One search after the other, each for something that is nowhere.
+      // One search after the other, each for something that is nowhere, part by part as the page does.
       const state = scanning = { is: true, count: 0 };
       state.done = (async () => {
-        while (state.is) {
-          await page.evaluate(async (url) => { await (await fetch(url)).text(); }, `api/1/view?q=${encodeURIComponent(`/order [0-9]+ nowhere ${state.count}/`)}&from=0`);
-          state.count += 1;
+        for (let more = ""; state.is;) {
+          const search = encodeURIComponent(`/order [0-9]+ nowhere ${state.count}/`);
+          const part = await page.evaluate(async (url) => (await fetch(url)).json(), `api/1/view?q=${search}&from=0${more}`);
+          more = part.partial ? `&from=${part.from}&to=${part.to}&step=${part.step}&before=${encodeURIComponent(part.next)}` : "";
+          state.count += part.partial ? 0 : 1;
         }
       })();
     } else if (command === "rest") {

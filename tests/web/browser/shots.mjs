@@ -99,6 +99,19 @@ await check(async ({ open, browser }) => {
       await shoot(part, "loading");
       await part.context().close();
 
+      // A search for what is rare: nothing by now, then stopped.
+      const rare = await begin(`${path}&q=needle`, (p) => p.route("**/api/1/entries?*", async (route) => {
+        if (route.request().url().includes("before=")) return;
+        const response = await route.fetch();
+        await route.fulfill({ response, json: { ...(await response.json()), entries: [], more_before: true, partial: true, next: "x" } });
+      }));
+      await until(rare, "it searches", () => document.querySelector("#list .searching:not(.slow)"));
+      await shoot(rare, "searching");
+      await rare.keyboard.press("Escape");
+      await until(rare, "it is stopped", () => document.querySelector("#list button"));
+      await shoot(rare, "stopped");
+      await rare.context().close();
+
       for (const [state, text, more] of [
         ["away", "the daemon does not run; reading what is kept"],
         ["behind", "too many records to show each; all of them are in the log"],
@@ -119,6 +132,14 @@ await check(async ({ open, browser }) => {
       await until(out, "signed out", () => document.querySelector("dialog[open] form"));
       await shoot(out, "signed-out");
       await out.context().close();
+
+      if (name === "wide") {
+        // What a window of 1440 × 900 shows at 200 %.
+        const large = await open(path, { viewport: { width: 720, height: 450 }, deviceScaleFactor: 2, colorScheme: scheme });
+        await ready(large);
+        await shoot(large, "zoomed");
+        await large.context().close();
+      }
 
       const empty = await begin("/", async (p) => {
         await p.context().addCookies([{ name: process.env.LOGD_EMPTY_COOKIE.split("=")[0], value: process.env.LOGD_EMPTY_COOKIE.split("=")[1], url: process.env.LOGD_EMPTY_LINK }]);
