@@ -204,7 +204,7 @@ class LogServer:
             What is to be written. Filters may shorten it; it still covers the same sequence
             numbers.
         """
-        batch.ts = self._timestamps.texts(batch.time)
+        batch.make_ts(self._timestamps.texts)
         batch.formatter = self
         if not (self.filters or self.observers):
             return Prepared(batch, None)

@@ -44,7 +44,7 @@ def tm_structconverter(
     Returns:
         (struct_time, milliseconds), milliseconds from 0 to 999.
     """
-    seconds, milliseconds = divmod(int(secs * 1000 // 1), 1000)
+    seconds, milliseconds = divmod(int(secs * 1e6) // 1000, 1000)
     return to_structtime(seconds), milliseconds
 
 

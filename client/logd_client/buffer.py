@@ -351,4 +351,4 @@ def lost_row(count: int, pid: int, when: float, text: str) -> AnyRow:
 
 def _iso(when: float) -> str:
     base = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(when))
-    return f"{base}.{int(when % 1 * 1000):03d}{time.strftime('%z', time.localtime(when))}"
+    return f"{base}.{int(when * 1e6) // 1000 % 1000:03d}{time.strftime('%z', time.localtime(when))}"

@@ -83,7 +83,7 @@ def _handle(rows: Iterable[AnyRow], handler: logging.Handler) -> int:
             "lineno": lineno or 0,
             "funcName": cfunc,
             "created": when,
-            "msecs": int(when % 1 * 1000),
+            "msecs": int(when * 1e6) // 1000 % 1000,
             "process": pid,
             "thread": tid,
             "threadName": threadname,

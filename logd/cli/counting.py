@@ -28,6 +28,9 @@ _SLOTS = 24
 _WIDE = 60
 """Columns from which on what belongs to a number stands under its text."""
 
+TOP_FOR_PEOPLE = 100
+"""More lines than these nobody reads unasked."""
+
 _STEPS: dict[str, Step] = {"auto": "auto", "minute": "minute", "hour": "hour", "day": "day"}
 
 
@@ -38,11 +41,23 @@ class Counting(NamedTuple):
         by: what by, as written; nothing: the number alone.
         top: at most this many lines of each; None: all.
         new_since: only what is new since this time or mark; None: all.
+        is_for_people: whether people read along: then it is `TOP_FOR_PEOPLE` lines, not all.
     """
 
     by: Sequence[str]
     top: int | None
     new_since: str | None
+    is_for_people: bool = False
+
+    @property
+    def lines(self) -> int | None:
+        """At most this many lines of each; None: all."""
+        return TOP_FOR_PEOPLE if self.top is None and self.is_for_people else self.top
+
+    @property
+    def hint(self) -> str:
+        """How to see what was left out."""
+        return "" if self.lines == self.top else "; --top N shows more"
 
 
 def check_by(by: Sequence[str]) -> None:
@@ -86,7 +101,7 @@ def show_counts(
         if text in _STEPS:
             _show_histogram(reading, summary)
         else:
-            _show_facet(reading, summary, _key(text), counting.top)
+            _show_facet(reading, summary, _key(text), counting)
 
 
 def _key(text: str) -> Key:
@@ -111,9 +126,9 @@ def _show_histogram(reading: WhatToRead, summary: Summary) -> None:
     _put_table(counts)
 
 
-def _show_facet(reading: WhatToRead, summary: Summary, key: Key, top: int | None) -> None:
+def _show_facet(reading: WhatToRead, summary: Summary, key: Key, counting: Counting) -> None:
     found = summary.top(key)
-    shown = found[:top]
+    shown = found[: counting.lines]
     if reading.output != "text":
         names = key if isinstance(key, tuple) else (key,)
         _put_json(
@@ -132,7 +147,7 @@ def _show_facet(reading: WhatToRead, summary: Summary, key: Key, top: int | None
     if left or others:
         entries = sum(number for _, number in left) + others
         values = f"{len(left):,} more" if left else "more values than can be told apart"
-        note(f"{values}, with {entries:,} entries, are left out")
+        note(f"{values}, with {entries:,} entries, are left out{counting.hint if left else ''}")
 
 
 def _put_table(counts: Sequence[Count]) -> None:
@@ -174,7 +189,7 @@ def _show_groups(
                     f"{MIN_BEFORE_S / 3600:g} h before {_when(moment)}"
                 )
         progress.clear()
-        _show_some_groups(reading, groups, text, counting.top)
+        _show_some_groups(reading, groups, text, counting)
 
 
 def _moment(source: LogSource, text: str) -> float:
@@ -195,8 +210,8 @@ def _when(moment: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
 
 
-def _show_some_groups(reading: WhatToRead, groups: Groups, name: str, top: int | None) -> None:
-    found = groups.top()
+def _show_some_groups(reading: WhatToRead, groups: Groups, name: str, counting: Counting) -> None:
+    found, top = groups.top(), counting.lines
     if name == "traceback":
         # Who asks for causes wants exceptions first; call sites fill up what is left.
         found.sort(key=lambda item: item[1].example is None or not has(item[1].example, name))
@@ -214,7 +229,7 @@ def _show_some_groups(reading: WhatToRead, groups: Groups, name: str, top: int |
     left = found[len(found[:top]) :]
     if left or groups.others:
         entries = sum(group.entries for _, group in left) + groups.others
-        note(f"{len(left):,} more, with {entries:,} entries, are left out")
+        note(f"{len(left):,} more, with {entries:,} entries, are left out{counting.hint}")
 
 
 def _as_json(name: str, value: str, group: Group) -> dict[str, object]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from logd.cli.counting import Counting, check_by, show_counts
+from logd.cli.counting import TOP_FOR_PEOPLE, Counting, check_by, show_counts
 from logd.cli.cursors import cursor_file_option, read_cursor, start_of, write_cursor
 from logd.cli.cutting import NARROW, cut, shortened
 from logd.cli.display import SHOWN_AT_ONCE
@@ -43,7 +43,12 @@ _GAP = b"--\n"
     help="Count by a field: cat, site, host, pid, logger, exc, ... or any special item; by "
     "traceback (the same cause); by minute, hour, day, or auto (a time step that fits).",
 )
-@click.option("--top", metavar="N", type=click.IntRange(1), help="At most N lines of --by.  [all]")
+@click.option(
+    "--top",
+    metavar="N",
+    type=click.IntRange(1),
+    help=f"At most N lines of --by.  [all; on a terminal {TOP_FOR_PEOPLE}]",
+)
 @click.option(
     "--new-since",
     metavar="TIME|MARK",
@@ -159,6 +164,7 @@ def query(
                     by or (() if count else ("traceback",)),
                     limit if top is None else top,
                     new_since,
+                    is_for_people=reading.output == "text" and (is_paged or sys.stdout.isatty()),
                 )
                 show_counts(reading, source, counting, progress)
                 return

@@ -39,8 +39,10 @@ class Sending(AbstractContextManager["Sending"]):
             tls_ca=tls.ca if tls else None,
             tls_cert=tls.cert if tls else None,
             tls_key=tls.key if tls else None,
+            tls_verify=tls.verify if tls else True,
+            tls_server_name=tls.server_name if tls else None,
             block_timeout_s=timeout_s,
-            environ={},  # all is given by the command's own options
+            environ={},  # all that counts is in the target
         )
 
     def handleException(self, e: BaseException) -> None:  # noqa: N802 - as error handlers have it

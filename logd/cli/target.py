@@ -18,6 +18,8 @@ from logd.settings.forreaders import reader_settings
 from logd.settings.loading import TOKEN_VARIABLE, ConfigError
 from logd.settings.secrets import reveal
 from logd_client.connection import ServerAddress
+from logd_client.settingchecks import DEFAULT_HOST, DEFAULT_PORTS
+from logd_client.settings import settle
 from logd_client.tls import TlsSettings
 
 
@@ -78,14 +80,20 @@ def target_options(command: Callable[..., None]) -> Callable[..., None]:
         if hosts is not None and (host is not None or socket is not None):
             raise click.UsageError("--hosts can not be given together with --host or --socket")
         is_named = bool(host or port or hosts)
-        found = _found(config) if config or not (is_named or socket) else _NOWHERE
-        # What is named on the command line goes before what the settings name.
+        of_app = None if config else _of_app()
+        found = of_app or _NOWHERE
+        if config or not (is_named or socket or of_app):
+            found = _found(config)
+        elif is_named or socket:
+            # What is named on the command line goes before what variables name; what is encrypted
+            # for an app is not sent in the clear to another host.
+            found = _Found(tls=None if socket else found.tls)
         target = Target(
             host=host or found.host,
             ports=port or (found.tls_ports if wants_tls and found.tls_ports else found.ports),
-            hosts=() if hosts is None else tuple(one.strip() for one in hosts.split(",")),
+            hosts=found.hosts if hosts is None else tuple(map(str.strip, hosts.split(","))),
             unix_path=socket or (None if is_named or wants_tls else found.unix_path),
-            tls=TlsSettings(ca=tls_ca, cert=tls_cert, key=tls_key) if wants_tls else None,
+            tls=TlsSettings(ca=tls_ca, cert=tls_cert, key=tls_key) if wants_tls else found.tls,
             token=_token(token_file) or found.token,
         )
         command(target=target, **others)
@@ -97,16 +105,45 @@ def target_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Found:
-    """Where a daemon with these settings listens."""
+    """Where a daemon listens, by settings of its own or of an app; as in `Target`.
+
+    Attributes:
+        tls_ports: those of its ports that are for TLS.
+    """
 
     host: str = "localhost"
     ports: tuple[int, ...] = (9801,)
     tls_ports: tuple[int, ...] = ()
+    hosts: tuple[str, ...] = ()
     unix_path: str | None = None
+    tls: TlsSettings | None = None
     token: str | None = None
 
 
 _NOWHERE = _Found()
+
+
+def _of_app() -> _Found | None:
+    """The daemon of an app with this environment; None if nothing in it is for apps only.
+
+    Raises:
+        LogdError: a variable can't be used.
+    """
+    if not any(os.environ.get(name) for name in _OF_APPS):
+        return None
+    environ = {name: os.environ[name] for name in (*_OF_APPS, *_OF_BOTH) if name in os.environ}
+    try:
+        settled = settle(DEFAULT_HOST, DEFAULT_PORTS, {"environ": environ})
+    except (ValueError, TypeError) as exc:
+        raise LogdError(str(exc)) from exc
+    return _Found(
+        host=settled.host,
+        ports=settled.ports,
+        hosts=settled.hosts,
+        unix_path=settled.socket,
+        tls=settled.tls,
+        token=settled.token,
+    )
 
 
 def _found(config_file: str | None) -> _Found:
@@ -131,6 +168,22 @@ def _found(config_file: str | None) -> _Found:
     )
 
 
+_OF_APPS = (
+    "LOGD_URL",
+    "LOGD_HOSTS",
+    "LOGD_TLS",
+    "LOGD_TLS_CA",
+    "LOGD_TLS_VERIFY",
+    "LOGD_TLS_SERVER_NAME",
+)
+_OF_BOTH = (
+    "LOGD_HOST",
+    "LOGD_PORT",
+    "LOGD_SOCKET",
+    "LOGD_TOKEN",
+    "LOGD_TLS_CERT",
+    "LOGD_TLS_KEY",
+)
 _ALL_ADDRESSES = ("", "0.0.0.0", "::")
 _PORT = click.IntRange(1, 65535)
 _FILE = click.Path(exists=True, dir_okay=False)
@@ -139,8 +192,9 @@ _OPTIONS = (
         "--config",
         metavar="FILE",
         type=click.Path(),
-        help="The daemon's settings, which say where it listens. Not given: the file that "
-        f"LOGD_CONFIG names, or {SYSTEM_CONFIG} if it exists.",
+        help="The daemon's settings, which say where it listens. Not given: what LOGD_URL, "
+        "LOGD_HOSTS and LOGD_TLS... say to apps, else the file that LOGD_CONFIG names, or "
+        f"{SYSTEM_CONFIG} if it exists.",
     ),
     click.option("--host", metavar="HOST", help="The daemon's host.  [localhost]"),
     click.option(
@@ -153,7 +207,8 @@ _OPTIONS = (
     click.option(
         "--hosts",
         metavar="HOST:PORT,...",
-        help="Daemons that stand for each other, with commas between; one that answers is used.",
+        help="Daemons that stand for each other, with commas between; one that answers is used. "
+        "LOGD_HOSTS names them, too.",
     ),
     click.option(
         "--socket",

@@ -173,10 +173,10 @@ class Cells:
         self.is_by_second = step == "auto" or (isinstance(step, int) and step % _MINUTE_S != 0)
         self.counts: Counter[tuple[int, str]] = Counter()
 
-    def add(self, moment: float, cat: str) -> None:
-        """Count one entry."""
+    def add(self, moment: float, cat: str, number: int) -> None:
+        """Count entries."""
         second = int(moment // 1)
-        self.counts[second if self.is_by_second else second - second % _MINUTE_S, cat] += 1
+        self.counts[second if self.is_by_second else second - second % _MINUTE_S, cat] += number
         self.coarsen()
 
     def take(self, other: Cells) -> None:
@@ -252,13 +252,13 @@ class Tally:
         self.facets: dict[Key, Counter[Label]] = {key: Counter() for key in keys}
         self.others: dict[Key, int] = {}
 
-    def add(self, entry: Entry) -> None:
-        """Count an entry."""
-        self.total += 1
+    def add(self, entry: Entry, number: int = 1) -> None:
+        """Count an entry, or several of which it tells what counts."""
+        self.total += number
         if self.cells is not None and entry.time is not None:
-            self.cells.add(entry.time, entry.cat)
+            self.cells.add(entry.time, entry.cat, number)
         for key in self.facets:
-            self.add_label(key, entry_label(entry, key), 1)
+            self.add_label(key, entry_label(entry, key), number)
 
     def add_label(self, key: Key, found: Label, number: int) -> None:
         """Count entries of one value."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import repeat
 
 from logd.records.callpath import PathFormatter
@@ -30,6 +30,8 @@ from logd.records.fitting import (
     position_of,
 )
 from logd.records.job import MsgJob
+
+_TextsOf = Callable[[Sequence[float]], Sequence[str]]
 
 
 class Batch:
@@ -51,6 +53,7 @@ class Batch:
         floor: numbers of the session up to this one never come again: the sender holds no more
             of them. 0 if that is unknown.
         ts: the times as text ("" without timestamps), filled in by the `LogServer`; None before.
+            Not all outputs want them: see `make_ts`.
         formatter: makes text of file names; set by the `LogServer` too.
         sequence: the records' sequence numbers, ascending, if filters left some records out;
             None if they follow each other without a gap from `first` on.
@@ -58,6 +61,8 @@ class Batch:
 
     __slots__ = (
         "_last",
+        "_make_ts",
+        "_ts",
         "client",
         "contexts",
         "first",
@@ -70,7 +75,6 @@ class Batch:
         "sequence",
         "special",
         "time",
-        "ts",
     )
 
     def __init__(
@@ -102,10 +106,26 @@ class Batch:
         self.client = client
         self.first = first
         self.floor = floor
-        self.ts = ts
+        self._ts = ts
+        self._make_ts: _TextsOf | None = None
         self.formatter = formatter
         self.sequence = sequence
         self._last = last
+
+    @property
+    def ts(self) -> Sequence[str] | None:
+        """See the class."""
+        if self._ts is None and self._make_ts is not None:
+            self._ts = self._make_ts(self.time)
+        return self._ts
+
+    @ts.setter
+    def ts(self, texts: Sequence[str] | None) -> None:
+        self._ts = texts
+
+    def make_ts(self, texts_of: _TextsOf) -> None:
+        """From now on the times have texts, made once somebody asks for them, in any thread."""
+        self._make_ts = texts_of
 
     @classmethod
     def of_none(cls, client: bytes, first: int, last: int, floor: int = 0) -> Batch:
@@ -235,7 +255,7 @@ class Batch:
             last = self.last if stop >= len(self) else sequence[-1]
         elif self.client is not None:
             first += start
-        return Batch(
+        part = Batch(
             self.contexts,
             self.index[start:stop],
             self.msgid[start:stop],
@@ -246,11 +266,13 @@ class Batch:
             client=self.client,
             first=first,
             floor=self.floor,
-            ts=None if self.ts is None else self.ts[start:stop],
+            ts=None if self._ts is None else self._ts[start:stop],
             formatter=self.formatter,
             sequence=sequence,
             last=last,
         )
+        part._make_ts = self._make_ts
+        return part
 
     def of_rows(self, rows: Sequence[int]) -> Batch:
         """Some records, at least one, in ascending order; it covers all sequence numbers of this.
@@ -266,7 +288,7 @@ class Batch:
         if client is not None:
             numbers = self.sequence or range(self.first, self.first + len(self))
             sequence = [numbers[row] for row in rows]
-        return Batch(
+        left = Batch(
             [self.contexts[position] for position in used],
             index,
             [self.msgid[row] for row in rows],
@@ -277,15 +299,17 @@ class Batch:
             client=client,
             first=self.first,
             floor=self.floor,
-            ts=None if self.ts is None else [self.ts[row] for row in rows],
+            ts=None if self._ts is None else [self._ts[row] for row in rows],
             formatter=self.formatter,
             sequence=sequence,
             last=self.last if client is not None else None,
         )
+        left._make_ts = self._make_ts
+        return left
 
     def in_session(self, client: bytes | None, first: int = 0) -> Batch:
         """The same records as those of another session, numbered from `first` on, or of none."""
-        return Batch(
+        same = Batch(
             self.contexts,
             self.index,
             self.msgid,
@@ -295,9 +319,11 @@ class Batch:
             peer=self.peer,
             client=client,
             first=first,
-            ts=self.ts,
+            ts=self._ts,
             formatter=self.formatter,
         )
+        same._make_ts = self._make_ts
+        return same
 
     def number(self, client: bytes, first: int) -> None:
         """Make it one of a session; for who made it, before anybody else has seen it."""

@@ -18,7 +18,7 @@ from logd.records.batch import Batch
 from logd.records.callpath import ShortNames, short_name
 from logd.text.escaping import CONTINUATION, ItemTexts, entry_start, escape, is_safe
 from logd.text.lines import LineFormat, encode_lines
-from logd.text.timestamps import Timestamps
+from logd.text.timestamps import Timestamps, milliseconds_of
 
 if TYPE_CHECKING:
     from logd.records.callpath import PathFormatter
@@ -177,7 +177,7 @@ _RECORD_FIELDS: dict[str, Callable[[Batch], Iterable[Any]]] = {
     "msgid": lambda batch: batch.msgid,
     "created": lambda batch: batch.time,
     "time": lambda batch: batch.time,
-    "msecs": lambda batch: [float(int(instant * 1000) % 1000) for instant in batch.time],
+    "msecs": lambda batch: [float(milliseconds_of(time) % 1000) for time in batch.time],
     "relativeCreated": lambda batch: [(instant - _STARTED) * 1000 for instant in batch.time],
     "ts": lambda batch: batch.ts or [""] * len(batch),
     "peer": lambda batch: [batch.peer] * len(batch),

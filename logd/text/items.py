@@ -11,9 +11,11 @@ from logd.text.escaping import BARE_CLASS, NUMBER, nested_text
 
 Value = str | int | float | bool | dict[str, Any] | list[Any] | None
 
-_QUOTED = r'"(?:[^"\\]|\\.)*"'
-_ITEM = re.compile(f"([{BARE_CLASS}]+|{_QUOTED})=([{BARE_CLASS}]+|{_QUOTED})(?: |\\Z)")
-_NESTED = re.compile(f"([{BARE_CLASS}]+|{_QUOTED})=(?=[{{\\[])")
+QUOTED = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+"""A key or value in quotes, as a regular expression. It never goes back, whatever it meets."""
+
+_ITEM = re.compile(f"([{BARE_CLASS}]+|{QUOTED})=([{BARE_CLASS}]+|{QUOTED})(?: |\\Z)")
+_NESTED = re.compile(f"([{BARE_CLASS}]+|{QUOTED})=(?=[{{\\[])")
 _DECODER = json.JSONDecoder()
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(NUMBER)
@@ -30,7 +32,7 @@ def parse_items(text: str) -> dict[str, Value] | None:
             return None
         place = match.end()
         try:
-            key = str(json.loads(match[1])) if match[1].startswith('"') else match[1]
+            key = bare(match[1])
             if match.re is _ITEM:
                 items[key] = _value(match[2])
                 continue
@@ -44,9 +46,18 @@ def parse_items(text: str) -> dict[str, Value] | None:
     return None if text.endswith(" ") else items
 
 
+def bare(text: str) -> str:
+    """A text as it was before it got quotes, if it has any.
+
+    Raises:
+        ValueError: they are no quotes of JSON.
+    """
+    return str(json.loads(text)) if text.startswith('"') else text
+
+
 def _value(text: str) -> Value:
     if text.startswith('"'):
-        return str(json.loads(text))
+        return bare(text)
     if text in _WORDS:
         return _WORDS[text]
     if _INTEGER.fullmatch(text):

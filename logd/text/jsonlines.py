@@ -27,6 +27,7 @@ from typing import Any
 
 import msgspec
 
+from logd.records.callpath import PathFormatter
 from logd.records.context import Context
 from logd.records.entry import Entry, category
 from logd.text.escaping import nested_text, quoted, safe_json
@@ -45,7 +46,7 @@ class JsonFormat(StructuredFormat):
     def __init__(self) -> None:
         super().__init__(start=START.decode(), message=',"msg":"', exception='","exception":"')
 
-    def _place(self, context: Context, peer: str, names: Any) -> tuple[str, str]:
+    def _place(self, context: Context, peer: str, names: PathFormatter) -> tuple[str, str]:
         cat = category(context.cat)
         level = f'"level":"{LEVELS[cat]}",' if cat in LEVELS else ""
         text = (
@@ -56,17 +57,19 @@ class JsonFormat(StructuredFormat):
         )
         return text, ""
 
-    def _tail(self, behind: str, items: Mapping[str, Any]) -> str:
+    def _ends(self, items: Mapping[str, Any]) -> tuple[str, str]:
         if not items:
-            return '"}'
+            return '"}\n', ""
         logger, but = items.get("logger"), None
         start = '"'
         if type(logger) is str:
-            start = f'","logger":{self._values[logger]}'
-            but = "logger"
+            start, but = self._loggers[logger], "logger"
             if len(items) == 1:
-                return f"{start}}}"
-        return f'{start},"special":{{{",".join(self._pairs(items, but))}}}}}'
+                return f"{start}}}\n", ""
+        return f'{start},"special":{{{",".join(self._pairs(items, but))}}}}}\n', ""
+
+    def _logger(self, name: str) -> str:
+        return f'","logger":{quoted(name)}'
 
     def _key(self, key: str) -> str:
         return f"{quoted(key)}:"

@@ -65,6 +65,15 @@ def encode_lines(lines: Sequence[str]) -> bytes:
     return "\n".join(chain(lines, ("",))).encode("utf-8", "backslashreplace")
 
 
+def encode_columns(columns: Sequence[Sequence[str]], count: int, end: str = "") -> bytes:
+    """Entries as `encode_lines`, each of the texts in a row of the columns, and of `end`."""
+    width = len(columns) + bool(end)
+    pieces = [end] * (width * count)
+    for position, column in enumerate(columns):
+        pieces[position::width] = column
+    return "".join(pieces).encode("utf-8", "backslashreplace")
+
+
 class LineFormat:
     """The default layout. Safe to share between threads; keeps texts of contexts for reuse.
 
@@ -95,12 +104,7 @@ class LineFormat:
             data = self._few.encode(batch)
             if data is not None:
                 return data
-        columns = self._columns(batch)
-        width = len(columns) + 1
-        pieces = ["\n"] * (width * len(batch))
-        for position, column in enumerate(columns):
-            pieces[position::width] = column
-        return "".join(pieces).encode("utf-8", "backslashreplace")
+        return encode_columns(self._columns(batch), len(batch), "\n")
 
     def _columns(self, batch: Batch) -> list[Sequence[str]]:
         """The texts that make up the entries, one after the other, as columns of the batch."""

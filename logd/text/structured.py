@@ -1,9 +1,9 @@
 r"""What the formats of structured lines share, JSON (`jsonlines`) and logfmt (`logfmtlines`).
 
-A line is made of eight texts:
+A line is made of seven texts:
 
     start and time to the millisecond | microseconds, offset | what the place is before the number
-    | the number in two | message | what follows it
+    | the number in two | message | what follows it, with the line end
 
 As in `logd.text.lines` only what differs between records is made for each of them, and that by
 columns: times once for all records of a millisecond, what belongs to a place in a program once,
@@ -14,17 +14,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from operator import itemgetter, mul
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logd.records.batch import Batch
 from logd.records.callpath import ShortNames
 from logd.records.context import Context, ContextItems
 from logd.text.escaping import KnownTexts, is_safe, quoted_texts
-from logd.text.lines import LineFormat, NumberColumns
+from logd.text.lines import LineFormat, NumberColumns, encode_columns
 from logd.text.timestamps import rfc3339_second
+
+if TYPE_CHECKING:
+    from logd.records.callpath import PathFormatter
 
 LEVELS = {"C": "CRITICAL", "E": "ERROR", "W": "WARNING", "I": "INFO", "D": "DEBUG"}
 
@@ -34,6 +37,18 @@ _MAX_SECONDS = 1024
 _MAX_PLACES = 8192
 _MAX_KEPT_CHARS = 1024
 _NO_ITEMS: Mapping[str, Any] = {}
+
+
+class _Place(NamedTuple):
+    """A context, and what stands in the lines of its records before the number and behind the
+    message, if they have this peer and names look like this.
+    """
+
+    context: Context
+    peer: str
+    names: PathFormatter
+    before: str
+    behind: str
 
 
 class StructuredFormat(LineFormat):
@@ -53,17 +68,23 @@ class StructuredFormat(LineFormat):
         self._numbers = NumberColumns(message)
         self._seconds: dict[int, tuple[str, list[str]]] = {}
         self._digits: dict[str, list[str]] = {}
-        self._places: dict[Any, tuple[str, str]] = {}
+        # By identity: contexts that come again are mostly the same object, and to hash one takes
+        # longer than all else about it. Each is held here, so that nothing else has its id.
+        self._places: dict[int, _Place] = {}
+        self._texts: dict[tuple[Context, str, PathFormatter], tuple[str, str]] = {}
         self._keys = KnownTexts(self._key)
         self._values = KnownTexts(self._text)
+        self._loggers = KnownTexts(self._logger)
 
     @abstractmethod
-    def _place(self, context: Context, peer: str, names: Any) -> tuple[str, str]:
+    def _place(self, context: Context, peer: str, names: PathFormatter) -> tuple[str, str]:
         """What stands between the time and the number, and what follows the message there."""
 
     @abstractmethod
-    def _tail(self, behind: str, items: Mapping[str, Any]) -> str:
-        """What follows a message, the quote that ends it first."""
+    def _ends(self, items: Mapping[str, Any]) -> tuple[str, str]:
+        """What stands before and behind that which follows the message in all of a place: first
+        the quote that ends the message, last the line end.
+        """
 
     @abstractmethod
     def _key(self, key: str) -> str:
@@ -74,35 +95,44 @@ class StructuredFormat(LineFormat):
         """The value of an item that is a text."""
 
     @abstractmethod
+    def _logger(self, name: str) -> str:
+        """The name of a logger with all that stands between the message and it."""
+
+    @abstractmethod
     def _value(self, value: object) -> str:
         """The value of an item that is no text."""
+
+    def format_batch(self, batch: Batch) -> list[str]:
+        """Each record's line, without its end."""
+        return [line[:-1] for line in map("".join, zip(*self._columns(batch), strict=True))]
+
+    def encode_batch(self, batch: Batch) -> bytes:
+        """All lines as the bytes to append to a text file."""
+        return encode_columns(self._columns(batch), len(batch))
 
     def _columns(self, batch: Batch) -> list[Sequence[str]]:
         """The texts that make up the lines, one after the other, as columns of the batch."""
         count = len(batch)
-        names = batch.formatter or self._names
-        places = [self._known_place(context, batch.peer, names) for context in batch.contexts]
+        heads, behinds = self._place_texts_of(batch)
         special = batch.special
-        shared: Sequence[Mapping[str, Any]] = [_NO_ITEMS] * len(places)
         own: Mapping[int, Mapping[str, Any]] = special
+        ends: Iterable[tuple[str, str]] = repeat(self._ends(_NO_ITEMS), len(behinds))
         if type(special) is ContextItems:
-            shared, own = special.shared, special.own
-        heads = [before for before, _ in places]
+            own = special.own
+            ends = map(self._ends, special.shared)
         tails = [
-            self._tail(behind, items) for (_, behind), items in zip(places, shared, strict=True)
+            f"{quote}{behind}{end}" for behind, (quote, end) in zip(behinds, ends, strict=True)
         ]
-        head_column, tail_column = _dealt(heads, batch.index), _dealt(tails, batch.index)
-        made: dict[tuple[str, int], str] = {}
+        head_column, tail_column = _dealt(heads, tails, batch.index)
+        made: dict[int, tuple[str, str]] = {}
         for row, items in own.items():
-            behind = places[batch.index[row]][1]
             # Records of a logger or place often share one object for their items.
-            key = (behind, id(items))
-            text = made.get(key)
-            if text is None:
-                text = made[key] = self._tail(behind, items)
-            tail_column[row] = text
-        self._keys.forget_long()
-        self._values.forget_long()
+            around = made.get(id(items))
+            if around is None:
+                around = made[id(items)] = self._ends(items)
+            tail_column[row] = f"{around[0]}{behinds[batch.index[row]]}{around[1]}"
+        for texts in (self._keys, self._values, self._loggers):
+            texts.forget_long()
         return [
             *self._times(batch.time, count),
             head_column,
@@ -111,15 +141,35 @@ class StructuredFormat(LineFormat):
             tail_column,
         ]
 
-    def _known_place(self, context: Context, peer: str, names: Any) -> tuple[str, str]:
+    def _place_texts_of(self, batch: Batch) -> tuple[list[str], list[str]]:
+        """For each context what stands before the number and what follows the message."""
+        names, peer = batch.formatter or self._names, batch.peer
+        get = self._places.get
+        heads, behinds = [], []
+        for context in batch.contexts:
+            known = get(id(context))
+            if (
+                known is None
+                or known.context is not context
+                or known.names is not names
+                or known.peer != peer
+            ):
+                known = self._learned(context, peer, names)
+            heads.append(known.before)
+            behinds.append(known.behind)
+        return heads, behinds
+
+    def _learned(self, context: Context, peer: str, names: PathFormatter) -> _Place:
         key = (context, peer, names)
-        known = self._places.get(key)
-        if known is None:
-            known = self._place(context, peer, names)
-            if len(known[0]) + len(known[1]) <= _MAX_KEPT_CHARS:
-                if len(self._places) >= _MAX_PLACES:
-                    self._places.clear()
-                self._places[key] = known
+        texts = self._texts.get(key) or self._place(context, peer, names)
+        known = _Place(context, peer, names, *texts)
+        if len(texts[0]) + len(texts[1]) <= _MAX_KEPT_CHARS:
+            if len(self._texts) >= _MAX_PLACES:
+                self._texts.clear()
+            if len(self._places) >= _MAX_PLACES:
+                self._places.clear()
+            self._texts[key] = texts
+            self._places[id(context)] = known
         return known
 
     # -- times -----------------------------------------------------------------------------------
@@ -199,13 +249,16 @@ class StructuredFormat(LineFormat):
         ]
 
 
-def _dealt(texts: Sequence[str], index: Sequence[int]) -> list[str]:
-    """For each record the text of its place."""
-    if len(texts) == 1:
-        return [texts[0]] * len(index)
+def _dealt(
+    heads: Sequence[str], tails: Sequence[str], index: Sequence[int]
+) -> tuple[list[str], list[str]]:
+    """For each record the texts of its place."""
+    if len(heads) == 1:
+        return [heads[0]] * len(index), [tails[0]] * len(index)
     if len(index) == 1:
-        return [texts[index[0]]]
-    return list(itemgetter(*index)(texts))
+        return [heads[index[0]]], [tails[index[0]]]
+    deal = itemgetter(*index)
+    return list(deal(heads)), list(deal(tails))
 
 
 def split_exception(text: str) -> tuple[str, str | None]:

@@ -46,8 +46,13 @@ class _Seconds(dict[int, list[str]]):
         return parts
 
 
-def _milliseconds(instant: float) -> int:
-    return int(instant * 1000.0)
+def milliseconds_of(instant: float) -> int:
+    """The milliseconds of a time, cut off after its microseconds were.
+
+    `int(instant * 1000)` would be one less for some times that are full milliseconds, and not
+    fit the microseconds that are written beside it.
+    """
+    return int(instant * 1e6) // 1000
 
 
 class Timestamps:
@@ -75,7 +80,7 @@ class Timestamps:
 
     def text(self, t: float) -> str:
         """One time, in seconds since the epoch, as text."""
-        return self._text(_milliseconds(t))
+        return self._text(milliseconds_of(t))
 
     def texts(self, times: Sequence[float]) -> list[str]:
         """Each of `times` as text.
@@ -87,19 +92,22 @@ class Timestamps:
         if not count or self.fmt is None:
             return [""] * count
         if count >= _FEW:
-            first, last = _milliseconds(times[0]), _milliseconds(times[-1])
+            first, last = milliseconds_of(times[0]), milliseconds_of(times[-1])
             if 0 <= last - first < count // _FEW and sorted(times) == list(times):
                 return self._by_runs(times)
         digits, parts = _MILLISECONDS, self._seconds
-        milliseconds = map(int, map(mul, times, repeat(1000.0)))
-        return [digits[number % 1000].join(parts[number // 1000]) for number in milliseconds]
+        microseconds = map(int, map(mul, times, repeat(1e6)))
+        return [
+            digits[number // 1000 % 1000].join(parts[number // 1_000_000])
+            for number in microseconds
+        ]
 
     def _by_runs(self, times: Sequence[float]) -> list[str]:
         texts: list[str] = []
         start = 0
         while start < len(times):
-            number = _milliseconds(times[start])
-            stop = bisect_left(times, number + 1, start + 1, key=_milliseconds)
+            number = milliseconds_of(times[start])
+            stop = bisect_left(times, number + 1, start + 1, key=milliseconds_of)
             texts += [self._text(number)] * (stop - start)
             start = stop
         return texts

@@ -155,6 +155,15 @@ def test_counts() -> None:
     assert len(result.stdout.splitlines()) == 2
     assert "118 more, with 118 entries, are left out" in result.stderr
     assert len(run("--by", "auto").stdout.splitlines()) <= 60
+    assert len(run("--by", "ms").stdout.splitlines()) == 120
+
+
+def test_a_terminal_gets_what_is_most_frequent(log: Path) -> None:
+    """Nobody reads thousands of lines unasked: 100 are shown, and it is said what is left out."""
+    *shown, last = on_terminal(log, "query", "--by", "ms").splitlines()
+    assert len(shown) == 100
+    assert last.endswith("20 more, with 20 entries, are left out; --top N shows more")
+    assert len(on_terminal(log, "query", "--by", "ms", "--top", "500").splitlines()) == 120
 
 
 @pytest.mark.usefixtures("log")

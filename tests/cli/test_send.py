@@ -94,6 +94,23 @@ def test_unix_socket(logd: Command, serve: Serve) -> None:
     assert "hello" in daemon.log
 
 
+def test_variables_of_apps(logd: Command, serve: Serve) -> None:
+    """LOGD_HOSTS and LOGD_URL name the daemon as they do for apps; options go before them."""
+    port = serve().port
+    there, nowhere = f"127.0.0.1:{port}", "127.0.0.1:1"
+    for variables in ({"LOGD_HOSTS": f"{nowhere},{there}"}, {"LOGD_URL": f"logd://{there}"}):
+        assert logd("send", "by variable", **variables).returncode == 0
+    named = ("--host", "127.0.0.1", "--port", str(port))
+    assert logd("send", "by option", *named, LOGD_HOSTS=nowhere).returncode == 0
+    assert f"{there}: logd answered" in logd("ping", LOGD_HOSTS=there).stdout
+    wrong = logd("send", "x", LOGD_HOSTS="a:b")
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("logd: LOGD_HOSTS")
+    # What an app encrypts is not sent in the clear.
+    refused = logd("send", "x", *named, "--timeout", "2", LOGD_TLS="1")
+    assert refused.returncode == 1
+
+
 def test_nobody_there(logd: Command) -> None:
     """Without a daemon one line says so after the time, with status 1."""
     with socket.socket() as unused:

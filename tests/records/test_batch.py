@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -63,6 +64,28 @@ def test_jobs_show_every_column() -> None:
     assert (job.tblen, job.cfunc, job.peer, job.client, job.sequence) == (
         4, "f", "10.0.0.1", CLIENT, 12,
     )  # fmt: skip
+
+
+def test_texts_of_times_are_made_when_they_are_asked_for() -> None:
+    """Not before, and once; parts and remainders have them, too."""
+    asked: list[int] = []
+
+    def texts_of(times: Sequence[float]) -> list[str]:
+        asked.append(len(times))
+        return [f"{time:g}" for time in times]
+
+    batch = make_batch()
+    batch.make_ts(texts_of)
+    rest, left, same = batch.after(14), batch.of_rows([1, 4]), batch.in_session(None)
+    assert rest is not None
+    assert not asked
+    assert rest.ts == ["4", "5"]
+    assert left.ts == ["1", "4"]
+    assert same.ts == batch.ts == ["0", "1", "2", "3", "4", "5"]
+    assert (batch.ts or ())[1] == batch.part(1, 3).jobs()[0].ts == "1"
+    assert asked == [2, 2, 6, 6]
+    batch.ts = ["x"] * 6
+    assert batch.jobs()[0].ts == "x"
 
 
 def test_jobs_and_back() -> None:

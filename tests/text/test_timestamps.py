@@ -49,6 +49,18 @@ def test_milliseconds_have_three_digits() -> None:
     assert Timestamps("%S.%3N").text(MOMENT + 0.0009) == "58.999"
 
 
+def test_a_full_millisecond_is_not_cut_to_the_one_before() -> None:
+    """A time that floats can only give a little too small is written as it was meant."""
+    stamps = Timestamps("%S.%3N")
+    times = [round(MOMENT) + number / 1000 for number in range(1000)]
+    expected = [f"59.{number:03}" for number in range(1000)]
+    assert [stamps.text(time) for time in times] == expected
+    assert stamps.texts(times) == expected
+    assert stamps.texts(times[:3]) == expected[:3]
+    crowded = [time for time in times[:3] for _ in range(50)]
+    assert stamps.texts(crowded) == [text for text in expected[:3] for _ in range(50)]
+
+
 @settings(max_examples=60)
 @given(
     st.lists(st.floats(0, 4e9), max_size=50),

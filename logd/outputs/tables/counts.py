@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from logd.outputs.files import zstd
 from logd.records.context import ContextItems, Special
 from logd.records.entry import category
+from logd.text.timestamps import milliseconds_of
 
 if TYPE_CHECKING:
     from logd.outputs.tables.ring import TablePlace
@@ -217,8 +218,8 @@ class RecordCounts:
             self._name,
             self._first_id,
             self._next_id,
-            int(self._first * 1000 // 1),
-            int(self._last * 1000 // 1) + 1,
+            milliseconds_of(self._first),
+            milliseconds_of(self._last) + 1,
             json.dumps(head, separators=(",", ":")),
             zstd.compress(cells),
         )

@@ -10,7 +10,9 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
+from logd.query.files.layouts import DEFAULT, Layout, structured_layout
 from logd.query.files.listing import FileRef
+from logd.query.files.outlines import MINUTE, Outlines
 from logd.query.files.prefilter import Prefilter
 from logd.query.files.raw import BLOCK_BYTES, split
 from logd.query.files.scan import ReadBlock, blocks_forwards, read_generation
@@ -26,6 +28,7 @@ from logd.query.files.sidecar import (
 from logd.query.files.tally import column_of, moment_of, text_of
 from logd.query.files.trigrams import TrigramMaker
 from logd.query.selection import EVERYTHING
+from logd.records.entry import Entry
 from logd.text.items import item_text, parse_items
 from logd.text.reading import LineReader
 
@@ -61,6 +64,7 @@ class _Builder:
     def __init__(self, reader: LineReader, begun: Index | None = None) -> None:
         self._reader = reader
         self._prefilter = Prefilter(EVERYTHING, reader)
+        self._outlines = Outlines(reader, ["logger"])
         self._columns = [column_of(name) for name in ("minute", *_FIELDS)]
         self._numbers: dict[Combination, int] = {}
         self._known: dict[tuple[bytes | None, ...], int] = {}
@@ -88,11 +92,13 @@ class _Builder:
         raws = split(block.data)
         self.entries += len(raws)
         counted = times = None
-        if self._prefilter.is_fast(raws):
-            try:
+        try:
+            if self._prefilter.is_fast(raws):
                 counted, times = self._fast(raws)
-            except (IndexError, ValueError):
-                counted = None
+            elif (layout := structured_layout(raws)) is not None:
+                counted, times = self._outlined(raws, layout)
+        except (IndexError, ValueError):
+            counted = None
         if counted is None or times is None:
             counted, times = self._slow(raws)
         before = len(self.cells)
@@ -116,7 +122,19 @@ class _Builder:
             if any(value and b"\\" in value for value in values):
                 raise ValueError("whether that is an escape only the whole line tells")
             counted[self._minute(stamp), self._number(tuple(values))] += number
-        return counted, self._times(raws)
+        return counted, self._times(raws, DEFAULT)
+
+    def _outlined(
+        self, raws: list[bytes], layout: Layout
+    ) -> tuple[Counter[tuple[int, int]], tuple[int, int]]:
+        """The same of JSON lines or logfmt."""
+        outlines = self._outlines.counted(raws, MINUTE)
+        if outlines is None:
+            raise ValueError("entries that must be read")
+        counted: Counter[tuple[int, int]] = Counter()
+        for entry, number in outlines:
+            counted[int(entry.time or 0), self._number_of(entry)] += number
+        return counted, self._times(raws, layout)
 
     def _minute(self, stamp: bytes | None) -> int:
         found = self._moments.get(stamp)
@@ -145,14 +163,14 @@ class _Builder:
     def _numbered(self, cat: str, host: str, site: str, logger: str | None) -> int:
         return self._numbers.setdefault(Combination(cat, host, site, logger), len(self._numbers))
 
-    def _times(self, raws: list[bytes]) -> tuple[int, int]:
+    def _times(self, raws: list[bytes], layout: Layout) -> tuple[int, int]:
         """The first millisecond of the entries, and the one behind the last."""
-        zones = {raw[23:28] for raw in raws}
+        zones = {raw[layout.zone] for raw in raws}
         found = []
         for zone in zones:
-            stamps = [raw[:23] for raw in raws if raw[23:28] == zone]
+            stamps = [raw[layout.stamp] for raw in raws if raw[layout.zone] == zone]
             for stamp in (min(stamps), max(stamps)):
-                moment = self._reader.times.read(text_of(stamp + zone))
+                moment = self._reader.times.read(text_of(stamp + zone.replace(b":", b"")))
                 if moment is None:
                     raise ValueError("a timestamp that is no time")
                 found.append(round(moment * 1000))
@@ -169,10 +187,13 @@ class _Builder:
                 # Times have microseconds; floats of that size are good for a tenth of one.
                 milliseconds = round(entry.time * 1_000_000) // 1000
                 first, behind = min(first, milliseconds), max(behind, milliseconds + 1)
-            items = entry.special
-            logger = item_text(items["logger"]) if "logger" in items else None
-            counted[minute, self._numbered(entry.cat, entry.peer, entry.site, logger)] += 1
+            counted[minute, self._number_of(entry)] += 1
         return counted, (first, behind)
+
+    def _number_of(self, entry: Entry) -> int:
+        items = entry.special
+        logger = item_text(items["logger"]) if "logger" in items else None
+        return self._numbered(entry.cat, entry.peer, entry.site, logger)
 
 
 def build(

@@ -2,36 +2,31 @@
 
 A scan spends its time on entries that are not wanted. Whole blocks are passed over if a text
 that must be there (`needles.py`) is not; of the others, entries are sifted in list comprehensions
-by slices and comparisons. Where lines have timestamps of the default format, category and time
-are decided here for good: such timestamps compare as text within one offset from UTC.
+by slices and comparisons. If all lines are of one layout (`layouts.py`), category and time are
+decided here for good.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta, timezone
-from operator import itemgetter
 
 from logd.query.fields import NO_LABEL, TEXT, item_key
+from logd.query.files.layouts import DEFAULT, LAYOUTS, Layout, structured_layout
 from logd.query.needles import needles
 from logd.query.selection import Selection
 from logd.query.terms import COMPARISONS, WILDCARD, Term
 from logd.query.tracebacks import HEADING
-from logd.text.escaping import category_text, key_text, plain_parts, quoted
+from logd.text.escaping import key_text, plain_parts, quoted
 from logd.text.reading import OTHER_STARTS, LineReader
-from logd.text.timereading import DEFAULT_SHAPE
 
-# Category, sender and number behind the timestamp.
-_DEFAULT_LINE = re.compile(f"{DEFAULT_SHAPE} \\S+ -?[0-9]+[@#]".encode())
-_TS_END = 28
-# The T, the point and the blank behind it all.
-_SEPARATORS = itemgetter(10, 19, 28)
-_OFFSET = re.compile(rb"([+-])([0-9]{2})([0-5][0-9])")
+_OFFSET = re.compile(rb"([+-])([0-9]{2}):?([0-5][0-9])")
 _OTHER_LINES = tuple(b"\n" + start for start in OTHER_STARTS)
 _FOLDS_BEYOND = re.compile(r"[iksIKS]|[^\x00-\x7f]")
 _SAME_EVERYWHERE = re.compile(r"[A-Za-z0-9_.,:;-]{3,}(?: [A-Za-z0-9_.,:;-]+)*")
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_.:-]+")
 _NEVER = (b"\xff", b"")
 _CHECKED_AT_ONCE = 128
 
@@ -55,52 +50,49 @@ class Prefilter:
         self._check = check
         self._reader = reader
         self._needles = ways_of(selection)
-        self._folded = _folded_parts(selection)
-        self._anywhere = _parts_anywhere(selection)
+        self._folded = _longest(_folded_parts(selection))
+        self._anywhere = _ways_anywhere(selection)
+        self._folded_anywhere = _longest(
+            [part.split(b'"') for parts in _folded_parts(selection) for part in parts]
+        )
         self._cats_anywhere = _cats_anywhere(selection)
         self._has_fast_lines = reader.is_own_format and reader.times.is_default
-        self._heads: tuple[bytes, ...] | None = None
+        self._heads: dict[Layout, tuple[bytes, ...]] = {}
         if selection.cats is not None:
-            self._heads = tuple(f" {category_text(cat)} ".encode() for cat in selection.cats)
+            self._heads = {
+                layout: tuple(map(_bytes, map(layout.head, selection.cats))) for layout in LAYOUTS
+            }
         self._bounds = _Bounds(selection.since, selection.until)
         # Timestamps have milliseconds.
         is_exact = all(map(_is_whole, (selection.since, selection.until)))
         groups = selection.groups
         # Categories are certain if they are all that is asked of the field.
         self._decides_all = is_exact and (
-            not groups or (len(groups) == 1 and groups[0].field == "cat" and bool(self._heads))
+            not groups or (len(groups) == 1 and groups[0].field == "cat" and bool(selection.cats))
         )
         self._is_everything = not groups and not selection.has_times
 
     def may_match(self, block: bytes) -> bool:
         """False if surely no entry of the block is wanted."""
-        if not all(text in block for text in self._anywhere):
+        if not all(any(way in block for way in ways) for ways in self._anywhere):
             return False
         if self._has_needles(block):
             return True
-        return block.startswith(OTHER_STARTS) or any(start in block for start in _OTHER_LINES)
+        has_others = block.startswith(OTHER_STARTS) or any(s in block for s in _OTHER_LINES)
+        return has_others and _has_folded(block, self._folded_anywhere)
 
     def _has_needles(self, block: bytes) -> bool:
         """Whether all texts are there as the default layout has them."""
         if not all(any(text in block for text in texts) for texts in self._needles):
             return False
-        if not self._folded:
-            return True
-        lower = block.lower()
-        return all(part in lower for part in self._folded)
+        return _has_folded(block, self._folded)
 
     def is_fast(self, entries: list[bytes]) -> bool:
         """Whether all entries begin with timestamps of the default format.
 
-        The format changes with the settings, at a restart, and others may have added lines. The
-        first entry is looked at closely, the others at the characters that part their fields.
+        The format changes with the settings, at a restart, and others may have added lines.
         """
-        if not self._has_fast_lines or not entries or not _DEFAULT_LINE.match(entries[0]):
-            return False
-        try:
-            return set(map(_SEPARATORS, entries)) == {_SEPARATORS(entries[0])}
-        except IndexError:
-            return False
+        return self._has_fast_lines and DEFAULT.fits(entries)
 
     def wanted(self, entries: list[bytes]) -> list[bytes]:
         """The entries that are wanted, in their order."""
@@ -108,21 +100,27 @@ class Prefilter:
             return entries
         if any(entry.startswith(OTHER_STARTS) for entry in entries):
             return self._of_any_layout(entries)
-        for ways in self._needles:
-            if len(ways) == 1:
-                one = ways[0]
-                entries = [entry for entry in entries if one in entry]
-            elif len(ways) == 2:
-                one, other = ways
-                entries = [entry for entry in entries if one in entry or other in entry]
-            else:
-                entries = [entry for entry in entries if any(way in entry for way in ways)]
-        for part in self._folded:
-            entries = [entry for entry in entries if part in entry.lower()]
+        entries = _sifted(entries, self._needles, self._folded)
         if self.is_fast(entries):
-            entries = self._by_head(entries)
+            entries = self._by_head(entries, DEFAULT)
             if self._decides_all:
                 return entries
+        return self._matching(entries)
+
+    def _of_any_layout(self, entries: list[bytes]) -> list[bytes]:
+        """The same where not all entries are of the default layout."""
+        entries = _sifted(entries, self._anywhere, self._folded_anywhere)
+        layout = structured_layout(entries) if self._reader.is_own_format else None
+        if layout is not None:
+            entries = self._by_head(entries, layout)
+            if self._decides_all:
+                return entries
+        elif ways := self._cats_anywhere:
+            entries = [entry for entry in entries if any(way in entry for way in ways)]
+        return self._matching(entries)
+
+    def _matching(self, entries: list[bytes]) -> list[bytes]:
+        """Those that are wanted once they were read."""
         read, matches = self._reader.read, self._selection.matches
         if self._check is None:
             return [entry for entry in entries if matches(read(entry))]
@@ -133,26 +131,44 @@ class Prefilter:
             found += [entry for entry in some if matches(read(entry))]
         return found
 
-    def _of_any_layout(self, entries: list[bytes]) -> list[bytes]:
-        """The same where not all entries are of the default layout."""
-        for part in self._anywhere:
-            entries = [entry for entry in entries if part in entry]
-        if ways := self._cats_anywhere:
-            entries = [entry for entry in entries if any(way in entry for way in ways)]
-        read, matches = self._reader.read, self._selection.matches
-        return [entry for entry in entries if matches(read(entry))]
-
-    def _by_head(self, entries: list[bytes]) -> list[bytes]:
-        heads, bounds = self._heads, self._bounds
+    def _by_head(self, entries: list[bytes], layout: Layout) -> list[bytes]:
+        heads, bounds = self._heads.get(layout), self._bounds
         if heads is not None:
-            entries = [entry for entry in entries if entry.startswith(heads, _TS_END)]
+            place = layout.head_at
+            entries = [entry for entry in entries if entry.startswith(heads, place)]
         if self._selection.has_times:
+            stamp, zone = layout.stamp, layout.zone
             entries = [
                 entry
                 for entry in entries
-                if (within := bounds[entry[23:28]])[0] <= entry[:23] < within[1]
+                if (within := bounds[entry[zone]])[0] <= entry[stamp] < within[1]
             ]
         return entries
+
+
+def _sifted(
+    entries: list[bytes], needles: list[tuple[bytes, ...]], folded: list[bytes]
+) -> list[bytes]:
+    """The entries that have each of the needles in one of its ways, and those in lower case."""
+    for ways in needles:
+        if len(ways) == 1:
+            one = ways[0]
+            entries = [entry for entry in entries if one in entry]
+        elif len(ways) == 2:
+            one, other = ways
+            entries = [entry for entry in entries if one in entry or other in entry]
+        else:
+            entries = [entry for entry in entries if any(way in entry for way in ways)]
+    for part in folded:
+        entries = [entry for entry in entries if part in entry.lower()]
+    return entries
+
+
+def _has_folded(block: bytes, folded: list[bytes]) -> bool:
+    if not folded:
+        return True
+    lower = block.lower()
+    return all(part in lower for part in folded)
 
 
 class _Bounds(dict[bytes, tuple[bytes, bytes]]):
@@ -197,12 +213,23 @@ def _bound(milliseconds: int | None, zone: timezone, without: bytes) -> bytes:
 
 
 def ways_of(selection: Selection) -> list[tuple[bytes, ...]]:
-    """Texts that entries contain, each in all ways in which it may be written."""
+    """Texts that entries contain, each in all ways in which the default layout may have it."""
+    return _ways(selection, _texts_of)
+
+
+def _ways_anywhere(selection: Selection) -> list[tuple[bytes, ...]]:
+    """What is in every entry that is wanted, in whatever layout."""
+    return _ways(selection, _texts_anywhere)
+
+
+def _ways(
+    selection: Selection, texts_of: Callable[[Term], list[tuple[bytes, ...]]]
+) -> list[tuple[bytes, ...]]:
     found: list[tuple[bytes, ...]] = []
     for group in selection.groups:
         if group.is_not or group.field == "cat":
             continue
-        alternatives = list(map(_texts_of, group.terms))
+        alternatives = list(map(texts_of, group.terms))
         if len(alternatives) == 1:
             found += alternatives[0]
         elif all(alternatives):
@@ -224,28 +251,36 @@ def unfolding_parts(term: Term) -> list[bytes]:
     return [part.lower().encode() for part in parts if part]
 
 
-def _folded_parts(selection: Selection) -> list[bytes]:
-    """The longest part of each text for which case is ignored."""
-    found = []
-    for group in selection.groups:
-        if group.is_not or len(group.terms) > 1:
-            continue
-        parts = unfolding_parts(group.terms[0])
-        found += [max(parts, key=len)] if parts else []
-    return found
+def _folded_parts(selection: Selection) -> list[list[bytes]]:
+    """The parts of each text for which case is ignored."""
+    return [
+        unfolding_parts(group.terms[0])
+        for group in selection.groups
+        if not group.is_not and len(group.terms) == 1
+    ]
 
 
-def _parts_anywhere(selection: Selection) -> list[bytes]:
-    """What is in every entry that is wanted, and is written the same in all layouts."""
-    found = []
-    for group in selection.groups:
-        term = group.terms[0]
-        if group.is_not or len(group.terms) > 1 or term.field != TEXT or term.ignore_case:
-            continue
-        texts = needles(term.pattern) if term.operator == "~" else [term.value]
-        parts = [part for text in texts for part in _SAME_EVERYWHERE.findall(text)]
-        found += [max(parts, key=len).encode()] if parts else []
-    return found
+def _longest(each: Iterable[Sequence[bytes]]) -> list[bytes]:
+    """Of several lists the longest of each, nothing of those that say nothing."""
+    return list(filter(None, (max(parts, key=len, default=b"") for parts in each)))
+
+
+def _texts_anywhere(term: Term) -> list[tuple[bytes, ...]]:
+    """What an entry that fulfils the condition contains in whatever layout."""
+    key, operator = item_key(term.field), term.operator
+    if term.ignore_case or (operator == "=" and term.value == NO_LABEL):
+        return []
+    found: list[tuple[bytes, ...]] = []
+    if key is not None and _PLAIN_KEY.fullmatch(key):
+        # In JSON, in logfmt and the default layout.
+        found.append((_bytes(f'"{key}":'), _bytes(f"{key}=")))
+    texts: Sequence[str] = ()
+    if operator == "~" and term.field == TEXT:
+        texts = needles(term.pattern)
+    elif operator == "=" and term.field not in ("traceback", "ts"):
+        texts = term.value.split(WILDCARD) if term.has_wildcard else [term.value]
+    parts = [part for text in texts for part in _SAME_EVERYWHERE.findall(text)]
+    return found + ([(_bytes(max(parts, key=len)),)] if parts else [])
 
 
 def _cats_anywhere(selection: Selection) -> tuple[bytes, ...]:

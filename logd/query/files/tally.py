@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from logd.query.fields import NO_LABEL, item_key
+from logd.query.files.outlines import MINUTE, SECOND, Outlines, items_among
 from logd.query.summaries import (
     UNITS,
     Key,
@@ -18,7 +19,7 @@ from logd.query.summaries import (
     entry_label,
 )
 from logd.text.escaping import BARE_CLASS, key_text, value_text
-from logd.text.items import item_text, parse_items
+from logd.text.items import QUOTED, item_text, parse_items
 from logd.text.reading import MARK, LineReader
 
 # The category stands between the first two blanks behind the timestamp; so does the sender after.
@@ -47,12 +48,14 @@ class RawTally(Tally):
         self._names: dict[Key, list[_Names]] = {
             key: [_Names(name, reader) for name in _fields(key)] for key in self._fast
         }
+        items = items_among(keys)
+        self._outlines = None if items is None else Outlines(reader, items)
+        self._has_units = any(name in UNITS for key in keys for name in _fields(key))
 
     def add_raw(self, entries: list[bytes], *, is_fast: bool) -> None:
         """Count entries; `is_fast`: see `Prefilter.is_fast`."""
         if not is_fast:
-            for raw in entries:
-                self.add(self._reader.read(raw))
+            self._add_others(entries)
             return
         try:
             counts = self._counted(entries)
@@ -77,6 +80,21 @@ class RawTally(Tally):
             self._add_cells(cells)
         if self._slow:
             self._add_slow(entries)
+
+    def _add_others(self, entries: list[bytes]) -> None:
+        """Count entries that are not all of the default layout."""
+        outlines = None
+        if self._outlines is not None:
+            chars = MINUTE if self._has_units or self.cells is not None else 0
+            if self.cells is not None and self.cells.is_by_second:
+                chars = SECOND
+            outlines = self._outlines.counted(entries, chars)
+        if outlines is None:
+            for raw in entries:
+                self.add(self._reader.read(raw))
+            return
+        for entry, number in outlines:
+            self.add(entry, number)
 
     def _counted(self, entries: list[bytes]) -> dict[Key, Counter[tuple[bytes | None, ...]]]:
         made: dict[Column, list[bytes | None]] = {}
@@ -207,7 +225,7 @@ class _ItemColumn:
         self._key = key
         needle = key_text(key).encode("utf-8", "backslashreplace") + b"="
         written = re.escape(needle)
-        quoted = rb'"(?:[^"\\]|\\.)*"'
+        quoted = QUOTED.encode()
         value = b"[" + BARE_CLASS.encode() + b"]+|" + quoted
         # Items before it are passed over whole: a value in quotes may look like the item.
         other = b'[^ "=]+=(?:[^ "]+|' + quoted + b") |" + quoted + b'=(?:[^ "]+|' + quoted + b") "

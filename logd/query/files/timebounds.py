@@ -16,14 +16,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from logd.query.files.layouts import DEFAULT, structured_layout
 from logd.query.files.listing import FileRef
 from logd.text.reading import BREAK, LineReader
 
 MAX_AHEAD_S = 3600.0
 """So much may the clock of a sender be ahead of the daemon's; later entries may be missed."""
 
-_ZONE_AT = slice(23, 28)
 _MINUTE, _HOUR = len("2026-11-22T03:00"), len("2026-11-22T03")
+_MAX_START = 64
 _SPANS_S = {_MINUTE: 60, _HOUR: 3600}
 # More stretches in one block than these say that its entries are in no order.
 _MAX_STRETCHES = 3
@@ -57,13 +58,15 @@ class TimeBounds:
         """False if surely no entry of a block, which has whole ones, is of the time wanted."""
         if not self._can_tell:
             return True
-        first = block[:28]
-        last = _last_start(block)
-        zone = first[_ZONE_AT]
-        if last[_ZONE_AT] != zone:
+        layout = structured_layout([block]) or DEFAULT
+        first, last = block[: layout.zone.stop], _last_start(block)
+        zone = first[layout.zone]
+        if last[layout.zone] != zone:
             return True
+        begin, zone = layout.stamp.start or 0, zone.replace(b":", b"")
         for size in (_MINUTE, _HOUR):
-            starts = self._stretches(first[:size], last[:size], zone)
+            end = begin + size
+            starts = self._stretches(first[begin:end], last[begin:end], zone)
             if starts is not None:
                 break
         else:
@@ -71,6 +74,7 @@ class TimeBounds:
         if any(self._is_wanted(start, zone) for start in starts):
             return True
         # The offset changes with the clocks, not back again within a mebibyte.
+        starts = [layout.start + start for start in starts]
         others = sum(block.count(b"\n" + start) + block.startswith(start) for start in starts)
         lines = block.count(b"\n")
         return others < lines and others < lines - block.count(BREAK)
@@ -116,5 +120,5 @@ def _last_start(block: bytes) -> bytes:
     place = len(block) - 1
     while (place := block.rfind(b"\n", 0, place)) >= 0:
         if not block.startswith(BREAK, place):
-            return block[place + 1 : place + 29]
-    return block[:28]
+            return block[place + 1 : place + 1 + _MAX_START]
+    return block[:_MAX_START]

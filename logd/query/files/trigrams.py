@@ -14,10 +14,13 @@ from logd.query.fields import TEXT
 from logd.query.files.prefilter import unfolding_parts, ways_of
 from logd.query.files.sidecar import BITS_BYTES
 from logd.query.selection import Selection
-from logd.text.reading import OTHER_STARTS
 
 _ALL = b"\xff" * BITS_BYTES
 _MAX_WORDS = 10_000
+
+# In JSON lines and logfmt texts have the same letters as in the default layout, but for those of
+# other programs, which may write a letter as an escape of its code.
+_ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
 
 _RUN = re.compile(rb"[a-z]{3,}")
 _DIGITS = b"0123456789"
@@ -43,8 +46,7 @@ class TrigramMaker:
 
     def bits(self, block: bytes) -> bytes:
         """The bits of a block."""
-        if block.startswith(OTHER_STARTS) or any(b"\n" + s in block for s in OTHER_STARTS):
-            # Texts may be written there in more ways.
+        if _ESCAPED_LETTER.search(block):
             return _ALL
         # Without digits most lines are the same; what they had parted is joined, which does no
         # harm: no triple is lost by it.

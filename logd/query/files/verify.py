@@ -15,6 +15,7 @@ from logd.outputs.files.age import KnownFiles
 from logd.outputs.files.journalentries import Append, Entry, Gap, Opened, Snapshot, read_journal
 from logd.outputs.files.logfile import holds_block
 from logd.query.files.indexing import NotIndexed, build, can_index
+from logd.query.files.layouts import structured_layout
 from logd.query.files.listing import FileRef, RingFiles, open_file
 from logd.query.files.prefilter import Prefilter
 from logd.query.files.raw import DAMAGED, split
@@ -185,7 +186,7 @@ def _look(descriptor: int, ref: FileRef, size: int, reader: LineReader, looked: 
     for block in blocks_forwards(descriptor, ref, 0, None if ref.suffix else size):
         raws = split(block.data)
         looked.records += len(raws)
-        if reader.is_own_format and not prefilter.is_fast(raws):
+        if reader.is_own_format and not (prefilter.is_fast(raws) or structured_layout(raws)):
             looked.strangers += sum(_is_strange(reader, raw) for raw in raws)
         looked.place = block.place + len(block.data)
 

@@ -17,7 +17,9 @@ from logd.query.files.source import FileSource
 from logd.query.grammar import parse
 from logd.query.selection import Selection
 from logd.query.summaries import Key, Step
+from logd.text.jsonlines import JsonFormat
 from logd.text.lines import LineFormat
+from logd.text.logfmtlines import LogfmtFormat
 from logd.text.timestamps import DEFAULT_FORMAT
 from tests.query.log_making import START, Notes, record
 
@@ -27,16 +29,14 @@ WANTED = ["", "cat:E", "-cat:E", "host:-", "logger:-", "-logger:a.b", "logger:a*
           "item.logger:a.b", "-host:10.0.0.7 cat:E", "user:ann", "failed"]  # fmt: skip
 LOGGERS = st.sampled_from([None, "a.b", "a", "-", "", 3, True, 'x "y"', "\\t", ["a"]])
 LINES = st.builds(
-    lambda time, cat, msg, peer, logger, path: LineFormat(DEFAULT_FORMAT).encode_batch(
-        record(
-            7,
-            cat=cat,
-            msg=msg,
-            peer=peer,
-            special={"user": "ann"} if logger is None else {"logger": logger, "n": 1},
-            time=START + time,
-            path=path,
-        )
+    lambda time, cat, msg, peer, logger, path: record(
+        7,
+        cat=cat,
+        msg=msg,
+        peer=peer,
+        special={"user": "ann"} if logger is None else {"logger": logger, "n": 1},
+        time=START + time,
+        path=path,
     ),
     # Late ones, those of the same time, and those of the edges of a minute.
     st.one_of(st.integers(-100, 5000), st.sampled_from([59.999_999, 60.0, 60.000_001, 119.999])),
@@ -50,7 +50,14 @@ STRANGERS = st.sampled_from([
     b"what others wrote\n", b"\n", b"2026-13-45T99:00:00.000+0000\n", b"\xff\xfe\n",
     b"2026-09-21T16:20:00.125+0200 E 7#1 old\tMain\tf\tviews.py(42)\tlogger=ann\n",
 ])  # fmt: skip
-LOGS = st.lists(st.one_of(LINES, LINES, LINES, STRANGERS), min_size=1, max_size=40).map(b"".join)
+FORMATS = (LineFormat(DEFAULT_FORMAT), JsonFormat(), LogfmtFormat())
+LOGS = st.builds(
+    lambda line_format, found: b"".join(
+        one if isinstance(one, bytes) else line_format.encode_batch(one) for one in found
+    ),
+    st.sampled_from(FORMATS),
+    st.lists(st.one_of(LINES, LINES, LINES, STRANGERS), min_size=1, max_size=40),
+)
 TIMES = st.one_of(st.none(), st.sampled_from([0.0, 60.0, 59.9995, 61.25, 1000.0, 4000.0]))
 
 
