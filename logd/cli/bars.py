@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from logd.cli.cutting import clipped, columns, padded
 from logd.query.summaries import Count
 from logd.text.escaping import escape
 
@@ -32,22 +33,18 @@ def table(counts: Sequence[Count], width: int | None, *, is_unicode: bool = True
     labels = [escape(count.label) for count in counts]
     numbers = [f"{count.entries:,}" for count in counts]
     number_width = max(map(len, numbers), default=0)
-    label_width = max(map(len, labels), default=0)
+    label_width = max(map(columns, labels), default=0)
     if width is not None:
         label_width = min(label_width, max(_SHORTEST_BAR, width - number_width - 2))
     rest = 0 if width is None else width - label_width - number_width - 4
     most = max((count.entries for count in counts), default=0)
     lines = []
     for label, number, count in zip(labels, numbers, counts, strict=True):
-        line = f"{_cut(label, label_width):<{label_width}}  {number:>{number_width}}"
+        line = f"{padded(clipped(label, label_width), label_width)}  {number:>{number_width}}"
         if rest >= _SHORTEST_BAR and most:
             line += f"  {_bar(count.entries / most * rest, is_unicode)}"
         lines.append(line.rstrip())
     return lines
-
-
-def _cut(label: str, width: int) -> str:
-    return label if len(label) <= width else f"{label[: width - 3]}..."
 
 
 def _bar(length: float, is_unicode: bool) -> str:

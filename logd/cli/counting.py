@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,19 +10,23 @@ from typing import NamedTuple
 import click
 
 from logd.cli.bars import sparkline, table
+from logd.cli.cutting import clipped, columns, padded
 from logd.cli.printing import put
 from logd.cli.progress import Progress
 from logd.cli.reading import WhatToRead, note
+from logd.cli.rows import Row, RowWriter
 from logd.query.advice import advice
-from logd.query.fields import has
+from logd.query.fields import NO_LABEL, has, item_key
 from logd.query.groups import MIN_BEFORE_S, Groups, find_mark, group_by, new_since
 from logd.query.source import LogSource
-from logd.query.summaries import Count, Group, Key, Step, Summary
+from logd.query.summaries import Count, Group, Key, Label, Step, Summary
 from logd.query.tracebacks import title
 from logd.query.when import parse_when
 from logd.text.escaping import escape
 
 _SLOTS = 24
+_MAX_LABEL_COLUMNS = 30
+_NO_TERMINAL = 100
 _WIDE = 60
 """Columns from which on what belongs to a number stands under its text."""
 
@@ -75,16 +77,28 @@ def check_by(by: Sequence[str]) -> None:
 
 
 def show_counts(
-    reading: WhatToRead, source: LogSource, counting: Counting, progress: Progress
+    reading: WhatToRead,
+    source: LogSource,
+    counting: Counting,
+    progress: Progress,
+    width: int | None,
 ) -> None:
-    """Count and show."""
+    """Count and show.
+
+    Args:
+        reading: what is counted, and how it is shown.
+        source: the log.
+        counting: what is counted by.
+        progress: told how far it is.
+        width: of the terminal that shows it; None: none does.
+    """
     if not counting.by:
         total = source.summarise(reading.selection, watch=progress).total
         progress.clear()
-        put(f"{total:,}\n".encode() if sys.stdout.isatty() else f"{total}\n".encode())
+        put(f"{total}\n".encode() if width is None else f"{total:,}\n".encode())
         return
     if counting.new_since is not None or "traceback" in counting.by:
-        _show_groups(reading, source, counting, progress)
+        _show_groups(reading, source, counting, progress, width)
         return
     steps = [text for text in counting.by if text in _STEPS]
     step = _STEPS[steps[0]] if steps else None
@@ -95,13 +109,16 @@ def show_counts(
         note("no entries")
         for text in advice(source, reading.selection):
             note(text)
+    rows = None if reading.output == "text" else RowWriter(reading.output)
     for number, text in enumerate(counting.by):
-        if number and reading.output == "text":
+        if number and rows is None:
             put(b"\n")
         if text in _STEPS:
-            _show_histogram(reading, summary)
+            _show_histogram(rows, summary, width)
         else:
-            _show_facet(reading, summary, _key(text), counting)
+            _show_facet(rows, summary, _key(text), counting, width)
+    if rows is not None:
+        rows.close()
 
 
 def _key(text: str) -> Key:
@@ -113,54 +130,80 @@ def _key(text: str) -> Key:
     return fields if len(fields) > 1 else fields[0]
 
 
-def _show_histogram(reading: WhatToRead, summary: Summary) -> None:
+def _show_histogram(rows: RowWriter | None, summary: Summary, width: int | None) -> None:
     counts = summary.histogram()
-    if reading.output != "text":
-        starts = summary.times()
-        _put_json(
-            {"time": start, "label": count.label, "count": count.entries,
-             "cats": dict(summary.bars.get(start, {}))}
-            for start, count in zip(starts, counts, strict=True)
-        )  # fmt: skip
+    if rows is None:
+        _put_table(counts, width)
         return
-    _put_table(counts)
+    rows.put(
+        {"time": start, "label": count.label, "count": count.entries,
+         "cats": dict(summary.bars.get(start, {}))}
+        for start, count in zip(summary.times(), counts, strict=True)
+    )  # fmt: skip
 
 
-def _show_facet(reading: WhatToRead, summary: Summary, key: Key, counting: Counting) -> None:
+def _show_facet(
+    rows: RowWriter | None, summary: Summary, key: Key, counting: Counting, width: int | None
+) -> None:
     found = summary.top(key)
     shown = found[: counting.lines]
-    if reading.output != "text":
-        names = key if isinstance(key, tuple) else (key,)
-        _put_json(
-            {**dict(zip(names, label if isinstance(label, tuple) else (label,), strict=True)),
-             "count": number}
-            for label, number in shown
-        )  # fmt: skip
+    names = key if isinstance(key, tuple) else (key,)
+    if rows is not None:
+        rows.put({**dict(zip(names, _labels(label), strict=True)), "count": number}
+                 for label, number in shown)  # fmt: skip
     else:
-        texts = [
-            Count("  ".join(label) if isinstance(label, tuple) else label, number)
-            for label, number in shown
-        ]
-        _put_table(texts)
-    left = found[len(shown) :]
-    others = summary.others.get(key, 0)
+        texts = _side_by_side([_labels(label) for label, _ in shown])
+        numbers = [number for _, number in shown]
+        _put_table(list(map(Count, texts, numbers)), width)
+    for place, name in enumerate(names):
+        if found and all(_labels(label)[place] == NO_LABEL for label, _ in found):
+            _say_absent(name)
+    left = [number for _, number in found[len(shown) :]]
+    _say_left_out(left, summary.others.get(key, 0), counting.hint)
+
+
+def _say_left_out(left: Sequence[int], others: int, hint: str) -> None:
+    """Say which values are not shown.
+
+    Args:
+        left: the numbers of those that are known.
+        others: the number of entries of all that could not be told apart.
+        hint: how those that are known are shown.
+    """
     if left or others:
-        entries = sum(number for _, number in left) + others
         values = f"{len(left):,} more" if left else "more values than can be told apart"
-        note(f"{values}, with {entries:,} entries, are left out{counting.hint if left else ''}")
+        entries = sum(left) + others
+        note(f"{values}, with {entries:,} entries, are left out{hint if left else ''}")
 
 
-def _put_table(counts: Sequence[Count]) -> None:
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+def _labels(label: Label) -> tuple[str, ...]:
+    return label if isinstance(label, tuple) else (label,)
+
+
+def _side_by_side(labels: Sequence[tuple[str, ...]]) -> list[str]:
+    """Labels of several fields each, one below the other."""
+    texts = [""] * len(labels)
+    for place, column in enumerate(zip(*labels, strict=True)):
+        width = min(_MAX_LABEL_COLUMNS, max(map(columns, column)))
+        gap = "  " if place else ""
+        texts = [
+            f"{text}{gap}{padded(value, width)}" for text, value in zip(texts, column, strict=True)
+        ]
+    return [text.rstrip() for text in texts]
+
+
+def _say_absent(name: str) -> None:
+    """Say of an item that no entry has it: mostly it is a slip."""
+    if item_key(name) is not None and name not in _STEPS:
+        note(f"none of them has {name}")
+
+
+def _put_table(counts: Sequence[Count], width: int | None) -> None:
     _put_lines(table(counts, width, is_unicode=_is_unicode()))
 
 
 def _put_lines(lines: Iterable[str]) -> None:
     put("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"))
-
-
-def _put_json(rows: Iterable[dict[str, object]]) -> None:
-    _put_lines(json.dumps(row) for row in rows)
 
 
 def _is_unicode() -> bool:
@@ -171,11 +214,17 @@ def _is_unicode() -> bool:
 
 
 def _show_groups(
-    reading: WhatToRead, source: LogSource, counting: Counting, progress: Progress
+    reading: WhatToRead,
+    source: LogSource,
+    counting: Counting,
+    progress: Progress,
+    width: int | None,
 ) -> None:
+    rows = None if reading.output == "text" else RowWriter(reading.output)
     for text in counting.by:
         if text in _STEPS or "," in text:
             raise click.UsageError(f"--by {text}: not with --new-since or --by traceback")
+    for text in counting.by:
         if counting.new_since is None:
             groups = group_by(source, reading.selection, text, watch=progress)
         else:
@@ -189,7 +238,12 @@ def _show_groups(
                     f"{MIN_BEFORE_S / 3600:g} h before {_when(moment)}"
                 )
         progress.clear()
-        _show_some_groups(reading, groups, text, counting)
+        if rows is not None:
+            _put_groups(rows, groups, text, counting)
+        else:
+            _show_some_groups(groups, text, counting, width or _NO_TERMINAL)
+    if rows is not None:
+        rows.close()
 
 
 def _moment(source: LogSource, text: str) -> float:
@@ -202,7 +256,7 @@ def _moment(source: LogSource, text: str) -> float:
             f"{text!r} is neither a time nor a deployment that a record marks",
             param_hint="--new-since",
         )
-    note(f"since {_when(mark.time)}: {escape(mark.msg.partition(chr(10))[0])}")
+    note(f"since {_when(mark.time)}: {mark.msg.partition(chr(10))[0]}")
     return mark.time
 
 
@@ -210,29 +264,37 @@ def _when(moment: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
 
 
-def _show_some_groups(reading: WhatToRead, groups: Groups, name: str, counting: Counting) -> None:
-    found, top = groups.top(), counting.lines
+def _ordered(groups: Groups, name: str) -> list[tuple[str, Group]]:
+    found = groups.top()
     if name == "traceback":
         # Who asks for causes wants exceptions first; call sites fill up what is left.
         found.sort(key=lambda item: item[1].example is None or not has(item[1].example, name))
     if not found:
         note("no entries")
-    if reading.output != "text":
-        _put_json(_as_json(name, value, group) for value, group in found[:top])
-    else:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 100
-        begin = min((g.first for _, g in found if g.first is not None), default=0.0)
-        end = max((g.last for _, g in found if g.last is not None), default=0.0)
-        for value, group in found[:top]:
-            bars = sparkline(group.timeline(begin, end, _SLOTS), is_unicode=_is_unicode())
-            _put_lines(_group_lines(name, value, group, bars, width))
-    left = found[len(found[:top]) :]
-    if left or groups.others:
-        entries = sum(group.entries for _, group in left) + groups.others
-        note(f"{len(left):,} more, with {entries:,} entries, are left out{counting.hint}")
+    if set(groups.groups) == {NO_LABEL}:
+        _say_absent(name)
+    return found
 
 
-def _as_json(name: str, value: str, group: Group) -> dict[str, object]:
+def _put_groups(rows: RowWriter, groups: Groups, name: str, counting: Counting) -> None:
+    found, top = _ordered(groups, name), counting.lines
+    rows.put(_as_row(name, value, group) for value, group in found[:top])
+    left = [group.entries for _, group in found[len(found[:top]) :]]
+    _say_left_out(left, groups.others, counting.hint)
+
+
+def _show_some_groups(groups: Groups, name: str, counting: Counting, width: int) -> None:
+    found, top = _ordered(groups, name), counting.lines
+    begin = min((g.first for _, g in found if g.first is not None), default=0.0)
+    end = max((g.last for _, g in found if g.last is not None), default=0.0)
+    for value, group in found[:top]:
+        bars = sparkline(group.timeline(begin, end, _SLOTS), is_unicode=_is_unicode())
+        _put_lines(_group_lines(name, value, group, bars, width))
+    left = [group.entries for _, group in found[len(found[:top]) :]]
+    _say_left_out(left, groups.others, counting.hint)
+
+
+def _as_row(name: str, value: str, group: Group) -> Row:
     example = group.example
     return {
         name: value,
@@ -260,10 +322,10 @@ def _group_lines(name: str, value: str, group: Group, bars: str, width: int) -> 
         first, last = _when(group.first)[:chars], _when(group.last)[:chars]
         times = f"{first} to {last.removeprefix(first[:11])}" if first != last else first
     fingerprint = value if name == "traceback" else ""
-    parts = [times, bars.rstrip(), "" if places == "-" else places, fingerprint]
+    parts = [times, bars.rstrip(), "" if places == "-" else escape(places), fingerprint]
     indent = len(number) if width >= _WIDE else 2
     return [
-        _cut(f"{number}{escape(text)}", width),
+        clipped(f"{number}{escape(text)}".rstrip(), width),
         *(f"{' ' * indent}{line}" for line in _folded(filter(None, parts), width - indent)),
     ]
 
@@ -272,14 +334,9 @@ def _folded(parts: Iterable[str], width: int) -> Iterator[str]:
     """As many parts on each line as it takes whole."""
     line = ""
     for part in parts:
-        if line and len(line) + 2 + len(part) > width:
+        if line and columns(line) + 2 + columns(part) > width:
             yield line
             line = ""
-        line = _cut(f"{line}  {part}" if line else part, width)
+        line = clipped(f"{line}  {part}" if line else part, width)
     if line:
         yield line
-
-
-def _cut(text: str, width: int) -> str:
-    text = text.rstrip()
-    return text if len(text) <= width else text[: width - 3] + "..."

@@ -4,8 +4,10 @@ as what they are on the screen.
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
+from contextlib import suppress
 
 _CODE = re.compile(r"\x1b\[[0-9;]*m")
 _TOKEN = re.compile(r"\x1b\[[0-9;]*m|[^\x1b]|\x1b")
@@ -21,6 +23,18 @@ NARROW = 60
 """Below so many columns little of a message would be left behind all of that."""
 
 _ELLIPSIS, _ASCII_ELLIPSIS = "…", ">"
+_DOTS = "..."
+_UNKNOWN_WIDTH = 80
+
+
+def terminal_columns() -> int:
+    """The width of the terminal, also if a pager has taken standard output's place on it."""
+    with suppress(KeyError, ValueError):
+        return max(1, int(os.environ["COLUMNS"]))
+    for descriptor in (1, 2, 0):
+        with suppress(OSError):
+            return os.get_terminal_size(descriptor).columns or _UNKNOWN_WIDTH
+    return _UNKNOWN_WIDTH
 
 
 def cut(line: str, width: int, *, is_unicode: bool) -> str:
@@ -53,6 +67,24 @@ def shortened(line: str) -> str:
         return line
     time = f"{found['dim'] or ''}{found['day']} {found['minute']}{found['off'] or ''}"
     return f"{time} {found['cat']} {line[found.end() :]}"
+
+
+def clipped(text: str, width: int) -> str:
+    """A text without colours that takes at most `width` columns, with dots where it was cut."""
+    if columns(text) <= width:
+        return text
+    room, kept = width - len(_DOTS), []
+    for character in text:
+        room -= _columns_of(character)
+        if room < 0:
+            break
+        kept.append(character)
+    return "".join(kept) + _DOTS
+
+
+def padded(text: str, width: int) -> str:
+    """A text with blanks behind it, `width` columns or more."""
+    return text + " " * (width - columns(text))
 
 
 def columns(text: str) -> int:

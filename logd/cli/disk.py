@@ -13,6 +13,7 @@ import click
 
 from logd.cli import EXIT_FAILED
 from logd.cli.bars import table
+from logd.cli.cutting import clipped, columns
 from logd.cli.printing import put, quiet_end
 from logd.cli.reading import note, source_options
 from logd.cli.statusscreen import size as size_text
@@ -71,7 +72,7 @@ def _width() -> int | None:
 
 def _put(lines: Sequence[str]) -> None:
     width = _width()
-    cut = [line if width is None else line[:width] for line in lines]
+    cut = [line if width is None else clipped(line, width) for line in lines]
     put("".join(f"{line}\n" for line in cut).encode("utf-8", "backslashreplace"))
 
 
@@ -109,7 +110,7 @@ def _described(name: str, pieces: Sequence[StoredPiece]) -> list[str]:
 def _fitting(lines: list[str]) -> list[str]:
     """The lines if the terminal is wide enough for them; else nothing."""
     width = _width()
-    return lines if width is None or all(len(line) <= width for line in lines) else []
+    return lines if width is None or all(columns(line) <= width for line in lines) else []
 
 
 def _lines(piece: StoredPiece) -> list[str]:

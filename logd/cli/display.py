@@ -149,9 +149,14 @@ class Csv(Display):
     def line(self, entry: Entry) -> str:
         row = entry.as_dict()
         row["special"] = json.dumps(row["special"], ensure_ascii=False, default=str)
-        text = io.StringIO()
-        csv.writer(text, lineterminator="").writerow([_cell(row[name]) for name in NAMES])
-        return text.getvalue()
+        return csv_line(row[name] for name in NAMES)
+
+
+def csv_line(values: Iterable[object]) -> str:
+    """Some values as a row of CSV, without the line end."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(map(_cell, values))
+    return text.getvalue()
 
 
 def _cell(value: object) -> str:
@@ -169,7 +174,12 @@ class Logfmt(Display):
         pairs = {key: value for key, value in row.items() if value not in ("", None)}
         for key, value in items.items():
             pairs[key if key not in row else f"item.{key}"] = value
-        return " ".join(f"{_logfmt_key(key)}={_logfmt_value(v)}" for key, v in pairs.items())
+        return logfmt_line(pairs)
+
+
+def logfmt_line(pairs: Mapping[str, object]) -> str:
+    """Some pairs as a line of logfmt, without its end."""
+    return " ".join(f"{_logfmt_key(key)}={_logfmt_value(v)}" for key, v in pairs.items())
 
 
 def _logfmt_key(key: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing
@@ -13,7 +12,7 @@ import click
 
 from logd.cli.counting import TOP_FOR_PEOPLE, Counting, check_by, show_counts
 from logd.cli.cursors import cursor_file_option, read_cursor, start_of, write_cursor
-from logd.cli.cutting import NARROW, cut, shortened
+from logd.cli.cutting import NARROW, cut, shortened, terminal_columns
 from logd.cli.display import SHOWN_AT_ONCE
 from logd.cli.pager import paged
 from logd.cli.printing import put, quiet_end
@@ -166,10 +165,20 @@ def query(
                     new_since,
                     is_for_people=reading.output == "text" and (is_paged or sys.stdout.isatty()),
                 )
-                show_counts(reading, source, counting, progress)
+                is_seen = is_paged or sys.stdout.isatty()
+                show_counts(
+                    reading, source, counting, progress, terminal_columns() if is_seen else None
+                )
                 return
             start = start_of(source, after_cursor or read_cursor(cursor_file))
-            shown = Shown(reading, source, progress, is_full=full)
+            shown = Shown(
+                reading,
+                source,
+                progress,
+                is_paged=is_paged,
+                is_full=full,
+                needs_cursor=show_cursor or cursor_file is not None,
+            )
             last = shown.entries(start, limit, context if has_context else None, is_reverse=reverse)
             _tell_cursor(source, last or start, cursor_file, show_cursor=show_cursor)
         finally:
@@ -210,17 +219,29 @@ class Shown:
         reading: what is read, and how it is shown.
         source: the log.
         progress: told how far it is.
+        is_paged: whether a pager shows it.
         is_full: whether long lines are shown whole on a terminal.
+        needs_cursor: whether it has to be known exactly where what is shown ends.
     """
 
     def __init__(
-        self, reading: WhatToRead, source: LogSource, progress: Progress, *, is_full: bool = False
+        self,
+        reading: WhatToRead,
+        source: LogSource,
+        progress: Progress,
+        *,
+        is_paged: bool = False,
+        is_full: bool = False,
+        needs_cursor: bool = False,
     ) -> None:
         self._reading = reading
         self._source = source
         self._progress = progress
-        self._is_terminal = sys.stdout.isatty()
-        self._is_cut = self._is_terminal and reading.output == "text" and not is_full
+        self._needs_cursor = needs_cursor
+        self._is_terminal = is_paged or sys.stdout.isatty()
+        self._is_fitted = self._is_terminal and reading.output == "text" and not is_full
+        # In a pager the arrow keys show the rest.
+        self._is_cut = self._is_fitted and not is_paged
 
     def entries(
         self,
@@ -230,13 +251,16 @@ class Shown:
         *,
         is_reverse: bool,
     ) -> Position | None:
-        """Show them all; return the place behind the last one, None if it is not known."""
+        """Show them all; return the place behind what was looked at, None if it is not known."""
         reading, display = self._reading, self._reading.display
-        is_all = limit is None and context is None and not is_reverse
-        if is_all and display.is_plain and not self._is_terminal and start is None:
-            return self._texts()
+        # Nothing that comes while others are shown is among them, so that the cursor fits.
+        is_whole = limit is None and not is_reverse
+        end = self._source.end() if is_whole and self._needs_cursor else None
+        if is_whole and context is None and display.is_plain and not self._is_terminal:
+            self._texts(start, end)
+            return end
         placed = self._source.placed(
-            reading.selection, start=start, newest_first=is_reverse, watch=self._progress
+            reading.selection, start=start, end=end, newest_first=is_reverse, watch=self._progress
         )
         first = next(placed, None)
         self._put(display.head().encode())
@@ -247,23 +271,24 @@ class Shown:
             found = chain([first], placed)
             wanted = found if limit is None else islice(found, limit)
             shown = self._all(wanted) if context is None else self._with_context(wanted, context)
-            if limit is not None and (following := next(placed, None)) is not None:
-                self._say_left_out(following, shown, is_reverse=is_reverse)
+            if limit is not None and (following := next(found, None)) is not None:
+                self._say_left_out(following, start, shown, is_reverse=is_reverse)
             last = None if shown is None else shown.behind
             last = first.behind if is_reverse else last
         self._put(display.foot().encode())
-        return last
+        return end or last
 
-    def _texts(self) -> Position | None:
+    def _texts(self, start: Position | None, end: Position | None) -> None:
         # The lines of text files as they are, none taken apart.
-        end = self._source.end()
         is_empty = True
-        for data in self._source.texts(self._reading.selection, watch=self._progress):
+        texts = self._source.texts(
+            self._reading.selection, start=start, end=end, watch=self._progress
+        )
+        for data in texts:
             is_empty = False
             self._put(data)
         if is_empty:
             self._say_nothing()
-        return end
 
     def _all(self, placed: Iterator[Placed]) -> Placed | None:
         last: Placed | None = None
@@ -280,14 +305,19 @@ class Shown:
         return last
 
     def _with_context(self, found: Iterator[Placed], context: Surroundings) -> Placed | None:
-        last = None
+        last: Placed | None = None
+
+        def noted() -> Iterator[Placed]:
+            nonlocal last
+            for one in found:
+                last = one
+                yield one
+
         is_text = self._reading.output == "text"
-        for one in with_context(self._source, found, context):
+        for one in with_context(self._source, noted(), context):
             if one.has_gap and is_text:
                 self._put(_GAP)
             self._put_lines(self._reading.display.data([one.placed.entry]))
-            if one.is_match:
-                last = one.placed
         return last
 
     def _put(self, data: bytes) -> None:
@@ -295,15 +325,16 @@ class Shown:
         put(data)
 
     def _put_lines(self, data: bytes) -> None:
-        if self._is_cut:
+        if self._is_fitted:
             # A window may change its width meanwhile.
-            width = shutil.get_terminal_size().columns
+            width = terminal_columns()
             lines = data.decode("utf-8", "backslashreplace").split("\n")
-            is_unicode = "utf" in (sys.stdout.encoding or "").lower()
             if width < NARROW:
                 lines = [shortened(line) for line in lines]
-            cut_lines = [cut(line, width, is_unicode=is_unicode) for line in lines]
-            data = "\n".join(cut_lines).encode("utf-8", "backslashreplace")
+            if self._is_cut:
+                is_unicode = "utf" in (sys.stdout.encoding or "").lower()
+                lines = [cut(line, width, is_unicode=is_unicode) for line in lines]
+            data = "\n".join(lines).encode("utf-8", "backslashreplace")
         self._put(data)
 
     def _say_nothing(self) -> None:
@@ -312,12 +343,20 @@ class Shown:
         for text in advice(self._source, self._reading.selection):
             note(text)
 
-    def _say_left_out(self, following: Placed, last: Placed | None, *, is_reverse: bool) -> None:
+    def _say_left_out(
+        self,
+        following: Placed,
+        start: Position | None,
+        last: Placed | None,
+        *,
+        is_reverse: bool,
+    ) -> None:
         """Say how many entries `--limit` left out: exactly, if that is known soon."""
         self._progress.clear()
         budget = Budget(seconds=_COUNTING_S)
-        # Nothing was shown: all that pass are left out.
-        start = None if is_reverse or last is None else last.behind
+        # If nothing was shown, all that pass are left out.
+        if last is not None and not is_reverse:
+            start = last.behind
         end = last.position if is_reverse and last is not None else None
         try:
             counted = self._source.summarise(

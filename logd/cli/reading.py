@@ -24,6 +24,7 @@ from logd.query.source import LogSource
 from logd.settings.controlpath import SYSTEM_CONFIG, control_path
 from logd.settings.forreaders import reader_settings
 from logd.settings.table import Config
+from logd.text.escaping import escape
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class WhatToRead:
 
 
 def note(text: str) -> None:
-    """Tell the user something on standard error."""
-    print(f"logd: {text}", file=sys.stderr, flush=True)
+    """Tell the user something on standard error, be it quoted from whatever was logged."""
+    print(f"logd: {escape(text)}", file=sys.stderr, flush=True)
 
 
 @contextmanager

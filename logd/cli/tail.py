@@ -87,6 +87,8 @@ def _last(reading: WhatToRead, source: LogSource, count: int, cursor_file: Path 
     for data in display.portions(one.entry for one in last):
         put(data)
     put(display.foot().encode())
+    if start is not None and last and next(newest, None) is not None:
+        note("more entries came since the cursor than are shown: see --lines, or logd query")
     if not last and count:
         note("no entries")
         if start is None:
@@ -106,6 +108,8 @@ def _follow(reading: WhatToRead, count: int, cursor_file: Path | None) -> None:
         put(reading.display.head().encode())
         for data in reading.display.portions(_before(following, count, cursor_file)):
             put(data)
+        if cursor_file is not None:
+            _keep(following, cursor_file)
         while True:
             entries = following.read()
             if entries:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import islice
 
 from logd.query.fields import TEXT, label
 from logd.query.grammar import format_terms
-from logd.query.selection import Selection
+from logd.query.selection import Alternatives, Selection
 from logd.query.source import LogSource
 
 MAX_READ = 20_000
@@ -15,6 +16,9 @@ MAX_READ = 20_000
 
 MAX_SHOWN = 8
 """How many values are named."""
+
+MAX_CHARS = 60
+"""So much of each is shown."""
 
 
 def advice(source: LogSource, selection: Selection) -> list[str]:
@@ -25,15 +29,19 @@ def advice(source: LogSource, selection: Selection) -> list[str]:
         selection: what was asked for.
     """
     groups = [group for group in selection.groups if not group.is_not and group.field != TEXT]
-    if not groups:
-        return _times(source) if selection.has_times and not selection.groups else []
+    texts = _unmet(source, groups) if groups else []
+    return texts or (_times(source) if selection.has_times else [])
+
+
+def _unmet(source: LogSource, groups: Sequence[Alternatives]) -> list[str]:
+    """Which of the conditions none of the newest entries fulfils."""
     values: list[Counter[str]] = [Counter() for _ in groups]
     are_met = [False] * len(groups)
     read = 0
     for entry in islice(source.entries(newest_first=True), MAX_READ):
         read += 1
         for number, group in enumerate(groups):
-            values[number][label(entry, group.field)] += 1
+            values[number][label(entry, group.field)[:MAX_CHARS]] += 1
             are_met[number] = are_met[number] or group.matches(entry)
     texts = []
     for number, group in enumerate(groups):
@@ -48,7 +56,7 @@ def advice(source: LogSource, selection: Selection) -> list[str]:
 
 
 def _times(source: LogSource) -> list[str]:
-    """From when to when the log goes: nothing else was asked for."""
+    """From when to when the log goes."""
     oldest = next(source.entries(limit=1), None)
     newest = next(source.entries(newest_first=True, limit=1), None)
     if oldest is None or newest is None or not (oldest.ts and newest.ts):

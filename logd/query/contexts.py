@@ -1,18 +1,20 @@
 """What is around an entry that was found: the entries next to it, or those of its request.
 
 Entries that belong together have something in common: the item that names the request, the thread,
-or the process they come from. They are looked for near the entry, in both directions.
+or the process they come from. They are looked for near the entry, in both directions, and stand
+together in the answer: what others logged meanwhile is left out, or stands with its own.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+from logd.query.budget import Budget
 from logd.query.fields import NO_LABEL, field_of_item
-from logd.query.positions import Placed
+from logd.query.positions import Placed, Position, own_place
 from logd.query.selection import EVERYTHING, Selection
 from logd.query.source import LogSource
 from logd.query.terms import Term
@@ -28,21 +30,22 @@ REQUEST_ITEMS = ("request", "request_id", "trace_id", "traceId", "correlation_id
 MAX_AWAY_S = 600.0
 """Entries of a request, thread or process are looked for so far before and behind."""
 
-MAX_READ = 200_000
-"""At most this many entries are looked at in each direction."""
+MAX_READ_BYTES = 64 << 20
+"""At most about this much of the log is looked at in each direction."""
+
+MAX_REMEMBERED = 100_000
+"""So many entries are known to have been shown; of more, one may be shown again as context."""
 
 
 class Around(NamedTuple):
     """One entry of an answer.
 
     Attributes:
-        placed: the entry.
-        is_match: whether it was found; else it is context.
+        placed: the entry: one that was found, or context.
         has_gap: whether entries were left out before it.
     """
 
     placed: Placed
-    is_match: bool
     has_gap: bool
 
 
@@ -64,35 +67,83 @@ class Surroundings:
 def with_context(
     source: LogSource, found: Iterator[Placed], context: Surroundings
 ) -> Iterator[Around]:
-    """Entries with what is around them, nothing twice, in the order of the log.
+    """Entries with what is around them, nothing twice.
+
+    They come in the order of the log if everything around them is wanted; else what belongs to an
+    entry comes with it.
 
     Args:
         source: where they were found.
         found: what was found, in the order of the log.
         context: how much is wanted.
     """
+    return (_next_to if context.scope == "all" else _together_with)(source, found, context)
+
+
+def _next_to(source: LogSource, found: Iterator[Placed], context: Surroundings) -> Iterator[Around]:
     last: Placed | None = None
     waiting = next(found, None)
     while waiting is not None:
         match = waiting
         waiting = next(found, None)
-        selection = selection_of(match.entry, context.scope)
-        before = _before(source, selection, match, context, last)
-        is_next = last is not None and (before or [match])[0].position == last.behind
-        has_gap = last is not None and not is_next
-        for one in before:
-            yield Around(one, False, has_gap)
+        start = None if last is None else source.places(last)[1]
+        # One more tells whether something is left out.
+        before = _before(
+            source, EVERYTHING, match, replace(context, before=context.before + 1), start
+        )
+        has_gap = last is not None and len(before) > context.before
+        for one in before[-context.before :] if context.before else ():
+            yield Around(one, has_gap)
             has_gap = False
-        yield Around(match, True, has_gap)
+        yield Around(match, has_gap)
         last = match
-        stop = None if waiting is None else waiting.position
-        for one in _near(
-            source.placed(selection, start=match.behind), match.entry, context.after, context.scope
-        ):
-            if one.position == stop:
+        stop = None if waiting is None else own_place(waiting)
+        for one in _behind(source, EVERYTHING, match, context):
+            if own_place(one) == stop:
                 break
-            yield Around(one, False, False)
+            yield Around(one, False)
             last = one
+
+
+def _together_with(
+    source: LogSource, found: Iterator[Placed], context: Surroundings
+) -> Iterator[Around]:
+    shown = _Shown()
+    last_terms: Sequence[Term] | None = None
+    for match in found:
+        selection = selection_of(match.entry, context.scope)
+        around = [
+            *_before(source, selection, match, context),
+            match,
+            *_behind(source, selection, match, context),
+        ]
+        news = [one for one in around if shown.is_new(one)]
+        # What goes on with what was shown before is not parted from it.
+        goes_on = len(news) < len(around) and selection.terms == last_terms
+        has_gap = last_terms is not None and not goes_on
+        for one in news:
+            yield Around(one, has_gap)
+            has_gap = False
+            last_terms = selection.terms
+
+
+class _Shown:
+    """Remembers which entries were shown, the latest of them."""
+
+    def __init__(self) -> None:
+        self._places: set[tuple[int, Position | None]] = set()
+        self._order: deque[tuple[int, Position | None]] = deque()
+
+    def is_new(self, one: Placed) -> bool:
+        """Whether an entry was not shown before; it will be now."""
+        place = own_place(one)
+        if place in self._places:
+            return False
+        self._places.add(place)
+        self._order.append(place)
+        if len(self._order) > MAX_REMEMBERED:
+            self._places.remove(self._order.popleft())
+        return True
 
 
 def _before(
@@ -100,22 +151,31 @@ def _before(
     selection: Selection,
     match: Placed,
     context: Surroundings,
-    last: Placed | None,
+    start: Position | None = None,
 ) -> Sequence[Placed]:
-    """The entries before a match that were not shown yet, oldest first."""
+    """The entries before a match and behind a place, oldest first."""
     if not context.before:
         return []
-    start = None if last is None else last.behind
-    older = source.placed(selection, start=start, end=match.position, newest_first=True)
+    end, budget = source.places(match)[0], Budget(bytes=MAX_READ_BYTES)
+    older = source.placed(selection, start=start, end=end, newest_first=True, budget=budget)
     return _near(older, match.entry, context.before, context.scope)[::-1]
 
 
-def _near(entries: Iterator[Placed], match: Entry, number: int, scope: Scope) -> list[Placed]:
-    if not number:
+def _behind(
+    source: LogSource, selection: Selection, match: Placed, context: Surroundings
+) -> Sequence[Placed]:
+    """The entries behind a match, oldest first."""
+    if not context.after:
         return []
+    start, budget = source.places(match)[1], Budget(bytes=MAX_READ_BYTES)
+    newer = source.placed(selection, start=start, budget=budget)
+    return _near(newer, match.entry, context.after, context.scope)
+
+
+def _near(entries: Iterator[Placed], match: Entry, number: int, scope: Scope) -> list[Placed]:
     near: list[Placed] = []
     is_near = _is_near(match, scope)
-    for one in islice(entries, MAX_READ):
+    for one in entries:
         if not is_near(one.entry):
             break
         near.append(one)

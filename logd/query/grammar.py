@@ -67,8 +67,15 @@ def parse(text: str, *, ignore_case: bool = False) -> tuple[Term, ...]:
     return tuple(terms)
 
 
-def parse_condition(text: str, *, is_not: bool = False, ignore_case: bool = False) -> Term:
-    """One condition as `--where` and `--not` have it: KEY=VALUE, KEY!=VALUE, KEY<N, KEY~REGEX.
+def is_word(text: str) -> bool:
+    """Whether a text begins as a word does that has a name, quotes, or slashes, and no option."""
+    return text.startswith(('"', "/")) or _NAME.match(text) is not None
+
+
+def parse_condition(
+    text: str, *, is_not: bool = False, ignore_case: bool = False
+) -> tuple[Term, ...]:
+    """A condition as `--where` and `--not` have it: KEY=VALUE, KEY!=VALUE, KEY<N, KEY~REGEX.
 
     Raises:
         WrongSelection: the text is none.
@@ -76,14 +83,16 @@ def parse_condition(text: str, *, is_not: bool = False, ignore_case: bool = Fals
     match = _CONDITION.fullmatch(text)
     if match is None:
         raise WrongSelection(f"expected KEY=VALUE, !=, <, <=, >, >=, ~ or !~, got {text!r}")
-    sign = match["operator"]
-    return Term(
-        match["field"].strip(),
+    field, sign, value = match.groups()
+    term = Term(
+        field.strip(),
         _operator(sign.removeprefix("!")),
-        match["value"],
+        # "ms > 500" is written as people space it.
+        value.strip() if field.endswith(" ") else value,
         is_not is not sign.startswith("!"),
         ignore_case,
     )
+    return tuple(_alternatives(term))
 
 
 def format_terms(terms: Iterable[Term]) -> str:

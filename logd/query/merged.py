@@ -11,7 +11,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from logd.query.budget import Budget
-from logd.query.positions import Gone, MergedPosition, Placed, Position
+from logd.query.positions import (
+    Gone,
+    MergedPosition,
+    Placed,
+    Position,
+    is_same_place,
+    own_place,
+)
 from logd.query.selection import EVERYTHING, Selection
 from logd.query.source import Follower, LogSource, Note, Watch, unwatched
 from logd.query.summaries import Key, Step, Summary, Tally
@@ -88,10 +95,11 @@ class MergedSource(LogSource):
             if not (isinstance(end, MergedPosition) and ends[number] is None)
         ]
         for _, number, one in heapq.merge(*streams, key=lambda item: item[0], reverse=newest_first):
-            passed = one.position if newest_first else one.behind
-            before, at[number] = _merged(at), passed
+            # Where it is in its own log, whatever was passed over there, and how far others are.
+            edges = [_merged(_replaced(at, number, place), number) for place in one[:2]]
+            at[number] = one.position if newest_first else one.behind
             after = _merged(at)
-            yield Placed(*((after, before) if newest_first else (before, after)), one.entry)
+            yield Placed(edges[0], edges[1], one.entry)
             if budget is not None and budget.take(one.entry, after):
                 return
 
@@ -123,6 +131,28 @@ class MergedSource(LogSource):
             selection, step=step, keys=keys, start=start, end=end, watch=watch, budget=budget
         )
 
+    def at(self, position: Position, watch: Watch = unwatched) -> Placed | None:
+        each = self._each(position)
+        own = position.own if isinstance(position, MergedPosition) else None
+        if own is None:
+            return super().at(position, watch)
+        found = None if each[own] is None else self._sources[own].at(each[own], watch)
+        if found is None:
+            return None
+        return Placed(position, _merged(_replaced(each, own, found.behind), own), found.entry)
+
+    def places(self, found: Placed) -> tuple[Position, Position]:
+        number, before = own_place(found)
+        behind = self._each(found.behind)[number]
+        if found.entry.time is None:
+            return found.position, found.behind
+        moment, others = found.entry.time, self._each(found.position)
+        passed = [
+            before if other == number else _reached(source, others[other], moment)
+            for other, source in enumerate(self._sources)
+        ]
+        return _merged(passed, number), _merged(_replaced(passed, number, behind), number)
+
     def _each(self, position: Position | None) -> Sequence[Any]:
         if position is None:
             return [None] * len(self._sources)
@@ -148,7 +178,8 @@ class MergedSource(LogSource):
 
     def _mapped(self, position: Position, change: Any) -> Position:
         each = zip(self._sources, self._each(position), strict=True)
-        return _merged([None if one is None else change(source, one) for source, one in each])
+        own = position.own if isinstance(position, MergedPosition) else None
+        return _merged([None if one is None else change(source, one) for source, one in each], own)
 
     def close(self) -> None:
         for source in self._sources:
@@ -213,5 +244,26 @@ def _numbered(number: int, placed: Iterator[Placed]) -> Iterator[tuple[float, in
         yield last, number, one
 
 
-def _merged(positions: Sequence[Any]) -> MergedPosition:
-    return MergedPosition(tuple(positions))
+def _reached(source: LogSource, near: Position | None, moment: float) -> Position | None:
+    """The place before the first entry of a log that is not earlier than a moment.
+
+    Args:
+        source: the log.
+        near: a place in it, before that one or behind it; None: its beginning.
+        moment: the time, in seconds since the epoch.
+    """
+    later = next(source.placed(Selection(since=moment), start=near), None)
+    if later is not None and (near is None or not is_same_place(later.position, near)):
+        return later.position
+    end = None if later is None else near
+    older = source.placed(Selection(until=moment), end=end, newest_first=True)
+    last = next(older, None)
+    return None if last is None else last.behind
+
+
+def _replaced(places: Sequence[Any], number: int, place: Any) -> Sequence[Any]:
+    return [*places[:number], place, *places[number + 1 :]]
+
+
+def _merged(positions: Sequence[Any], own: int | None = None) -> MergedPosition:
+    return MergedPosition(tuple(positions), own)

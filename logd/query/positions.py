@@ -68,9 +68,13 @@ class MergedPosition:
 
     Attributes:
         positions: the place in each of them; None: before all there is.
+        own: number of the log with the entry that it is a place before or behind, if there is one.
+            The places in the others are behind what was found there, or before it; what was passed
+            over between them and that entry is not looked at.
     """
 
     positions: tuple[FilePosition | TablePosition | None, ...]
+    own: int | None = None
 
 
 Position = FilePosition | TablePosition | MergedPosition
@@ -89,6 +93,29 @@ class Placed(NamedTuple):
     position: Position
     behind: Position
     entry: Entry
+
+
+def own_place(found: Placed) -> tuple[int, Position | None]:
+    """What tells an entry from all others of a log, however it was found.
+
+    The number of its own log among those that are read as one, and its place there.
+    """
+    position = found.position
+    if not isinstance(position, MergedPosition):
+        return 0, position
+    number = position.own or 0
+    return number, position.positions[number]
+
+
+def is_same_place(one: Position, other: Position) -> bool:
+    """Whether the same entry begins at two places of one log, be its file called otherwise now."""
+    match one, other:
+        case FilePosition(_, size, generation), FilePosition(_, other_size, other_generation):
+            is_same_file = generation == other_generation or not (generation and other_generation)
+            return size == other_size and is_same_file
+        case TablePosition(_, last_id), TablePosition(_, other_id):
+            return last_id == other_id
+    return one == other
 
 
 def generation_of(start: bytes) -> str:
@@ -142,8 +169,8 @@ def _plain(position: Position | None) -> object:
             return [path, size, generation]
         case TablePosition(table, last_id):
             return [table, last_id]
-        case MergedPosition(positions):
-            return [list(map(_plain, positions))]
+        case MergedPosition(positions, own):
+            return [list(map(_plain, positions)), *([] if own is None else [own])]
     return None
 
 
@@ -155,7 +182,11 @@ def _position(plain: object) -> Position | None:
             return FilePosition(path, size, generation)
         case [str(table), int(last_id)]:
             return TablePosition(table, last_id)
-        case [list(several)]:
-            positions = tuple(map(_position, several))
-            return MergedPosition(tuple(p for p in positions if not isinstance(p, MergedPosition)))
+        case [list(several), *rest]:
+            places = [p for p in map(_position, several) if not isinstance(p, MergedPosition)]
+            match rest:
+                case []:
+                    return MergedPosition(tuple(places))
+                case [int(own)] if 0 <= own < len(places):
+                    return MergedPosition(tuple(places), own)
     raise ValueError(plain)

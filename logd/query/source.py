@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -18,6 +19,7 @@ from logd.query.positions import (
     TablePosition,
     decode_cursor,
     encode_cursor,
+    is_same_place,
 )
 from logd.query.selection import EVERYTHING, Selection
 from logd.query.summaries import Key, Step, Summary, Tally
@@ -45,6 +47,9 @@ Watch = Callable[[float], None]
 
 Note = Callable[[str], None]
 """Told what a reader should know: something was overwritten, or is damaged."""
+
+_CHARS_AT_ONCE = 1 << 17
+_KEPT_BACK_S = 0.1
 
 
 def unwatched(done: float) -> None:
@@ -162,15 +167,25 @@ class LogSource(ABC):
         self,
         selection: Selection,
         *,
-        limit: int | None = None,
         start: Position | None = None,
+        end: Position | None = None,
         watch: Watch = unwatched,
     ) -> Iterator[bytes]:
         """The same as the bytes of text lines, some of them at a time, with their line ends."""
         from logd.text.reading import entry_text
 
-        for entry in self.entries(selection, limit=limit, start=start, watch=watch):
-            yield entry_text(entry).encode("utf-8", "backslashreplace") + b"\n"
+        some: list[str] = []
+        size, begun = 0, time.monotonic()
+        for entry in self.entries(selection, start=start, end=end, watch=watch):
+            some += (entry_text(entry), "\n")
+            size += len(some[-2])
+            # What was found is not kept back while more is looked for.
+            if size >= _CHARS_AT_ONCE or time.monotonic() - begun > _KEPT_BACK_S:
+                yield "".join(some).encode("utf-8", "backslashreplace")
+                some.clear()
+                size, begun = 0, time.monotonic()
+        if some:
+            yield "".join(some).encode("utf-8", "backslashreplace")
 
     def summarise(
         self,
@@ -230,6 +245,20 @@ class LogSource(ABC):
             summary.facets[key] = others.facets[key]
             summary.others |= others.others
         return summary
+
+    def at(self, position: Position, watch: Watch = unwatched) -> Placed | None:
+        """The entry that begins at a position; None if none does.
+
+        Raises:
+            CannotRead: see there.
+            Gone: it was overwritten.
+        """
+        found = next(self.placed(start=position, watch=watch), None)
+        return found if found is not None and is_same_place(found.position, position) else None
+
+    def places(self, found: Placed) -> tuple[Position, Position]:
+        """The places before and behind an entry among all that there are, not only those found."""
+        return found.position, found.behind
 
     @abstractmethod
     def end(self) -> Position | None:

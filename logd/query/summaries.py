@@ -37,9 +37,12 @@ MAX_EMPTY_BARS = 24 * 31
 MAX_LABELS = 100_000
 """More different values of one facet are not told apart: `Summary.others` has their number."""
 
+MAX_LABEL_CHARS = 8 << 20
+"""Nor are values of all facets together that have more characters than these."""
+
 _MINUTE_S = 60
-_MAX_STRETCHES = 256
-_WIDENED_BY = 4
+_MAX_STRETCHES = 96
+_WIDENED_BY = 2
 _AUTO_STEPS = (1, 5, 15, _MINUTE_S, 5 * _MINUTE_S, 15 * _MINUTE_S)
 MIN_WIDE_S = 16 * _MINUTE_S
 """Bars of the step "auto" are a minute at least if as much time lies between the first minute and
@@ -62,7 +65,7 @@ class Group:
         first: the earliest time among them, None if none has one.
         last: the latest.
         hosts: where they came from, with numbers.
-        example: the last one that was read.
+        example: one of the last that were read.
         stretches: when they were: stretch of time -> entries.
         stretch_s: how long a stretch is; longer ones are taken when they would be too many.
     """
@@ -76,16 +79,15 @@ class Group:
     stretch_s: int = 1
 
     def add(self, entry: Entry) -> None:
-        """Count an entry."""
+        """Count an entry; whether it becomes the example is up to the caller."""
         self.entries += 1
         self.hosts[label(entry, "host")] += 1
-        self.example = entry
         moment = entry.time
         if moment is not None:
             self.first = moment if self.first is None else min(self.first, moment)
             self.last = moment if self.last is None else max(self.last, moment)
             self.stretches[int(moment // self.stretch_s)] += 1
-            if len(self.stretches) > _MAX_STRETCHES:
+            while len(self.stretches) > _MAX_STRETCHES:
                 self._widen()
 
     def _widen(self) -> None:
@@ -251,6 +253,7 @@ class Tally:
         self.cells = None if step is None else Cells(step)
         self.facets: dict[Key, Counter[Label]] = {key: Counter() for key in keys}
         self.others: dict[Key, int] = {}
+        self._room = MAX_LABEL_CHARS
 
     def add(self, entry: Entry, number: int = 1) -> None:
         """Count an entry, or several of which it tells what counts."""
@@ -263,8 +266,13 @@ class Tally:
     def add_label(self, key: Key, found: Label, number: int) -> None:
         """Count entries of one value."""
         counter = self.facets[key]
-        if found in counter or len(counter) < MAX_LABELS:
+        if found in counter:
             counter[found] += number
+            return
+        size = len(found) if isinstance(found, str) else sum(map(len, found))
+        if len(counter) < MAX_LABELS and size <= self._room:
+            self._room -= size
+            counter[found] = number
         else:
             self.others[key] = self.others.get(key, 0) + number
 

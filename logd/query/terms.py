@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,13 +68,11 @@ class Term:
             except (re.error, RecursionError, OverflowError) as exc:
                 raise WrongSelection(f"{self.value!r} is no regular expression: {exc}") from None
         elif self.operator in COMPARISONS:
-            try:
-                float(self.value)
-            except ValueError:
+            if not _is_number(self.value):
                 raise WrongSelection(
                     f"{self.field}{self.operator}{self.value}: expected a number, "
                     f"got {self.value!r}"
-                ) from None
+                )
         elif self.operator == "=":
             self._check_value()
 
@@ -136,4 +135,11 @@ class Term:
                     return True
             except ValueError:
                 continue
+        return False
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return not math.isnan(float(text))
+    except ValueError:
         return False

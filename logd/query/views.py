@@ -14,12 +14,13 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from logd.query.fields import NO_LABEL, TEXT
-from logd.query.grammar import parse, parse_condition
+from logd.query.grammar import is_word, parse, parse_condition
 from logd.query.terms import Term, WrongSelection
 
 FIELD_OPTIONS = ("cat", "site", "host", "logger", "thread", "func", "exc", "pid")
@@ -66,7 +67,8 @@ class Wishes:
         for field, values in self.fields.items():
             words = _words(values) if field == "cat" else values
             found += [Term(field, "=", word or NO_LABEL, False, free) for word in words]
-        found += [parse_condition(text, ignore_case=free) for text in self.where]
+        for text in self.where:
+            found += parse_condition(text, ignore_case=free)
         found += [Term(TEXT, "~", text, False, free) for text in self.grep]
         for text in self.excluded:
             found += _excluded(text, free)
@@ -78,14 +80,10 @@ def _words(values: Iterable[str]) -> list[str]:
 
 
 def _excluded(text: str, ignore_case: bool) -> list[Term]:
-    try:
-        return [parse_condition(text, is_not=True, ignore_case=ignore_case)]
-    except WrongSelection:
-        terms = parse(text, ignore_case=ignore_case)
-    return [
-        Term(term.field, term.operator, term.value, not term.is_not, term.ignore_case)
-        for term in terms
-    ]
+    if not is_word(text):
+        with suppress(WrongSelection):
+            return list(parse_condition(text, is_not=True, ignore_case=ignore_case))
+    return [replace(term, is_not=not term.is_not) for term in parse(text, ignore_case=ignore_case)]
 
 
 def find_view(name: str, folders: Sequence[Path]) -> Path:

@@ -22,16 +22,19 @@ UNDERSTOOD = (
 _AGO = re.compile(r"(?:-\s*(?P<minus>\S.*)|(?P<span>.*\S)\s+ago)", re.IGNORECASE)
 _CLOCK = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,6})\d*)?)?")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_NEAR_DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1}
+_WEEKDAY = "|".join((*_WEEKDAYS, *(day[:3] for day in _WEEKDAYS)))
+# journalctl shows the weekday before a date.
 _DAY = re.compile(
-    rf"(today|yesterday|{'|'.join(_WEEKDAYS)}|{'|'.join(day[:3] for day in _WEEKDAYS)}"
-    r"|\d{4}-\d\d-\d\d)(?:[T\s]+(.*))?",
+    rf"((?:(?:{_WEEKDAY})\s+)?\d{{4}}-\d\d-\d\d|{'|'.join(_NEAR_DAYS)}|{_WEEKDAY})"
+    r"(?:[T\s]+(.*))?",
     re.IGNORECASE | re.DOTALL,
 )
-_HOUR = re.compile(r"(\d{1,2})(?=\Z|\s*(?:Z|[+-]\d\d:?\d\d)\Z)", re.IGNORECASE)
+_HOUR = re.compile(r"(\d{1,2})(?=\Z|\s*(?:Z|UTC|[+-]\d\d:?\d\d)\Z)", re.IGNORECASE)
 # A span with a unit: a plain number is no time.
 _SPANS = re.compile(r"(?:\d+(?:\.\d+)?\s*[A-Za-z]+\s*)+")
 _SPAN = re.compile(r"\d+(?:\.\d+)?\s*[A-Za-z]+")
-_ZONE = re.compile(r"\s*(Z|[+-]\d\d:?\d\d)", re.IGNORECASE)
+_ZONE = re.compile(r"\s*(Z|UTC|[+-]\d\d:?\d\d)", re.IGNORECASE)
 _EPOCH = re.compile(r"@(\d{1,12}(?:\.\d+)?)")
 
 
@@ -96,7 +99,8 @@ def _parse(text: str, now: float) -> float | None:
     day = _DAY.fullmatch(text)
     if day is None:
         return None
-    return _moment(_named_day(day[1].lower(), today) or date.fromisoformat(day[1]), day[2])
+    named = _named_day(day[1].lower(), today)
+    return _moment(named or date.fromisoformat(day[1].split()[-1]), day[2])
 
 
 def _whole(moment: float) -> float:
@@ -112,8 +116,8 @@ def _span_s(text: str) -> float:
 
 
 def _named_day(name: str, today: date) -> date | None:
-    if name in ("today", "yesterday"):
-        return today - timedelta(days=name == "yesterday")
+    if name in _NEAR_DAYS:
+        return today + timedelta(days=_NEAR_DAYS[name])
     for number, weekday in enumerate(_WEEKDAYS):
         if name in (weekday, weekday[:3]):
             return today - timedelta(days=(today.weekday() - number) % 7)
@@ -136,7 +140,7 @@ def _moment(day: date, rest: str | None) -> float | None:
     zone = _ZONE.fullmatch(behind)
     if zone is None:
         return None
-    offset = "+0000" if zone[1] in "Zz" else zone[1]
+    offset = "+0000" if zone[1][0] in "UuZz" else zone[1]
     return datetime.fromisoformat(f"{datetime.combine(day, clock).isoformat()}{offset}").timestamp()
 
 

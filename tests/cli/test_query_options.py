@@ -14,6 +14,10 @@ from click.testing import CliRunner, Result
 
 from logd.cli.query import query
 from logd.cli.tail import tail
+from logd.query.files.source import FileSource
+from logd.query.positions import Position
+from logd.text.lines import LineFormat
+from tests.cli import terminal
 from tests.cli.terminal import on_terminal
 from tests.query.log_making import START, numbers_of, record, write_log
 
@@ -103,6 +107,18 @@ def test_gaps_are_shown() -> None:
 
 
 @pytest.mark.usefixtures("log")
+def test_requests_side_by_side() -> None:
+    """What belongs together stands together, once, however requests take turns in the log."""
+    result = run("cat:E", "ms:>=900", "-C", "3", "--context", "request")
+    assert numbers_of(result.stdout) == [
+        *(81, 84, 87, 90, 93, 96, 99, 102, 105, 108, 111, 114),
+        *(101, 104, 107, 110, 113, 116, 119),
+        *(106, 109, 112, 115, 118),
+    ]
+    assert result.stdout.count("\n--\n") == 2
+
+
+@pytest.mark.usefixtures("log")
 def test_outputs() -> None:
     """Each format has the same record in it."""
     first = json.loads(run("-1", "--output", "jsonl").stdout)
@@ -129,6 +145,8 @@ def test_cursors(log: Path) -> None:
     assert "left out" not in run("-n", "120").stderr
     cursor = result.stderr.split()[-1]
     assert found("--after-cursor", cursor, "-n", "2") == [3, 4]
+    assert "left out 112 more" in run("--after-cursor", cursor, "-r", "-n", "5").stderr
+    assert "left out 117 more" in run("--after-cursor", cursor, "-n", "0").stderr
     assert run("--after-cursor", "nonsense").exit_code != 0
     found("--cursor-file", "end")
     assert found("--cursor-file", "end") == []
@@ -137,6 +155,27 @@ def test_cursors(log: Path) -> None:
     again = CliRunner().invoke(tail, ["--cursor-file", "tail"])
     assert (again.stdout, "no entries" in again.stderr) == ("", True)
     assert (log / "tail").read_text().strip()
+    (log / "tail").write_text(cursor)
+    behind = CliRunner().invoke(tail, ["--cursor-file", "tail", "-2"])
+    assert (numbers_of(behind.stdout), "more entries came" in behind.stderr) == ([118, 119], True)
+
+
+@pytest.mark.parametrize("output", ["text", "jsonl"])
+def test_what_comes_meanwhile(log: Path, monkeypatch: pytest.MonkeyPatch, output: str) -> None:
+    """A record that comes while others are shown is shown by the next call, and by no other."""
+    end, current = FileSource.end, log / "logs/logd_2.log"
+    late = LineFormat().encode_batch(record(500))
+
+    def end_then_more(source: FileSource) -> Position | None:
+        found = end(source)
+        with current.open("ab") as file:
+            file.write(late)
+        return found
+
+    monkeypatch.setattr(FileSource, "end", end_then_more)
+    shown = [run("--cursor-file", "here", "-o", output).stdout for _ in range(3)]
+    assert [text.count("record 500") for text in shown] == [0, 1, 1]
+    assert shown[0].count("record 1\t" if output == "text" else '"record 1"') == 1
 
 
 @pytest.mark.usefixtures("log")
@@ -156,6 +195,38 @@ def test_counts() -> None:
     assert "118 more, with 118 entries, are left out" in result.stderr
     assert len(run("--by", "auto").stdout.splitlines()) <= 60
     assert len(run("--by", "ms").stdout.splitlines()) == 120
+    assert run("--by", "logger,cat").stdout.splitlines()[::2] == [
+        "shop.cache  I  58",
+        "shop.views  E   6",
+    ]
+    assert "none of them has usr" in run("--by", "usr").stderr
+    assert "none of them has" not in run("--by", "logger,minute").stderr
+
+
+@pytest.mark.usefixtures("log")
+def test_counts_for_programs() -> None:
+    """Counts come as each of the outputs, all of a call as one list if that is JSON."""
+    asked = ["--by", "cat", "--by", "logger", "--until", f"@{START + 120}", "-o"]
+    assert json.loads(run(*asked, "json").stdout) == [
+        {"cat": "I", "count": 2},
+        {"logger": "shop.cache", "count": 1},
+        {"logger": "shop.views", "count": 1},
+    ]
+    assert json.loads(run("--by", "cat", "absent", "-o", "json").stdout) == []
+    assert run(*asked, "csv").stdout == (
+        "cat,count\nI,2\n\nlogger,count\nshop.cache,1\nshop.views,1\n"
+    )
+    assert run(*asked, "logfmt").stdout.splitlines() == [
+        "cat=I count=2",
+        "logger=shop.cache count=1",
+        "logger=shop.views count=1",
+    ]
+    causes = csv.DictReader(io.StringIO(run("cat:E", "--by", "traceback", "-o", "csv").stdout))
+    assert [(row["count"], json.loads(row["hosts"])) for row in causes] == [
+        ("6", {"-": 6}),
+        ("2", {"10.0.0.7": 2}),
+    ]
+    assert "not with --new-since" in run("--by", "traceback", "--by", "hour").stderr
 
 
 def test_a_terminal_gets_what_is_most_frequent(log: Path) -> None:
@@ -194,6 +265,7 @@ def test_nothing_is_said() -> None:
     assert "cat is I, E" in result.stderr
     assert "request is r" in result.stderr
     assert "none of them has absent" in run("absent:1").stderr
+    assert "the log goes from 20" in run("--until", "2001-01-01", "record").stderr
     assert "%(usr)s: no field" in run("-3", "--format", "%(usr)s %(ms)s").stderr
 
 
@@ -216,6 +288,28 @@ def test_several_logs(log: Path) -> None:
     assert json.loads(run(*both, "--by", "cat", "--json").stdout.splitlines()[0])["count"] == 113
 
 
+def test_what_is_around_in_several_logs(log: Path) -> None:
+    """What is around an entry is what is around it in all logs."""
+    others = [(898, 90), (899, 570), (900, 630)]
+    write_log(log / "b/app_%d.log", [record(n, time=START + after) for n, after in others])
+    both = ["--file", "logs/logd_%d.log", "--file", "b/app_%d.log", "cat:E"]
+    assert found(*both, "ms:<200", "-C", "2") == [9, 899, 10, 900, 11]
+    result = run(*both, "ms:<400", "-C", "1")
+    assert numbers_of(result.stdout) == [899, 10, 900, 29, 30, 31]
+    assert result.stdout.count("\n--\n") == 1
+
+
+def test_notes_drive_no_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a note quotes from the log is as harmless as the log, and not longer than a line."""
+    monkeypatch.chdir(tmp_path)
+    items = [{"user": "\x1b[2Jann"}, {"user": "b" * 5000}]
+    write_log(tmp_path / "logs/logd_%d.log", [record(n, special=items[n]) for n in range(2)])
+    said = run("user:eve").stderr
+    assert "\\x1b[2Jann" in said
+    assert "\x1b" not in said
+    assert len(said) < 400
+
+
 def test_a_pager(log: Path) -> None:
     """On a terminal a pager gets the entries, unless it is not wanted."""
     pager = log / "pager"
@@ -223,6 +317,21 @@ def test_a_pager(log: Path) -> None:
     pager.chmod(0o755)
     assert on_terminal(log, "query", "-2", LOGD_PAGER=str(pager)).count("paged ") == 2
     assert "paged" not in on_terminal(log, "query", "-2", "--no-pager", LOGD_PAGER=str(pager))
+    shown = on_terminal(log, "query", "-2", LOGD_PAGER=str(pager)).splitlines()
+    assert [line.startswith("paged ") for line in shown] == [True, True, False]
+    assert "left out 118 more" in shown[2]
+
+
+def test_a_pager_shows_what_a_terminal_does(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a pager, too, counts have bars that fit, and narrow terminals show the message."""
+    for asked in (["--by", "cat"], ["--by", "traceback", "cat:E"], ["--count"]):
+        # On a busy machine there is a bar for what takes long; nothing of it stays.
+        plain = on_terminal(log, "query", *asked).rpartition("\r\x1b[K")[2]
+        assert on_terminal(log, "query", *asked, LOGD_PAGER="sh -c cat") == plain
+    assert "\N{FULL BLOCK}" in on_terminal(log, "query", "--by", "cat", LOGD_PAGER="sh -c cat")
+    monkeypatch.setattr(terminal, "COLUMNS", 40)
+    shown = on_terminal(log, "query", "cat:E", "-1", LOGD_PAGER="sh -c cat", NO_COLOR="1")
+    assert shown.splitlines()[0][11:].startswith(" E it failed")
 
 
 @pytest.mark.usefixtures("log")

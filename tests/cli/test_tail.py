@@ -15,6 +15,7 @@ import pytest
 from tests.cli.conftest import ENVIRONMENT, PATIENCE_S, Command, Daemon
 from tests.cli.terminal import on_terminal
 from tests.query.log_making import log_files, record, records, write_log
+from tests.waiting import wait_for
 
 Tail = Callable[..., "subprocess.Popen[str]"]
 
@@ -110,6 +111,19 @@ def test_without_a_daemon(tmp_path: Path, tail: Tail) -> None:
     assert process.wait(PATIENCE_S) == 130
     assert process.stderr is not None
     assert process.stderr.read() == ""
+
+
+def test_a_cursor_is_kept_at_once(tmp_path: Path, tail: Tail) -> None:
+    """What was shown at the start is not shown again, though nothing came behind it."""
+    with log_files(tmp_path / "app_%d.log", lines=4) as output:
+        output.write(records(1, 6))
+        following = ("-f", "--file", "app_%d.log", "--cursor-file", "here")
+        first = tail(*following)
+        assert lines(first, 6) == [f"record {number}" for number in range(1, 7)]
+        wait_for((tmp_path / "here").exists, "the cursor")
+        first.kill()
+        output.write(records(7, 8))
+        assert lines(tail(*following), 2) == ["record 7", "record 8"]
 
 
 @pytest.mark.parametrize("is_live", [True, False])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from logd.query.fields import TEXT
 from logd.query.grammar import format_terms, parse, parse_condition
 from logd.query.terms import Term, WrongSelection
+from logd.query.views import Wishes
 
 
 @pytest.mark.parametrize(
@@ -103,14 +104,43 @@ def test_any_text(text: str) -> None:
         ("user~^a", Term("user", "~", "^a")),
         ("user!~^a", Term("user", "~", "^a", is_not=True)),
         ("user=", Term("user", "=", "")),
+        ("ms > 5", Term("ms", ">", "5")),
+        ("user= ann", Term("user", "=", " ann")),
+        ("user=E,W", Term("user", "=", "E,W")),
     ],
 )
 def test_conditions(text: str, term: Term) -> None:
     """`--where` takes comparisons of one item."""
-    assert parse_condition(text) == term
+    assert parse_condition(text) == (term,)
+
+
+def test_categories_in_conditions() -> None:
+    """Several categories are alternatives there as everywhere."""
+    assert parse_condition("cat=E,W") == (Term("cat", "=", "E"), Term("cat", "=", "W"))
 
 
 def test_conditions_that_are_none() -> None:
-    """A text without a comparison is refused."""
+    """A text without a comparison is refused, and so is what no number can be compared with."""
     with pytest.raises(WrongSelection, match="expected KEY=VALUE"):
         parse_condition("user")
+    with pytest.raises(WrongSelection, match="expected a number"):
+        parse_condition("ms>nan")
+
+
+@pytest.mark.parametrize(
+    ("excluded", "same"),
+    [
+        ("cat=E,W", "-cat:E -cat:W"),
+        ("user=ann", "-user:ann"),
+        ("user!=ann", "user:ann"),
+        ("ms>=500", "-ms:>=500"),
+        ("ms:>=500", "-ms:>=500"),
+        ('"a=b"', '-"a=b"'),
+        ("/a=b/", "-/a=b/"),
+        ("card declined", "-card -declined"),
+        ("url:http://host/?a=b", "-url:http://host/?a=b"),
+    ],
+)
+def test_what_is_excluded(excluded: str, same: str) -> None:
+    """`--not` takes a comparison as `--where` does, or words, which may have one in them."""
+    assert Wishes(fields={}, excluded=[excluded]).terms() == parse(same)

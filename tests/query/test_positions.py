@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logd.query.files import scan
+from logd.query.files.source import FileSource
 from logd.query.merged import MergedSource
 from logd.query.positions import (
     FilePosition,
@@ -145,12 +146,56 @@ def test_cursors_of_others(tmp_path: Path) -> None:
             source.position(text)
 
 
+def test_the_entry_at_a_position(tmp_path: Path) -> None:
+    """The entry that begins at a position is found, be its file renamed and compressed since."""
+    with log_files(tmp_path / "app.log", lines=5, compress="gzip") as output:
+        output.write(records(1, 3))
+        source = FileSource(str(tmp_path / "app.log"), Notes())
+        second = list(source.placed())[1]
+        end = source.end()
+        assert end is not None
+        assert source.at(end) is None
+        for batch in records(4, 12):
+            output.write([batch])
+        assert output.wait_idle(60)
+    for position in (second.position, source.position(source.cursor(second.position))):
+        found = source.at(position)
+        assert found is not None
+        assert found.entry.msgid == 2
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_entries_among_those_of_several_logs(
+    merged: Callable[[], MergedSource], newest_first: bool
+) -> None:
+    """Of an entry of several logs it is known what is before and behind it in all of them."""
+    source = merged()
+    for placed in source.placed(ERRORS, newest_first=newest_first):
+        number = placed.entry.msgid
+        cursor = source.cursor(placed.position)
+        found = merged().at(source.position(cursor))
+        assert found is not None
+        assert found.entry == placed.entry
+        before, behind = source.places(found)
+        older = source.entries(end=before, newest_first=True, limit=2)
+        assert numbers(older) == [number - 1, number - 2][: number - 1]
+        newer = source.entries(start=behind, limit=2)
+        assert numbers(newer) == [number + 1, number + 2][: 30 - number]
+
+
 POSITIONS = st.builds(FilePosition, st.text(), st.integers(0), st.text()) | st.builds(
     TablePosition, st.text(), st.integers(0)
 )
 
 
-@given(POSITIONS | st.builds(MergedPosition, st.lists(st.none() | POSITIONS).map(tuple)))
+SEVERAL = st.lists(st.none() | POSITIONS, min_size=2).map(tuple)
+
+
+@given(
+    POSITIONS
+    | st.builds(MergedPosition, st.lists(st.none() | POSITIONS).map(tuple))
+    | st.builds(MergedPosition, SEVERAL, st.sampled_from([0, 1]))
+)
 def test_cursors(position: Position) -> None:
     """A position that is encoded is decoded as the same."""
     cursor = encode_cursor("s", position)

@@ -51,6 +51,10 @@ def moment(text: str) -> float:
         ("fri 14:30", "2026-11-20T14:30"),
         ("2026-11-20T10", "2026-11-20T10:00"),
         ("today 7", "2026-11-22T07:00"),
+        ("tomorrow", "2026-11-23"),
+        ("1 week ago", "2026-11-15T11:10:05.500"),
+        ("Fri 2026-11-20 10:00:00 UTC", "2026-11-20T10:00+00:00"),
+        ("friday 2026-11-20", "2026-11-20"),
     ],
 )
 def test_what_is_understood(text: str, expected: str) -> None:
@@ -79,6 +83,8 @@ def test_clocks_that_are_changed() -> None:
         "2026-10-01 x",
         "10",
         "monday x",
+        "monday tuesday",
+        "fri today",
         "@",
         "-",
     ],

@@ -173,19 +173,13 @@ class FileSource(LogSource):
         self,
         selection: Selection,
         *,
-        limit: int | None = None,
         start: Position | None = None,
+        end: Position | None = None,
         watch: Watch = unwatched,
     ) -> Iterator[bytes]:
-        for found in self._finder.found(selection, start, None, watch):
-            raws = found.raws
-            if limit is not None:
-                raws = raws[:limit]
-                limit -= len(raws)
-            text = b"\n".join((*raws, b""))
+        for found in self._finder.found(selection, start, end, watch):
+            text = b"\n".join((*found.raws, b""))
             yield text.replace(MARK, BREAK) if MARK in text else text
-            if limit == 0:
-                return
 
     def summarise(
         self,

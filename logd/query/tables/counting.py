@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, literal_column, select
 
 from logd.query.fields import NO_LABEL
-from logd.query.summaries import Key, Step, Tally, entry_label
+from logd.query.summaries import MAX_LABELS, Key, Step, Tally, entry_label
 from logd.query.tables.conditions import Conditions
 from logd.query.tables.dialects import contains, second_of
 from logd.query.tables.grouping import MINUTE_S, QUARTER_S, Grouping, grouping_of
@@ -108,19 +108,21 @@ class TableCounter:
                 yield
 
     def _rows(
-        self, columns: Sequence[ColumnElement[Any]], *more: ColumnElement[bool]
+        self, columns: Sequence[ColumnElement[Any]], most: int | None = None
     ) -> Sequence[Any]:
-        """Values of the columns, and how many rows have them."""
+        """Values of the columns, and how many rows have them; at most the `most` frequent ones."""
         statement = (
             select(*columns, func.count())
             .select_from(self._log.clause)
-            .where(*self._conditions.together, *more)
+            .where(*self._conditions.together)
         )
         if columns:
             # By their places: expressions with parameters would not be seen to be the same.
             statement = statement.group_by(
                 *(literal_column(str(place + 1)) for place in range(len(columns)))
             )
+        if most is not None:
+            statement = statement.order_by(func.count().desc()).limit(most)
         with self._moment():
             return self._connection.execute(statement).all()
 
@@ -129,11 +131,18 @@ class TableCounter:
 
     def _add_facet(self, tally: Tally, key: Key, grouping: Grouping) -> int:
         """Count by a key; how many rows there were."""
-        total = 0
-        for *values, number in self._rows(grouping.columns):
+        counted, most = 0, None if grouping.are_many else MAX_LABELS
+        found = self._rows(grouping.columns, most)
+        for *values, number in found:
             if number:
                 tally.add_label(key, grouping.label(values), number)
-            total += number
+            counted += number
+        if most is None or len(found) < most:
+            return counted
+        # More would fill the memory, and no one looks at them.
+        total = self._count()
+        if total > counted:
+            tally.others[key] = tally.others.get(key, 0) + total - counted
         return total
 
     def _add_exceptions(self, tally: Tally, total: int) -> None:

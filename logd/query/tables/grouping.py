@@ -40,10 +40,12 @@ class Grouping:
     Attributes:
         columns: that differ from group to group.
         label: what a group is called, of its values of the columns. Several may be called alike.
+        are_many: whether many groups may be called alike, as each is a whole text with more in it.
     """
 
     columns: Sequence[ColumnElement[Any]]
     label: Callable[[Sequence[Any]], Label]
+    are_many: bool = False
 
 
 def grouping_of(key: Key, log: LogTable) -> Grouping | None:
@@ -62,7 +64,8 @@ def grouping_of(key: Key, log: LogTable) -> Grouping | None:
         found = zip(known, places, places[1:], strict=False)
         return tuple(str(part.label(values[begin:end])) for part, begin, end in found)
 
-    return Grouping([column for part in known for column in part.columns], label)
+    columns = [column for part in known for column in part.columns]
+    return Grouping(columns, label, any(part.are_many for part in known))
 
 
 def _of_field(name: str, log: LogTable) -> Grouping | None:
@@ -112,7 +115,8 @@ def _of_item(key: str, log: LogTable) -> Grouping:
     if log.dialect == "sqlite" and is_plain:
         return Grouping(item_of_text(items, key), partial(_typed_label, key))
 
-    return Grouping(grouped(items, log.dialect), lambda values: _item_label(values[0], key))
+    columns = grouped(items, log.dialect)
+    return Grouping(columns, lambda values: _item_label(values[0], key), are_many=True)
 
 
 def _item_label(text: object, key: str) -> Label:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from logd.query.budget import Budget
 from logd.query.contexts import REQUEST_ITEMS, Scope, selection_of
-from logd.query.selection import EVERYTHING, Selection
+from logd.query.selection import Selection
 from logd.query.source import Gone, LogSource, Placed, Position
 from logd.query.terms import Term
 from logd.web.answers.shapes import row
@@ -71,13 +71,16 @@ def entries(
     rest: Position | None = None
     if around:
         middle = source.position(around)
+        record = source.at(middle, watch)
+        if record is not None:
+            middle = source.places(record)[0]
         old, new = older(middle, limit // 2), newer(middle, limit - limit // 2)
         found = [*old.placed, *new.placed]
         more_before, more_after = old.has_more, new.has_more
     elif after or place or is_first:
         start = source.position(place) if place else None
         if after:
-            start = _behind(source, after, watch)
+            start = one(source, after, watch).behind
         found, more_after, rest = newer(start, limit)
         more_before = start is not None
     else:
@@ -131,16 +134,10 @@ def one(source: LogSource, cursor: str, watch: Watch) -> Placed:
         Gone: it was overwritten.
         WrongCursor: the cursor is none, or of another log.
     """
-    place = source.position(cursor)
-    found = next(iter(source.placed(EVERYTHING, start=place, watch=watch)), None)
-    if found is None or source.cursor(found.position) != cursor:
+    found = source.at(source.position(cursor), watch)
+    if found is None:
         raise Gone("the record was overwritten, or removed, as the log went on")
     return found
-
-
-def _behind(source: LogSource, cursor: str, watch: Watch) -> Position:
-    """The place behind the record of a cursor."""
-    return one(source, cursor, watch).behind
 
 
 def context(
@@ -168,8 +165,9 @@ def context(
     if scope == "request" and not any(key in middle.entry.special for key in request_items):
         note = "The record has no item that names its request: this is its thread."
     near = selection_of(middle.entry, scope, request_items).also(only)
-    older = _older(source, near, middle.position, number, watch, Budget(bytes=CONTEXT_BYTES))
-    newer = _newer(source, near, middle.behind, None, number, watch, Budget(bytes=CONTEXT_BYTES))
+    before, behind = source.places(middle)
+    older = _older(source, near, before, number, watch, Budget(bytes=CONTEXT_BYTES))
+    newer = _newer(source, near, behind, None, number, watch, Budget(bytes=CONTEXT_BYTES))
     found = [*older.placed, middle, *newer.placed]
     return {"entries": [row(source, p.position, p.entry) for p in found], "note": note}
 

@@ -14,6 +14,7 @@ from logd.outputs.tables.output import TableOutput
 from logd.query.selection import Selection
 from logd.query.source import LogSource, TablePosition
 from logd.query.summaries import Key, Step, Summary
+from logd.query.tables import counting
 from logd.query.tables.source import TableSource
 from logd.query.terms import Term
 from logd.records.batch import Batch
@@ -206,3 +207,13 @@ def test_counts_between_positions(source: TableSource) -> None:
         whole = Pass(every[0 if start is None else start + 1 : None if end is None else end + 1])
         assert found == whole.summarise(step="auto", keys=["cat", "host"])
     assert isinstance(every[0].behind, TablePosition)
+
+
+def test_too_many_values(source: TableSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more values than fit in memory the rarest are counted together."""
+    monkeypatch.setattr(counting, "MAX_LABELS", 3)
+    found = source.summarise(keys=["msgid", "host"])
+    assert found.total == 240
+    assert found.facets["host"].total() == 240
+    assert found.facets["msgid"].total() + found.others["msgid"] == 240
+    assert len(found.facets["msgid"]) == 9
