@@ -35,7 +35,8 @@ DEFAULT_FILE = "logs/logd_%d.log"
 """Where records go when no output is named."""
 
 
-@dataclass(frozen=True, kw_only=True)
+# Never made by itself: methods of its own would only take each command's time.
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class RecordSettings:
     """Their part of `logd.settings.table.Config`."""
 

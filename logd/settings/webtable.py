@@ -18,7 +18,8 @@ from logd.settings.kinds import (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+# Never made by itself: methods of its own would only take each command's time.
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class WebSettings:
     """Their part of `logd.settings.table.Config`."""
 

@@ -14,6 +14,7 @@ from tests.bench import (
     apps,
     databases,
     find,
+    find_tables,
     hostile,
     latency,
     layouts,
@@ -46,7 +47,11 @@ BENCHMARKS: dict[str, Callable[[Settings], Iterator[Row]]] = {
     "find": find.find,
 }
 
-BY_NAME = {"layouts": layouts.layouts, "page": page.page}
+BY_NAME = {
+    "layouts": layouts.layouts,
+    "page": page.page,
+    "find_tables": find_tables.find_tables,
+}
 """What is run only if it is named; `page` needs a browser (`make browser`)."""
 
 

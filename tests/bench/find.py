@@ -1,4 +1,5 @@
-"""Goals of finding: `logd query` over 2 GB of files beside grep and ripgrep, in the same run.
+"""Goals of finding: `logd query` over 2 GB of files beside grep and ripgrep, in the same run; and
+over 100 GB that only indexes tell of.
 
 Each question is a process of its own, as a person at a terminal starts it; what it prints is read
 and thrown away. The files are in the page cache.
@@ -27,6 +28,7 @@ from tests.bench.results import (
     at_least,
     at_most,
     compete,
+    ratio_row,
 )
 
 TASK = "11 find"
@@ -59,49 +61,53 @@ class Question:
     Attributes:
         name: in the table.
         arguments: of `logd query`.
-        goal: what it has to keep.
+        goal: what it has to keep; None for nothing but to be seen, or for a ratio.
         figure: what the goal is about.
     """
 
     name: str
-    arguments: Sequence[str]
-    goal: Goal
+    arguments: tuple[str, ...]
+    goal: Goal | None
     figure: Callable[[Asked], float] = lambda asked: asked.seconds
 
 
 def find(settings: Settings) -> Iterator[Row]:
     """Each question to a ring of ten files with an index and, the newest one, without."""
-    pattern = find_ring.ring(settings.pick(1_000_000, 1_000_000, 2_000))
+    records = settings.pick(1_000_000, 1_000_000, 2_000)
+    pattern = find_ring.ring(records)
+    sparse = find_ring.sparse_ring(pattern, records)
     files = sorted(pattern.parent.glob("app_*.log"))
     megabytes = sum(file.stat().st_size for file in files) / 1e6
-    questions = list(_questions(pattern, settings, megabytes))
+    asked_of = dict.fromkeys(_questions(settings, megabytes), pattern)
+    if sparse is not None:
+        asked_of |= dict.fromkeys(_counts("100 GB, ", at_most(2.0, "s")), sparse)
     contenders = {
-        question.name: partial(ask, (*_QUERY, "--file", str(pattern), *question.arguments))
-        for question in questions
+        question.name: partial(ask, (*QUERY, "--file", str(log), *question.arguments))
+        for question, log in asked_of.items()
     }
     contenders |= _peers(files)
     contest = compete(contenders, settings.rounds)
-    for question in questions:
+    for question in asked_of:
         yield _row(contest, question.name, question.figure, question.goal)
+    yield _memory_row(contest, [question.name for question in asked_of])
     for name in _peers(files):
         yield _row(contest, name, lambda asked: asked.seconds, None)
+    seconds = {name: [asked.seconds for asked in runs] for name, runs in contest.runs.items()}
+    yield ratio_row(TASK, "rare text", "rg, rare text", seconds, at_most(3))
 
 
-_QUERY = (sys.executable, "-m", "logd", "query")
+QUERY = (sys.executable, "-m", "logd", "query")
+"""The command that answers, less its arguments."""
 
 
-def _questions(pattern: Path, settings: Settings, megabytes: float) -> Iterator[Question]:
+def _questions(settings: Settings, megabytes: float) -> Iterator[Question]:
     records = find_ring.FILES * settings.pick(1_000_000, 1_000_000, 2_000)
     since, until = map(
         find_ring.minute_text, (records // 2, records // 2 + 600 * find_ring.A_SECOND)
     )
-    quick, counted = at_most(0.3, "s"), at_most(0.5, "s")
+    quick = at_most(0.3, "s")
     yield Question("10 minutes, listed", ("--since", since, "--until", until), quick)
-    yield Question("by minute", ("--by", "minute"), counted)
-    for field in ("cat", "site", "host", "logger"):
-        yield Question(f"by {field}", ("--by", field), counted)
-    several = ("--by", "minute", "--by", "cat", "--by", "site", "--by", "host", "--by", "logger")
-    yield Question("by minute and four fields", several, counted)
+    yield from _counts("", at_most(0.5, "s"))
     for field in ("pid", "thread"):
         yield Question(
             f"by {field}, a scan",
@@ -110,9 +116,18 @@ def _questions(pattern: Path, settings: Settings, megabytes: float) -> Iterator[
             lambda asked: megabytes / asked.seconds,
         )
     rare = f'"{find_ring.RARE}"'
-    yield Question("rare text", (rare,), at_most(10, "s"))
+    yield Question("rare text", (rare,), None)
     yield Question("rare text, newest", ("-r", "-n", "1", rare), quick, lambda asked: asked.first_s)
     yield Question("the last 5", ("-r", "-n", "5"), at_most(0.25, "s"))
+
+
+def _counts(where: str, goal: Goal) -> Iterator[Question]:
+    """What indexes tell alone."""
+    fields = ("minute", "cat", "site", "host", "logger")
+    for field in fields:
+        yield Question(f"{where}by {field}", ("--by", field), goal)
+    several = tuple(part for field in fields for part in ("--by", field))
+    yield Question(f"{where}by minute and four fields", several, goal)
 
 
 def _peers(files: Sequence[Path]) -> dict[str, Callable[[], Asked]]:
@@ -168,6 +183,13 @@ def _peak_bytes(pid: int) -> int:
         return 0
     found = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
     return int(found[0]) * 1024 if found else 0
+
+
+def _memory_row(contest: Contest[Asked], names: Sequence[str]) -> Row:
+    """The most memory that a question took in each round."""
+    rounds = zip(*(contest.runs[name] for name in names if name in contest.runs), strict=False)
+    most = [max(asked.rss_bytes for asked in turn) / 2**20 for turn in rounds]
+    return Row(TASK, "memory, the most of all of these", most, "MiB", "", at_most(150, "MiB"))
 
 
 def _row(

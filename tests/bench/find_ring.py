@@ -1,7 +1,9 @@
-"""The log that `find.py` asks: ten files of a ring with a million records each, 2 GB, 28 hours.
+"""The logs that `find.py` asks.
 
-It is made once and kept in the temporary folder (`logd-bench-find-USER-RECORDS`): that and its
-indexes take minutes.
+One is ten files of a ring with a million records each, 2 GB, 28 hours. The other is a hundred times
+a gigabyte, two months, and only its indexes are real: its files are holes, all but their first
+line. Both are made once and kept in the temporary folder (`logd-bench-find-USER-RECORDS`): that
+takes minutes.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from pathlib import Path
 
 from logd.query.files.indexkeeping import keep
 from logd.query.files.listing import RingFiles
+from logd.query.files.sidecar import NEVER, BlockTimes, Cell, Index, decoded, path_beside
+from logd.query.positions import GENERATION_BYTES, generation_of
 from tests.bench import corpus
 
 FILES = 10
@@ -27,6 +31,9 @@ START_S = 1_795_345_800
 
 RARE = "the shelf collapsed under zanzibar"
 """A text that one record of each file has."""
+
+SPARSE_FILES, SPARSE_TIMES = 100, 5
+"""The files of the large ring, and how often each repeats the first one of the other."""
 
 _HOSTS = ("", "@10.0.0.7", "@10.0.0.8", "@10.0.0.9")
 _PATTERN = "app_%d.log"
@@ -50,6 +57,62 @@ def ring(records_a_file: int) -> Path:
             pass
         done.touch()
     return pattern
+
+
+def sparse_ring(pattern: Path, records_a_file: int) -> Path | None:
+    """The ring of 100 GB; returns the pattern of its files, None if there is nothing to make it of.
+
+    Args:
+        pattern: of the other ring's files.
+        records_a_file: of each of those.
+    """
+    index_file = path_beside(str(pattern.with_name(_PATTERN % 0)))
+    if not index_file.exists():
+        return None
+    folder = pattern.parent / "sparse"
+    done = folder / "made"
+    if not done.exists():
+        folder.mkdir(exist_ok=True)
+        known = decoded(index_file.read_bytes())
+        for number in range(SPARSE_FILES):
+            _make_sparse(folder / (_PATTERN % number), number, known, records_a_file)
+        done.touch()
+    return folder / _PATTERN
+
+
+def _make_sparse(path: Path, number: int, known: Index, records: int) -> None:
+    # Minutes stay whole minutes.
+    span_s = -(-records // A_SECOND // 60) * 60
+    first = number * SPARSE_TIMES
+    head = _line((START_S + first * span_s) * 1000, " I 1#1 begun", "\t200 1\t\t\t\t")
+    with path.open("wb") as file:
+        file.write(head)
+        file.truncate(known.size * SPARSE_TIMES)
+    last_ns = (START_S + (first + SPARSE_TIMES) * span_s) * 10**9
+    os.utime(path, ns=(last_ns, last_ns))
+    blocks: list[BlockTimes] = []
+    cells: list[Cell] = []
+    known_cells = list(known.all_cells)
+    for copy in range(SPARSE_TIMES):
+        later_s = (first + copy) * span_s
+        blocks += [
+            block._replace(
+                place=block.place + copy * known.size,
+                end=block.end + copy * known.size,
+                first_ms=block.first_ms + later_s * 1000,
+                behind_ms=block.behind_ms + later_s * 1000,
+                cells_before=block.cells_before + len(cells),
+            )
+            for block in known.blocks
+        ]
+        cells += [
+            (minute if minute == NEVER else minute + later_s, which, count)
+            for minute, which, count in known_cells
+        ]
+    generation = generation_of(head[:GENERATION_BYTES])
+    size = known.size * SPARSE_TIMES
+    index = Index(size, last_ns, generation, known.combinations, blocks)
+    path_beside(str(path)).write_bytes(index.encoded(cells, known.all_bits * SPARSE_TIMES))
 
 
 def _make_file(path: Path, number: int, records: int) -> None:

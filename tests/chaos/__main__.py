@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.chaos import engine, scenarios, shared
+from tests.chaos import engine, readers, scenarios, shared
 from tests.chaos.cluster import binaries
 from tests.chaos.oracle import Verdict
 from tests.chaos.powerloss.checking import PowerLoss, Tally
@@ -105,6 +105,7 @@ def plan(kills: int) -> dict[str, Scenario]:
         "disk full": _full_disk(5),
         "stop without database": scenarios.stop_without_database,
         "dead apps": lambda folder, seed: scenarios.dead_apps(folder, seed, 20),
+        "readers for a minute": lambda folder, seed: readers.follow(folder, 180_000, 3000.0, 25.0),
     }
     for kind in shared.SERVERS:
         found |= _shared(kind, kills)

@@ -49,6 +49,13 @@ class Verdict:
         )
         return "\n    ".join(["; ".join([text, *self.notes]), *self.examples])
 
+    def add(self, other: Verdict, note: str) -> None:
+        """Add what was seen elsewhere."""
+        for kind in ("records", "missing", "repeated", "disordered", "torn"):
+            setattr(self, kind, getattr(self, kind) + getattr(other, kind))
+        self.examples += other.examples
+        self.notes.append(note)
+
     def fault(self, kind: str, text: str, count: int = 1) -> None:
         """Count a fault."""
         setattr(self, kind, getattr(self, kind) + count)
@@ -105,12 +112,17 @@ def file_messages(folder: Path) -> Iterator[str]:
     paths = sorted(folder.glob("chaos_*.log"), key=lambda path: int(path.stem.split("_")[1]))
     for path in paths:
         with path.open(encoding="utf-8", newline="\n") as lines:
-            for line in lines:
-                match = LINE.fullmatch(line.removesuffix("\n"))
-                if match is None or not line.endswith("\n"):
-                    yield f"torn line in {path.name}: {line!r}"
-                elif not match["msg"].startswith(_OWN):
-                    yield match["msg"]
+            yield from line_messages(lines, path.name)
+
+
+def line_messages(lines: Iterable[str], name: str) -> Iterator[str]:
+    """The senders' texts in lines of the default layout, with their line ends."""
+    for line in lines:
+        match = LINE.fullmatch(line.removesuffix("\n"))
+        if match is None or not line.endswith("\n"):
+            yield f"torn line in {name}: {line!r}"
+        elif not match["msg"].startswith(_OWN):
+            yield match["msg"]
 
 
 def sqlite_messages(path: Path) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos import engine, scenarios, shared
+from tests.chaos import engine, readers, scenarios, shared
 from tests.chaos.__main__ import small_disk
 from tests.chaos.cluster import binaries
 
@@ -106,6 +106,14 @@ def test_apps_killed_with_a_spool(tmp_path: Path) -> None:
     """What dead apps left in their spool is delivered by the next one, exactly once."""
     verdict = scenarios.dead_apps(tmp_path, SEED, 6)
     assert verdict.is_good, str(verdict)
+
+
+def test_readers_of_a_log_that_rotates(tmp_path: Path) -> None:
+    """Whoever follows, stopped or not, shows each record once while files are compressed."""
+    verdict = readers.follow(tmp_path, 35_000, None, None)
+    assert verdict.is_good, str(verdict)
+    assert verdict.records == len(readers.READERS) * 70_001
+    assert "too slow for the live feed" in str(verdict)
 
 
 @pytest.mark.parametrize(
