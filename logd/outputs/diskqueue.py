@@ -223,10 +223,7 @@ class DiskQueue:
 
     def _begin_segment(self) -> tuple[Segment, int]:
         if self._folder.is_moved:
-            self._tell(
-                f"{self._folder.path} was moved or removed: a new folder takes what comes; what is "
-                "in the old one is written as long as it is there"
-            )
+            self._tell(f"{self._folder.path} was moved or removed; what comes goes to a new one")
         self._folder.make()
         try:
             self._folder.lock()

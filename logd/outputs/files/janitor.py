@@ -354,16 +354,21 @@ class Janitor:
                     self._refused.add(name)
 
     def _compress_one(self, name: str, kind: Literal["gzip", "zstd"]) -> None:
+        state = self._look_at(name)
+        if state is None:
+            return  # The ring has come round to it in the meantime.
         try:
-            state = os.stat(name, dir_fd=self._folder, follow_symlinks=False)
             if self._is_held(name, state, name + SUFFIXES[kind]):
                 self._give_up(name, state)
                 return
             # If the journal still called it the current file, it would go on growing.
             self._settle()
             temporary = compress_file(self._folder, name, kind, self._is_wanted)
-        except FileNotFoundError:
-            return  # The ring has come round to it in the meantime.
+        except OSError:
+            with self._lock:
+                if not self._is_still(name, state):
+                    return  # The same: what was read is another file, which grows.
+            raise
         failpoint("compression.before_rename")
         with self._lock:
             is_same = self._is_still(name, state)

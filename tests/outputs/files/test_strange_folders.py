@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from logd.outputs.base import OutputUnusable
+from logd.outputs.files.compression import Kind, compress_file
 from logd.outputs.files.names import parse_pattern
 from logd.outputs.files.output import FileOutput
 from logd.rotation.policy import Retention, RotationPolicy
@@ -142,3 +143,36 @@ def test_locks_of_others_are_no_logs(made: list[FileOutput], tmp_path: Path) -> 
     for name in (".lock", ".%x.lock", ".app_%q.lock", ".~lock.report.odt#.lock"):
         (tmp_path / name).touch()
     opened_as(made, tmp_path).write([numbered(1, 1)])
+
+
+@pytest.mark.parametrize("is_overwritten", [False, True])
+def test_overwritten_while_it_is_compressed(
+    is_overwritten: bool,
+    made: list[FileOutput],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nothing is said of a file that is gone; of one that can't be compressed something is."""
+    output = opened_as(
+        made,
+        tmp_path,
+        compress="gzip",
+        retention=Retention(count=2),
+        rotation=RotationPolicy(lines=5),
+    )
+
+    tried: list[str] = []
+
+    def fail(folder: int, name: str, kind: Kind, is_wanted: Callable[[], bool]) -> str:
+        tried.append(name)
+        if is_overwritten and len(tried) > 1:
+            return compress_file(folder, name, kind, is_wanted)
+        if is_overwritten:
+            output.write([numbered(7, 10)])
+        raise OSError("read back, the compressed form holds something else")
+
+    monkeypatch.setattr("logd.outputs.files.janitor.compress_file", fail)
+    output.write([numbered(1, 6)])
+    assert output.wait_idle()
+    assert ("app_0.log stays uncompressed" in caplog.text) != is_overwritten
