@@ -22,7 +22,7 @@ from typing import Any
 from logd_client.records import Items
 from logd_client.values import as_text, flat_items
 
-__all__ = ["bind", "bound_items", "context_items", "merged"]
+__all__ = ["PROBES", "bind", "bound_items", "context_items", "merged"]
 
 _bound: ContextVar[Items] = ContextVar("logd_client.bound", default=())
 _bound_here = _bound.get
@@ -81,10 +81,12 @@ class _Probes:
     Attributes:
         loop: the running event loop of this thread, None without one.
         span: the current span of OpenTelemetry.
+        plain_at: with how many modules there is nothing to ask, so that `bound_items` is all.
     """
 
     def __init__(self) -> None:
         self.seen = 0
+        self.plain_at = -1
         self.loop: Callable[[], Any] | None = None
         self.task: Callable[[Any], Any] = _nothing
         self.span: Callable[[], Any] | None = None
@@ -98,34 +100,35 @@ class _Probes:
         if loop is not None and task is not None:
             self.task, self.loop = task, loop
         self.span = getattr(_modules.get("opentelemetry.trace"), "get_current_span", None)
+        self.plain_at = self.seen if self.loop is None and self.span is None else -1
 
 
 def _nothing(loop: Any) -> None:
     return None
 
 
-_probes = _Probes()
+PROBES = _Probes()
 
 
 def context_items() -> Items:
     """The items of the context; mostly none, and that is told quickly. Never raises."""
-    if len(_modules) != _probes.seen:
-        _probes.look()
-    if _probes.loop is not None and (loop := _probes.loop()) is not None:
+    if len(_modules) != PROBES.seen:
+        PROBES.look()
+    if PROBES.loop is not None and (loop := PROBES.loop()) is not None:
         return _with(_task_items(loop))
-    return _with(()) if _probes.span is not None else _bound_here()
+    return _with(()) if PROBES.span is not None else _bound_here()
 
 
 def _with(items: Items) -> Items:
-    if _probes.span is not None:
-        items += _span_items(_probes.span)
+    if PROBES.span is not None:
+        items += _span_items(PROBES.span)
     bound = _bound_here()
     return merged(items, bound) if bound else items
 
 
 def _task_items(loop: Any) -> Items:
     try:
-        task = _probes.task(loop)
+        task = PROBES.task(loop)
         return () if task is None else ("task", as_text(task.get_name()))
     except Exception:  # a loop or task of another library: the record matters more
         return ()

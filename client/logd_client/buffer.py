@@ -48,10 +48,17 @@ class Buffer:
         wake: wakes the sender to make room.
 
     Attributes:
-        lock: for whoever changes what waits; reentrant.
-        lost: records dropped since the start.
+        lock: for whoever changes what waits; reentrant. It guards the next five.
+        rows: the records that wait.
+        gap_count: how many were dropped since the last one that came in.
+        room: the bytes that are left of the bound.
+        held: the bytes of frames that are not acknowledged.
+        numbered: the sequence number of the last record that does not wait here any more.
+        sender_sleeps: whether each record is told to the sender, and may pass by.
         put_lone: given each record first while the sender sleeps, with the arguments of `put`;
-            returns its message id, or None if it has to wait here.
+            returns its message id, or None if it has to wait here. Who calls it before `put`
+            spares a call.
+        lost: records dropped since the start.
         is_sender: tells whether the current thread is the sender's, which must never wait for
             itself.
     """
@@ -76,15 +83,15 @@ class Buffer:
         """Forget all records and locks: in a child process they are the parent's."""
         # Reentrant, because a signal handler or a finalizer may log in the midst of a log call.
         self.lock: Any = RLock()
-        self._rows = self._empty_rows()
-        self._room = self._max_bytes
-        self._held = 0
-        self._numbered = 0
-        self._sender_sleeps = True
+        self.rows = self._empty_rows()
+        self.room = self._max_bytes
+        self.held = 0
+        self.numbered = 0
+        self.sender_sleeps = True
         self._gave_up_waiting = False
         self._gates: list[Gate] = []
         """Of those who wait for room."""
-        self._gap_count = 0
+        self.gap_count = 0
         self._gap_from = self._gap_until = 0.0
         self.lost = 0
 
@@ -93,7 +100,7 @@ class Buffer:
 
         Waits or drops when the buffer is full (see the class); never raises for that.
         """
-        if self._sender_sleeps:
+        if self.sender_sleeps:
             sent = self.put_lone(context, ids, when, msg, items)
             if sent is not None:
                 return sent
@@ -101,16 +108,16 @@ class Buffer:
         if items:
             cost += ITEM_BYTES * len(items)
         with self.lock:
-            room = self._room - cost
-            if room < 0 or self._gap_count:
+            room = self.room - cost
+            if room < 0 or self.gap_count:
                 if not self._admit(cost, context.fields[0]):
                     self._drop(when)
                     return next(ids)
-                room = self._room - cost
-            self._room = room
+                room = self.room - cost
+            self.room = room
             msgid = next(ids)
-            self._rows.append((context, msgid, when, msg, items))
-        if self._sender_sleeps:
+            self.rows.append((context, msgid, when, msg, items))
+        if self.sender_sleeps:
             # Read after the append: the sender falls asleep under the lock and only when it
             # found nothing, so one of the two sees the other.
             self._on_record()
@@ -123,7 +130,7 @@ class Buffer:
         with self.lock:
             lost = self.lost
             msgid = self.put(context, ids, when, msg, items)
-            return msgid, None if self.lost > lost else self._numbered + len(self._rows)
+            return msgid, None if self.lost > lost else self.numbered + len(self.rows)
 
     def _admit(self, cost: int, pid: int) -> bool:
         """Wait for room as the user wants it; true where a record of that cost may come in."""
@@ -153,7 +160,7 @@ class Buffer:
         return True
 
     def _has_room_for(self, cost: int) -> bool:
-        return self._room >= cost
+        return self.room >= cost
 
     def _may_wait(self, cost: int) -> bool:
         return (
@@ -165,21 +172,21 @@ class Buffer:
 
     def _drop(self, when: float) -> None:
         self.lost += 1
-        if not self._gap_count:
+        if not self.gap_count:
             self._gap_from = when
         self._gap_until = when
-        self._gap_count += 1
+        self.gap_count += 1
 
     def _append_gap(self, pid: int) -> None:
         """Say in the log what is missing here."""
-        if self._gap_count:
-            noun = "record" if self._gap_count == 1 else "records"
+        if self.gap_count:
+            noun = "record" if self.gap_count == 1 else "records"
             text = (
-                f"{self._gap_count} {noun} lost by pid {pid} "
+                f"{self.gap_count} {noun} lost by pid {pid} "
                 f"between {_iso(self._gap_from)} and {_iso(self._gap_until)}"
             )
-            self._rows.append(lost_row(self._gap_count, pid, self._gap_until, text))
-            self._gap_count = 0
+            self.rows.append(lost_row(self.gap_count, pid, self._gap_until, text))
+            self.gap_count = 0
 
     @property
     def is_held_here(self) -> bool:
@@ -190,25 +197,25 @@ class Buffer:
     def last_sequence(self) -> int:
         """Sequence number of the newest record taken."""
         with self.lock:
-            if self._gap_count:
+            if self.gap_count:
                 self._append_gap(os.getpid())
-            return self._numbered + len(self._rows)
+            return self.numbered + len(self.rows)
 
     @property
     def is_empty(self) -> bool:
         """True when no record and no gap waits to be taken by the sender."""
-        return not self._rows and not self._gap_count
+        return not self.rows and not self.gap_count
 
     @property
     def count(self) -> int:
         """How many records wait."""
-        return len(self._rows)
+        return len(self.rows)
 
     @property
     def has_full_batch(self) -> bool:
         """True when there is enough for a batch of good size."""
-        waiting_bytes = self._max_bytes - self._room - self._held
-        return len(self._rows) >= MAX_BATCH_RECORDS or waiting_bytes >= _FULL_BATCH_BYTES
+        waiting_bytes = self._max_bytes - self.room - self.held
+        return len(self.rows) >= MAX_BATCH_RECORDS or waiting_bytes >= _FULL_BATCH_BYTES
 
     def take(self) -> tuple[list[AnyRow], int]:
         """All records that wait, in order, and the bytes they count for; for the sender.
@@ -217,20 +224,9 @@ class Buffer:
         """
         with self.lock:
             self._append_gap(os.getpid())
-            rows, self._rows = self._rows, []
-            self._numbered += len(rows)
-            return rows, self._max_bytes - self._room - self._held
-
-    @property
-    def lets_pass(self) -> bool:
-        """True if a record may pass by: none waits here, and there is room. With the lock only."""
-        return not self._rows and not self._gap_count and self._room > 0
-
-    def pass_lone(self, frame_bytes: int) -> None:
-        """Count a record that passed by, as a frame of that size. With the lock only."""
-        self._numbered += 1
-        self._held += frame_bytes
-        self._room -= frame_bytes
+            rows, self.rows = self.rows, []
+            self.numbered += len(rows)
+            return rows, self._max_bytes - self.room - self.held
 
     def tell(self) -> None:
         """Tell the sender that something waits, as of a record."""
@@ -239,31 +235,31 @@ class Buffer:
     def sleep(self) -> bool:
         """Ask to be told of each record; False if there is work already."""
         with self.lock:
-            self._sender_sleeps = not self._rows and not self._gap_count
-            return self._sender_sleeps
+            self.sender_sleeps = not self.rows and not self.gap_count
+            return self.sender_sleeps
 
     def tell_each(self) -> None:
         """Tell each record from now on, whether others wait or not: there is no thread."""
-        self._sender_sleeps = True
+        self.sender_sleeps = True
 
     def stay_awake(self) -> None:
         """The sender is about to wake up, and will look for records by itself."""
-        self._sender_sleeps = False
+        self.sender_sleeps = False
 
     def keep(self, row_bytes: int, frame_bytes: int) -> None:
         """Taken records of `row_bytes` became frames that need `frame_bytes` of memory."""
         with self.lock:
-            self._held += frame_bytes
+            self.held += frame_bytes
             self._make_room(row_bytes - frame_bytes)
 
     def release(self, frame_bytes: int) -> None:
         """Frames of that many bytes are acknowledged."""
         with self.lock:
-            self._held -= frame_bytes
+            self.held -= frame_bytes
             self._make_room(frame_bytes)
 
     def _make_room(self, size: int) -> None:
-        self._room += size
+        self.room += size
         if size > 0:
             self._has_room_again()
 
@@ -279,7 +275,7 @@ class Buffer:
     def rows_until(self, sequence: int) -> list[AnyRow]:
         """The records up to that number that wait here; they go on waiting."""
         with self.lock:
-            return list(self._rows[: max(0, sequence - self._numbered)])
+            return list(self.rows[: max(0, sequence - self.numbered)])
 
     def restart(self, ended: int, begin: Callable[[], None]) -> None:
         """Count sequence numbers from 1 again: a new session begins, made by `begin`.
@@ -289,17 +285,17 @@ class Buffer:
         """
         with self.lock:
             begin()
-            rows = self._rows[max(0, ended - self._numbered) :]
-            self._rows = self._empty_rows()
-            self._rows += rows
-            self._numbered = self._held = 0
-            self._room = self._max_bytes - sum([row_cost(row) for row in rows])
+            rows = self.rows[max(0, ended - self.numbered) :]
+            self.rows = self._empty_rows()
+            self.rows += rows
+            self.numbered = self.held = 0
+            self.room = self._max_bytes - sum([row_cost(row) for row in rows])
             self.tell_each()
             self._has_room_again()
 
     def last_after(self, forget: Callable[[], None]) -> None:
         """Forget all records but the last, of which `forget` knows nothing."""
-        last = self._rows[-1:]
+        last = self.rows[-1:]
         forget()
         for context, msgid, when, msg, items in last:
             self.put(context, iter((msgid,)), when, msg, items)

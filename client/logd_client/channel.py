@@ -8,13 +8,14 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 
-from logd_client.descriptors import GuardedSocket
+from logd_client.descriptors import GuardedSocket, ShortWay
 from logd_client.natives import READABLE, WRITABLE
 
-__all__ = ["Channel"]
+__all__ = ["NOT_NOW", "Channel"]
 
 _RECEIVE_BYTES = 4096
-_NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""What a socket raises that takes or has nothing at the moment."""
 
 
 class Channel:
@@ -50,21 +51,19 @@ class Channel:
         while self._waiting:
             try:
                 sent = self._connected.raw.send(self._waiting)
-            except _NOT_NOW:
+            except NOT_NOW:
                 return False
             self._waiting = self._waiting[sent:]
         return True
 
-    def send_lone(self, frame: bytes) -> bool:
-        """As `check` and `send`, quicker, while nothing waits."""
-        try:
-            sent = self._connected.send(frame)
-        except _NOT_NOW:
-            sent = 0
-        if sent == len(frame):
-            return True
-        self._waiting = memoryview(frame)[sent:]
-        return False
+    @property
+    def short_way(self) -> ShortWay:
+        """How to check and to send with fewer calls; see `GuardedSocket`."""
+        return self._connected.short_way
+
+    def keep(self, data: bytes) -> None:
+        """Let it wait here, for nothing else does: the socket did not take it."""
+        self._waiting = memoryview(data)
 
     def receive(self) -> Iterator[bytes]:
         """What the other end sent so far, in pieces.
@@ -76,7 +75,7 @@ class Channel:
         while True:
             try:
                 data = raw.recv(_RECEIVE_BYTES)
-            except _NOT_NOW:
+            except NOT_NOW:
                 return
             if not data:
                 raise ConnectionResetError("closed by the server")

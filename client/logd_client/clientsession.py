@@ -49,6 +49,7 @@ class Session:
     Attributes:
         state: see `SessionState`.
         acked: everything up to this sequence number is stored durably by the server.
+        sent: what was sent on this connection and is not acknowledged.
         sent_sequence: highest number ever sent, on any connection; no server can know more.
         next_sequence: number of the next record that is added.
         has_shared_marks: whether the server that answered last shares its marks with others.
@@ -60,8 +61,7 @@ class Session:
         self.client_id = client_id
         self.state = SessionState.CLOSED
         self._token = token
-        # Sent on this connection and not acknowledged; and what comes after it.
-        self._sent: deque[EncodedBatch] = deque()
+        self.sent: deque[EncodedBatch] = deque()
         self._unsent: deque[EncodedBatch] = deque(entries)
         self.sent_sequence = 0
         self.has_shared_marks = False
@@ -74,8 +74,8 @@ class Session:
     @property
     def oldest(self) -> EncodedBatch | None:
         """The first entry that waits for its acknowledgement, None without one."""
-        if self._sent:
-            return self._sent[0]
+        if self.sent:
+            return self.sent[0]
         return self._unsent[0] if self._unsent else None
 
     @property
@@ -93,7 +93,7 @@ class Session:
     @property
     def has_unacknowledged(self) -> bool:
         """True when something that was sent on this connection waits for its acknowledgement."""
-        return bool(self._sent)
+        return bool(self.sent)
 
     def add(self, entry: EncodedBatch) -> None:
         """Hold one more batch, to be sent after those that are held already.
@@ -112,7 +112,7 @@ class Session:
     @property
     def entries(self) -> list[EncodedBatch]:
         """All that is held, in order."""
-        return [*self._sent, *self._unsent]
+        return [*self.sent, *self._unsent]
 
     @property
     def next_unsent(self) -> EncodedBatch | None:
@@ -140,19 +140,6 @@ class Session:
     def is_clear(self) -> bool:
         """True when the next batch could be sent at once: the connection is open, none waits."""
         return self.state is SessionState.OPEN and not self._unsent and not self._is_leftover
-
-    def add_sent(self, entry: EncodedBatch) -> bool:
-        """As `add`, for one record that is sent at once; only while the session is clear.
-
-        Returns:
-            Whether nothing waited for its acknowledgement before.
-        """
-        sent = self._sent
-        is_first = not sent
-        sent.append(entry)
-        self.sent_sequence = number = self.next_sequence
-        self.next_sequence = number + 1
-        return is_first
 
     def replace_oldest(self, entry: EncodedBatch) -> EncodedBatch:
         """Hold `entry` in place of the oldest one, which the server will never take.
@@ -205,7 +192,7 @@ class Session:
             entry = unsent.popleft()
             taken.append(entry)
             size += entry.size
-        self._sent.extend(taken)
+        self.sent.extend(taken)
         self.sent_sequence = max(self.sent_sequence, taken[-1].last)
         return taken
 
@@ -243,12 +230,12 @@ class Session:
             self.has_shared_marks = self._decoder.begins_alive
         self.state = SessionState.OPEN
         self.acked = max(self.acked, min(number, self.next_sequence - 1))
-        for entries in (self._sent, self._unsent):
+        for entries in (self.sent, self._unsent):
             while entries and entries[0].last <= self.acked:
                 done.append(entries.popleft())
 
     def lost(self) -> None:
         """The connection is gone: everything held counts as unsent again."""
         self.state = SessionState.CLOSED
-        self._unsent.extendleft(reversed(self._sent))
-        self._sent.clear()
+        self._unsent.extendleft(reversed(self.sent))
+        self.sent.clear()

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from os import getpid
 
+from logd_client import lifecycle
 from logd_client.batcher import Batcher
 from logd_client.buffer import Buffer
 from logd_client.clientsession import Session
 from logd_client.connection import ServerAddress
 from logd_client.decoding import rows_of_frame
+from logd_client.descriptors import SO_COOKIE, SOL_SOCKET
 from logd_client.encoding import CLIENT_ID_BYTES
 from logd_client.link import Link
 from logd_client.lone import encode_lone
@@ -29,6 +30,8 @@ from logd_client.store import Store
 from logd_client.waiters import Waiters
 
 __all__ = ["Courier"]
+
+_IN_PROCESS = lifecycle.SURELY_IN_PROCESS
 
 _RETRY_WHEN_WAITED_FOR_S = 0.2
 
@@ -82,7 +85,6 @@ class Courier:
         report: Callable[[BaseException], None],
     ) -> None:
         client_id = os.urandom(CLIENT_ID_BYTES)
-        self._pid = getpid()
         self._buffer = buffer
         self._report = report
         # Reentrant for what it knows: whether this thread has it, told in one step.
@@ -102,38 +104,66 @@ class Courier:
         """True for the thread that moves records right now: it must never wait for itself."""
         return bool(self._moving._is_owned())
 
-    def put_lone(
+    def put_lone(  # noqa: C901 - one function on purpose, see below
         self, context: Context, ids: Iterator[int], when: float, msg: str, items: Items
     ) -> int | None:
         """Send a record past the buffer; see `Buffer.put_lone`.
 
-        All that a lone record pays is here and in what is called here. It comes after
-        milliseconds in which the processor has forgotten all this code: a call of a function then
-        costs some microseconds, whatever it does.
+        One function, which knows what the buffer, the session and the link have inside: it is
+        called after milliseconds in which the processor has forgotten all this code. Then each
+        function that is called costs some microseconds, whatever it does.
         """
-        moving, buffer, link = self._moving, self._buffer, self.link
+        moving = self._moving
         # Not if this call interrupts one that moves records, nor in a child of the process.
-        if moving._is_owned() or getpid() != self._pid or not moving.acquire(False):
+        if moving._is_owned() or not _IN_PROCESS[0] or not moving.acquire(False):
             return None
+        buffer, link = self._buffer, self.link
         msgid, is_sent = None, True
         try:
-            now = monotonic()
-            due = self._due
-            if due > now or self.is_ended or not link.is_clear:
+            now, due, way = monotonic(), self._due, link.short_way
+            if due > now or way is None:
                 return None
-            with buffer.lock:
-                if not buffer.lets_pass:
+            if now > link.hear_at:
+                link.step()
+                way = link.short_way
+                if way is None:
                     return None
-                self._due = max(due, now - BURST_S) + STEP_S
+            session = self.session
+            with buffer.lock:
+                if buffer.rows or buffer.gap_count or buffer.room <= 0 or self.is_ended:
+                    return None
+                earliest = now - BURST_S
+                self._due = (due if due > earliest else earliest) + STEP_S  # noqa: FURB136
                 msgid = next(ids)
+                number = session.next_sequence
                 row = context, msgid, when, msg, items
-                number = self.session.next_sequence
                 try:
                     entry = encode_lone(number, row)
                 except UNFIT:
                     entry = encode_lone(number, fitted(row))
-                buffer.pass_lone(entry[2])
-            is_sent = link.send_lone(entry, now)
+                _, _, size, frame = entry
+                # No call in between, so that nothing interrupts what belongs together.
+                buffer.numbered += 1
+                buffer.held += size
+                buffer.room -= size
+                session.sent_sequence = number
+                session.next_sequence = number + 1
+                is_first = not session.sent
+                session.sent.append(entry)
+            if is_first:
+                link.silence.alive_at = now
+            cookie, ask, send = way
+            try:
+                if not cookie or ask(SOL_SOCKET, SO_COOKIE, 8) != cookie:
+                    link.check()
+                sent = send(frame)
+            except OSError as exc:
+                is_sent = False
+                link.send_rest(frame, exc)
+            else:
+                if sent != size:
+                    is_sent = False
+                    link.send_rest(frame[sent:])
         except Exception as exc:  # an app's log call must not raise for that
             self._failed(exc)
             is_sent = False
@@ -141,7 +171,7 @@ class Courier:
             if self.is_ended:
                 link.close()
             moving.release()
-        if not is_sent or not buffer.is_empty or self.is_ended:
+        if not is_sent or buffer.rows or buffer.gap_count or self.is_ended:
             buffer.tell()
         return msgid
 

@@ -198,7 +198,7 @@ class Deliverer:
 
     def _on_record(self) -> None:
         """A record was put while the thread sleeps: send it from here, or wake the thread."""
-        if not lifecycle.IN_PROCESS[0]:
+        if not lifecycle.SURELY_IN_PROCESS[0]:
             self.buffer.last_after(lifecycle.look_for_fork)
         courier = self._courier
         if courier.send_now():

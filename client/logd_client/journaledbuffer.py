@@ -22,7 +22,7 @@ class JournaledBuffer(Buffer):
         journal: of the present session; to be given before the first record.
     """
 
-    _rows: NumberedRows
+    rows: NumberedRows
     journal: RowJournal
 
     def _empty_rows(self) -> NumberedRows:
@@ -34,17 +34,17 @@ class JournaledBuffer(Buffer):
         if items:
             cost += ITEM_BYTES * len(items)
         with self.lock:
-            room = self._room - cost
-            if room < 0 or self._gap_count or self.journal.is_full:
+            room = self.room - cost
+            if room < 0 or self.gap_count or self.journal.is_full:
                 if not self._admit(cost, context.fields[0]):
                     self._drop(when)
                     return next(ids)
-                room = self._room - cost
-            self._room = room
+                room = self.room - cost
+            self.room = room
             msgid = next(ids)
-            self._rows.append((context, msgid, when, msg, items))
-            self.journal.write(self._rows)
-        if self._sender_sleeps:
+            self.rows.append((context, msgid, when, msg, items))
+            self.journal.write(self.rows)
+        if self.sender_sleeps:
             self._on_record()
         return msgid
 
@@ -53,21 +53,21 @@ class JournaledBuffer(Buffer):
 
     def _append_gap(self, pid: int) -> None:
         super()._append_gap(pid)
-        self.journal.write(self._rows)
+        self.journal.write(self.rows)
 
     def take(self) -> tuple[list[AnyRow], int]:
         with self.lock:
             self._append_gap(os.getpid())
-            rows = self._rows
-            self._rows = NumberedRows(rows)
-            self._numbered = self._rows.first - 1
-            return rows, self._max_bytes - self._room - self._held
+            rows = self.rows
+            self.rows = NumberedRows(rows)
+            self.numbered = self.rows.first - 1
+            return rows, self._max_bytes - self.room - self.held
 
     def stored(self, sequence: int) -> None:
         with self.lock:
             was_full = self.journal.is_full
             self.journal.release(sequence)
-            self.journal.write(self._rows)
+            self.journal.write(self.rows)
             if was_full and not self.journal.is_full:
                 self._has_room_again()
         self.journal.prepare()
@@ -76,7 +76,7 @@ class JournaledBuffer(Buffer):
         """Give disk space back if nothing waits."""
         with self.lock:
             self.journal.shrink()
-            self.journal.write(self._rows)
+            self.journal.write(self.rows)
 
     def end_journal(self) -> bool:
         """Write nothing into the journal any more; False where records wait that only it has."""
@@ -90,4 +90,4 @@ class JournaledBuffer(Buffer):
         with self.lock:
             # What waits is in the journal of the session that ended, whose heir will send it.
             self.journal.close()
-            super().restart(self._numbered + len(self._rows), begin)
+            super().restart(self.numbered + len(self.rows), begin)

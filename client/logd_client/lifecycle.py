@@ -4,13 +4,12 @@ The hooks of the interpreter are global, so there is one registry, of weak refer
 hook of each kind for all clients.
 
 Some servers, uWSGI first of all, fork without telling the interpreter. `look_for_fork` notices; it
-is called whenever something rare happens. `is_first_process` costs a call some nanoseconds.
+is called whenever something rare happens. A look at `IN_PROCESS` costs a call some nanoseconds.
 """
 
 from __future__ import annotations
 
 import atexit
-import contextlib
 import mmap
 import os
 import sys
@@ -22,7 +21,15 @@ from typing import Any, Protocol
 
 from logd_client import natives
 
-__all__ = ["IN_PROCESS", "AfterFork", "AtExit", "is_forked", "look_for_fork", "register"]
+__all__ = [
+    "IN_PROCESS",
+    "SURELY_IN_PROCESS",
+    "AfterFork",
+    "AtExit",
+    "is_forked",
+    "look_for_fork",
+    "register",
+]
 
 _MADV_WIPEONFORK = 18
 
@@ -53,18 +60,34 @@ def register(member: AfterFork) -> None:
     _members.add(member)
 
 
-def _page_of_this_process() -> Any:
-    """A byte that is 1 in this process and 0 in a child of it, however that was forked."""
+class _ByNumber:
+    """As `IN_PROCESS`, by the number of the process; a call more."""
+
+    def __getitem__(self, at: int) -> int:
+        if is_forked():
+            IN_PROCESS[0] = 0
+        return int(IN_PROCESS[0])
+
+
+def _page_of_this_process() -> tuple[Any, bool]:
+    """A byte that is 1 in this process, and whether it is 0 in each child of it."""
     page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if sys.platform == "linux" and hasattr(page, "madvise"):
-        with contextlib.suppress(OSError):  # before Linux 4.14; then rare moments must do
+    is_wiped = sys.platform == "linux" and hasattr(page, "madvise")
+    if is_wiped:
+        try:
             page.madvise(_MADV_WIPEONFORK)
+        except OSError:  # before Linux 4.14
+            is_wiped = False
     page[0] = 1
-    return page
+    return page, is_wiped
 
 
-IN_PROCESS = _page_of_this_process()
-"""`IN_PROCESS[0]` is 0 in a child process until `look_for_fork` was called there."""
+IN_PROCESS, _is_wiped = _page_of_this_process()
+"""`IN_PROCESS[0]` is 0 in a child process until `look_for_fork` was called there; where the system
+has no such pages only once somebody has looked at `SURELY_IN_PROCESS`."""
+
+SURELY_IN_PROCESS = IN_PROCESS if _is_wiped else _ByNumber()
+"""The same on each system, for calls that wait for the kernel anyway."""
 
 _pid = os.getpid()
 

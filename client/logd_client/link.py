@@ -15,9 +15,10 @@ from collections.abc import Callable, Sequence
 
 from logd_client.approach import Approach, NoServer
 from logd_client.backoff import RETRY_MAX_S, Backoff
-from logd_client.channel import Channel
+from logd_client.channel import NOT_NOW, Channel
 from logd_client.clientsession import Session, SessionState
 from logd_client.connection import ConnectionFailed, Place, ServerAddress
+from logd_client.descriptors import ShortWay
 from logd_client.natives import READABLE, monotonic, wait_ready
 from logd_client.outgoing import Outgoing
 from logd_client.problems import SessionProblem
@@ -35,9 +36,9 @@ from logd_client.store import Store
 
 __all__ = ["Link"]
 
-_HEAR_S = 0.25
+_HEAR_S = 1.0
 """For how long lone records are sent without a look at what the server says: it costs as much as
-to send one."""
+to send two."""
 
 
 class Link:
@@ -51,7 +52,9 @@ class Link:
         acknowledged: called with the entries that the server has stored, after the store knows.
 
     Attributes:
-        is_clear: True while `send_lone` may be called: the next frame could go out at once.
+        short_way: how the next frame may go out past the link, at once; None if it may not.
+        hear_at: the time (monotonic) from which on `step` should be called before that.
+        silence: when the connection is dead.
         connected_to: the place connected to, None without a connection.
         last_error: text of the last failure, "" without one since the last success.
         reconnects: successful connections after the first.
@@ -74,11 +77,11 @@ class Link:
         self._channel: Channel | None = None
         self._backoff = Backoff()
         self._roaming = Roaming(address, session)
-        self._silence = Silence(self._roaming)
-        self._heard_at = 0.0
+        self.silence = Silence(self._roaming)
+        self.hear_at = 0.0
         self._outgoing = Outgoing(session, store, report, self._freed)
         self._connected_at = 0.0
-        self.is_clear = False
+        self.short_way: ShortWay | None = None
         self.connected_to: Place | None = None
         self.last_error = ""
         self.reconnects = -1
@@ -120,7 +123,7 @@ class Link:
             return self._backoff.left_s(now)
         back_s = self._roaming.back_s(now)
         if self.session.has_unacknowledged:
-            silence_s = self._silence.left_s(now)
+            silence_s = self.silence.left_s(now)
             return min(silence_s, back_s) if back_s else silence_s
         return back_s
 
@@ -178,32 +181,35 @@ class Link:
         return self.is_pausing and self._backoff.is_over_for_records
 
     def _look_if_clear(self) -> None:
-        self.is_clear = (
-            self._channel is not None
-            and not self._channel.is_busy
+        channel = self._channel
+        is_clear = (
+            channel is not None
+            and not channel.is_busy
             and self._outgoing.is_plain
             and self.session.is_clear
         )
+        self.short_way = channel.short_way if channel is not None and is_clear else None
 
-    def send_lone(self, entry: EncodedBatch, now: float) -> bool:
-        """Send one more entry, which has its frame; True if all of it is in the kernel.
+    def check(self) -> None:
+        """Make sure that what goes the short way reaches the connection. Raises OSError."""
+        if self._channel is not None:
+            self._channel.check()
 
-        As `step` would, without all that it does besides; only while the link is clear.
-        """
-        if self.session.add_sent(entry):
-            self._silence.alive_at = now
+    def send_rest(self, frame: bytes, exc: OSError | None = None) -> None:
+        """Go on with the rest of a frame that did not get through the short way, in `step`."""
+        self.short_way = None
+        if exc is None or isinstance(exc, NOT_NOW):
+            if self._channel is not None:
+                self._channel.keep(frame)
+            return
         try:
-            if now - self._heard_at > _HEAR_S:
-                self._receive()
-            assert self._channel is not None  # noqa: S101
-            if self._channel.send_lone(entry[3]):
-                return True
-        except SessionRefused as exc:
-            self._refused(exc)
-        except (SessionEnded, OSError) as exc:
+            self._receive()  # a refusal that arrived meanwhile is the better error
+        except SessionRefused as refusal:
+            self._refused(refusal)
+        except (SessionEnded, OSError):
             self._broken(exc)
-        self.is_clear = False
-        return False
+        else:
+            self._broken(exc)
 
     def _move_bytes(self) -> None:
         try:
@@ -224,7 +230,7 @@ class Link:
                 self.close_socket()
                 self._approach.too_late()
         elif self.session.has_unacknowledged:
-            if self._silence.is_over(now):
+            if self.silence.is_over(now):
                 self._broken(TimeoutError("no acknowledgement"))
         elif self._roaming.is_back_due(now) and not self._is_sending:
             self.close()
@@ -233,7 +239,7 @@ class Link:
 
     def close_socket(self) -> None:
         """Close the connection, if there is one; the approach may go on."""
-        self.is_clear = False
+        self.short_way = None
         self._outgoing.take_suspect()
         if self._channel is not None:
             self._channel.close()
@@ -250,6 +256,7 @@ class Link:
 
     def abandon(self) -> None:
         """Close the copy of the socket that a child process inherited; the parent's goes on."""
+        self.short_way = None
         if self._channel is not None:
             self._channel.abandon()
             self._channel = None
@@ -299,7 +306,7 @@ class Link:
         self._roaming.answered(self.connected_to, monotonic())
         self.last_error = ""
         self.reconnects += 1
-        self._connected_at = self._silence.alive_at = monotonic()
+        self._connected_at = self.silence.alive_at = monotonic()
 
     def _not_found(self, exc: NoServer) -> None:
         self.close()
@@ -318,10 +325,11 @@ class Link:
 
     def _receive(self) -> None:
         """Take what the server sent so far."""
-        self._heard_at = monotonic()
+        heard_at = monotonic()
+        self.hear_at = heard_at + _HEAR_S
         channel = self._channel
         for data in () if channel is None else channel.receive():
-            self._silence.alive_at = self._heard_at
+            self.silence.alive_at = heard_at
             if self._approach is not None:
                 self._address.check_answer(data, self._approach.place)
             self._done(self.session.receive_data(data))
@@ -353,7 +361,7 @@ class Link:
         was_waiting = self.session.has_unacknowledged
         data = self._outgoing.take()
         if data and not was_waiting:
-            self._silence.alive_at = monotonic()
+            self.silence.alive_at = monotonic()
         if data and self._approach is not None:
             self._roaming.sent(self._approach.place)
         return data
@@ -363,7 +371,7 @@ class Link:
         if not entries:
             return
         self._backoff.begin_anew()
-        self._silence.acknowledged(monotonic())
+        self.silence.acknowledged(monotonic())
         self._store.acknowledge(self.session.acked)
         self._acknowledged(entries)
 

@@ -93,6 +93,7 @@ class LogServerProxy:
     Attributes:
         static_items: what is in `static`, flat.
         has_context_items: what `context_items` is.
+        buffer: where `put` puts records.
 
     Raises:
         ValueError, TypeError: a wrong setting; the text names it.
@@ -143,9 +144,8 @@ class LogServerProxy:
                 )
             )
         lifecycle.register(self)
-        self.put: Callable[[Context, Iterator[int], float, str, Items], int] = (
-            self._sender.buffer.put
-        )
+        self.buffer = self._sender.buffer
+        self.put: Callable[[Context, Iterator[int], float, str, Items], int] = self.buffer.put
         """Takes a record as `Log` and `LogdHandler` have it: context, message ids, time, text,
         special items; returns the message id."""
 

@@ -45,6 +45,27 @@ def stored(logger: logging.Logger, server: AckServer) -> list[Any]:
     return server.records
 
 
+def test_a_class_of_the_apps_may_emit_in_its_own_way(server: AckServer) -> None:
+    """Each record passes its `emit`; records of a class of their own have their own text."""
+
+    class Shouting(LogdHandler):
+        def emit(self, record: logging.LogRecord) -> None:
+            record.msg += "!"
+            super().emit(record)
+
+    class Braced(logging.LogRecord):
+        def getMessage(self) -> str:
+            return str(self.msg).format(*self.args or ())
+
+    handler = Shouting(LOOPBACK, (server.port,))
+    handler.handle(logging.LogRecord("shop", 40, "a.py", 1, "sold %d", (5,), None))
+    handler.addFilter(lambda record: record.levelno > 20)
+    handler.handle(logging.LogRecord("shop", 20, "a.py", 1, "quiet", (), None))
+    handler.handle(Braced("shop", 40, "a.py", 1, "sold {}", (6,), None))
+    handler.server.close(60)
+    assert server.texts == ["sold 5!", "sold 6!"]
+
+
 def test_a_record_arrives_whole(logger: logging.Logger, server: AckServer) -> None:
     """Text with its arguments, category, place, thread and logger are in the record."""
     logger.error("order %d of %s", 5, "ann")

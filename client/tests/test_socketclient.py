@@ -449,8 +449,8 @@ def test_batches_that_a_server_finds_too_large_are_cut(
     # It learns: each batch is not refused anew.
     assert len(refused) < 20
     buffer = log.server._sender.buffer
-    assert buffer._held == 0
-    assert buffer._room == 1 << 20
+    assert buffer.held == 0
+    assert buffer.room == 1 << 20
 
 
 def test_a_malformed_record_costs_no_other(server: AckServer, connect: Callable[..., Any]) -> None:

@@ -72,8 +72,16 @@ def test_usual_batches_are_walked(number: int, items: Mapping[str, object]) -> N
     assert is_walked(payload("long " * 100, items))
 
 
-@pytest.mark.parametrize("special", [{}, {"user": "ann"}, {"user": "ann" * 99, "n": -3, "m": 1}])
-def test_what_the_client_sends_is_walked(special: dict[str, str | int]) -> None:
+@pytest.mark.parametrize(
+    "special",
+    [
+        {},
+        {"user": "ann"},
+        {"user": "ann" * 99, "n": -3, "m": 1},
+        {"ms": 0.5, "is_paid": True, "is_sent": False, "coupon": None},
+    ],
+)
+def test_what_the_client_sends_is_walked(special: dict[str, str | float | None]) -> None:
     """Its own way to write one record is the quick one here, too."""
     items = tuple(part for item in special.items() for part in item)
     context = Context(CONTEXT)
