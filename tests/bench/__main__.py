@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.bench import (
+    app_cpu,
     apps,
     databases,
     find,
@@ -33,6 +34,7 @@ from tests.bench.results import Row, Settings, as_json, progress, table
 BENCHMARKS: dict[str, Callable[[Settings], Iterator[Row]]] = {
     "apps": apps.apps,
     "steady": apps.steady,
+    "app_cpu": app_cpu.app_cpu,
     "batches": text_files.batches,
     "frames": text_files.frames,
     "databases": databases.databases,

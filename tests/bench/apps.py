@@ -27,8 +27,14 @@ RECORD = re.compile(rb"at=(\d+);")
 """Once in each record: when it was logged, in nanoseconds since the epoch."""
 
 LOOK_S = 0.001
+STARTING_CPU_S = 0.002
+"""A server that uses more in a tenth of a second is still starting."""
+
 SETTLE_S = 60.0
 """How long the server may take for the rest once all programs have ended."""
+
+COUNTED_FROM, COUNTED_UNTIL = 1 / 3, 5 / 6
+"""At steady rates the CPU for this part of the records counts: all programs run meanwhile."""
 
 FULL_SPEED_PROGRAMS = 4
 STEADY_PROGRAMS = 20
@@ -48,11 +54,13 @@ class Cost:
     """What a run cost.
 
     Attributes:
-        cpu_us: the server's CPU for a record.
+        cpu_us: the server's CPU for a record; at steady rates without start and end.
+        whole_us: the same with all there was.
         p50_ms, p99_ms: from the call to the line in the file, as far as that was looked at.
     """
 
     cpu_us: float
+    whole_us: float
     p50_ms: float = 0.0
     p99_ms: float = 0.0
 
@@ -107,9 +115,9 @@ def _filters(settings: Settings, records: int) -> Iterator[Row]:
 
 def steady(settings: Settings) -> Iterator[Row]:
     """The same at steady rates from twenty processes, with the time until a line can be read."""
-    seconds = settings.pick(4, 2, 1)
     receiver, server = peers.standard_receiver(buffered=True), logd(encoders.session)
     for rate in (200, 2_000, 10_000) if settings.size == "full" else (200, 2_000):
+        seconds = settings.pick(8 if rate < 1_000 else 4, 4 if rate < 1_000 else 2, 1)
         run = partial(
             _run, load="request", records=rate * seconds, rate=rate, programs=STEADY_PROGRAMS
         )
@@ -142,7 +150,10 @@ def _cpu(contest: Contest[Cost]) -> Mapping[str, Sequence[float]]:
 def _cost_rows(task: str, contest: Contest[Cost], goal: Goal | None) -> Iterator[Row]:
     for name, samples in _cpu(contest).items():
         p50 = [done.p50_ms for done in contest.runs[name]]
+        whole = [done.whole_us for done in contest.runs[name]]
         notes = f"p50 {min(p50):.1f}-{max(p50):.1f} ms" if any(p50) else ""
+        if whole != samples:
+            notes += f"; with starts {min(whole):.0f}-{max(whole):.0f} us"
         own = goal if name.endswith("logd") else None
         yield Row(task, name, samples, "us CPU a record", notes, own)
     for name, reason in contest.absent.items():
@@ -160,21 +171,23 @@ def _run(
         cpu_before = _cpu_once_started(server)
         arguments = [kind, str(port), str(each), str(rate / programs), load]
         with _programs([[*arguments, str(number)] for number in range(programs)]) as running:
-            waits = _watch(folder, each * programs, running)
+            watch = _Watch(folder, each * programs, server)
+            waits = watch.follow(running)
         server.check()
         cpu_s = server.cpu_s() - cpu_before
     counted = sorted(waits[len(waits) // 5 :])
     last = len(counted) - 1
     p50_ms, p99_ms = (counted[int(last * part)] / 1e6 for part in (0.5, 0.99))
-    cost_us = 1e6 * cpu_s / (each * programs)
-    return Cost(cost_us, p50_ms, p99_ms) if rate else Cost(cost_us)
+    whole_us = 1e6 * cpu_s / (each * programs)
+    return Cost(watch.cpu_us, whole_us, p50_ms, p99_ms) if rate else Cost(whole_us, whole_us)
 
 
 def _cpu_once_started(server: Server) -> float:
     """The server's CPU once it has nothing left to do for its start."""
-    cpu_s = -1.0
-    while cpu_s != (cpu_s := server.cpu_s()):
+    before_s, cpu_s = -1.0, server.cpu_s()
+    while cpu_s - before_s > STARTING_CPU_S:
         time.sleep(0.1)
+        before_s, cpu_s = cpu_s, server.cpu_s()
     return cpu_s
 
 
@@ -195,34 +208,62 @@ def _programs(
             one.wait()
 
 
-def _watch(folder: Path, expected: int, programs: Sequence[subprocess.Popen[bytes]]) -> list[int]:
-    """Follow the files until each record is there; for each the nanoseconds since its call.
+class _Watch:
+    """Follows a server's files until each record is there.
 
-    Raises:
-        ContenderFailed: a record is missing, or there is one too many.
+    Args:
+        folder: has the files.
+        expected: how many records there will be.
+        server: whose CPU is looked at on the way.
     """
-    waits: list[int] = []
-    places: dict[Path, int] = {}
-    rest: dict[Path, bytes] = {}
-    deadline = None
-    while len(waits) < expected:
+
+    def __init__(self, folder: Path, expected: int, server: Server) -> None:
+        self._folder = folder
+        self._expected = expected
+        self._server = server
+        self._places: dict[Path, int] = {}
+        self._rest: dict[Path, bytes] = {}
+        self._waits: list[int] = []
+        self._marks: list[tuple[int, float]] = []
+
+    @property
+    def cpu_us(self) -> float:
+        """The server's CPU for each record of the part that counts."""
+        (first, first_s), (last, last_s) = self._marks
+        return 1e6 * (last_s - first_s) / (last - first)
+
+    def follow(self, programs: Sequence[subprocess.Popen[bytes]]) -> list[int]:
+        """For each record the nanoseconds since its call.
+
+        Raises:
+            ContenderFailed: a record is missing, or there is one too many.
+        """
+        deadline = None
+        waits, bounds = self._waits, [COUNTED_FROM, COUNTED_UNTIL]
+        while len(waits) < self._expected:
+            if not self._read():
+                time.sleep(LOOK_S)
+            if bounds and len(waits) >= bounds[0] * self._expected:
+                bounds.pop(0)
+                self._marks.append((len(waits), self._server.cpu_s()))
+            if deadline is None and all(one.poll() is not None for one in programs):
+                deadline = time.monotonic() + SETTLE_S
+            if deadline is not None and time.monotonic() > deadline:
+                break
+        if len(waits) != self._expected:
+            raise ContenderFailed(f"{len(waits)} of {self._expected} records are in the files")
+        return waits
+
+    def _read(self) -> int:
         found = 0
-        for file in folder.glob(peers.LOG_PATTERN):
+        for file in self._folder.glob(peers.LOG_PATTERN):
             with file.open("rb") as stream:
-                stream.seek(places.get(file, 0))
-                data = rest.get(file, b"") + stream.read()
-                places[file] = stream.tell()
+                stream.seek(self._places.get(file, 0))
+                data = self._rest.get(file, b"") + stream.read()
+                self._places[file] = stream.tell()
             now = time.time_ns()
-            whole, end, rest[file] = data.rpartition(b"\n")
+            whole, end, self._rest[file] = data.rpartition(b"\n")
             calls = RECORD.findall(whole + end)
-            waits += [now - int(called) for called in calls]
+            self._waits += [now - int(called) for called in calls]
             found += len(calls)
-        if not found:
-            time.sleep(LOOK_S)
-        if deadline is None and all(one.poll() is not None for one in programs):
-            deadline = time.monotonic() + SETTLE_S
-        if deadline is not None and time.monotonic() > deadline:
-            break
-    if len(waits) != expected:
-        raise ContenderFailed(f"{len(waits)} of {expected} records are in the files")
-    return waits
+        return found
