@@ -15,7 +15,7 @@ from logd.cli.printing import put
 from logd.cli.progress import Progress
 from logd.cli.reading import WhatToRead, note
 from logd.cli.rows import Row, RowWriter
-from logd.query.advice import advice
+from logd.query.advice import advice, unreadable
 from logd.query.fields import NO_LABEL, has, item_key
 from logd.query.groups import MIN_BEFORE_S, Groups, find_mark, group_by, new_since
 from logd.query.source import LogSource
@@ -96,6 +96,8 @@ def show_counts(
         total = source.summarise(reading.selection, watch=progress).total
         progress.clear()
         put(f"{total}\n".encode() if width is None else f"{total:,}\n".encode())
+        for text in () if total else unreadable(source, reading.selection):
+            note(text)
         return
     if counting.new_since is not None or "traceback" in counting.by:
         _show_groups(reading, source, counting, progress, width)

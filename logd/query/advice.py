@@ -21,6 +21,22 @@ MAX_CHARS = 60
 """So much of each is shown."""
 
 
+_LOOKED_AT = 20
+
+
+def unreadable(source: LogSource, selection: Selection) -> list[str]:
+    """What to say if nothing can be found, as the lines are in a format that only has texts.
+
+    The settings of the daemon tell that beforehand, but a file may be read without them.
+    """
+    if not (selection.has_times or any(term.field != TEXT for term in selection.terms)):
+        return []
+    newest = list(islice(source.entries(newest_first=True), _LOOKED_AT))
+    if not newest or not all(entry.is_mere_text for entry in newest):
+        return []
+    return ["lines are in a format of their own (line_format): only texts can be asked for"]
+
+
 def advice(source: LogSource, selection: Selection) -> list[str]:
     """Texts for someone whose selection has found nothing; none if there is nothing to say.
 
@@ -28,6 +44,8 @@ def advice(source: LogSource, selection: Selection) -> list[str]:
         source: where nothing was found.
         selection: what was asked for.
     """
+    if texts := unreadable(source, selection):
+        return texts
     groups = [group for group in selection.groups if not group.is_not and group.field != TEXT]
     texts = _unmet(source, groups) if groups else []
     return texts or (_times(source) if selection.has_times else [])

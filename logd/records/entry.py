@@ -56,6 +56,11 @@ class Entry:
         """Where it was logged: the first item of the path."""
         return self.path.partition(_ARROW)[0]
 
+    @property
+    def is_mere_text(self) -> bool:
+        """Whether nothing but its text is known: a line of another program or format."""
+        return not (self.ts or self.cat or self.pid or self.msgid or self.threadname)
+
     @classmethod
     def from_feed(cls, items: Mapping[str, Any]) -> Entry:
         """The entry of a record as JSON (`logd.records.shape`); what is missing is empty.

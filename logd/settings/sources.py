@@ -38,7 +38,9 @@ class Sources:
 
 def _whole(path: Path) -> Path:
     try:
-        return path.absolute()
+        # However a file is named, outputs that its relative paths name are the same ones.
+        whole = path.absolute()
+        return whole.parent.resolve() / whole.name if ".." in whole.parts else whole
     except FileNotFoundError:
         # The working folder was removed, and the file with it: whoever reads it will say so.
         return path

@@ -130,6 +130,18 @@ def test_counts(run: Run, place: list[str]) -> None:
     assert run("query", *place, "--by", "host").stdout == "-  60\n"
 
 
+def test_a_format_of_ones_own_is_told(tmp_path: Path, run: Run) -> None:
+    """Who asks for a category in lines that have none is told so, not only that there are 0."""
+    (tmp_path / "own.log").write_text("2026-11-22 12:00 WARNING low\n")
+    place = ("--file", str(tmp_path / "own.log"))
+    result = run("query", *place, "--cat", "W", "--count")
+    assert result.stdout == "0\n"
+    assert "only texts can be asked for" in result.stderr
+    assert "only texts" in run("query", *place, "--since", "2026-11-22").stderr
+    result = run("query", *place, '"low"', "--count")
+    assert (result.stdout, result.stderr) == ("1\n", "")
+
+
 def test_on_a_terminal(log: Path) -> None:
     """A terminal shows bars that fit, and entries in colours unless NO_COLOR is set."""
     shown = on_terminal(log, "query", "--by", "cat")

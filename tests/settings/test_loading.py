@@ -419,3 +419,14 @@ def test_paths_of_a_settings_file_start_there(tmp_path: Path) -> None:
     ]
     assert (config.socket, config.feed, config.web_base_path) == (None, "feed.sock", "/logs")
     assert load(Sources({"file": ("a.log",)}, file=path)).config.file == ("a.log",)
+
+
+def test_a_file_has_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named by a path that goes up, a file is the one that it is: so are outputs that it names."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "logd.toml").write_text('file = "app.log"\n')
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.delenv("LOGD_CONFIG", raising=False)
+    sources = Sources.of_process({}, "../logd.toml")
+    assert sources.file == tmp_path.resolve() / "logd.toml"
+    assert load(sources).config.file == (str(tmp_path.resolve() / "app.log"),)

@@ -192,9 +192,7 @@ def _look(descriptor: int, ref: FileRef, size: int, reader: LineReader, looked: 
 
 
 def _is_strange(reader: LineReader, raw: bytes) -> bool:
-    entry = reader.read(raw)
-    # Whatever is no line of logd is read as nothing but a message.
-    return not (entry.ts or entry.cat or entry.pid or entry.msgid or entry.threadname)
+    return reader.read(raw).is_mere_text
 
 
 def _index_faults(descriptor: int, ref: FileRef, reader: LineReader, *, is_last: bool) -> list[str]:
