@@ -100,6 +100,8 @@ class PowerLoss:
     def again(self, files: Path) -> list[str]:
         """Check the state that an earlier check, perhaps of another process, found wrong."""
         state, root, marks = pickle.loads((files / "state").read_bytes())
+        # New files must not have inodes of those that the journal knows.
+        self._made += 1 << 16
         return self._checked(state, root, marks)
 
     def _lose(self, recording: Recording, root: int, order: Order) -> tuple[State, list[str], str]:

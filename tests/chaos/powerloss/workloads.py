@@ -428,6 +428,7 @@ WORKLOADS: dict[str, dict[str, Any]] = {
     },
     "ring": {"kind": "files", "count": 4, "compact_bytes": 1 << 20},
     "ring, gzip": {"kind": "files", "count": 4, "compress": "gzip"},
+    "small ring": {"kind": "files", "count": 3, "lines": 3},
     "small ring, zstd": {"kind": "files", "count": 3, "lines": 3, "compress": "zstd"},
     "plain name, two files": {"kind": "files", "pattern": "logs/app.log", "count": 2, "lines": 3},
     "sqlite": {"kind": "tables"},
