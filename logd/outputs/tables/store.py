@@ -13,8 +13,6 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from itertools import groupby
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect
@@ -23,16 +21,15 @@ from logd.outputs.base import OutputTaken, OutputUnavailable, OutputUnusable
 from logd.outputs.failpoints import failpoint
 from logd.outputs.marks import MAX_MARKS
 from logd.outputs.tables.adoption import adopted
-from logd.outputs.tables.backend import Backend, InsertTarget
+from logd.outputs.tables.backend import Backend
 from logd.outputs.tables.catalogue import Catalogue
 from logd.outputs.tables.changes import TableChanges
 from logd.outputs.tables.columns import ColumnSpec, for_encoding
 from logd.outputs.tables.connection import RecordsRefused, RingConnection, TransactionDropped
+from logd.outputs.tables.inserting import Inserter
 from logd.outputs.tables.predecessor import lock_of
-from logd.outputs.tables.probing import RefusedRecord, refused_of
-from logd.outputs.tables.ring import Ring, TablePlace
-from logd.outputs.tables.rowmakers import RowMakers
-from logd.outputs.tables.rows import RowMaker
+from logd.outputs.tables.probing import RefusedRecord
+from logd.outputs.tables.ring import Ring
 
 if TYPE_CHECKING:
     from logd.records.batch import Batch
@@ -92,7 +89,6 @@ class TableStore:
         self.unknown: int | None = None
         self._has_standby = has_standby
         self._has_text_index = has_text_index
-        self._text_indexes: dict[int, bool] = {}
         self.number: int | None = None
         self._columns = columns
         self.pattern = pattern
@@ -105,8 +101,7 @@ class TableStore:
             backend, pattern, is_shared=is_shared, max_sessions=max_sessions
         )
         self._changes = self._new_changes()
-        self._rows = RowMakers(backend, columns)
-        self._counts = self._rows.counts()
+        self._inserter = Inserter(backend, columns)
 
     def _layout(self) -> str:
         dialect = self._link.engine.dialect
@@ -154,9 +149,7 @@ class TableStore:
         self._columns = for_encoding(self._columns, self.backend.text_codec)
         self.ring = replace(self.ring, layout=self._layout())
         self._changes = self._new_changes()
-        self._text_indexes.clear()
-        self._rows = RowMakers(self.backend, self._columns)
-        self._counts = self._rows.counts()
+        self._inserter = Inserter(self.backend, self._columns)
         now = self._clock()
         with lock_of(self.predecessor, self.backend) as predecessor, connection.begin():
             self._catalogue.create(connection)
@@ -256,43 +249,19 @@ class TableStore:
             if self._is_shared:
                 self._hold_marks(connection, batches, marks)
             failpoint("tables.before_insert")
-            self._insert(connection, after, places)
+            self._inserter.insert(connection, after, places)
             failpoint("tables.after_insert")
             self._catalogue.note_marks(connection, marks, now)
-            counted = self._note_counts(connection, after)
-        self._count(places, counted)
-
-    def _note_counts(self, connection: Connection, ring: Ring) -> int:
-        """Write the counts of earlier transactions; how many rows that were."""
-        if self._counts is None or not self._counts.finished:
-            return 0
-        rows = list(self._counts.finished)
-        kept = {entry.serial for entry in ring.entries}
-        self._catalogue.note_counts(connection, [row for row in rows if row.serial in kept])
-        return len(rows)
-
-    def _count(self, places: Sequence[TablePlace], written: int) -> None:
-        """Count records whose transaction is committed; so many rows were written in it."""
-        if self._counts is None:
-            return
-        del self._counts.finished[:written]
-        try:
-            for place in places:
-                contexts = self._rows.contexts(place.batch)
-                self._counts.add(place, _name_of(self.ring, place.serial), contexts)
-        except Exception:
-            # The records are stored: a help for readers must not make that look otherwise.
-            logger.exception("%s: records are counted no more", self.backend.display)
-            self._counts = None
+            noted = self._inserter.note_counts(connection, self._catalogue, after)
+        self._inserter.committed(after, places, noted)
 
     def finish_counts(self) -> None:
         """Write what was counted by now; connected."""
-        if self._counts is not None and self._link.is_there:
-            self._counts.finish()
-            written = 0
+        if self._inserter.has_counts and self._link.is_there:
+            self._inserter.finish_counts()
             with self._transaction(self.ring) as connection:
-                written = self._note_counts(connection, self.ring)
-            self._count((), written)
+                noted = self._inserter.note_counts(connection, self._catalogue, self.ring)
+            self._inserter.committed(self.ring, (), noted)
 
     def _hold_marks(
         self, connection: Connection, batches: Sequence[Batch], marks: Mapping[bytes, int]
@@ -331,15 +300,12 @@ class TableStore:
         """
         after, places = self.ring.placed(batches, self._clock())
         connection = self._link.get()
-        found: list[RefusedRecord] = []
         with self._link.translated():
             self._change_ahead(connection, after)
             transaction = connection.begin()
             if self.backend.has_transactional_ddl:
                 self._changes.apply(connection, self.ring, after)
-            for place in places:
-                target, maker = self._target(connection, after, place.serial)
-                found += refused_of(self.backend, connection, target, maker, place)
+            found = self._inserter.refused(connection, after, places)
             transaction.rollback()
         return found
 
@@ -383,33 +349,6 @@ class TableStore:
         if not self.backend.has_transactional_ddl:
             with connection.begin():
                 self._changes.apply(connection, self.ring, after)
-
-    def _insert(self, connection: Connection, ring: Ring, places: Sequence[TablePlace]) -> None:
-        for serial, group in groupby(places, key=attrgetter("serial")):
-            target, maker = self._target(connection, ring, serial)
-            some = list(group)
-            rows = (maker.rows(place.batch, place.first_id) for place in some)
-            self.backend.insert(connection, target, rows)
-            if self._has_texts(connection, ring, serial):
-                next_id = some[-1].first_id + len(some[-1].batch)
-                name = _name_of(ring, serial)
-                self.backend.note_texts(connection, name, some[0].first_id, next_id)
-
-    def _target(
-        self, connection: Connection, ring: Ring, serial: int
-    ) -> tuple[InsertTarget, RowMaker]:
-        return self._rows.of(connection, serial, _name_of(ring, serial))
-
-    def _has_texts(self, connection: Connection, ring: Ring, serial: int) -> bool:
-        """Whether a table has an index of texts; one of before may have it, whatever is set now."""
-        if serial not in self._text_indexes:
-            found = self.backend.has_text_index(connection, _name_of(ring, serial))
-            self._text_indexes = {serial: found}
-        return self._text_indexes[serial]
-
-
-def _name_of(ring: Ring, serial: int) -> str:
-    return next(entry.table_name for entry in ring.entries if entry.serial == serial)
 
 
 def _after(batch: Batch, known: Mapping[bytes, int]) -> Batch | None:

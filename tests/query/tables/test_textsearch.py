@@ -161,7 +161,7 @@ def test_rows_that_are_rolled_back_are_in_no_index(sqlite: Any, tmp_path: Path) 
         store = output._store
         after, places = store.ring.placed([record(99, msg="zanzibar")], 0.0)
         with suppress(KeyError), store._transaction(after.counted()) as connection:
-            store._insert(connection, after, places)
+            store._inserter.insert(connection, after, places)
             raise KeyError
         write(output, 10, 20)
     with reading(sqlite) as source:
