@@ -12,19 +12,15 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Connection, Table, func, make_url, select
-from sqlalchemy import Integer as IntegerType
-from sqlalchemy import String as StringType
+from sqlalchemy import Column, Connection, Table, func, select
 from sqlalchemy.pool import StaticPool
 
 from logd.outputs.tables.adoption import why_not_dropped
-from logd.outputs.tables.columns import (
-    ColumnError,
-    ColumnSpec,
-    build_table,
-    check_name,
-    column_specs,
-)
+from logd.outputs.tables.columns import build_table
+from logd.outputs.tables.dbconfig import ColumnConfig as ColumnConfig
+from logd.outputs.tables.dbconfig import DBConfig as DBConfig
+from logd.outputs.tables.dbconfig import _Coltypes as _Coltypes
+from logd.outputs.tables.dbconfig import specs_of
 from logd.outputs.tables.fit import fit_for
 from logd.outputs.tables.itemtexts import json_text
 from logd.outputs.tables.localengine import codec_of_engine, engine_of
@@ -35,7 +31,7 @@ from logd.rotation.writers import (
     numbered_names,
     rotation_schedule,
 )
-from logd.server import ColumnConfigurationMismatch, LogServer
+from logd.server import LogServer
 from logd.textwriter import WriterClosed
 
 if TYPE_CHECKING:
@@ -43,86 +39,9 @@ if TYPE_CHECKING:
     from logd.records.job import MsgJob
     from logd_client import Log
 
-ColumnConfig = Sequence[Any]
-"""(column name, type) or (column name, type, keyword arguments for SQLAlchemy's `Column`)."""
-
-# A log call has parameters of these names, so no item of `special` can be given by them.
-_PARAMETERS = frozenset({"message", "traceDepth"})
-
 
 class TableNotDropped(ValueError):
     """A writer with `drop=True` found a table that no log left there; it is as it was."""
-
-
-class _Coltypes:
-    """Column types."""
-
-    Integer = IntegerType
-    String = StringType
-
-
-class DBConfig(_Coltypes):
-    """Describes a single log table; rotation needs one for each table.
-
-    Args:
-        engineStr: SQLAlchemy engine str; mysql:// and mariadb:// use PyMySQL unless they name
-            another driver.
-        tablename: name of the table: letters, digits and underscores.
-        drop: True: a new writer drops an existing table, if it is one that a log left there.
-            False: it appends to it, which makes no sense with rotation.
-        cols: all columns as (name, type) or (name, type, keyword arguments for SQLAlchemy's
-            `Column`); type is `DBConfig.Integer` or `DBConfig.String`. None: `COLS_DEFAULT`. To
-            add one: `cols=DBConfig.COLS_DEFAULT + (("mycolumn", DBConfig.Integer),)`; it is filled
-            by the item of that name in a log call's `special`.
-
-    Raises:
-        ColumnConfigurationMismatch: a column is impossible; names it and the reason.
-        ValueError: the table's name is not a plain one.
-    """
-
-    COLS_DEFAULT: tuple[ColumnConfig, ...] = (
-        ("pid", _Coltypes.Integer),
-        ("threadname", _Coltypes.String(32)),
-        ("msgid", _Coltypes.Integer),
-        ("ts", _Coltypes.String(32)),
-        ("cat", _Coltypes.String(1)),
-        ("msg", _Coltypes.String(512)),
-        ("cfunc", _Coltypes.String(32)),
-        ("cfn", _Coltypes.String(32)),
-        ("cln", _Coltypes.Integer),
-        ("path", _Coltypes.String(512)),
-    )
-
-    def __init__(
-        self,
-        engineStr: str,
-        tablename: str,
-        drop: bool = True,
-        cols: Iterable[ColumnConfig] | None = None,
-    ) -> None:
-        try:
-            self.tablename = check_name(tablename)
-        except ColumnError as error:
-            raise ValueError(f"table {tablename!r}: {error.reason}") from error
-        self.engineStr = engineStr
-        self.drop = drop
-        self.cols = self.COLS_DEFAULT if cols is None else tuple(cols)
-        _specs(self.cols)
-
-    def __repr__(self) -> str:
-        url = make_url(self.engineStr).render_as_string(hide_password=True)
-        return f"DBConfig({url!r}, {self.tablename!r}, drop={self.drop})"
-
-
-def _specs(config: Iterable[ColumnConfig]) -> list[ColumnSpec]:
-    try:
-        specs = column_specs(tuple(config))
-        for spec in specs:
-            if spec.name in _PARAMETERS:
-                raise ColumnError(spec.name, "already reserved by a parameter of the log call")
-    except ColumnError as error:
-        raise ColumnConfigurationMismatch(str(error)) from error
-    return specs
 
 
 def default_format_dict(job: MsgJob) -> dict[str, Any]:
@@ -181,7 +100,7 @@ class DBLogWriter:
     ) -> None:
         self.config = config
         self.engine = engine_of(config.engineStr)
-        specs = _specs(config.cols)
+        specs = specs_of(config.cols)
         self._table = build_table(config.tablename, specs)
         dialect = "mysql" if self.engine.dialect.name == "mariadb" else self.engine.dialect.name
         codec = codec_of_engine(self.engine)
@@ -282,7 +201,7 @@ class DBLogWriter:
         Raises:
             ColumnConfigurationMismatch: a column is impossible; names it and the reason.
         """
-        return [spec.column() for spec in _specs(colsConfig)]
+        return [spec.column() for spec in specs_of(colsConfig)]
 
 
 LOGWRITER_CLASS: Callable[..., Any] = DBLogWriter
