@@ -30,7 +30,8 @@ Everything that a stranger can touch, in `peers`:
     admission      whether a first frame may begin a connection
     newcomers      connections that have not shown what they are there for
     connection     one sender: cuts frames out of what arrives
-    peerend        what its peer is told, and how it ends
+    sessionend     how its session opens, and what the client is told
+    peerend        refusals, and how it ends
     reading        whether its socket is read
     readturns      which connections are read in the loop's next turn
     rounds         quiet senders, read together by a thread of their own

@@ -7,8 +7,9 @@ here, because a session's opening wants its answer before the first batch.
     read -> `FrameSplitter` -> first frame: `admission` -> `Intake` -> the pipeline
     acks, a refusal <- `Hub.sessions`, the pipeline
 
-What is not complete yet is kept by the splitter and counted by `Partials`; whether the socket is
-read is `ReadSwitch`'s concern; what a peer is told and how its connection ends is `PeerEnd`'s.
+What is not complete yet is kept by the splitter and counted by `Partials`. Whether the socket is
+read is `ReadSwitch`'s concern. A session's opening and acks are `SessionEnd`'s, refusals and the
+end of a connection `PeerEnd`'s.
 
 All connections of a loop read into one shared buffer (`Hub.read_view`): between `get_buffer` and
 `buffer_updated` the loop serves nobody else, and what stays behind for later is only a frame that
@@ -21,29 +22,21 @@ import asyncio
 import hashlib
 import logging
 import socket
-import time
 from collections import deque
 from typing import cast
 
-from logd.daemon.gathering import Lockstep
 from logd.daemon.peers.admission import rejection
 from logd.daemon.peers.badframes import BadFrames
 from logd.daemon.peers.hub import Hub
 from logd.daemon.peers.intake import Pause
-from logd.daemon.peers.markreader import MarkReader
 from logd.daemon.peers.origin import Origin
 from logd.daemon.peers.overflow import Overflowed
-from logd.daemon.peers.peerend import PeerEnd, PeerKind
-from logd.daemon.peers.rounds import GATHER_S, LOOK_S, MAX_LONE_BYTES, QUIET_BYTES_PER_S
-from logd.daemon.peers.sockets import MAX_NAGLED_BYTES, acknowledge_at_once, watch_for_death
+from logd.daemon.peers.peerend import PeerKind
+from logd.daemon.peers.rounds import LOOK_S, MAX_LONE_BYTES, QUIET_BYTES_PER_S
+from logd.daemon.peers.sessionend import SessionEnd
+from logd.daemon.peers.sockets import MAX_NAGLED_BYTES, acknowledge_at_once
 from logd.wire.frames import FrameError, Frames
-from logd.wire.session import (
-    KEEP_ALIVE,
-    MAX_OPENING_BYTES,
-    Opening,
-    Refusal,
-    read_opening,
-)
+from logd.wire.session import MAX_OPENING_BYTES, Opening, Refusal, read_opening
 
 logger = logging.getLogger(__name__)
 
@@ -57,18 +50,14 @@ FOREIGN_LENGTH = 1 << 24
 """No sender ever made a record of 16 MiB: a first frame that long is another protocol's text."""
 
 
-class Connection(PeerEnd):
+class Connection(SessionEnd):
     """The daemon's end of one connection; lives from accept to close.
 
-    Attributes, besides those of `PeerEnd`:
-        host, account, is_trusted: see `Origin`; a certificate makes a peer trusted, too.
-        identity: the owner of a session: the certificate, else the account.
+    Attributes, besides those of `SessionEnd` and `PeerEnd`:
+        account, is_trusted: see `Origin`; a certificate makes a peer trusted, too.
         origin: what records say of where they came from: `host`, or "" from this machine itself.
         has_place: it counts among the connections that may be open at a time.
-        client: the session's key, see `SessionKeys`; None without one.
-        first: the lowest sequence number that the session's opening announced.
         pending: what was read and the pipeline has not taken yet.
-        acks: it is told what is stored.
         nagles: its peer's kernel keeps records back until ours acknowledges what came before.
         records: records received; written by the thread that decodes.
         counted_records: how many of them were counted against the peer's rate.
@@ -78,21 +67,15 @@ class Connection(PeerEnd):
     """
 
     __slots__ = (
-        "_early",
         "_looked_at",
         "_looked_bytes",
         "_nagling",
         "_offered",
         "account",
-        "acks",
         "bad_frames",
-        "client",
         "counted_records",
-        "first",
         "frames",
         "has_place",
-        "host",
-        "identity",
         "is_trusted",
         "is_undecodable",
         "is_waiting",
@@ -106,18 +89,13 @@ class Connection(PeerEnd):
     )
 
     def __init__(self, hub: Hub[Connection], origin: Origin) -> None:
-        super().__init__(hub, origin.name, self._reads_on)
+        super().__init__(hub, origin, self._reads_on)
         self._nagling: socket.socket | None = None
-        self.nagles = self.acks = False
+        self.nagles = False
         self._offered = 0
-        # What came before the session's mark was known.
-        self._early: list[Frames] | None = None
-        self.host, self.account, _, self.is_trusted = origin
+        self.account, self.is_trusted = origin.account, origin.is_trusted
         self.origin = origin.recorded
-        self.identity = origin.account
         self.has_place = False
-        self.client: bytes | None = None
-        self.first = 0
         self.pending: deque[Frames | Overflowed] = deque()
         self.is_waiting = False
         self.is_undecodable = False
@@ -207,13 +185,6 @@ class Connection(PeerEnd):
             self.read_bytes += len(data)
             self.frames += count
         return count
-
-    def is_in_lockstep(self) -> bool:
-        """See `rounds.RoundMember`."""
-        lockstep = self._lockstep
-        return lockstep is not None and lockstep.received_late(
-            time.monotonic(), GATHER_S, is_all_acked=not self.is_owed
-        )
 
     def hold(self) -> None:
         """See `rounds.RoundMember`."""
@@ -325,58 +296,6 @@ class Connection(PeerEnd):
             self._nagling = self.sock or self.raw_socket()
             self.nagles = True
 
-    def _open_session(self, opening: Opening) -> bool:
-        """Begin or go on with a session; False if another peer has it."""
-        sessions = self._hub.sessions
-        if self._hub.marks is not None and not sessions.keys.is_known:
-            self._hub.marks.find_key()
-            self.give_up("what its session is called is not known: the database is away")
-            return False
-        client = sessions.keys.of(opening.client)
-        holder = sessions.holder_elsewhere(client, self.identity)
-        if holder is not None:
-            # The client may have moved: it comes back until its old connection has died.
-            self.give_up(f"its session is open from {holder}: a client that moved, or a stranger")
-            return False
-        self.kind = PeerKind.SESSION
-        self._splitter.may_skip = False
-        self.client = client
-        self._lockstep = Lockstep()
-        self.acks = True
-        self.first = opening.first
-        sock = self.raw_socket() if self.host else None
-        if sock is not None:
-            watch_for_death(sock)
-        mark = sessions.opened(client, self)
-        if self._hub.marks is None:
-            self.send_ack(mark)
-        else:
-            self._ask_for_mark(self._hub.marks, client)
-        if self._hub.is_draining:
-            self.pause(Pause.DRAIN)
-        return True
-
-    def _ask_for_mark(self, marks: MarkReader, client: bytes) -> None:
-        """Other daemons may have written of this session: its answer waits for what they know."""
-        self._tell(KEEP_ALIVE)  # says that the session may go on at any of them
-        self._early = []
-        self.pause(Pause.MARK)
-        marks.ask(client, self._mark_is_known)
-
-    def _mark_is_known(self, mark: int | None, problem: str) -> None:
-        if self.client is None or self.is_closed or self.is_failed:
-            return
-        if mark is None:
-            self.give_up(f"its mark is not known: {problem}")
-            return
-        # What others have of it never comes again.
-        self.first = max(self.first, mark + 1)
-        self.send_ack(max(mark, self._hub.sessions.acknowledged(self.client)))
-        early, self._early = self._early or (), None
-        for frames in early:
-            self._hub.intake.put(self, frames)
-        self.resume(Pause.MARK)
-
     # -- what others ask of it -------------------------------------------------------------
 
     def pause(self, reason: Pause = Pause.INTAKE) -> None:
@@ -413,11 +332,6 @@ class Connection(PeerEnd):
     def limit_frames(self, max_frame_bytes: int) -> None:
         """Refuse frames that are longer from now on."""
         self._splitter.max_frame_bytes = max_frame_bytes
-
-    @property
-    def is_awaiting(self) -> bool:
-        """Whether its peer waits for what it sent to be stored, as far as can be seen."""
-        return self._lockstep is not None and self._lockstep.is_awaiting
 
     @property
     def may_hold_back(self) -> bool:

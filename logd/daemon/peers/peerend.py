@@ -1,4 +1,4 @@
-"""The daemon's end of one connection as far as its peer sees it: answers, refusals, the end."""
+"""The daemon's end of any connection: its transport, a refusal, and how it ends."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
-from logd.daemon.gathering import Lockstep
 from logd.daemon.peers.hub import Hub
 from logd.daemon.peers.reading import ReadSwitch
 from logd.wire.frames import FrameSplitter
-from logd.wire.session import KEEP_ALIVE, Refusal, encode_ack, encode_refusal
+from logd.wire.session import Refusal, encode_refusal
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +49,6 @@ class PeerEnd(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_hub",
-        "_lockstep",
         "_splitter",
         "_transport",
         "acked",
@@ -68,7 +66,6 @@ class PeerEnd(asyncio.BufferedProtocol):
         self._hub = hub
         self._transport: asyncio.Transport | None = None
         self._splitter = FrameSplitter(hub.limits.max_frame_bytes, may_skip=True)
-        self._lockstep: Lockstep | None = None
         self.peer = peer
         self.sock: socket.socket | None = None
         self.kind = PeerKind.NEW
@@ -82,18 +79,6 @@ class PeerEnd(asyncio.BufferedProtocol):
     def is_paused(self) -> bool:
         """Whether reading is paused for any reason."""
         return self.reading.is_paused
-
-    def send_ack(self, number: int) -> None:
-        """Tell the client that all up to `number` is durable."""
-        self.acked = number
-        self._tell(encode_ack(number))
-        if self._lockstep is not None:
-            self._lockstep.acked(self._hub.loop.time())
-
-    def keep_alive(self) -> None:
-        """Tell a client that waits for an ack that the daemon lives."""
-        if self.kind is PeerKind.SESSION and (self.is_owed or self.is_paused):
-            self._tell(KEEP_ALIVE)
 
     @property
     def is_owed(self) -> bool:
