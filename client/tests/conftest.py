@@ -1,11 +1,11 @@
-"""Lets the tests of the client import what they share: `ack_server`, `wire_examples`."""
+"""Lets the tests of the client import what they share: `ack_server`, `delivery` and others here."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.shared_fixtures import free_port, no_client_is_left
@@ -25,3 +25,24 @@ def server() -> Iterator[AckServer]:
 
     with AckServer() as made:
         yield made
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[..., Any]]:
+    """Makes logs to a server, closes them at the end."""
+    from delivery import LOOPBACK
+
+    from logd_client import createClientLog
+
+    logs = []
+
+    def make(to: AckServer | int, **kwargs: Any) -> Any:
+        port = to if isinstance(to, int) else to.port
+        kwargs.setdefault("exit_timeout_s", 0.0)
+        log = createClientLog(LOOPBACK, (port,), **kwargs)
+        logs.append(log)
+        return log
+
+    yield make
+    for log in logs:
+        log.close()
