@@ -16,6 +16,7 @@ From settings to a running daemon:
     runner         the running daemon
     chores         what it does every few seconds
     crowding       tells of sessions that were forgotten too early
+    repeating      companions that do one thing again and again
     rest           while nothing comes, when it does nothing
     notify         tells systemd how it is
     lastresort     ends it if nothing else can

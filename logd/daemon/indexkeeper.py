@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 
+from logd.daemon.repeating import Repeating
 from logd.daemon.rest import Rest
 from logd.query.files.indexing import is_worth_it
 from logd.query.files.indexkeeping import closed_files, portion_of
@@ -31,7 +32,7 @@ LOOK_EVERY_S = 10.0
 Files = frozenset[tuple[str, int]]
 
 
-class IndexKeeper:
+class IndexKeeper(Repeating):
     """Looks after the indexes of all logs of text files; a companion of the daemon.
 
     Args:
@@ -46,25 +47,18 @@ class IndexKeeper:
         look_every_s: float = LOOK_EVERY_S,
         rest: Rest | None = None,
     ) -> None:
+        super().__init__()
         self._config = config
         self._rest = rest
         self._look_every_s = look_every_s
-        self._task: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
         # Of each pattern what was there when its indexes were looked after last.
         self._known: dict[str, Files] = {}
         self._warned: set[str] = set()
 
-    async def start(self) -> None:
-        """Begin."""
-        self._task = asyncio.create_task(self._run())
-
     async def stop(self) -> None:
-        """End, and give up what is under way."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        """End; the process that makes an index is killed."""
+        await super().stop()
         process = self._process
         if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):

@@ -7,12 +7,12 @@ daemon runs. Then relative paths lead nowhere, and the system can't even say whi
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from logd.daemon.repeating import Repeating
 from logd.errors import StartupError
 from logd.outputs.disk import make_folder
 from logd.settings.table import SETTINGS, Config
@@ -34,7 +34,7 @@ def relative_settings(config: Config) -> Iterator[str]:
         yield "state_dir"
 
 
-class WorkingFolder:
+class WorkingFolder(Repeating):
     """Sees that there is one; a companion of the daemon.
 
     Args:
@@ -46,8 +46,8 @@ class WorkingFolder:
     """
 
     def __init__(self, config: Config, look_every_s: float = LOOK_EVERY_S) -> None:
+        super().__init__()
         self._look_every_s = look_every_s
-        self._task: asyncio.Task[None] | None = None
         self._problem = ""
         relative = next(relative_settings(config), None)
         self._is_needed = relative is not None
@@ -61,17 +61,6 @@ class WorkingFolder:
                 ) from exc
             self._path = Path("/")
             os.chdir(self._path)
-
-    async def start(self) -> None:
-        """Look from now on."""
-        self._task = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        """Look no more."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
 
     async def _run(self) -> None:
         while True:
