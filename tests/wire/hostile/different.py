@@ -13,6 +13,7 @@ from tests.wire.hostile.making import (
     Hostile,
     as_json,
     batch,
+    blanks,
     many,
     row,
     row_numbers,
@@ -43,29 +44,25 @@ DIFFERENT = [
     ),
     Hostile(
         "8,192 contexts of unsafe names",
-        batch(
-            count=8_192,
+        blanks(
+            8_192,
             contexts=tuple(
                 (n, 2, f"\x1b{n:06}{'t' * 40}", "\u2028", (), 0, "\x1bf") for n in range(8_192)
             ),
             index=row_numbers(range(8_192)),
-            times=NOW * 8_192,
-            msgs="\0" * 8_191,
         ),
         is_refused=False,
     ),
     Hostile(
         "700 contexts of one path of 60 levels",
-        batch(
-            count=8_192,
+        blanks(
+            8_192,
             contexts=tuple(
                 (n, 2, "t", "E", _PATH, 0, "f")
                 for _PATH in [tuple(("x" * 20, n) for n in range(60))]
                 for n in range(700)
             ),
             index=row_numbers(n % 700 for n in range(8_192)),
-            times=NOW * 8_192,
-            msgs="\0" * 8_191,
         ),
         is_refused=False,
     ),
@@ -81,20 +78,16 @@ DIFFERENT = [
     ),
     Hostile(
         "one value of escapes shared by 8,192 rows",
-        batch(
-            count=8_192,
-            times=NOW * 8_192,
-            msgs="\0" * 8_191,
+        blanks(
+            8_192,
             specials=tuple((n, "k", _ESCAPES) for _ESCAPES in ["\x1b" * 512] for n in range(8_192)),
         ),
         is_refused=False,
     ),
     Hostile(
         "20 small items for each of 1,200 rows",
-        batch(
-            count=1_200,
-            times=NOW * 1_200,
-            msgs="\0" * 1_199,
+        blanks(
+            1_200,
             specials=tuple(
                 (n, *[part for key in range(20) for part in (f"{key:x}", key)])
                 for n in range(1_200)
@@ -104,10 +97,8 @@ DIFFERENT = [
     ),
     Hostile(
         "10 floats for each of 2,300 rows",
-        batch(
-            count=2_300,
-            times=NOW * 2_300,
-            msgs="\0" * 2_299,
+        blanks(
+            2_300,
             specials=tuple(
                 (n, *[part for key in range(10) for part in (f"{key:x}", n + key / 7)])
                 for n in range(2_300)
@@ -242,10 +233,8 @@ FLOODS = [
     ),
     Hostile(
         "8,000 special rows",
-        batch(
-            count=8_000,
-            times=NOW * 8_000,
-            msgs="\0" * 7_999,
+        blanks(
+            8_000,
             specials=tuple((n, "k", n) for n in range(8_000)),
         ),
         is_refused=False,

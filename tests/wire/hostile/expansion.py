@@ -10,6 +10,7 @@ from tests.wire.hostile.making import (
     NOW,
     Hostile,
     batch,
+    blanks,
     counted4,
     doubled,
     log_record,
@@ -91,12 +92,10 @@ EXPANSION = [
     ),
     Hostile(
         "contexts with one long path",
-        batch(
-            count=8_000,
+        blanks(
+            8_000,
             contexts=tuple((n, 2, "t", "E", (("x" * 1000, 1),) * 16, 0, "f") for n in range(256)),
             index=bytes(n % 256 for n in range(8_000)),
-            times=NOW * 8_000,
-            msgs="\0" * 7_999,
         ),
         is_refused=False,
     ),
@@ -111,11 +110,9 @@ EXPANSION = [
     ),
     Hostile(
         "8,000 records of one long context",
-        batch(
-            count=8_000,
+        blanks(
+            8_000,
             contexts=((1, 2, "t" * 100_000, "E" * 1000, (("x" * 1000, 1),) * 16, 0, "f" * 1000),),
-            times=NOW * 8_000,
-            msgs="\0" * 7_999,
         ),
         is_refused=False,
     ),
@@ -126,30 +123,24 @@ EXPANSION = [
     ),
     Hostile(
         "one value shared by 8,000 rows",
-        batch(
-            count=8_000,
-            times=NOW * 8_000,
-            msgs="\0" * 7_999,
+        blanks(
+            8_000,
             specials=tuple((n, "k", _LONG) for _LONG in ["x" * 200_000] for n in range(8_000)),
         ),
         is_refused=False,
     ),
     Hostile(
         "one value for the rows of 8,192 records",
-        batch(
-            count=8_192,
-            times=NOW * 8_192,
-            msgs="\0" * 8_191,
+        blanks(
+            8_192,
             specials=((row_numbers(range(8_192)), "k", "x" * 800_000),),
         ),
         is_refused=False,
     ),
     Hostile(
         "256 items of 250 characters for the rows of 8,192 records",
-        batch(
-            count=8_192,
-            times=NOW * 8_192,
-            msgs="\0" * 8_191,
+        blanks(
+            8_192,
             specials=(
                 (
                     row_numbers(range(8_192)),
@@ -161,10 +152,8 @@ EXPANSION = [
     ),
     Hostile(
         "five long values for each of 4,096 pairs of rows",
-        batch(
-            count=8_192,
-            times=NOW * 8_192,
-            msgs="\0" * 8_191,
+        blanks(
+            8_192,
             specials=tuple(
                 (row_numbers((n, n + 4_096)), *_FLOOD)
                 for _FLOOD in [tuple(str(n) * 32_000 for n in range(10))]
@@ -175,10 +164,8 @@ EXPANSION = [
     ),
     Hostile(
         "8,192 rows of one row each",
-        batch(
-            count=8_192,
-            times=NOW * 8_192,
-            msgs="\0" * 8_191,
+        blanks(
+            8_192,
             specials=tuple((row_numbers((n,)), "k", n) for n in range(8_192)),
         ),
         is_refused=False,
@@ -189,10 +176,8 @@ EXPANSION = [
     ),
     Hostile(
         "rows without items over and over",
-        batch(
-            count=8_192,
-            times=NOW * 8_192,
-            msgs="\0" * 8_191,
+        blanks(
+            8_192,
             specials=tuple((row_numbers(range(n, 8_192)),) for n in range(24)),
         ),
         is_refused=False,
@@ -237,12 +222,10 @@ EXPANSION = [
     ),
     Hostile(
         "8,000 contexts in use",
-        batch(
-            count=8_000,
+        blanks(
+            8_000,
             contexts=tuple((n, 2, "t", "E", (), 0, "f") for n in range(8_000)),
             index=b"".join(struct.pack(">H", n) for n in range(8_000)),
-            times=NOW * 8_000,
-            msgs="\0" * 7_999,
         ),
         is_refused=False,
     ),

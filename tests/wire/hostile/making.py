@@ -71,6 +71,11 @@ def batch(
     return pickle.dumps(("batch", first, count, contexts, index, msgids, times, msgs, specials), 4)
 
 
+def blanks(count: int, **columns: object) -> bytes:
+    """A session's batch of records without text, all of one time, but for the columns given."""
+    return batch(count=count, **{"times": NOW * count, "msgs": "\0" * (count - 1)} | columns)
+
+
 NAMES = (
     "msgid",
     "pid",
