@@ -51,7 +51,7 @@ def tm_structconverter(
 class TextlineLogWriter:
     """Base of writers of text lines; a subclass has `writeNow`, `write_batch` and `close`.
 
-    A subclass may also have a `_format_line(job)` of its own, which is then the layout where no
+    A subclass may also have a `_format_line(job)` of its own, which is then the layout if no
     `format_line` is given.
 
     Attributes:

@@ -133,7 +133,7 @@ class Buffer:
             return msgid, None if self.lost > lost else self.numbered + len(self.rows)
 
     def _admit(self, cost: int, pid: int) -> bool:
-        """Wait for room as the user wants it; true where a record of that cost may come in."""
+        """Wait for room as the user wants it; true if a record of that cost may come in."""
         if not self._has_room_for(cost) and self._may_wait(cost):
             self._wake()
             self._gave_up_waiting = not self._wait_for_room(cost)

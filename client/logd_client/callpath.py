@@ -75,7 +75,7 @@ class CallSites:
 
     Args:
         stack_max: most items of a call path; 0 for none.
-        exclude: callable of a file name; where it is true the item is `(None, None)`.
+        exclude: callable of a file name; if it is true, the item is `(None, None)`.
         extract_stack: False to read no stack at all.
     """
 
@@ -102,7 +102,7 @@ class CallSites:
         self._local = threading.local()
 
     def _thread(self) -> _ThreadSites:
-        """The places of this thread; new ones where it is new or got another name."""
+        """The places of this thread; new ones if it is new or got another name."""
         thread = threading.current_thread()
         name = str(thread.name)
         found = self._local.here = _ThreadSites(thread, name)

@@ -45,7 +45,7 @@ class ConnectionFailed(Exception):
     """A place can't be connected to; the text names it and the reason.
 
     Attributes:
-        is_refusal: True where waiting will hardly help: certificates, settings.
+        is_refusal: True if waiting will hardly help: certificates, settings.
         is_odd: True if a person should hear of it, as it may be a wrong setting.
     """
 

@@ -49,7 +49,7 @@ _MAX_LONE = 100
 """With more records in the buffer, none of them is a lone one."""
 
 _MAX_WAITED = 2000
-"""At most so many, that waited for a server that was away, are sent by the thread that logs."""
+"""At most this many records that waited for a server are sent by the thread that logs."""
 
 _AWAY_LOOK_S = 0.25
 _AWAY_LOOK_BUSY_S = 0.02

@@ -56,7 +56,7 @@ class GuardedSocket:
     """A connected, non-blocking socket that is never mistaken for another one.
 
     Attributes:
-        raw: the socket itself, with TLS around it where there is any.
+        raw: the socket itself, with TLS around it if there is any.
     """
 
     def __init__(self, raw: socket.socket) -> None:

@@ -51,7 +51,7 @@ _LENGTH = struct.Struct(">I")
 _IS_LITTLE_ENDIAN = sys.byteorder == "little"
 _NUL = "\0"
 _SAMPLE = 64
-"""Of so many records with items it is looked at whether they share them."""
+"""How many of the first records with items are checked for whether they share them."""
 
 
 def encode_frame(payload: bytes) -> bytes:
@@ -169,7 +169,7 @@ def _encode_specials(items: Sequence[Items]) -> _Specials:
 
 
 def _shared_by(given: Sequence[Items]) -> Iterable[Hashable] | None:
-    """What is the same for records with the same items; None where hardly any share them.
+    """What is the same for records with the same items; None if hardly any share them.
 
     Loggers give each of their records the same object. Equal ones are found, too, where they have
     no values that are equal and yet differ, as 1 and True do.

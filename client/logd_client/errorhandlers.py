@@ -66,7 +66,7 @@ _BY_NAME: dict[str, Callable[[], ErrorHandler]] = {
 
 
 def create_error_handler(choice: ErrorHandler | str | None) -> ErrorHandler | None:
-    """The handler for an `errorHandler` argument; None where errors go to the app.
+    """The handler for an `errorHandler` argument; None if errors go to the app.
 
     Raises:
         TypeError: a string other than "stderr", "stdout", "silent" (in any case), or an object

@@ -290,7 +290,7 @@ class LogdHandler(logging.Handler):
                 `logging` itself calls this when it is configured anew and at exit.
 
         Returns:
-            A receipt that is true where everything is stored.
+            A receipt that is true if everything is stored.
         """
         return self.server.flush(self._timeout_s(timeout))
 

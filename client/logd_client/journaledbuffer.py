@@ -16,7 +16,7 @@ __all__ = ["JournaledBuffer"]
 class JournaledBuffer(Buffer):
     """A `Buffer` that writes each record into a journal, too; 1.5 us more a record.
 
-    Where the files of the session have reached their bound, it is full.
+    If the files of the session have reached their bound, it is full.
 
     Attributes:
         journal: of the present session; to be given before the first record.
@@ -79,7 +79,7 @@ class JournaledBuffer(Buffer):
             self.journal.write(self.rows)
 
     def end_journal(self) -> bool:
-        """Write nothing into the journal any more; False where records wait that only it has."""
+        """Write nothing into the journal any more; False if records wait that only it has."""
         with self.lock:
             if not self.is_empty:
                 return False

@@ -169,7 +169,7 @@ class LeftoverSender:
 
 
 def _follows(run: Sequence[EncodedBatch], session: Session) -> bool:
-    """Whether it goes on where the session ends; else a new connection says what is missing."""
+    """Whether it goes on at the session's end; else a new connection says what is missing."""
     return run[0].first == session.next_sequence
 
 

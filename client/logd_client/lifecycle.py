@@ -56,7 +56,7 @@ _members: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def register(member: AfterFork) -> None:
-    """Call `after_fork`, and `at_exit` where it has it, for as long as the member lives."""
+    """Call `after_fork`, and `at_exit` if it has that, for as long as the member lives."""
     _members.add(member)
 
 

@@ -45,7 +45,7 @@ class Log:
     Args:
         server: anything with `addClient()` and `log(jobdata)`: a `LogServer` or a proxy.
         traceOffset: how many callers to leave out of the call path, innermost first.
-        msgCountLimit: message ids go back to 1 where the next one would be this.
+        msgCountLimit: message ids go back to 1 if the next one would be this.
         stackMax: how many stack lines are logged; 0 none, 1 the caller's.
         errorHandler: takes exceptions of log calls: an object with `handleException(e)`, or
             "stderr", "stdout", "silent"; None lets the app have them.

@@ -1,4 +1,4 @@
-"""Tells people that records wait in memory for a server that is away, where a kill would lose them.
+"""Tells people that records wait in memory for a server that is away: a kill would lose them.
 
 Not at once: a server that is started anew is back within seconds.
 """

@@ -8,7 +8,7 @@ __all__ = ["NotDelivered", "Receipt"]
 
 
 class Receipt(NamedTuple):
-    """The answer of `flush`: true where everything is stored, and how far it is.
+    """The answer of `flush`: true if everything is stored, and how far it is.
 
     Attributes:
         complete: True when all records that were logged before the call are stored durably by

@@ -45,7 +45,7 @@ class NumberedRows(list[AnyRow]):
 
 
 def encode_fitting(first: int, rows: Sequence[AnyRow]) -> list[EncodedBatch]:
-    """The rows as entries from sequence number `first` on, made to fit where they must be."""
+    """The rows as entries from sequence number `first` on, made to fit if they must be."""
     try:
         return encode_batches(first, rows)
     except UNFIT:

@@ -37,9 +37,9 @@ MAX_CONTEXT_CHARS = 4 * MAX_FRAME_BYTES
 RECORD_CONTEXT_CHARS = 4096
 MAX_ITEM_CHARS = 2 * MAX_FRAME_BYTES
 RECORD_ITEM_CHARS = 2048
-"""Characters that the contexts, and the special items, of a batch's records may be written as: at
-most so many all together, and so many for each record. Records share what they have in common, so
-that a short frame can be a long text. A server writes this much without cutting anything."""
+"""Characters that the contexts, and the special items, of a batch's records may be written as: a
+bound for all together, and one for each record. Records share what they have in common, so that a
+short frame can be a long text. A server writes this much without cutting anything."""
 
 ITEM_CHARS_PER_FRAME_BYTE = 15
 """Items that are not shared may have this much more: their text is in the frame."""

@@ -63,7 +63,7 @@ class LogServerProxy:
             `tls_verify=True`.
         tls_ca: file of the certificate authorities to trust; None for the system's.
         tls_cert: file of this client's own certificate.
-        tls_key: file of its key; None where `tls_cert` has both.
+        tls_key: file of its key; None if `tls_cert` has both.
         tls_verify: False accepts any certificate: anyone in between can read and forge.
         tls_server_name: the name in the server's certificate; None for the host's.
         buffer_bytes: bound of the memory for records that are not yet acknowledged.
@@ -201,7 +201,7 @@ class LogServerProxy:
             timeout: seconds; None waits as long as it takes.
 
         Returns:
-            A receipt that is true where everything is stored.
+            A receipt that is true if everything is stored.
         """
         return self._sender.flush(timeout)
 

@@ -15,7 +15,7 @@ class TlsSettings(NamedTuple):
     Attributes:
         ca: file with the certificates of authorities to trust; None for the system's.
         cert: file with the client's own certificate, for servers that want one.
-        key: file with its key; None where `cert` contains it.
+        key: file with its key; None if `cert` contains it.
         verify: False accepts any server: for tests, anyone in between can read and change.
         server_name: name that the server's certificate must have; None for the host's.
     """
@@ -79,7 +79,7 @@ _TLS_REASONS = {
 
 
 def tls_reason_of(exc: OSError) -> str:
-    """The same, where it may be TLS that failed."""
+    """The same, if it may be TLS that failed."""
     if isinstance(exc, ssl.SSLError) and exc.reason:
         return _TLS_REASONS.get(exc.reason, exc.reason.replace("_", " ").lower())
     return reason_of(exc)

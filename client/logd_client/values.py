@@ -27,19 +27,19 @@ __all__ = [
 ]
 
 MAX_MESSAGE_BYTES = 600_000
-"""Longest message in UTF-8 where a record would not fit a frame: leaves room for the items."""
+"""Longest message in UTF-8 if the record would not fit a frame: leaves room for the items."""
 
 _MAX_ITEM_BYTES = 2_000
-"""Longest text of one special item, in bytes, where a record would not fit a frame."""
+"""Longest text of one special item, in bytes, if the record would not fit a frame."""
 
 _MAX_ITEMS = 100
-"""Most special items where a record would not fit a frame."""
+"""Most special items if the record would not fit a frame."""
 
 _MAX_PATH_LEVELS = 100
-"""Most call path items where a record would not fit a frame."""
+"""Most call path items if the record would not fit a frame."""
 
 _MAX_NAME_BYTES = 1_000
-"""Longest name of a thread, function, category or file where a record would not fit a frame."""
+"""Longest name of a thread, function, category or file if the record would not fit a frame."""
 
 _MAX_INT = 2**63 - 1
 

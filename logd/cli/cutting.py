@@ -20,7 +20,7 @@ _HEAD = re.compile(
 """What stands before the message in a line of the default layout, with or without colours."""
 
 NARROW = 60
-"""Below so many columns little of a message would be left behind all of that."""
+"""Below this many columns little of a message would be left behind all of that."""
 
 _ELLIPSIS, _ASCII_ELLIPSIS = "…", ">"
 _DOTS = "..."

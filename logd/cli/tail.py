@@ -118,7 +118,7 @@ def _follow(reading: WhatToRead, count: int, cursor_file: Path | None) -> None:
             if entries is not None and cursor_file is not None:
                 _keep(following, cursor_file)
             timeout_s = _FED_WAIT_S if following.is_live else LOOK_EVERY_S
-            # Where something came there may be more.
+            # If something came there may be more.
             if not wait(following.fileno(), 0.0 if entries is not None else timeout_s):
                 return
     finally:

@@ -21,7 +21,7 @@ ENOUGH_BYTES = 32_768
 """So much is no longer few: about a hundred records."""
 
 ANSWER_S = 0.002
-"""A record that comes so soon after an ack may be the answer to it."""
+"""A record that comes within this time after an ack may be the answer to it."""
 
 ANSWERS_IN_A_ROW = 3
 """That many are no chance: the sender waits for each ack."""

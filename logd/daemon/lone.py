@@ -27,7 +27,7 @@ Lone = tuple["Connection", bytes, int]
 """A read of a connection, and how many frames it is made of."""
 
 FEW = 12
-"""Up to so many frames are quicker recognised one by one."""
+"""Up to this many frames are quicker recognised one by one."""
 
 
 @dataclass
@@ -58,7 +58,7 @@ def decode_round(
         lone: the reads, in the order of their connections.
         decoder: decodes them.
         accepted: by session, the highest number that was accepted; kept up to date.
-        most_s: after so long the rest is left alone.
+        most_s: after this time the rest is left alone.
     """
     done = Round()
     plain: dict[tuple[str, str], list[Lone]] = {}

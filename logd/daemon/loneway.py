@@ -150,7 +150,7 @@ class LoneWay:
         self._others.take_queued()
 
     def _durable(self, size: int, writing_s: float, work: Work) -> None:
-        """Every output has `work`; in any thread. Only where there are acks the loop is woken."""
+        """Every output has `work`; in any thread. The loop is woken only if there are acks."""
         with self._lock:
             self.bytes -= size
             self._writing_s -= writing_s

@@ -4,7 +4,7 @@ At modest rates each record of `SocketHandler` is a delivery of its own, from an
 decode one and to make a batch of it takes 40 us, of twenty together a quarter of that for each.
 
 Only what is alike goes together: it counts for the same account and needs no number of a session.
-Where anything is odd (a bad frame, one that is no record, little time left) nothing was done, and
+If anything is odd (a bad frame, one that is no record, little time left) nothing was done, and
 each delivery is decoded by itself.
 """
 

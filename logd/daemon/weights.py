@@ -15,7 +15,7 @@ special items, each of them, and a context."""
 
 WEIGHT_ALLOWED = 4
 """Decoded records may weigh this many times what they were on the wire; beyond that the budget is
-charged for it. Ordinary records stay below. Where each has items, one can make it 40 times."""
+charged for it. Ordinary records stay below. If each has items, one can make it 40 times."""
 
 
 def weight_of(batch: Batch) -> int:

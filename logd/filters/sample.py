@@ -25,7 +25,7 @@ class Sample:
         cats: only records of these categories are sampled, all others are kept; None: any.
         key: name of a special item (e.g. a request's id). Records with equal values are kept or
             dropped together, in every daemon and after a restart too. Records without it, and all
-            where key is None, are chosen by chance, each on its own.
+            if key is None, are chosen by chance, each on its own.
         chance: gives numbers from 0 up to but without 1.
 
     Raises:

@@ -61,7 +61,7 @@ class Marks:
             del self._marks[oldest]
 
     def limit_to(self, limit: int) -> None:
-        """Keep so many sessions from now on; those beyond go, the ones unseen for longest."""
+        """Keep at most `limit` sessions from now on; the ones unseen for longest go."""
         self._limit = limit
         for _ in range(len(self._marks) - limit):
             self._drop_oldest()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from logd.text.escaping import ItemTexts
 
 FEW = 16
-"""Up to so many it is cheaper than by columns."""
+"""Up to this many lines it is cheaper than by columns."""
 
 _MAX_KNOWN = 4096
 

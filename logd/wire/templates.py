@@ -11,7 +11,7 @@ they mean; a frame with the same parts need not be decoded again: only its text,
 and its extras are read. Nothing is guessed: parts are compared as a whole, and are kept only if
 each matches its piece of the grammar by itself, so that nothing between them can change what they
 mean. What a call and a thread mean is kept apart (`sites.py`), so that cost grows with their sum.
-Measured: 2 us a record, 6 us with extras, instead of 10. Where several frames came together,
+Measured: 2 us a record, 6 us with extras, instead of 10. If several frames came together,
 `recognition.py` looks them up all at once, for half of that.
 """
 

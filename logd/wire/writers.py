@@ -1,7 +1,7 @@
 """Write values as text within a room: as JSON, and as Python's own notation.
 
 What a pickle holds may share its parts, so that a few hundred bytes stand for millions of values,
-and it may contain itself. So nothing is written and then cut: a writer has room for so many
+and it may contain itself. So nothing is written and then cut: a writer has room for a number of
 characters, each value takes some of it, and it stops when the room is used up. What is deeper
 than `MAX_DEPTH`, or contains itself, ends in dots.
 """

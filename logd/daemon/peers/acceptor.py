@@ -1,6 +1,6 @@
 """Takes connections off the listening sockets and decides which may stay.
 
-The daemon accepts by itself instead of through `create_server`, for two reasons. Where descriptors
+The daemon accepts by itself instead of through `create_server`, for two reasons. If descriptors
 run out, libuv accepts and closes what it can't serve, and asyncio's own loop differs; here the
 connection waits in the kernel until there is a descriptor again. And at a stop every connection
 that the kernel has already taken is still served: senders without acks wrote into it.
@@ -37,7 +37,7 @@ PAUSE_S = 0.5
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 RESERVED_DESCRIPTORS = 64
-"""Kept for what the daemon opens besides connections: the next log file, a database. Where few
+"""Kept for what the daemon opens besides connections: the next log file, a database. If few
 are allowed at all, a quarter of them."""
 
 REPORT_PAUSE_EVERY_S = 60.0

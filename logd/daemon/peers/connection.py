@@ -44,7 +44,7 @@ FEW_QUEUED = 0.125
 """A sender of which no more than this part of the limit is queued keeps up, and may be quiet."""
 
 ALONE_S = 0.25
-"""A connection that was not for the rounds is not looked at for so long."""
+"""A connection that was too fast for the rounds is not looked at for this time."""
 
 FOREIGN_LENGTH = 1 << 24
 """No sender ever made a record of 16 MiB: a first frame that long is another protocol's text."""

@@ -28,7 +28,7 @@ SIP_S = 0.15
 SIP_BYTES = 2 << 20
 """A sip is about this long. A kernel wakes its writer only if a third of its buffer is free, which
 on the same machine takes up to 1.8 MB: with less it would take several sips, and a second is over.
-So where room is short it goes to one after the other, not in small parts to all."""
+So if room is short it goes to one after the other, not in small parts to all."""
 
 RESERVE = 8
 """Sips end when less than one in this many bytes of the intake's limit is left."""

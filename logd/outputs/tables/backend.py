@@ -1,6 +1,6 @@
 """What an output of tables needs to know of a database: one class a kind, found by URL.
 
-Rules all of them keep: values travel as parameters, as COPY data, which is no SQL, or, where the
+Rules all of them keep: values travel as parameters, as COPY data, which is no SQL, or, if the
 driver knows no parameters, as literals of `literals.py`, which alone makes SQL of values;
 no call waits for longer than the limits below, so that a daemon can always stop; and whoever
 holds a ring's lock is the only one that writes to its tables.

@@ -1,6 +1,6 @@
 """Makes values fit the columns that are to hold them: visibly, and never by losing the record.
 
-A text loses what no database stores (NUL, lone surrogates become visible escapes) and, where it
+A text loses what no database stores (NUL, lone surrogates become visible escapes) and, if it
 is longer than its column, its end, in whose place stands "…". What the encoding of the database
 does not have becomes a visible escape, too. A number that its column can't hold becomes NULL; the
 `special` column of the daemon's tables has it nevertheless.

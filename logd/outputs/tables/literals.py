@@ -1,10 +1,10 @@
 """Rows as the VALUES of an INSERT, made by columns: for drivers that send no parameters.
 
 PyMySQL puts parameters into the statement's text itself, value by value in Python; that is 20 us
-a row, several times what the rest takes. Here a column is made into literals at once. Where it
-must be safe against what apps log, two rules are all it takes: a quote is doubled, and so is a
-backslash. The former keeps a text within its quotes whatever the server's mode, the latter where
-backslashes escape, which `MariaDB.prepare` asks for; where they don't after all, the text merely
+a row, several times what the rest takes. Here a column is made into literals at once. To be
+safe against what apps log, two rules are all it takes: a quote is doubled, and so is a
+backslash. The former keeps a text within its quotes whatever the server's mode, the latter if
+backslashes escape, which `MariaDB.prepare` asks for; if they don't after all, the text merely
 has two of them.
 """
 

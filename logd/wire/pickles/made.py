@@ -1,6 +1,6 @@
 """What the machine makes of what a pickle says: containers, and descriptions of objects.
 
-Nothing here is looked up or called. Containers are classes of their own where Python's would hash
+Nothing here is looked up or called. Containers are classes of their own if Python's would hash
 what they hold: a key may be anything, also what takes forever to hash.
 """
 
