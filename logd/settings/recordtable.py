@@ -121,9 +121,10 @@ class RecordSettings:
         False,
         Flag(),
         OUTPUTS,
-        "Give new tables an index of all triples of letters in their messages, so that rare texts "
-        "are found without reading all rows. SQLite, and PostgreSQL with its extension pg_trgm; "
-        "writing takes longer and the database more space: see the README of logd.",
+        "Give new tables an index of all triples of letters in their messages. With it, rare "
+        "texts are found without reading all rows; writing takes longer, and the database needs"
+        " more space. For SQLite, and for PostgreSQL with its extension pg_trgm: see "
+        "logd/README.md.",
         of_output=True,
     )
     shared_marks: bool = setting(
@@ -131,8 +132,9 @@ class RecordSettings:
         Flag(),
         OUTPUTS,
         "Several daemons write to one PostgreSQL or MariaDB, each to tables of its own "
-        "(table_pattern). They share what each client has stored, so that clients may go to any "
-        "of them. Such a daemon has no other output and keeps nothing of clients on disk.",
+        "(table_pattern). In the database they tell each other which records of each client are"
+        " stored, so that a client may go on at any of them. Such a daemon has no other output "
+        "and keeps nothing of clients on disk.",
         reloads=False,
     )
     source: str | None = setting(
@@ -164,8 +166,8 @@ class RecordSettings:
         3600.0,
         Duration(is_zero_allowed=True),
         OUTPUTS,
-        "How long the engine keeps records that all stores have written, to be read again if "
-        "need be.",
+        "How long the engine keeps records after all stores have written them. Until then they "
+        "can be read again.",
         unit="s",
         reloads=False,
     )
@@ -173,9 +175,10 @@ class RecordSettings:
         43_200.0,
         Duration(),
         OUTPUTS,
-        "How long an engine, or a database with shared_marks, may store nothing while clients "
-        "wait. After that the daemon exits with status 1, to be started again: by then its "
-        "records might be stored twice. Clients still have all of them. Under a day.",
+        "How long the daemon tries again if an engine, or a database with shared_marks, stores "
+        "nothing while clients wait. After that it exits with status 1 and should be started "
+        "again: if it went on, records might be stored twice. Nothing is lost, because the "
+        "clients still have them. Less than a day.",
         unit="s",
         reloads=False,
     )
@@ -183,9 +186,9 @@ class RecordSettings:
         "always",
         Choice("always", "lazy"),
         OUTPUTS,
-        "Which engines to write to (output nats:...). always: only one whose servers sync what "
-        "they acknowledge (sync_interval: always). lazy: any; if all its servers lose power at "
-        "once, acknowledged records of the last two minutes may be lost.",
+        "Which engines to write to (output nats:...). always: only engines that sync what they "
+        "acknowledge to disk (sync_interval: always). lazy: any engine; if all its servers lose"
+        " power at once, acknowledged records of the last two minutes may be lost.",
         reloads=False,
         of_output=True,
     )
@@ -193,8 +196,8 @@ class RecordSettings:
         None,
         PATH,
         OUTPUTS,
-        "Folder for dead letters and for records that wait for an output. Not set: .logd-state "
-        "beside the first log file.",
+        "Folder for dead letters (records that an output refused) and for records that wait for"
+        " an output. Not set: .logd-state beside the first log file.",
         reloads=False,
     )
 
@@ -209,7 +212,7 @@ class RecordSettings:
         1_000_000,
         Optional(Integer(1), "off"),
         ROTATION,
-        "After this many records the next file or table is begun.",
+        "Begin the next file or table after this many records.",
         unit="records",
         of_output=True,
     )
@@ -217,7 +220,7 @@ class RecordSettings:
         256 * 1024**2,
         Optional(Size(1), "off"),
         ROTATION,
-        "At this size the next file is begun, or after rotate_lines, whichever comes first.",
+        "Begin the next file at this size, or after rotate_lines, whichever comes first.",
         unit="bytes",
         of_output=True,
     )
@@ -246,8 +249,9 @@ class RecordSettings:
         "ring",
         Choice("ring", "date"),
         ROTATION,
-        "What %d stands for: a number in the ring, or the date and time a file was begun. What "
-        "app.log is called once it is closed: app.log.1, or app-2026-11-22.log.",
+        "How files are named. ring: %d is a number that comes round again, and a full app.log "
+        "becomes app.log.1. date: %d is the date and time when a file was begun, and a full "
+        "app.log becomes app-2026-11-22.log.",
         of_output=True,
     )
     compress: Literal["none", "gzip", "zstd"] = setting(
@@ -261,8 +265,8 @@ class RecordSettings:
         True,
         Flag(),
         ROTATION,
-        "Make an index beside each file, in a process of low priority. With it, times are found "
-        "and entries counted without reading the log.",
+        "Make an index beside each file, in a process of low priority. With it, logd finds "
+        "times and counts entries without reading the whole log.",
     )
     keep_age_s: float | None = setting(
         None,
@@ -293,8 +297,8 @@ class RecordSettings:
         None,
         Optional(Text("FORMAT")),
         TEXT,
-        'Text of a line: "json" for one object a line, "logfmt" for key=value pairs, or a format '
-        "as for logging.Formatter: %(asctime)s %(message)s. Not set: logd's own format "
+        'Text of a line: "json" for one object per line, "logfmt" for key=value pairs, or a '
+        "format as for logging.Formatter: %(asctime)s %(message)s. Not set: logd's own format "
         "(logd/README.md), which is faster.",
         of_output=True,
     )

@@ -86,10 +86,10 @@ class ServiceSettings:
         1024**3,
         Size(0),
         DELIVERY,
-        "Disk space per output for records that it can't take now. Senders go on, and the output "
-        "gets the records later, in order. When this space is used up, or the disk has only "
-        "min_free_bytes left, senders wait. As much again may hold what programs with "
-        "SocketHandler send faster than the daemon can decode it. 0: off.",
+        "Disk space per output for records that it can't take now. Senders go on, and the "
+        "output gets the records later, in order. When this space is used up, or the disk has "
+        "only min_free_bytes left, senders wait. Another area of the same size holds what "
+        "programs with SocketHandler send faster than the daemon can decode it. 0: off.",
         unit="bytes",
         of_output=True,
     )
@@ -97,8 +97,9 @@ class ServiceSettings:
         30.0,
         Duration(is_zero_allowed=True),
         DELIVERY,
-        "When told to stop, read for at most this time what senders had already sent. Records "
-        "that an output can't take by then, or within 10 seconds, wait on disk for the next start.",
+        "When told to stop, the daemon still reads what senders had already sent, and writes "
+        "it, for at most this time. An output gets at most 10 seconds of it. Records that it "
+        "could not take wait on disk for the next start.",
         unit="seconds",
     )
 
@@ -107,8 +108,9 @@ class ServiceSettings:
         Size(1),
         LIMITS,
         "Memory for records that are received and not yet written. When it is full, the daemon "
-        "reads no more and senders wait. Incomplete frames may take the same again. If they are "
-        "more, the daemon closes connections of the peer with most of them.",
+        "reads no more and senders wait. Frames of which only a part has come may take the same"
+        " amount again. If they take more, the daemon closes connections of the peer that has "
+        "most of them.",
         unit="bytes",
     )
     connection_queue_bytes: int = setting(
@@ -122,17 +124,18 @@ class ServiceSettings:
         1024**2,
         Size(1024),
         LIMITS,
-        "Longest frame. A longer record of SocketHandler is cut to its first 64 KiB, visibly. "
-        "Any other longer frame closes its connection.",
+        "Longest frame: what a sender sends as one piece, a record or a batch. A longer record "
+        "of SocketHandler is cut to its first 64 KiB, visibly. Any other longer frame closes "
+        "its connection.",
         unit="bytes",
     )
     max_connections: int = setting(
         20_000,
         Integer(1),
         LIMITS,
-        "Connections at a time. To let a new one in, the daemon closes one that has sent nothing. "
-        "If there is none, it closes the new one. If the system has no descriptor left, new ones "
-        "wait.",
+        "How many connections may be open at a time. At this number the daemon closes one that "
+        "has sent nothing to let a new one in; if there is none, it closes the new one. If the "
+        "system has no file descriptor left, new ones wait.",
     )
     max_connections_per_peer: int = setting(
         0,
@@ -144,18 +147,18 @@ class ServiceSettings:
         65_536,
         Integer(16),
         LIMITS,
-        "Sessions that a log knows, with a source for each partition; each process of each "
-        "application is one. One that said nothing for a day is forgotten, and earlier if there "
-        "are more than this: what it sends again may then be written twice. Each takes about "
-        "32 bytes beside the log and 500 bytes of memory.",
+        "How many sessions each log remembers. Each process of each application is one. A "
+        "session is forgotten a day after it was last seen, or earlier if there are more than "
+        "this: if it then sends records again, they may be written twice. Each takes about 32 "
+        "bytes beside the log and 500 bytes of memory.",
         reloads=False,
     )
     first_frame_timeout_s: float = setting(
         10.0,
         Duration(is_zero_allowed=True),
         LIMITS,
-        "Close a new connection that sends no good first frame within this time. If a token is "
-        "set, the frame must have it. 0: off.",
+        "Close a new connection that sends no valid first frame within this time. If a token is"
+        " set, the frame must have it. 0: off.",
         unit="seconds",
     )
     frame_timeout_s: float = setting(
@@ -199,7 +202,7 @@ class ServiceSettings:
         None,
         PATH,
         OPERATION,
-        "Unix socket for logd status and tail -f. Not set: control.sock in state_dir.",
+        "Unix socket for logd status and logd tail -f. Not set: control.sock in state_dir.",
         reloads=False,
     )
     control_group: str | None = setting(
@@ -221,8 +224,8 @@ class ServiceSettings:
         None,
         PATH,
         OPERATION,
-        "Unix socket that a group may use, for status and tail -f only. Not set: feed.sock in "
-        "state_dir.",
+        "Unix socket that a group may use, only for logd status and logd tail -f. Not set: "
+        "feed.sock in state_dir.",
         reloads=False,
     )
     feed_group: str | None = setting(

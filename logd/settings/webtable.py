@@ -39,10 +39,10 @@ class WebSettings:
         reloads=False,
     )
     web_tls_cert: str | None = setting(
-        None, PATH, WEB, "Certificate chain of the page (PEM).", reloads=False
+        None, PATH, WEB, "The page's certificate and its chain, a PEM file.", reloads=False
     )
     web_tls_key: str | None = setting(
-        None, PATH, WEB, "Key of that certificate (PEM).", reloads=False
+        None, PATH, WEB, "The certificate's private key, a PEM file.", reloads=False
     )
     web_users_file: str | None = setting(
         None,
@@ -69,7 +69,8 @@ class WebSettings:
         False,
         Flag(),
         WEB,
-        "A proxy does TLS, so that the page may listen on a network without it.",
+        "A proxy in front of the page does TLS. Then the page itself may listen on a network "
+        "without it.",
         reloads=False,
     )
     web_base_path: str = setting(
@@ -90,7 +91,7 @@ class WebSettings:
         ("logger:deploy", "/^(deploy|rollback) /i has:version"),
         Many(Text("SELECTION")),
         WEB,
-        "Which records mark a deploy or a rollback.",
+        "Selections of the records that mark a deploy or a rollback.",
         reloads=False,
     )
     web_request_key: str = setting(
