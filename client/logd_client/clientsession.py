@@ -224,7 +224,7 @@ class Session:
         # with the machine that wrote it: there the server is right.
         if number > self.sent_sequence and not self._is_leftover:
             raise ProtocolError(
-                f"the server acknowledged record {number}, sent were {self.sent_sequence}"
+                f"the server acknowledged record {number}, but only {self.sent_sequence} were sent"
             )
         if self.state is not SessionState.OPEN:
             self.has_shared_marks = self._decoder.begins_alive

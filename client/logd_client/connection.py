@@ -223,7 +223,7 @@ class ServerAddress:
         """
         if data[:2] == b"\x15\x03":
             raise ConnectionFailed(
-                f"{place}: the server speaks TLS there, set tls", is_refusal=True
+                f"{place}: the server expects TLS there: set tls", is_refusal=True
             )
 
     def explained(self, exc: BaseException, place: Place) -> ConnectionFailed:

@@ -159,8 +159,8 @@ def _check_away(
         if is_all and isinstance(exc.__cause__, OutputRefused):
             raise exc
     for output, exc in away:
-        place = "with its clients" if is_held or output.shared_key is not None else "on disk"
-        logger.warning("%s; what comes waits %s until it is there", exc, place)
+        place = "with the clients" if is_held or output.shared_key is not None else "on disk"
+        logger.warning("%s; its records wait %s until it is there", exc, place)
 
 
 def check_alone(made: Sequence[tuple[str, Output]], wanted: Mapping[str, Chosen]) -> None:

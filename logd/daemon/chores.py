@@ -168,7 +168,7 @@ class Chores:
     def _give_up(self, worker: OutputWorker) -> None:
         """End: what it holds is so old that others may have forgotten that they stored it."""
         text = f"output {worker.output.name} stores nothing since {self._give_up_s:g} s"
-        logger.error("%s: the daemon ends; clients have all that is not stored", text)
+        logger.error("%s: the daemon ends; its clients still have what is not stored", text)
         self._on_fatal(OutputUnavailable(text))
 
     def _measure(self) -> None:

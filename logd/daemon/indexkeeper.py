@@ -72,10 +72,14 @@ class IndexKeeper(Repeating):
                 try:
                     await self._look_after(pattern)
                 except OSError as exc:
-                    logger.warning("file %s: its indexes are looked after later: %s", pattern, exc)
+                    logger.warning(
+                        "file %s: its indexes can't be made now, trying later: %s", pattern, exc
+                    )
                 except Exception:
                     # A convenience for readers must not end the daemon.
-                    logger.exception("file %s: its indexes are looked after later", pattern)
+                    logger.exception(
+                        "file %s: its indexes can't be made now, trying later", pattern
+                    )
             await asyncio.sleep(self._look_every_s)
             if self._rest is not None and self._rest.is_on:
                 await self._rest.over(RESTING_S)

@@ -147,7 +147,9 @@ class Reloader:
         for note in outcome.notes:
             logger.warning("%s", note)
         if outcome.at_restart:
-            logger.warning("changed, but only a restart will do: %s", ", ".join(outcome.at_restart))
+            logger.warning(
+                "changed, but takes effect only after a restart: %s", ", ".join(outcome.at_restart)
+            )
         if outcome.problems:
             self._manager.ready(f"not reloaded: {outcome.problems[0]}")
         else:

@@ -83,7 +83,7 @@ def loop_factory(name: str) -> type[asyncio.AbstractEventLoop] | None:
         try:
             import uvloop
         except ImportError:
-            logger.info("uvloop is not installed, the standard event loop serves")
+            logger.info("uvloop is not installed: asyncio's own event loop is used")
         else:
             return uvloop.Loop
     return None

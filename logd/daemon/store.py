@@ -242,7 +242,9 @@ def _opened(name: str, output: Output, config: Config) -> Mapping[bytes, int] | 
     except OutputLocked as exc:
         if config.standby == "fail":
             raise StartupError(f"output {name}: {exc}") from exc
-        logger.info("output %s is another daemon's, this one waits for it: %s", name, exc)
+        logger.info(
+            "output %s: another daemon writes to it, this one waits until it is free: %s", name, exc
+        )
     except OutputRefused as exc:
         raise StartupError(f"output {name}: {exc}") from exc
     except OutputUnavailable as exc:

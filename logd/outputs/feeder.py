@@ -172,7 +172,7 @@ class OutputFeeder:
 
     def _begin_anew(self, exc: OutputTaken) -> None:
         """Others went on with the log: what comes again is not ours to write any more."""
-        logger.warning("output %s: %s; it begins anew", self._output.name, exc)
+        logger.warning("output %s: %s; this daemon starts over with it", self._output.name, exc)
         self.is_open = False
         if self._on_taken is not None:
             self._on_taken()

@@ -160,7 +160,7 @@ def brought(
         ) from exc
     if not callable(factory):
         raise OutputUnusable(
-            f"{kind} {name!r}: {point.value} of {_owner(point)} is no callable but "
+            f"{kind} {name!r}: {point.value} of {_owner(point)} can't be called, it is of type "
             f"{type(factory).__name__}"
         )
     found_factory: Callable[..., Any] = factory

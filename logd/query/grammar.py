@@ -114,7 +114,7 @@ def _term(text: str, place: int, *, is_not: bool, ignore_case: bool) -> tuple[Te
     field = _unquoted(name[1])
     value = _VALUE.match(text, name.end())
     if value is None:
-        raise WrongSelection(f"{text[place : name.end()]!r}: expected a value behind the colon")
+        raise WrongSelection(f"{text[place : name.end()]!r}: expected a value after the colon")
     _check_end(text, value)
     regex, comparison, plain = value.groups()
     if regex is not None:
@@ -149,7 +149,7 @@ def _text_term(text: str, place: int, *, is_not: bool, ignore_case: bool) -> tup
 
 def _check_end(text: str, match: re.Match[str]) -> None:
     if match.end() < len(text) and not text[match.end()].isspace():
-        raise WrongSelection(f"{match[0]!r}: expected a blank behind it")
+        raise WrongSelection(f"{match[0]!r}: expected a space after it")
 
 
 def _regex(text: str) -> tuple[str, bool]:

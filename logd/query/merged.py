@@ -159,7 +159,7 @@ class MergedSource(LogSource):
         if not isinstance(position, MergedPosition) or len(position.positions) != len(
             self._sources
         ):
-            raise Gone(f"{self.name}: the position is one of other logs")
+            raise Gone(f"{self.name}: the position belongs to other logs")
         return position.positions
 
     def end(self) -> Position | None:

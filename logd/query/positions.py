@@ -159,7 +159,7 @@ def decode_cursor(source: str, cursor: str) -> Position:
     except (ValueError, TypeError, RecursionError):
         raise WrongCursor(f"{cursor[:80]!r} is no cursor of logd") from None
     if of_source != source or position is None:
-        raise WrongCursor("the cursor is one of another log")
+        raise WrongCursor("the cursor belongs to another log")
     return position
 
 

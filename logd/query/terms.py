@@ -61,7 +61,7 @@ class Term:
 
     def __post_init__(self) -> None:
         if not self.field:
-            raise WrongSelection(f"{self.operator}{self.value}: no field is named")
+            raise WrongSelection(f"{self.operator}{self.value}: expected a field before it")
         if self.operator == "~":
             try:
                 self.pattern  # noqa: B018 - compiled now, to know that it can be

@@ -208,7 +208,7 @@ async def live(request: Request) -> Response:
     if user is None:
         raise Failed(401, "signed_out", "sign in first")
     if web.streams >= MAX_STREAMS:
-        raise Failed(503, "too_many", f"over {MAX_STREAMS} pages look live")
+        raise Failed(503, "too_many", f"more than {MAX_STREAMS} pages follow the log")
     parameters = parameters_of(request)
     web.tell(request, user, "live", parameters)
     place = request.headers.get("last-event-id") or (parameters.pop("place", [""])[-1])

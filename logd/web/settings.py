@@ -37,7 +37,9 @@ def check(config: Config) -> None:
     if (config.web_tls_cert is None) != (config.web_tls_key is None):
         raise StartupError("web_tls_cert and web_tls_key: one is set without the other")
     if config.web_auth_header is not None and not config.web_trusted_proxies:
-        raise StartupError("web_auth_header: web_trusted_proxies has to say whose word it is")
+        raise StartupError(
+            "web_auth_header: set web_trusted_proxies, too: the proxies that may send it"
+        )
     if is_loopback(host):
         return
     if config.web_tls_cert is None and not config.web_behind_proxy:

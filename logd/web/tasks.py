@@ -128,7 +128,7 @@ class Reader:
         except WrongSelection as exc:
             raise Failed(400, "bad_selection", str(exc)) from exc
         except WrongCursor as exc:
-            raise Failed(404, "no_record", str(exc), "The link is one of another log.") from exc
+            raise Failed(404, "no_record", str(exc), "The link belongs to another log.") from exc
         except Gone as exc:
             begins = self._begins()
             hint = f"The log that is kept begins {_local(begins)}." if begins is not None else ""

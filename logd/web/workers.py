@@ -174,7 +174,7 @@ class Workers:
             worker = await asyncio.wait_for(free.get(), QUEUE_S)
         except TimeoutError:
             raise Failed(
-                503, "busy", f"others search, too: none of them ended within {QUEUE_S:g} s"
+                503, "busy", f"too many searches at a time: none of them ended within {QUEUE_S:g} s"
             ) from None
         try:
             return await worker.run(task, parameters, only, most_s)

@@ -269,7 +269,7 @@ def test_an_output_away_at_the_start_gets_its_records_later(
     """The daemon starts, keeps what comes, and writes it when the database is there."""
     gate.shut()
     with running(*options, folder=tmp_path) as daemon:
-        daemon.wait_line("what comes waits on disk until it is there")
+        daemon.wait_line("its records wait on disk until it is there")
         app = Plain(daemon.port)
         app.send(5)
         app.handler.close()

@@ -81,7 +81,7 @@ def test_a_folder_that_is_refused_beside_one_that_is_not(tmp_path: Path, connect
     settings = tmp_path / "logd.toml"
     settings.write_text('file = ["/sys/logd/x_%d.log", "logs/app_%d.log"]\nstate_dir = "state"\n')
     with running("--config", settings, folder=tmp_path) as daemon:
-        daemon.wait_line("can't write /sys/logd: .*; what comes waits on disk")
+        daemon.wait_line("can't write /sys/logd: .*; its records wait on disk")
         log = connect(daemon.port)
         for number in range(5):
             log(f" number {number}")

@@ -256,7 +256,7 @@ def test_what_needs_a_restart_is_named(settings: Settings) -> None:
         answer = settings.reload(host="127.0.0.2", loop="asyncio", rotate_lines=7)
         assert answer["changed"] == ["rotate_lines"]
         assert answer["at_restart"] == ["host", "loop"]
-        daemon.wait_line(r"WARNING .*only a restart will do: host, loop")
+        daemon.wait_line(r"WARNING .*takes effect only after a restart: host, loop")
         daemon.wait_line(r"reloaded; changed: rotate_lines")
 
 

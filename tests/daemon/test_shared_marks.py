@@ -144,7 +144,7 @@ def test_it_starts_while_the_database_is_away(shared: Shared) -> None:
     url = make_url(shared.url).set(port=gate.port).render_as_string(hide_password=False)
     try:
         with running(*shared.options("a", url), folder=shared.own("a")) as daemon:
-            daemon.wait_line("what comes waits with its clients until it is there")
+            daemon.wait_line("its records wait with the clients until it is there")
             handler = logging.handlers.SocketHandler("127.0.0.1", daemon.port)
             handler.emit(logging.makeLogRecord({"msg": "from a plain sender", "name": "shop"}))
             with createClientLog("127.0.0.1", daemon.port, environ={}) as log:

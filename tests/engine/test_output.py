@@ -147,7 +147,7 @@ def test_it_gives_up_what_others_may_have_forgotten(engine: Engine, tmp_path: Pa
     with createClientLog("127.0.0.1", daemon.port, environ={}) as log:
         log("held")
         assert daemon.wait() == 1
-        daemon.wait_line("the daemon ends; clients have all that is not stored")
+        daemon.wait_line("the daemon ends; its clients still have what is not stored")
         engine.servers[0].start()
         again = ("--output", engine.output(partitions=2), "--port", str(daemon.port))
         with running(*again, folder=tmp_path, port=None):

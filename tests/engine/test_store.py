@@ -221,7 +221,7 @@ def test_a_standby_takes_over(engine: Engine, tmp_path: Path) -> None:
     with ingest(engine, tmp_path / "in", partitions=1) as daemon:
         first = store(engine, out, partitions="0").wait_ready()
         second = store(engine, out, "--state-dir", "b", partitions="0").wait_ready()
-        second.wait_line("is another daemon's, this one waits for it")
+        second.wait_line("another daemon writes to it, this one waits until it is free")
         with createClientLog("127.0.0.1", daemon.port, environ={}) as log:
             log("record 1", sync=60)
             wait_for(lambda: texts(out) == ["record 1"], "the first record")

@@ -83,7 +83,7 @@ def test_a_store_that_lost_its_ring_begins_anew(
         assert log("record 1", sync=60)
         wait_for(lambda: table.texts() == numbered(1), "the first record")
         with store(engine, postgresql, tmp_path / "b") as second:
-            second.wait_line("is another daemon's, this one waits for it")
+            second.wait_line("another daemon writes to it, this one waits until it is free")
             first.signal(signal.SIGSTOP)
             # While it hangs there is more than it has asked for, to be written when it goes on.
             assert log("record 2", sync=60)
@@ -95,7 +95,7 @@ def test_a_store_that_lost_its_ring_begins_anew(
             wait_for(lambda: len(table.texts()) >= 3, "the third record")
             first.wait_line("is unavailable, retrying")
             second.kill()
-        first.wait_line("another daemon has written to .*; it begins anew")
+        first.wait_line("another daemon has written to .*; this daemon starts over with it")
         first.wait_line("partition 0 is read behind message 3")
         assert log("record 4", sync=60)
         wait_for(lambda: len(table.texts()) >= 4, "the fourth record")

@@ -73,7 +73,7 @@ def test_same_entry_point_twice_is_no_conflict() -> None:
     [
         ("no_such_module_here:f", "No module named"),
         ("os:no_such_name", "no attribute"),
-        ("os:sep", "no callable but str"),
+        ("os:sep", "can.t be called, it is of type str"),
     ],
 )
 def test_broken_package_is_named(value: str, reason: str) -> None:

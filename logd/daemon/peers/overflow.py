@@ -182,4 +182,4 @@ class Overflow:
         now = self._clock()
         if now - self._told_at >= TELL_EVERY_S:
             self._told_at = now
-            logger.warning("what senders send can't wait on disk: %s", exc)
+            logger.warning("what waiting senders send can't wait on disk: %s", exc)

@@ -54,7 +54,7 @@ class SessionEnd(PeerEnd):
         sessions = self._hub.sessions
         if self._hub.marks is not None and not sessions.keys.is_known:
             self._hub.marks.find_key()
-            self.give_up("what its session is called is not known: the database is away")
+            self.give_up("the database is away, so its session can't be looked up")
             return False
         client = sessions.keys.of(opening.client)
         holder = sessions.holder_elsewhere(client, self.identity)
@@ -91,7 +91,7 @@ class SessionEnd(PeerEnd):
         if self.client is None or self.is_closed or self.is_failed:
             return
         if mark is None:
-            self.give_up(f"its mark is not known: {problem}")
+            self.give_up(f"what is stored of its session can't be found out: {problem}")
             return
         # What others have of it never comes again.
         self.first = max(self.first, mark + 1)

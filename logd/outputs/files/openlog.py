@@ -237,7 +237,7 @@ class OpenLog:
             self._begin_anew(file)
             return
         logger.info(
-            "%s: %s has %d bytes, and we left %d (copytruncate, or someone else's lines)",
+            "%s: %s has %d bytes, but logd had written %d (copytruncate, or foreign lines)",
             held.label,
             file.name,
             state.st_size,

@@ -212,7 +212,7 @@ def _current(folder: LogFolder, found: Recovered, files: KnownFiles, now: float)
         file.look_at_end()
     if file.size != known.size:
         logger.info(
-            "%s has %d bytes, %d were left: goes on from there",
+            "%s has %d bytes, but the last run had left %d: going on at its end",
             file.name,
             file.size,
             known.size,

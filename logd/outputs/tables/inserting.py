@@ -106,7 +106,10 @@ class Inserter:
                 self._counts.add(place, _name_of(ring, place.serial), contexts)
         except Exception:
             # The records are stored: a help for readers must not make that look otherwise.
-            logger.exception("%s: records are counted no more", self._backend.display)
+            logger.exception(
+                "%s: counting records in advance failed, so they are counted no more",
+                self._backend.display,
+            )
             self._counts = None
 
     def finish_counts(self) -> None:

@@ -75,12 +75,12 @@ class Finder:
         if not self._reader.is_own_format and (needs_fields or needs_times):
             raise CannotRead(
                 f"{self._name}: lines are in a format of your own (line_format): "
-                "only texts and regular expressions can be asked for"
+                "only texts and regular expressions can be searched for"
             )
         if needs_times and not self._reader.times.is_readable:
             raise CannotRead(
                 f"{self._name}: timestamps ({self._timestamp or 'none'}) have no date to go by: "
-                "times can't be asked for"
+                "a search by time is not possible"
             )
 
     def count(self, questions: Sequence[Question], watch: Watch) -> None:
