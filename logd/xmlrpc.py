@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
-import ipaddress
 import logging
 import os
 import selectors
@@ -25,6 +24,7 @@ from typing import Any, ClassVar
 from xmlrpc.server import SimpleXMLRPCRequestHandler, SimpleXMLRPCServer
 
 from logd.records.batch import Batch
+from logd.settings.loopback import is_loopback
 from logd.text.escaping import escape
 from logd.wire.decoder import Decoder
 from logd.wire.errors import WireError
@@ -187,7 +187,7 @@ class _Server(SimpleXMLRPCServer):
             use_builtin_types=True,
         )
         address = str(self.server_address[0])
-        if not ipaddress.ip_address(address).is_loopback:
+        if not is_loopback(address):
             logger.warning(
                 "XML-RPC on %s is open to every host that reaches it: it has no authentication",
                 address,

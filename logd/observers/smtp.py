@@ -5,13 +5,13 @@ from __future__ import annotations
 import email.message
 import email.policy
 import email.utils
-import ipaddress
 import smtplib
 import ssl
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from logd.errors import LogdError
+from logd.settings.loopback import is_loopback
 
 __all__ = ["MailFailed", "MailRefused", "Mailer", "SMTPMailer", "Security"]
 
@@ -159,7 +159,7 @@ class SMTPMailer:
     def _encrypt(self, connection: smtplib.SMTP) -> None:
         if self._security == "none":
             return
-        local = _is_local(self._host)
+        local = is_loopback(self._host)
         connection.ehlo_or_helo_if_needed()
         if self._security == "starttls" or (connection.has_extn("starttls") and not local):
             connection.starttls(context=self._tls)
@@ -192,15 +192,6 @@ def _split_server(server: str) -> tuple[str, int | None]:
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise ValueError(f"server: expected HOST or HOST:PORT, got {server!r}")
     return host.strip("[]"), int(port)
-
-
-def _is_local(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _text(answer: bytes | str) -> str:

@@ -6,10 +6,10 @@ output, a filter or an observer refuses, they say themselves when they are made.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from logd.settings.loopback import is_loopback
 from logd.settings.secrets import MASK, Secret, is_masked, reveal
 from logd.settings.table import READABLE_FORMATS, Config
 from logd_client.session import MAX_FRAME_BYTES
@@ -105,7 +105,7 @@ def _exposed(config: Config, hosts: Sequence[str] | None) -> list[str]:
     """Where it listens without TLS beyond this machine."""
     if hosts is None:
         hosts = config.host if config.port else ()
-    return [host or "*" for host in hosts if not _is_loopback(host)]
+    return [host or "*" for host in hosts if not is_loopback(host)]
 
 
 def frame_warning(config: Config) -> str | None:
@@ -138,13 +138,6 @@ def own_format_warning(config: Config) -> str | None:
         "line_format is a format of your own: only texts can be searched in the files, not "
         'categories, times or items; the default, "json" and "logfmt" lose nothing'
     )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]").partition("%")[0]).is_loopback
-    except ValueError:
-        return host.lower().rstrip(".") in ("localhost", "ip6-localhost")
 
 
 def _retrying(config: Config) -> Iterator[Problem]:

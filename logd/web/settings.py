@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from logd.errors import StartupError
+from logd.settings.loopback import is_loopback
 from logd.settings.sources import Sources
 from logd.settings.table import Config
-from logd.web.guard import is_loopback
 
 
 @dataclass(frozen=True)

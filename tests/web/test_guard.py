@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from logd.web.guard import CONTENT_SECURITY_POLICY, host_of, is_loopback
+from logd.web.guard import CONTENT_SECURITY_POLICY, host_of
 from tests.web.serving import Page
 
 
@@ -24,12 +24,6 @@ from tests.web.serving import Page
 def test_the_name_in_a_host_header(header: str, host: str | None) -> None:
     """The name is what stands before the port; anything odd is no name."""
     assert host_of(header) == host
-
-
-def test_loopback_names() -> None:
-    """Only this machine's own names and addresses count as loopback."""
-    assert all(map(is_loopback, ("localhost", "127.0.0.1", "127.8.9.1", "::1")))
-    assert not any(map(is_loopback, ("10.0.0.1", "localhost.evil.example", "0.0.0.0", "x")))
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "10.0.0.1:9803"])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import struct
 from typing import NamedTuple, cast
+
+from logd.settings.loopback import is_loopback
 
 
 class Origin(NamedTuple):
@@ -37,11 +38,6 @@ def origin_of(sock: socket.socket, address: object) -> Origin:
     host, port = cast("tuple[str, int]", address)[:2]
     with_brackets = f"[{host}]" if ":" in host else host
     return Origin(host, host, f"{with_brackets}:{port}", False)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an IP address is this machine's own."""
-    return ipaddress.ip_address(host.split("%")[0]).is_loopback
 
 
 def _credentials(sock: socket.socket) -> tuple[int, int]:
