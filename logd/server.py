@@ -259,6 +259,11 @@ class LogServer:
                         self._call(observer, self._history, "observer")
             self._write_failures()
 
+    def write_reports(self) -> None:
+        """Write what was reported and noted, without waiting for the next record."""
+        with self._lock:
+            self._write_failures()
+
     def addObserver(self, observer: Callable[..., Any]) -> None:
         """Append the observer at the end of the list.
 

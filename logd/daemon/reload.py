@@ -191,7 +191,7 @@ class Reloader:
         exchange = _Exchange()
         with assembled.outputs.exchanging():
             # Its last word about filters that failed.
-            assembled.server.observe(())
+            assembled.server.write_reports()
             self._let_go(plan.outgoing.values())
             if daemon.failure is not None:
                 # One has neither written nor spooled what it was given, and the daemon stops. An

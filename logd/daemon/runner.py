@@ -177,7 +177,7 @@ class Daemon:
         logger.log(_LEVELS[cat], "%s", text)
         server = self.pipeline.server
         server.note(text, cat=cat)
-        self.pipeline.thread.call(lambda: server.observe(()))
+        self.pipeline.thread.call(server.write_reports)
 
     def tell_left_behind(self, found: Sequence[LeftBehind]) -> None:
         """Say what waits on disk for no output of the settings."""
