@@ -1,7 +1,8 @@
 """One round over the places where the server may be, until one of them answers. Never waits.
 
-Its owner calls `advance` until that returns a socket. The server has to answer on it, still within
-the time of its place: else the owner calls `failed`, and the round goes on with the next place.
+Its owner calls `advance` until that returns a socket. The server must answer on that socket within
+the time that its place has. If it does not, the owner calls `failed`, and the round goes on with
+the next place.
 """
 
 from __future__ import annotations

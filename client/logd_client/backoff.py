@@ -2,8 +2,8 @@
 
 After a connection that brought something forward the next attempt comes at once; after that the
 pause doubles up to some seconds, with jitter so that a thousand clients of one restarted server do
-not come back in step. If the server refuses (version, token, certificate) a minute passes, for
-only a person can help there.
+not come back in step. If the server refuses (version, token, certificate), the pause is a
+minute, because only a person can help then.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ RETRY_FIRST_S = 0.05
 RETRY_MAX_S = 5.0
 RETRY_REFUSED_S = 60.0
 RECORD_TRIES_S = 0.1
-"""So soon after an attempt in vain a record may make one of its own, in the midst of a pause: the
+"""This long after a failed attempt a record may make one of its own, in the middle of a pause: the
 process may end before the pause does."""
 
 _random = random.SystemRandom()

@@ -1,6 +1,7 @@
 """One connection's bytes, in and out; never waits.
 
-What the socket does not take at once waits here, and is all that does: more would only queue.
+What the socket does not take at once waits here. Nothing more is taken before that is sent: it
+would only queue.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A `Courier` has the session, where its frames are kept, the batcher that fills it and the link that
 empties it. The sender's thread calls `step` again and again. A thread that logs calls `send_now`
-for a lone record, and `step` if it is the only one left, at the end of the process. One of them
-moves records at a time; the others do not wait, for the one who does looks again afterwards.
+for a lone record, and `step` if it is the only one left, at the end of the process. Only one
+thread at a time moves records. The others do not wait for it: it looks again when it is done.
 """
 
 from __future__ import annotations

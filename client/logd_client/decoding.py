@@ -1,7 +1,7 @@
-"""Frames of the session protocol become rows again: the way back of `encoding.py`.
+"""Turns frames of the session protocol back into rows: the reverse of `encoding.py`.
 
-For frames that this client made itself: such as the server finds too large, and such as nobody
-took before the end of the process.
+Only for frames that this client made itself: those that the server finds too large, and those that
+were not delivered before the end of the process.
 """
 
 from __future__ import annotations

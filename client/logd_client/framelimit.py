@@ -1,8 +1,8 @@
 """The largest frame that the server takes, as far as its refusals tell, and batches cut to it.
 
-A server whose `max_frame_bytes` was lowered refuses batches that it took before. Nothing in them is
-too large as a rule: cut in two, they pass. A batch of one record that is refused all the same has
-something that no cutting helps.
+A server whose `max_frame_bytes` was lowered refuses batches that it took before. Usually no record
+of such a batch is too large by itself, so it is cut in two and sent again. If a batch of a single
+record is refused, cutting does not help.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Delivers what processes that are gone left in a spool directory.
 
 Each left session is sent under its own client id and numbers over a connection of its own,
-beside the session of this process, one after the other; then its folder is removed. That is done
-at the start and, for children of a server that end one after the other, every half minute: every
-process that logs to the directory looks, and a lock makes one of them the heir.
+beside the session of this process, one after the other; then its folder is removed. Every process
+that logs to the directory looks at its start, and then every half minute, because children of a
+server end one after the other. A lock makes one of the processes the heir.
 """
 
 from __future__ import annotations

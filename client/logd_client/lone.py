@@ -1,7 +1,8 @@
-"""One record becomes a frame of its own, by hand: with less code touched than by pickle.
+"""Makes a frame of one record by hand, because that touches less code than pickle does.
 
-A lone record is encoded by the call that logs it, after milliseconds in which the processor has
-forgotten all of this. What its place in the program has in common is pickled once.
+A lone record is encoded by the call that logs it. The last one came milliseconds ago, and by now
+the processor's caches have forgotten this code: less of it is faster. What all records of a place
+in the program have in common is pickled once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A file in memory whose descriptor the app may have closed, and got again for something else.
 
-Before Python 3.13 an `mmap` keeps a descriptor of its own, and closes that number together with
-itself, whatever it stands for by then. Then such a map is kept for good instead.
+Before Python 3.13 an `mmap` keeps a descriptor of its own, and closes it by its number, even if the
+app has got that number for something else. In that case the map is never closed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rows in numbers: the list that waits for the sender, and rows that no frame takes as they are."""
+"""Numbered rows: the list that waits for the sender; what no frame can take is made to fit."""
 
 from __future__ import annotations
 

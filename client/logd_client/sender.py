@@ -1,6 +1,6 @@
-"""How delivery begins and ends: with a session, the process, or the parent's part in it.
+"""How delivery begins and ends: for a session, at a fork, at the end of the process.
 
-A session ends with `close`, and a fork; the next record begins another one, in the same buffer.
+A session ends with `close` or with a fork. The next record begins another one in the same buffer.
 """
 
 from __future__ import annotations

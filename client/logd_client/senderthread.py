@@ -1,8 +1,8 @@
 """The thread that moves records under load, and reads acknowledgements at leisure.
 
 While records are few, the threads that log send them; this one then looks now and then
-whether the server has acknowledged them. With nothing expected it waits for the connection itself,
-and an idle client uses no CPU at all.
+whether the server has acknowledged them. If it expects nothing, it sleeps until the connection has
+something to read, so that an idle client uses no CPU at all.
 """
 
 from __future__ import annotations

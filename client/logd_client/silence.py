@@ -1,9 +1,9 @@
 """How long a server may say nothing while something waits for its acknowledgement.
 
-Its other end may be a machine that is gone: then the connection is tried anew. Each time in vain
-the time doubles, for a server of an earlier version sends no keep-alives while its database is
-away. Not if servers share their marks: all of those send keep-alives, and the next one may be gone
-as well.
+If it says nothing for longer, its machine may be gone, and the client connects again. If that did
+not help, the time doubles, because servers of earlier versions send no keep-alives while their
+database is away. It does not double if servers share their marks: all of those send keep-alives,
+and the next one may be gone as well.
 """
 
 from __future__ import annotations

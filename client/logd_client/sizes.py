@@ -1,7 +1,7 @@
 """How large a batch is: in bytes, in objects, and in characters as a server writes it.
 
-The limits of the protocol (`session.py`) that need counting. What is counted quickly may be more
-than there is, never less.
+The limits of the protocol (`session.py`) that need counting. A quick count may be too high, never
+too low.
 """
 
 from __future__ import annotations
