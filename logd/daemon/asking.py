@@ -1,4 +1,4 @@
-"""Asks the threads of outputs for something between two writes: to rotate, to open files again."""
+"""Asks the threads of outputs to act between two writes: to rotate, to open files again."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What records cost after they were decoded: the text that outputs make of them.
 
 A frame is short if its records share what is long: the text of a context is written for each
-record that has it, and so are special items. Whoever sends such frames pays for what they become,
-in the budget of the queue and in turns.
+record that has it, and so are special items. The sender of such frames is charged for the text
+that they become, in the queue's budget and in its turns.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The live feed: what an output has just written, for `logd tail -f` and whoever else listens.
 
 A follower begins between two writes of one output, at a known position of that output's log: what
-was written before is there, what comes after is sent. Nothing is both, nothing is neither, however
-often files rotate. Without followers it costs the output nothing.
+was written before is there, what comes after is sent. Each record is exactly one of the two,
+however often files rotate. Without followers it costs the output nothing.
 
 After the records of each write the follower is told where the log stands then, so that it can go on
 from there, whatever ends the feed.

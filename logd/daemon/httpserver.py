@@ -3,7 +3,7 @@
 uvicorn's `Server` takes over signals and looks ten times a second whether it should stop; only its
 protocol is used here, on sockets that listen already. What it leaves open is closed here:
 
-- A connection has a deadline for its one exchange, whether or not it says a thing.
+- A connection has a deadline for its one exchange, even if it says nothing.
 - If there are too many, the oldest that waits for a request goes, so that silent connections never
   keep a health check out.
 - The `Host` must be an address, this machine's name or one that was configured: a page in a browser

@@ -2,10 +2,11 @@
 
     rounds (`peers/rounds.py`) -> `begin_lone` -> read -> `take_lone` -> `write_lone`
 
-Nothing else of a connection is under way then, so that its records need no queue to keep their
-order. What others sent goes to the event loop, and all if too much waits.
+Nothing else of such a connection is under way, so its records need no queue to keep their order.
+What other connections sent goes to the event loop. If too much waits, everything goes there.
 
-What is here counts for no connection: it is little, and mostly written before the next round.
+What is on this way does not count towards the limits of its connection: it is little, and mostly
+written before the next round.
 """
 
 from __future__ import annotations

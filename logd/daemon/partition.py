@@ -4,7 +4,7 @@
     message -> pieces -> rules -> records, marks and the new place, as one work for the worker
 
 If others take the ring over, the worker drops what it was given and opens the ring again, and this
-begins anew with what the ring says. Nothing is kept but there.
+starts over with what the ring says. Nothing is kept anywhere else.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Finds filters and observers by the names that stand in the settings.
 
-A name is `module:object`, or with arguments `module:object?key=value&key2=value2`. What it leads
-to is used as a filter or observer: a class is instantiated with the arguments, a function given
-arguments is a factory and called with them, anything else is taken as it is. Values are turned
+A name is `module:object`, or with arguments `module:object?key=value&key2=value2`. What it names
+becomes a filter or observer: a class is called with the arguments; a function with arguments is a
+factory and is called with them, too; anything else is used as it is. Values are turned
 into what the parameter's annotation says; percent codes (`%26` for `&`, `%25` for `%`) are decoded
 and `+` stands for itself, so that regular expressions stay readable.
 

@@ -1,7 +1,7 @@
 """The pipeline's thread: portions one after the other, and between two of them what others ask for.
 
 It decodes and filters, so that neither a long batch nor a slow filter keeps the event loop from
-answering. What it does with a portion is the pipeline's.
+answering. What it does with a portion is the pipeline's concern.
 """
 
 from __future__ import annotations

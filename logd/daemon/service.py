@@ -1,7 +1,7 @@
 """`logd serve`: everything put together, from settings to exit status.
 
-The order is that of a promise kept: outputs are opened and locked first, then sockets listen, then
-readiness is told, in one line and to systemd. A start that fails closes what it opened and leaves
+The order matters: outputs are opened and locked first, then sockets listen, then the daemon says
+that it is ready, in one line and to systemd. A start that fails closes what it opened and leaves
 one line that says what, where and what to do.
 """
 

@@ -1,9 +1,9 @@
 """Names of sessions in journals, tables and queues: a reader of them can't take a session over.
 
-A session belongs to whoever knows its id. So the id itself is in no journal, table or queue, but a
-keyed hash of it; the key is in a file of the state folder that only the daemon may read. Marks of
-earlier versions have the ids themselves: they are read under their hash, so that their clients
-go on where they were, and are gone after a day as all marks are that are not used.
+A session belongs to whoever knows its id. So journals, tables and queues have a keyed hash of the
+id instead; the key is in a file of the state folder that only the daemon may read. Marks of earlier
+versions have the ids themselves. They are read under their hash, so that their clients go on as
+before. Like all marks, they are removed if they are not used for a day.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an operator sees of the running daemon: one snapshot as plain values, for JSON.
+"""What an operator sees of the running daemon: one snapshot of plain values, for JSON.
 
 `logd status` prints it; `metrics.py` reads the same counters by itself. Event loop's thread only.
 """

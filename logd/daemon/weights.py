@@ -1,4 +1,4 @@
-"""What decoded records weigh in the budget of the queue, besides what they were on the wire."""
+"""How much decoded records are charged in the queue's budget, beyond their bytes on the wire."""
 
 from __future__ import annotations
 

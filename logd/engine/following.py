@@ -1,7 +1,7 @@
 """`logd tail -f --source`: what comes into an engine, without a log in between.
 
-From now on, all partitions: the newest is seen before any store has it. Marks are in memory only; a
-session that was under way before is taken up wherever it stands.
+Follows all partitions from now on, so records are seen before any store has them. Marks are in
+memory only; a session that has begun earlier is taken up at its next record.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Outputs and stores work in threads that may wait; the connection has to answer meanwhile. It goes to
 any of the servers, in an order that is shuffled each time, and to another one whenever it is lost.
-Nothing is kept over that: its users begin anew with each connection (`EngineLink.follow`).
+Nothing survives a lost connection: its users start over with each new one (`EngineLink.follow`).
 """
 
 from __future__ import annotations

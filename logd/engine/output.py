@@ -1,4 +1,4 @@
-"""The output to an engine: batches go to partitions, as messages, and are there once a quorum is.
+"""The output to an engine: batches become messages, stored once a quorum of servers has them.
 
 The engine is shared: clients go to any of the daemons that write to it, and what one of them keeps
 on disk the others do not know. So nothing that came by a client's session waits on disk: while the

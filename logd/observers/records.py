@@ -1,4 +1,4 @@
-"""What observers show of a record: as an object for JSON, as one line of text; and which ones."""
+"""How observers show a record, as JSON or as a line of text, and which records they take."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What an output of the daemon is, whatever stores the records behind it.
 
 An output writes batches and, in the same step, the marks that say how far each session has been
-written: a restart finds either both or neither. It knows no sockets, no event loop and no threads
-but the two rules below; its caller, `worker.py`, retries, backs off and acknowledges.
+written: a restart finds either both or neither. It knows no sockets and no event loop, and of
+threads only the rules below. Its caller, `worker.py`, retries, backs off and acknowledges.
 
 Packages can bring outputs of their own: a callable `(address: str, settings: OutputSettings) ->
 Output` under the entry point group `logd.writers`; `--output NAME:ADDRESS` selects it by name.

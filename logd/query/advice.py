@@ -1,4 +1,4 @@
-"""Why nothing was found: which of the conditions nothing fulfils, and what there is instead."""
+"""Why nothing was found: the conditions that no entry fulfils, and the values that there are."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Entries by a field, with what is known of each value: how many, since when, from where.
 
-What is new since a moment is what has no entry before it. That is known only if the log reaches
-back far enough before the moment.
+A value is new since a moment if no entry before that moment has it. That is known only if the log
+reaches back far enough.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-r"""Text that whatever matches a regular expression must contain: quick to look for in raw bytes.
+r"""The text that every match of a regular expression must contain: quick to find in raw bytes.
 
 Only what is certain counts: literal characters outside of groups and choices that no quantifier
 makes optional. Of `user \w+ failed: .*` that is "user " and " failed: ". Pure.

@@ -1,8 +1,7 @@
 """Ends a comparison that takes too long: some regular expressions need years for a short text.
 
-Nothing else can: an expression is not interrupted by threads or budgets, only by signals, which
-Python looks at while it matches. So this works in the main thread; a process that answers others
-is killed by whoever started it.
+Threads and budgets can't interrupt an expression while it is matched; only a signal can. So this
+works in the main thread; a process that answers others is killed by whoever started it.
 """
 
 from __future__ import annotations

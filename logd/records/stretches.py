@@ -1,4 +1,4 @@
-"""Things in their order, parted so that each stretch stays below a limit. Pure."""
+"""Divides a sequence into stretches, each below a limit. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Which settings fit together, and which deserve a warning. Pure: values in, sentences out.
 
-A single value is checked by its kind when it is read; here is what concerns several. What an
-output, a filter or an observer refuses, they say themselves when they are made.
+A single value is checked by its kind when it is read; here are rules about several of them.
+Outputs, filters and observers check their own arguments when they are made.
 """
 
 from __future__ import annotations

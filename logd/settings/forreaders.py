@@ -1,4 +1,4 @@
-"""The settings of a daemon as commands find them that read its log or talk to it."""
+"""Finds the settings of a daemon, for commands that read its log or talk to it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Times as text: strftime with milliseconds, made once per second or even millisecond.
 
-Times of day are local, as the reference has them; put `%z` into the format where logs leave their
+Times of day are local, as the reference has them; put `%z` into the format if logs leave their
 time zone. Used by the `LogServer` for the timestamps of records, by `Formatter` for its dates.
 """
 

@@ -1,4 +1,5 @@
-"""Who somebody is: links with a token for a laptop, names and passwords for a team, a proxy's word.
+"""Who somebody is: a link with a token on a laptop, a name and password in a team, a proxy's
+header.
 
 A token stands in the fragment of a link, which browsers send to nobody; the page exchanges it for
 a cookie. It works once, and for `TOKEN_S`. WebSessions are kept by a hash of their cookie, so that

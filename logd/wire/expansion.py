@@ -1,4 +1,4 @@
-"""Keeps what a session's batch expands to when it is written within bounds.
+"""Bounds what a session's batch becomes when it is written.
 
 In a pickle, and in a batch's columns, one long text can be named by thousands of records for two
 bytes each. That is what makes honest batches small, and it would let a frame of 1 MiB become

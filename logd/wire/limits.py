@@ -1,7 +1,7 @@
 """How much of each field is kept. What is longer is cut, and the cut is visible.
 
-The numbers keep what a frame expands to when it is written to a small multiple of the frame, as
-a pickle can name one long string over and over for two bytes each.
+With these limits what a frame becomes when it is written stays a small multiple of the frame.
+Without them a pickle could name one long string over and over, for two bytes each time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What values that are no plain ones become: numbers if they are numbers, otherwise text.
+"""Turns values that are not plain into a number, if they are one, or into text.
 
 Containers are JSON, objects the text that `str()` gives, as far as their pickle tells it.
 """

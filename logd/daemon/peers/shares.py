@@ -1,4 +1,4 @@
-"""Finds the account that holds most of what is shared: it has to give way if there is no more."""
+"""Finds the account that holds most of what is shared: it has to give way if nothing is left."""
 
 from __future__ import annotations
 

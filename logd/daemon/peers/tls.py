@@ -1,4 +1,4 @@
-"""The server side of TLS: contexts made of settings, certificates that can be loaded anew."""
+"""The server side of TLS: contexts made from settings; certificates can be loaded again."""
 
 from __future__ import annotations
 

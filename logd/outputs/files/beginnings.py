@@ -1,7 +1,7 @@
 """When the files of a log were begun, by the records in them.
 
-The time of a file is anybody's: `touch`, a copy, a backup that was restored change it, and an age
-that came from it would let a log remove its newest files. What was logged does not change by hand.
+A file's own time is not reliable: `touch`, a copy or a restored backup change it. If ages came from
+it, a log might remove its newest files. The times of the records stay as they are.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which run of the machine this is: what was not synced in another one may be gone."""
+"""Tells one boot of the machine from another: what was not synced before a boot may be gone."""
 
 from __future__ import annotations
 

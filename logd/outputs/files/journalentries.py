@@ -1,10 +1,10 @@
-"""What the journal beside a log file is written of, and how it is read.
+"""What the journal beside a log file consists of, and how it is read.
 
 The file is a magic line and then entries: length and CRC-32 of the payload, 4 bytes each, little
 endian, then the payload, a MessagePack array that begins with the kind of the entry. The first
 entry is a `Snapshot`, which makes everything before it needless. What is not whole at the end was
 being written when the process died and was never acted on. What is not whole in the middle is
-another thing: if an entry behind it says that it was on disk, a disk or a hand has damaged it
+another thing: if an entry behind it says that it was on disk, the disk or a person has damaged it
 since. Then it is passed over, with a `Gap` in its place.
 """
 

@@ -2,10 +2,10 @@
 
 A process that dies loses nothing that it gave to the system: every block but the last of the
 journal is whole. A machine that dies may lose, of what was not synced, anything: the end of the
-journal, blocks in the middle, a name in the folder. So blocks are checked, in their order, that
-can be wrong by what the journal says, and the first that is wrong ends what counts: its bytes and
-all after it are to be cut off, and the marks they carry are not believed. What must be checked is
-what was not synced; it does not grow with the size of the log.
+journal, blocks in the middle, a name in the folder. So all blocks that were perhaps not synced, as
+the journal says, are checked in their order. The first wrong one ends what counts: it and all after
+it are cut off, and the marks they carry are not believed. What was not synced is little, however
+large the log is.
 
 Behind a gap in the journal nobody knows which file is written to, unless the next block stands in
 the one before. Blocks of which the file is unknown are left as they are: nothing is cut for them.

@@ -2,14 +2,13 @@
 
 Each write is one transaction (or a few, if very much waits) of the records, the marks of their
 sessions, new tables and the catalogue, so that after whatever failure either all of it is there
-or nothing. The other `tables_*.py` have a part each:
+or nothing. Each of the other modules has a part of that:
 
 - `columns.py` what columns a table has; `fit.py` makes values fit them;
 - `rows.py` batches -> columns of values (the hot path);
-- `backend.py` what differs between databases; `sqlite.py`, `postgresql.py`,
-  `mariadb.py`;
+- `backend.py` what differs between databases; `sqlite.py`, `postgresql.py`, `mariadb.py`;
 - `ring.py` which table is next, as a plan; `catalogue.py` the tables that keep it;
-- `store.py` the connection and its transactions.
+- `store.py` the connection and its transactions; `inserting.py` what they insert.
 
 Log tables have two indexes: (cat, time) answers "yesterday's errors" (250,000 of 3 million rows
 counted in 18 ms on SQLite, by an index on time alone in 340 ms), (time) "the last ten minutes".

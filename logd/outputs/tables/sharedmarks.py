@@ -1,8 +1,7 @@
 """The marks that several daemons have in one database, for callers that ask and don't write.
 
 The output's own connection may be busy for seconds; a client that opens a session waits for its
-mark, so
-this one is apart.
+mark. So this connection is a separate one.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ The file that is written to has an index of its beginning, an open one; what com
 read. It is made longer as the file grows, and finished when the file is closed.
 
 An index is a help, never a truth: it says which file it was made of, and one that is missing,
-damaged, of another version or of another file is no index, and the log itself is read. An open one
-is none once the machine was started anew, for then the end of the file may have become another; nor
-if what stands before its end is not what stood there.
+damaged, of another version or of another file is no index, and the log itself is read. An open
+one is not used after a restart of the machine, because the end of the file may have changed, nor if
+the bytes before its end are no longer the same.
 
 The file is a line that says what it is, the lengths of four zstd frames with checksums, and those
 frames: what is known of the whole file (JSON), its blocks, its cells (columns of numbers), and the

@@ -5,11 +5,11 @@ times; but a sender that was cut off brings its old ones later. So the place of 
 nothing for sure about its time, and neighbours don't either. Two things do:
 
 - nothing comes before it was logged, so a file that was not changed since before a time has
-  nothing of that time. Clocks may be ahead by `MAX_AHEAD_S`. A hand may set when a file was last
-  written to (`touch`), but not when it was last changed;
-- timestamps of the default format are local times. If as many lines begin with minutes or hours
-  that are not wanted as there are entries in a block, none is; to count them costs a fraction of
-  taking the block apart.
+  nothing of that time. Clocks may be ahead by `MAX_AHEAD_S`. People can set the time of the last
+  write (`touch`), but not that of the last change;
+- timestamps of the default format are local times. If as many lines begin with unwanted minutes or
+  hours as there are entries in the block, none is wanted. To count them costs a fraction of parsing
+  the block.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 A text that is rare mostly has three letters in a row that are rare. Each block of an index has a
 bit for each of the 26 * 26 * 26 triples, upper and lower case as one. Blocks of a log resemble each
-other, so that all of them pack to little. Digits are not looked at: of them all triples are there.
+other, so the bits of all of them compress well. Digits are left out: nearly all their triples occur
+everywhere.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Rows that have a rare text, by the index that a table may have of its messages.
 
-The index answers for triples of characters, so it gives some rows too many and none too few: the
-conditions of `conditions.py` stand beside its own. Whether a text is rare is asked first; if it is
-not, to read all rows takes no longer.
+The index answers for triples of characters, so it misses no row, but may give rows
+without the text: the conditions of `conditions.py` are checked, too. First it is asked whether the
+text is rare. If it is not, reading all rows takes no longer.
 """
 
 from __future__ import annotations

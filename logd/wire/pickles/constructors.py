@@ -1,4 +1,4 @@
-"""What objects are worth that applications log: text, a number or a container, from their pickles.
+"""Turns the pickles of objects that applications log into texts, numbers or containers.
 
 A pickle names a constructor and gives its arguments, and for the types that people log the
 arguments tell all. So nothing that a pickle names is looked up or called: each function here reads
