@@ -48,10 +48,10 @@ def default_format_dict(job: MsgJob) -> dict[str, Any]:
     """Format the row fields for writing.
 
     Returns:
-        Column name -> content: the default columns, the items of the job's `special` under their
-        own names (never in the place of a default column), and, unless an item is called so, the
-        job's tid, tblen, time, peer, and special (as JSON text) if you configure such
-        columns. `path` begins after `cfn` and `cln`. Whatever has no column is not written.
+        Column name -> content. It has the default columns, and the items of the job's `special`
+        under their own names, but never in the place of a default column. It also has the job's
+        tid, tblen, time, peer, and special (as JSON text), unless an item has that name; they are
+        written if you configure such columns. `path` begins after `cfn` and `cln`.
     """
     return {
         "tid": job.tid,
@@ -89,7 +89,7 @@ class DBLogWriter:
 
     Raises:
         sqlalchemy.exc.SQLAlchemyError: no connection, or the table can't be made.
-        TableNotDropped: a table of this name is there that is none of an earlier log, or is part
+        TableNotDropped: a table of this name is there that no earlier log left, or that is part
             of a daemon's log.
     """
 

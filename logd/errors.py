@@ -17,7 +17,7 @@ class StartupError(LogdError):
 
 
 def nearest(name: str, names: Iterable[str], alike: float = 0.6) -> str | None:
-    """The one of `names` that is most like `name`; None if none is alike.
+    """The one of `names` that is most like `name`; None if nothing is similar.
 
     Args:
         name: what was found.

@@ -269,7 +269,7 @@ def _when(moment: float) -> str:
 def _ordered(groups: Groups, name: str) -> list[tuple[str, Group]]:
     found = groups.top()
     if name == "traceback":
-        # Who asks for causes wants exceptions first; call sites fill up what is left.
+        # A user who asks for causes wants exceptions first; call sites fill the rest.
         found.sort(key=lambda item: item[1].example is None or not has(item[1].example, name))
     if not found:
         note("no entries")

@@ -28,7 +28,7 @@ class DecodedRoom:
     """Counts what was handed to the outputs and is not durable.
 
     Args:
-        intake: whose limit a part of is for what is decoded.
+        intake: a part of its limit is for decoded records.
         relieve: makes the outputs keep on disk what they have not got.
     """
 

@@ -67,7 +67,7 @@ class Others(Protocol):
 
 
 class LoneWay:
-    """See `rounds.Taker`; in the rounds' thread but for what is said.
+    """See `rounds.Taker`; in the rounds' thread unless it says otherwise.
 
     Args:
         hub: whose rounds they are.

@@ -141,7 +141,7 @@ class Partition:
         self._worker = worker
 
     def opened(self, marks: Mapping[bytes, int]) -> Mapping[bytes, int]:
-        """The ring is open, with these marks: read on from there. Called by who opened it."""
+        """The ring is open, with these marks: read on from there. Called by whoever opened it."""
         self._openings.put(dict(marks))
         return marks
 
@@ -346,7 +346,7 @@ class Partition:
             if course.is_over:
                 return
             course.under_way += 1
-            # Within the lock: who takes the ring over knows that nothing comes after.
+            # Within the lock: whoever takes the ring over knows that nothing comes after.
             worker.submit(work)
         if jobs:
             worker.wait_written(work)

@@ -135,7 +135,7 @@ class EngineLink:
         """The connection.
 
         Raises:
-            OutputUnavailable: there is none.
+            OutputUnavailable: there is no connection.
         """
         if self.client is None:
             raise OutputUnavailable(f"engine {self._address.shown}: {self.problem}")

@@ -114,7 +114,7 @@ def unpack_message(message: bytes) -> Sequence[Piece]:
     """The pieces of a message; their records are not looked at.
 
     Raises:
-        Unreadable: it is none.
+        Unreadable: it is no message of logd.
     """
     if not message.startswith(MAGIC) or len(message) <= len(MAGIC):
         raise Unreadable(f"no message of logd: it begins with {bytes(message[:4])!r}")

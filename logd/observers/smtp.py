@@ -49,7 +49,7 @@ class SMTPMailer:
         to_address: the recipients; several in a sequence, or in a str with commas.
         from_address: the sender.
         subject: of each mail.
-        loginuser: user for the login; None: the from_address. Without a password there is none.
+        loginuser: user for the login; None: the from_address. Without a password there is no login.
         charset: of the text; characters that it lacks are escaped with backslashes.
         port: None: that of `server`, else what is usual for `security`: 587, 465 or 25.
         security: "starttls": the connection is encrypted before anything is said, or no mail is

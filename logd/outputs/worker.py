@@ -8,9 +8,9 @@ Each output goes at its own pace. `OutputWorker.submit` queues a `Work` and retu
   when senders wait for it, and while much waits on disk already.
 
 What is on disk counts as durable. When the output works, the feeder takes from the disk first, then
-from memory, so that order is kept. Every batch belongs to a session, those of senders
-without acks to the daemon's own, so that the output's marks tell after each crash, and for what
-went to disk while its write was under way, whether it is in.
+from memory, so that order is kept. Every batch belongs to a session; those of senders without acks
+belong to the daemon's own. So the output's marks always tell what it holds: after a crash, and also
+if a batch went to disk while its write was under way.
 
 An output that is unavailable is tried again with growing pauses, for as long as it takes. From the
 end of the time to stop on, all that is left goes to disk.
@@ -313,7 +313,7 @@ class OutputWorker:
                     self._tell_others()
 
     def _tell_others(self) -> None:
-        """Let threads look that wait for what is written; the lock is held."""
+        """Wake the threads that wait for writes; the lock is held."""
         if self._others:
             self._for_others.notify_all()
 

@@ -36,10 +36,10 @@ mebibyte, by not asking for more, or by a `Budget`, which says where to go on:
   `contexts.py` what is around an entry; `places.py` settings -> sources;
 - `summaries.py` histograms and facets; `tracebacks.py` what two exceptions have in common;
 - `budget.py` what a question may cost;
-- `files/`: which files there are (`listing.py`), one file as raw entries (`raw.py`), its blocks in
-  both directions (`scan.py`), what is appended (`follow.py`), the index of a closed file
-  (`sidecar.py`), how it is made (`indexing.py`) and what it spares (`shortcut.py`), and the source
-  made of them all;
+- `files/`: the source of text files (`source.py`), made of these: `listing.py` which files there
+  are; `raw.py` one file as raw entries; `scan.py` its blocks in both directions; `follow.py` what
+  is appended; `sidecar.py` the index of a file, `indexing.py` how it is made, `shortcut.py` what
+  it spares;
 - `tables/`: pages of rows (`pages.py`), and the source made of them;
 - `live.py` the daemon's live feed; `following.py` history and news without a seam;
   `controlclient.py` asks a running daemon.

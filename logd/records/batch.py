@@ -326,7 +326,7 @@ class Batch:
         return same
 
     def number(self, client: bytes, first: int) -> None:
-        """Make it one of a session; for who made it, before anybody else has seen it."""
+        """Make it one of a session; only for its maker, before anybody else has seen it."""
         self.client, self.first = client, first
 
     def after(self, mark: int) -> Batch | None:

@@ -22,7 +22,7 @@ class Entry:
     r"""One record.
 
     Attributes:
-        time: seconds since the epoch; None if its timestamp has no date or none is there.
+        time: seconds since the epoch; None without a timestamp, or if that has no date.
         ts: the timestamp as text, empty if the log has none.
         cat: category, may be empty.
         pid: process id of the sender.

@@ -26,7 +26,7 @@ def position_of(context: Context, positions: dict[Context, int]) -> int:
     """Where a context is among those of a batch; a new one gets the next place.
 
     Args:
-        context: may have a path that is none.
+        context: its path may be anything.
         positions: context -> its place; the new one is added.
     """
     try:
@@ -88,7 +88,7 @@ def fitting_text(value: Any) -> str:
 
 
 def fitting_int(value: Any) -> int:
-    """A whole number; 0 if the value is none."""
+    """A whole number; 0 if the value is not one."""
     try:
         return value if isinstance(value, int) else int(value)
     except (TypeError, ValueError, OverflowError):

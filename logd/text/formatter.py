@@ -195,7 +195,7 @@ def _item(batch: Batch, key: str, default: Any) -> list[Any]:
 
 
 def _levels(batch: Batch, convert: Callable[[int], Any]) -> list[Any]:
-    """Level by category; categories that are none of the standard library's name themselves."""
+    """Level by category; other categories than the standard library's stay as they are."""
     known = [
         convert(LEVELS[context.cat])
         if context.cat in LEVELS

@@ -55,7 +55,7 @@ def error(status: int, code: str, text: str, hint: str = "") -> JSONResponse:
 
 
 def host_of(header: str) -> str | None:
-    """The name in a Host header, without port, in small letters; None if it is none."""
+    """The name in a Host header, without port, in small letters; None if it is not valid."""
     try:
         parts = urlsplit(f"//{header}")
         _ = parts.port

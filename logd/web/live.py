@@ -1,8 +1,8 @@
 """New records as they are written: server-sent events, with the place in the log as their ids.
 
-The log itself is read on from where the browser is, so nothing is lost or repeated between the
-history and what is new, through restarts of the daemon, of this server, and of the connection
-(`Last-Event-ID`). Whether the daemon runs is told beside.
+The log itself is read on from the place that the browser has reached. So nothing is lost or
+repeated between the history and what is new, even if the daemon, this server or the connection is
+restarted (`Last-Event-ID`). Whether the daemon runs is told beside.
 """
 
 from __future__ import annotations

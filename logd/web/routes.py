@@ -104,7 +104,7 @@ async def known(request: Request) -> Response:
 
 
 def _about_all(web: Web, request: Request, since: float, until: float) -> dict[str, Any]:
-    """Marks, losses and the size of the whole log; whoever may see a part only sees none of it."""
+    """Marks, losses and the size of the whole log; nothing for users who may see only a part."""
     user = web.user(request)
     if user is not None and user.only:
         return PENDING | {"pending": False}

@@ -85,7 +85,7 @@ def delete(folder: Path, name: str) -> None:
     """Remove a view.
 
     Raises:
-        ViewError: there is none of this name here.
+        ViewError: there is no view of this name here.
     """
     if not NAME.fullmatch(name):
         raise ViewError(f"{name[:80]!r} is no name of a view")

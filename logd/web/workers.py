@@ -162,7 +162,7 @@ class Workers:
         """Do a task by a worker that is free.
 
         Raises:
-            Failed: none is free in time, or see `Worker.run`.
+            Failed: no worker is free in time, or see `Worker.run`.
         """
         free = self._scanning
         most_s = self._scan_s * 4 + GRACE_S

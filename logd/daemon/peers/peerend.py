@@ -152,7 +152,7 @@ class PeerEnd(asyncio.BufferedProtocol):
             self.close()
 
     def give_up(self, reason: str) -> None:
-        """Cut this connection off, for what may be the network's fault: a session may come back."""
+        """Cut this connection off for what the network may have done: a session may come back."""
         if not self.is_failed:
             self._hub.fault(self.peer, reason)
             self._look_at_no_more()

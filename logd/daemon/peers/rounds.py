@@ -69,7 +69,7 @@ class Takes(enum.Enum):
     Attributes:
         NONE: of none.
         FRESH: of those that have nothing under way.
-        ALL: of all, for nothing is under way that is not decoded.
+        ALL: of all, because everything under way is decoded.
     """
 
     NONE = enum.auto()

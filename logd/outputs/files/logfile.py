@@ -54,7 +54,7 @@ class LogFile:
             is_new: nothing may be there yet.
 
         Raises:
-            OSError: the system refused; ELOOP for a symbolic link, EINVAL for what is no file.
+            OSError: the system refused; ELOOP for a symbolic link, EINVAL if it is not a file.
         """
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | _SAFE_FLAGS | (os.O_EXCL if is_new else 0)
         self.descriptor = os.open(name, flags, FILE_MODE, dir_fd=folder)

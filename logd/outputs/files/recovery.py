@@ -281,7 +281,7 @@ def _last_bytes(steps: Sequence[_Step], size: int) -> range:
 
 
 def _marks(entries: Sequence[Entry | Gap], snapshot: Snapshot, bad: set[int]) -> Marks:
-    # How many of them are kept is up to who takes the log up.
+    # How many of them are kept is up to the code that takes the log up.
     marks = Marks(snapshot.marks, limit=sys.maxsize)
     for entry in entries:
         match entry:

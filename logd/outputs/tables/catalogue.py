@@ -268,7 +268,7 @@ class Catalogue:
         own = select(*self._mark_columns).where(MARKS.c.ring == self._ring)
         newest = own.order_by(MARKS.c.seen.desc()).limit(self._max_sessions)
         rows = [
-            # The one unseen for longest first, for it is the first to be forgotten.
+            # The one unseen for longest first, because it is the first to be forgotten.
             *reversed(connection.execute(newest).all()),
             *connection.execute(own.where(MARKS.c.client.like(f"{PLACE_PREFIX.hex()}%"))),
         ]

@@ -152,7 +152,7 @@ class TimestampFit:
     """Makes times of a column of timestamps."""
 
     def __call__(self, value: object) -> str | None:
-        """One time, in seconds since the epoch; NULL for what is none."""
+        """One time, in seconds since the epoch; NULL for anything else."""
         number = fit_number(value)
         return None if number is None else self.texts([number])[0]
 
@@ -183,7 +183,7 @@ def _odd_timestamp(time: float) -> str:
 
 
 def fit_number(value: object) -> float | None:
-    """A value for a column of floating-point numbers; NULL for what is none, NaN and infinity."""
+    """A value for a column of floating-point numbers; NULL for anything else, NaN and infinity."""
     if isinstance(value, str | int | float):
         try:
             number = float(value)

@@ -1,8 +1,8 @@
 """The daemon's output to database tables: SQLite, PostgreSQL, MariaDB or MySQL.
 
-Each write is one transaction (or a few, if very much waits) of the records, the marks of their
-sessions, new tables and the catalogue, so that after whatever failure either all of it is there
-or nothing. Each of the other modules has a part of that:
+Each write is one transaction, or a few if very much waits. It has the records, the marks of their
+sessions, new tables and the catalogue. So after any failure either all of it is there or nothing.
+Each of the other modules has a part of that:
 
 - `columns.py` what columns a table has; `fit.py` makes values fit them;
 - `rows.py` batches -> columns of values (the hot path);

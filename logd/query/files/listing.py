@@ -1,8 +1,8 @@
 """The text files of one log, oldest first, as they are at one moment.
 
-The daemon may rotate, compress and remove files at any time. A listing is therefore taken until
-two looks in a row agree, and a file is opened by its name and recognised by its inode, or, if
-it was compressed meanwhile, by the time that compression leaves as it was.
+The daemon may rotate, compress and remove files at any time. So a listing is taken again until two
+in a row agree. A file is opened by its name and recognised by its inode. If it was compressed
+meanwhile, it is recognised by its time, which compression leaves as it was.
 
 If a compressed file and a plain one of its name are both there, what they hold tells whether
 they are the same records.

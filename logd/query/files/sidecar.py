@@ -1,9 +1,9 @@
 """The index of a file: a small hidden file beside it, such as `.app_3.log.idx`.
 
-It tells of each block of about a mebibyte where it is, which times are in it, and how many entries
-there are of each minute and combination of category, host, site and logger, and which triples of
-letters. So times and rare texts are found without reading what is of others, and counts without
-reading the log at all.
+Of each block of about a mebibyte it tells where it is, which times are in it, and which triples of
+letters. It also has the number of its entries, for each minute and combination of category, host,
+site and logger. So times and rare texts are found without reading what is of others, and counts
+without reading the log at all.
 
 The file that is written to has an index of its beginning, an open one; what comes behind that is
 read. It is made longer as the file grows, and finished when the file is closed.

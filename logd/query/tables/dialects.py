@@ -160,7 +160,7 @@ def item_as_json(items: ColumnElement[Any], key: str) -> ColumnElement[str]:
 
 
 def item_of_text(items: ColumnElement[Any], key: str) -> list[ColumnElement[Any]]:
-    """Type and value of a key in a JSON text of SQLite's; NULL if that is none.
+    """Type and value of a key in a JSON text of SQLite's; NULL if the text is not JSON.
 
     Args:
         items: the text.

@@ -2,9 +2,10 @@
 
 A page is one short statement. A cursor over the whole table would hold a transaction for as long
 as someone reads: the daemon could not drop the table at a rotation, and SQLite's write-ahead log
-could not be cut. So that pages cost no more than one scan of the table together, each is found by
-an index (a page by time goes on behind the last row of the one before), or is a stretch of the
-table: of ids where rows are stored by them, of disk pages on PostgreSQL, where ids have no index.
+could not be cut. All pages together cost no
+more than one scan of the table. Pages by time are found by an index: each goes on behind the last
+row of the one before. Other pages are stretches of the table: of ids if rows are stored by them, of
+disk pages on PostgreSQL, where ids have no index.
 """
 
 from __future__ import annotations
@@ -218,7 +219,7 @@ def disk_pages(connection: Connection, log: LogTable) -> int:
 
 
 def disk_place(page: int) -> ColumnElement[bool]:
-    """The rows of a PostgreSQL table from a disk page on. Rows are appended, none is removed."""
+    """The rows of a PostgreSQL table from a disk page on. Rows are only appended, never removed."""
     return literal_column(f"(ctid >= '({int(page)},0)'::tid)", Boolean())
 
 

@@ -47,7 +47,7 @@ class TableSource(LogSource):
         pattern: of the tables' names; None: of the only ring that the database has.
 
     Raises:
-        CannotRead: the address or pattern is none, or a driver is missing.
+        CannotRead: the address or pattern is wrong, or a driver is missing.
     """
 
     def __init__(self, address: str, on_note: Note, *, pattern: str | None = None) -> None:

@@ -50,7 +50,7 @@ def integer_of(value: object) -> int:
 
 
 def _time(value: object) -> float | None:
-    """The time; None for what is none, or so far away that no calendar has it."""
+    """The time; None for anything else, or if no calendar reaches that far."""
     if not isinstance(value, (int, float, Decimal)):
         return None
     try:

@@ -56,7 +56,7 @@ def entries(
 
     Raises:
         Gone: the record of the cursor was overwritten.
-        WrongCursor: it is none, or of another log.
+        WrongCursor: it is not a cursor, or of another log.
     """
     end = source.end()
 
@@ -132,7 +132,7 @@ def one(source: LogSource, cursor: str, watch: Watch) -> Placed:
 
     Raises:
         Gone: it was overwritten.
-        WrongCursor: the cursor is none, or of another log.
+        WrongCursor: the text is not a cursor, or of another log.
     """
     found = source.at(source.position(cursor), watch)
     if found is None:

@@ -112,7 +112,7 @@ def number(parameters: Parameters, name: str, default: int, low: int, high: int)
     """A whole number within bounds.
 
     Raises:
-        BadParameter: it is none, or outside.
+        BadParameter: it is not a number, or outside.
     """
     text = one(parameters, name)
     if not text:
