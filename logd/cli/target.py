@@ -16,6 +16,7 @@ from logd.errors import LogdError
 from logd.settings.controlpath import SYSTEM_CONFIG
 from logd.settings.forreaders import reader_settings
 from logd.settings.loading import TOKEN_VARIABLE, ConfigError
+from logd.settings.secretfiles import secret_in
 from logd.settings.secrets import reveal
 from logd_client.connection import ServerAddress
 from logd_client.settingchecks import DEFAULT_HOST, DEFAULT_PORTS
@@ -239,14 +240,13 @@ def _token(path: Path | None) -> str | None:
     if path is None:
         return os.environ.get(TOKEN_VARIABLE) or None
     try:
-        token = path.read_text(encoding="utf-8").partition("\n")[0].strip()
+        return secret_in(path, "token")
     except OSError as exc:
         raise LogdError(f"token file {path}: {exc.strerror}") from exc
     except UnicodeDecodeError as exc:
         raise LogdError(f"token file {path}: not UTF-8 text") from exc
-    if not token:
-        raise LogdError(f"token file {path}: its first line should hold the token, and is empty")
-    return token
+    except ValueError as exc:
+        raise LogdError(f"token file {path}: {exc}") from exc
 
 
 def timeout_option(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from logd.records.categories import category_set
+
 if TYPE_CHECKING:
     from logd.records.batch import Batch
     from logd.records.job import MsgJob
@@ -29,11 +31,8 @@ class Categories:
     ) -> None:
         if (enable is None) == (disable is None):
             raise ValueError("expected either enable or disable, got both or neither of them")
-        for name, cats in (("enable", enable), ("disable", disable)):
-            if isinstance(cats, str):
-                raise TypeError(f"{name}: expected a sequence of categories, got the str {cats!r}")
-        self._enabled = None if enable is None else frozenset(enable)
-        self._disabled = frozenset(disable or ())
+        self._enabled = category_set(enable, "enable")
+        self._disabled = category_set(disable, "disable") or frozenset()
 
     def __call__(self, jobhist: Sequence[MsgJob], writer: object) -> None:
         """Drop the current record if its category is not wanted."""

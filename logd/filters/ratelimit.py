@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from logd.records.batch import Batch
+from logd.records.categories import category_set
 
 if TYPE_CHECKING:
     from logd.records.job import MsgJob
@@ -92,11 +93,9 @@ class RateLimit:
         for name, value in (("limit", limit), ("interval_s", interval_s), ("max_sites", max_sites)):
             if value <= 0:
                 raise ValueError(f"{name}: expected more than 0, got {value}")
-        if isinstance(cats, str):
-            raise TypeError(f"cats: expected a sequence of categories, got the str {cats!r}")
         self._limit = limit
         self._interval_s = interval_s
-        self._cats = None if cats is None else frozenset(cats)
+        self._cats = category_set(cats)
         self._max_sites = max_sites
         self._clock = clock
         self.dropped = 0

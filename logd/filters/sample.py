@@ -7,6 +7,8 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from logd.records.categories import category_set
+
 if TYPE_CHECKING:
     from logd.records.job import MsgJob
 
@@ -43,10 +45,8 @@ class Sample:
     ) -> None:
         if one_in < 1:
             raise ValueError(f"one_in: expected at least 1, got {one_in}")
-        if isinstance(cats, str):
-            raise TypeError(f"cats: expected a sequence of categories, got the str {cats!r}")
         self._one_in = one_in
-        self._cats = None if cats is None else frozenset(cats)
+        self._cats = category_set(cats)
         self._key = key
         self._chance = chance
 

@@ -23,6 +23,7 @@ from logd.observers.background import Background
 from logd.observers.digest import Digest
 from logd.observers.smtp import Mailer, MailFailed, MailRefused, SMTPMailer
 from logd.records.batch import Batch
+from logd.records.categories import category_set
 from logd.text.lines import CallableFormat, LineFormat
 
 if TYPE_CHECKING:
@@ -100,12 +101,10 @@ class CatRule:
     """
 
     def __init__(self, cats: Iterable[str] | None, max_delay_secs: float = 0) -> None:
-        if isinstance(cats, str):
-            raise TypeError(f"cats: expected a sequence of categories, got the str {cats!r}")
         if max_delay_secs < 0:
             raise ValueError(f"max_delay_secs: expected 0 or more, got {max_delay_secs}")
         self.max_delay_secs = max_delay_secs
-        self._cats = None if cats is None else frozenset(cats)
+        self._cats = category_set(cats)
 
     def applies(self, job: MsgJob) -> bool:
         """Whether the message is of these categories."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from logd.records.categories import category_set
 from logd.records.shape import of_job
 
 if TYPE_CHECKING:
@@ -28,9 +29,7 @@ class JobSelection:
     """
 
     def __init__(self, cats: Sequence[str] | None, pattern: str | None) -> None:
-        if isinstance(cats, str):
-            raise TypeError(f"cats: expected a sequence of categories, got the str {cats!r}")
-        self._cats = None if cats is None else frozenset(cats)
+        self._cats = category_set(cats)
         try:
             self._search = None if pattern is None else re.compile(pattern).search
         except re.error as exc:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from logd.observers.delivery import DeliveryFailed, DeliveryQueue, DeliveryRefused
 from logd.observers.records import JobSelection, record_as_dict, to_json
+from logd.settings.secretfiles import secret_in
 
 if TYPE_CHECKING:
     from logd.records.job import MsgJob
@@ -82,7 +83,7 @@ class Webhook:
         if (url_file is None) == (url == ""):
             raise ValueError("expected either url or url_file, got both or neither of them")
         given_as = "url" if url_file is None else f"url_file {url_file}"
-        parts = urllib.parse.urlsplit(url if url_file is None else _first_line(url_file))
+        parts = urllib.parse.urlsplit(url if url_file is None else _secret_in(url_file, "address"))
         if parts.scheme not in ("http", "https") or not parts.hostname:
             # The address is not shown: it may be a secret.
             raise ValueError(f"{given_as}: expected an address http://HOST/... or https://HOST/...")
@@ -181,18 +182,18 @@ def _text(job: MsgJob) -> str:
 
 def _authorization(parts: urllib.parse.SplitResult, token_file: str | None) -> dict[str, str]:
     if token_file is not None:
-        return {"Authorization": f"Bearer {_first_line(token_file)}"}
+        return {"Authorization": f"Bearer {_secret_in(token_file, 'token')}"}
     if parts.username is None:
         return {}
     pair = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
     return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode("ascii")}
 
 
-def _first_line(file: str) -> str:
-    line = Path(file).read_text(encoding="utf-8").partition("\n")[0].strip()
-    if not line:
-        raise ValueError(f"{file}: expected something in line 1, got nothing")
-    return line
+def _secret_in(file: str, what: str) -> str:
+    try:
+        return secret_in(Path(file), what)
+    except ValueError as exc:
+        raise ValueError(f"{file}: {exc}") from exc
 
 
 def _seconds(retry_after: str | None) -> float | None:

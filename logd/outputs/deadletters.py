@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
-from logd.outputs.disk import make_folder
+from logd.outputs.disk import make_folder, write_all
 from logd.outputs.failpoints import failpoint
 from logd.records.shape import row_of, whole_of_job
 
@@ -122,9 +122,7 @@ class DeadLetterFile:
                 data = b"\n" + data
             failpoint("deadletters.before_write")
             try:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(descriptor, view) :]
+                write_all(descriptor, data)
             except OSError:
                 os.ftruncate(descriptor, size)
                 raise

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from logd.errors import StartupError, nearest
 from logd.settings.checks import problems
 from logd.settings.kinds import Many
+from logd.settings.secretfiles import secret_in
 from logd.settings.secrets import Secret
 from logd.settings.sections import KEY as OUTPUTS_KEY
 from logd.settings.sections import read_sections
@@ -238,10 +239,7 @@ class _Reader:
 
     def _token_of(self, path: Path) -> str:
         """The first line of the file, which others should not be able to read."""
-        text = path.read_text(encoding="utf-8")
-        token = text.partition("\n")[0].strip()
-        if not token:
-            raise ValueError("its first line should hold the token, and is empty")
+        token = secret_in(path, "token")
         if stat.S_IMODE(path.stat().st_mode) & stat.S_IROTH:
             self.notes.append(f"token_file {path} can be read by everyone here: chmod o-r {path}")
         self._note_writers("token_file", path)

@@ -276,7 +276,7 @@ def test_errors(tmp_path):
         Webhook("http://example.org", ca_file="/x")
     empty = tmp_path / "token"
     empty.write_text("\n")
-    with pytest.raises(ValueError, match="line 1"):
+    with pytest.raises(ValueError, match="first line should hold the token"):
         Webhook("http://example.org", token_file=str(empty))
     for arguments in ({}, {"url": "http://example.org", "url_file": str(empty)}):
         with pytest.raises(ValueError, match="either url or url_file"):
