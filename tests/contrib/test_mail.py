@@ -23,45 +23,9 @@ from logd.observers.mailnotifier import (
     stop_all,
 )
 from logd.server import LogServer
-
-TIMEOUT_S = 60.0
+from tests.contrib.mailing import TIMEOUT_S, Clock, Outbox, text_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
-
-
-class Outbox:
-    """A mailer that keeps the texts, or fails as told."""
-
-    def __init__(self, *failures):
-        self.texts = []
-        self.tries = 0
-        self.failures = list(failures)
-        self.changed = threading.Condition()
-        self.open = threading.Event()
-        self.open.set()
-
-    def send(self, text):
-        self.open.wait(TIMEOUT_S)
-        with self.changed:
-            self.tries += 1
-            self.changed.notify_all()
-            if self.failures:
-                raise self.failures.pop(0)
-            self.texts.append(text)
-
-    def wait_for(self, count):
-        with self.changed:
-            assert self.changed.wait_for(lambda: len(self.texts) >= count, TIMEOUT_S)
-        return self.texts
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    now = 1_000.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture(autouse=True)
@@ -69,11 +33,6 @@ def _stopped():
     """End all threads."""
     yield
     stop_all()
-
-
-def text_of(job):
-    """A short text of a record."""
-    return f"{job.cat} {job.msg}"
 
 
 def test_urgent_message_leaves_at_once(make_job):

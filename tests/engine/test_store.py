@@ -9,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,46 +16,14 @@ import pytest
 from logd.engine.pieces import pack_message, pack_piece
 from logd.records.batch import Batch
 from logd_client import createClientLog
-from tests.daemon_process import DaemonProcess, running
+from tests.daemon_process import DaemonProcess
+from tests.engine.daemons import ingest, numbered, store, texts
 from tests.engine.engines import Engine
 from tests.outputs.output_making import make_batch
 from tests.waiting import wait_for
 
 README = Path(__file__).parents[2] / "logd" / "README.md"
 ONE = b"h1:session one.."
-
-
-@contextlib.contextmanager
-def ingest(engine: Engine, folder: Path, *options: str, **urls: object) -> Iterator[DaemonProcess]:
-    """A daemon that writes to the engine."""
-    folder.mkdir(exist_ok=True)
-    output = engine.output(**{"partitions": 2, **urls})
-    with running("--output", output, *options, folder=folder) as daemon:
-        yield daemon
-
-
-def store(
-    engine: Engine, folder: Path, *options: str, partitions: str = "0-1", **more: object
-) -> DaemonProcess:
-    """A daemon that writes files, a log for each partition; the caller ends it."""
-    folder.mkdir(exist_ok=True)
-    source = engine.source(partitions=partitions)
-    if not {"--file", "--db"} & set(options):
-        options = ("--file", "log_%p_%d.log", *options)
-    return DaemonProcess("--source", source, *options, folder=folder, port=None, **more)  # type: ignore[arg-type]
-
-
-def texts(folder: Path, pattern: str = "log_*_*.log") -> list[str]:
-    """What the records of clients in the files say, partition by partition."""
-    found = []
-    for path in sorted(folder.glob(pattern)):
-        found += re.findall(r"\brecord \d+\b", path.read_text())
-    return found
-
-
-def numbered(first: int, last: int) -> list[str]:
-    """What such records say."""
-    return [f"record {number}" for number in range(first, last + 1)]
 
 
 def test_records_arrive_once_and_in_order(engine: Engine, tmp_path: Path) -> None:

@@ -13,21 +13,7 @@ from logd.settings.loading import ConfigError, changes, load, reload
 from logd.settings.secrets import reveal
 from logd.settings.sources import Sources
 from logd.settings.table import DEFAULT_FILE, SETTINGS, Config
-
-
-def of_file(tmp_path: Path, text: str) -> Sources:
-    """Sources with nothing but a file of this text."""
-    path = tmp_path / "logd.toml"
-    path.write_text(text, encoding="utf-8")
-    return Sources(file=path)
-
-
-def faults(sources: Sources) -> list[str]:
-    """What is wrong with the sources, a line each."""
-    with pytest.raises(ConfigError) as caught:
-        load(sources)
-    return list(caught.value.problems)
-
+from tests.settings.files import faults, of_file
 
 # One wrong value of each setting that can have one.
 WRONG = {
@@ -331,43 +317,6 @@ def test_problems_name_where_the_setting_came_from(tmp_path: Path) -> None:
     assert faults(sources) == [f"{sources.file}: tls_cert: needs tls_key, which is not set"]
 
 
-def test_token_of_a_file(tmp_path: Path) -> None:
-    """The token is the first line of its file; a file that others can read is noted."""
-    path = tmp_path / "token"
-    path.write_text(" geheim \nrest\n", encoding="utf-8")
-    path.chmod(0o640)
-    in_force = load(Sources({"token_file": str(path)}))
-    assert (in_force.config.token, in_force.notes) == ("geheim", ())
-    path.chmod(0o644)
-    assert "chmod o-r" in load(Sources({"token_file": str(path)})).notes[0]
-
-
-@pytest.mark.parametrize(
-    ("data", "reason"), [(b"\n", "is empty"), (b"\xff\n", "utf-8"), (None, "No such file")]
-)
-def test_unusable_token_files_are_named(tmp_path: Path, data: bytes | None, reason: str) -> None:
-    """A token file that is absent, empty or no text is named with the option."""
-    path = tmp_path / "token"
-    if data is not None:
-        path.write_bytes(data)
-    (fault,) = faults(Sources({"token_file": str(path)}))
-    assert fault.startswith(f"option --token-file: token_file: {path}: ")
-    assert reason in fault
-
-
-def test_token_of_the_environment(tmp_path: Path) -> None:
-    """LOGD_TOKEN goes before a token file of the settings, and an option before LOGD_TOKEN."""
-    path = tmp_path / "token"
-    path.write_text("of-file\n", encoding="utf-8")
-    path.chmod(0o600)
-    direct = {"LOGD_TOKEN": "direct"}
-    settings = of_file(tmp_path, f'token_file = "{path}"\n').file
-    assert load(Sources({}, direct, settings)).config.token == "direct"
-    assert load(Sources({"token_file": str(path)}, direct)).config.token == "of-file"
-    (fault,) = faults(Sources({}, {**direct, "LOGD_TOKEN_FILE": str(path)}))
-    assert "only one" in fault
-
-
 def test_reload_reads_the_same_places_again(tmp_path: Path) -> None:
     """A reload sees the changed file, and the options of the start still go before it."""
     sources = Sources({"port": ("1",)}, {}, of_file(tmp_path, "port = 2\nrotate_count = 2").file)
@@ -387,17 +336,6 @@ def test_a_reload_of_an_emptied_file(tmp_path: Path) -> None:
         reload(old)
     # At a start it is right, and so is a reload of what was always empty.
     assert reload(load(sources).config).config.rotate_count == 10
-
-
-def test_a_new_token_is_a_change(tmp_path: Path) -> None:
-    """A token file with a new token counts as changed though its name is the same."""
-    path = tmp_path / "token"
-    path.write_text("one")
-    path.chmod(0o600)
-    old = load(Sources({"token_file": str(path)})).config
-    path.write_text("two")
-    assert changes(old, reload(old).config).now == ("token_file",)
-    assert changes(old, old) == ((), ())
 
 
 def test_paths_of_a_settings_file_start_there(tmp_path: Path) -> None:
