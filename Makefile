@@ -99,6 +99,7 @@ COVERED_PART = tests/text tests/settings tests/records tests/rotation tests/filt
     tests/daemon/test_reload.py tests/daemon/test_control.py tests/daemon/test_metrics.py \
     tests/engine/test_rules.py tests/engine/test_pieces.py tests/engine/test_window.py \
     tests/engine/test_address.py client/tests/test_settings.py client/tests/test_session.py \
+    client/tests/test_clientsession.py client/tests/test_receipt.py client/tests/test_forks.py \
     client/tests/test_life.py
 
 coverage-part: ## the same for a part of the tests, as in CI

@@ -10,6 +10,7 @@ import pickle
 import select
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -229,3 +230,29 @@ def unit_of_work_s() -> float:
 def log_of(daemon: DaemonProcess) -> str:
     """What the daemon's files hold by now."""
     return daemon.log_text()
+
+
+@contextmanager
+def dribbling(peers: list[Peer], data: bytes, every_s: float = 0.05) -> Iterator[list[int]]:
+    """Let each peer send a byte of `data` now and then, for as long as the block lasts.
+
+    Gives a list that gets the number of peers each time that all have sent a byte.
+    """
+    stop = threading.Event()
+    sent: list[int] = []
+
+    def run() -> None:
+        for place in range(len(data)):
+            for peer in peers:
+                peer.send(data[place : place + 1])
+            sent.append(len(peers))
+            if stop.wait(every_s):
+                return
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield sent
+    finally:
+        stop.set()
+        thread.join()
