@@ -16,15 +16,15 @@ from logd.outputs.health import Trouble
 from logd.outputs.line import Item, Line
 
 SYNC_EVERY_S = 0.5
-"""From the begin of one sync to that of the next, if nobody is told that it happened: a pair of
-syncs costs what it costs to write ten records."""
+"""From one sync to the next if nobody is told that it happened: two of them cost as much as writing
+ten records."""
 
 ACK_EVERY_S = 0.01
 """The same if the ack of one session depends on it, whose caller may wait for it."""
 
 ACKS_EVERY_S = 0.1
-"""The same if several sessions' do: mostly programs that log and go on. A client that
-waits for each ack without a pause is recognised (`Work.is_awaited`)."""
+"""The same if the acks of several sessions depend on it: those are mostly programs that log and go
+on. A client that waits for each ack without a pause is recognised (`Work.is_awaited`)."""
 
 MANY_RECORDS = 256
 """This many are worth a sync at once: their senders are fast, and may wait for room."""
