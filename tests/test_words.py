@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -26,3 +27,21 @@ def test_a_class_name_means_one_thing() -> None:
                     places[node.name].append(str(path.relative_to(ROOT)))
     shared = {name: found for name, found in places.items() if len(found) > 1}
     assert shared.keys() == ALLOWED.keys(), shared
+
+
+STUMBLES = re.compile(r"\b(?:till|whilst|so many|for so long|after so long)\b")
+"""What readers stumbled over: "until", "at most 20" or "this long" are meant."""
+
+
+def test_texts_have_no_word_that_readers_stumble_over() -> None:
+    """Code, comments and READMEs say plainly how many, how long and until when."""
+    code = (ROOT / folder for folder in ("logd", "client/logd_client"))
+    pages = (ROOT.glob(pattern) for pattern in ("README.md", "[!.]*/README.md", "logd/*/README.md"))
+    files = [path for folder in code for path in folder.rglob("*.py")]
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in sorted(files + [path for some in pages for path in some])
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if STUMBLES.search(line)
+    ]
+    assert not found, "\n".join(found)

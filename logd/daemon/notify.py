@@ -46,7 +46,7 @@ class ServiceManager:
         self._send(f"STOPPING=1\nSTATUS={text}")
 
     def goes_on_stopping(self, within_s: float) -> None:
-        """The stop is not over and goes on; the next sign comes within so many seconds."""
+        """The stop is not over and goes on; the next sign comes within this many seconds."""
         self._send(f"EXTEND_TIMEOUT_USEC={round(within_s * 1e6)}")
 
     def alive(self) -> None:
