@@ -157,7 +157,7 @@ class DBLogWriter:
         self._write([self._row(job)])
 
     def write_batch(self, batch: Batch) -> None:
-        """Write records in one transaction; all or, with an error as of `writeNow`, none."""
+        """Write records in one transaction: all, or none if it raises as `writeNow` does."""
         self._write([self._row(job) for job in batch.jobs()])
 
     def _write(self, rows: Sequence[dict[str, Any]]) -> None:

@@ -117,7 +117,7 @@ class FileLogWriter(TextlineLogWriter):
         self.write_batch(Batch.from_jobs([job]))
 
     def write_batch(self, batch: Batch) -> None:
-        """Append records with one write; all or, with an error as of `writeNow`, none.
+        """Append records with one write: all of them, or none if it raises as `writeNow` does.
 
         To a file that a subclass or another `open_` made, they are written one by one.
         """
@@ -238,7 +238,7 @@ def createRotatingServer(
         drop: clear existing files when they come into use; False appends, for one file only.
         format_line: the layout, see `TextlineLogWriter`.
         fileClosed: called with a `FileClosedEvent` when a file is full.
-        rotateSize: bytes that a file does not exceed, unless by its only record.
+        rotateSize: largest size of a file in bytes; only a single record may exceed it.
         rotateAt: times to rotate at: "hourly", "daily 00:00" or "weekly mon 03:00".
         rotateUtc: these are times of UTC; else of the local zone.
 

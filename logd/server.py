@@ -74,7 +74,7 @@ class LogServer:
         observers: called after the record was written; what they change is seen by the observers
             after them, not in the log.
         cfnMode: `CFN_SHORT` for file names without folders and without a last `.py`, `CFN_NAME`
-            for such that keep it, `CFN_FULL` for whole ones.
+            for names with it, `CFN_FULL` for whole paths.
         tsFormat: of timestamps, as for `time.strftime`, `%3N` is milliseconds; "std1" is
             "%H:%M.%S;%3N", "std2" is "%m/%d %H:%M.%S"; None for no timestamps.
         jobhistSize: how many records `jobhist` has at most.

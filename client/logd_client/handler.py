@@ -54,10 +54,10 @@ _MAX_INT = 2**63 - 1
 class LogdHandler(logging.Handler):
     """Sends the records of the standard `logging` to a logd server, exactly once.
 
-    Levels become categories (`logging23.LEVELMAP`), exception and stack texts follow the
-    message, the special item `logger` names the logger (but not the root logger), and what was
+    Levels become categories (`logging23.LEVELMAP`). Texts of exceptions and stacks follow the
+    message. The special item `logger` names the logger, unless it is the root logger. What was
     given as `extra`, or set by a record factory, becomes special items: numbers and texts as they
-    are, containers as JSON, all else as the text that `str()` gives. In `dictConfig`:
+    are, containers as JSON, everything else as the text that `str()` gives. In `dictConfig`:
 
         "handlers": {"logd": {"class": "logd_client.LogdHandler", "host": "loghost"}}
 
@@ -68,9 +68,9 @@ class LogdHandler(logging.Handler):
         server: a proxy to share with others, in place of all settings; it is not closed with
             this handler.
         errorHandler: see `LogServerProxy`.
-        flush_level: a call that logs a record of this level or a higher one returns only when
-            the server has stored it, if it is there, and waits half a second at most: for what
-            should not be lost with a process that is about to end.
+        flush_level: if a record has this level or a higher one, the call returns when the server
+            has stored it, or after half a second. For records that should not be lost with a
+            process that is about to end.
         settings: see `LogServerProxy`.
 
     Raises:

@@ -57,13 +57,12 @@ class RateLimit:
     """Lets at most `limit` records of one call site through in `interval_s`, and drops the rest.
 
     A call site is a line of a file on one peer; for records without a call path it is function,
-    category and message together. What was dropped is told by a record of the same call site,
-    "last message repeated 4,211 times" or, if the messages differed, "4,211 more messages from
-    here were left out". It carries the special item `left_out=4211`, the time of the last record
-    dropped, and is given to the writer when the first record, of whomever, comes after the
-    interval; during a long flood that is once in each interval. It passes no filters and no
-    observers, and so quotes no message. What no record brought about any more, `close` tells the
-    daemon's own log.
+    category and message together. What was dropped is told by a record of the same call site: "last
+    message repeated 4,211 times" or, if the messages differed, "4,211 more messages from here were
+    left out". It has the special item `left_out=4211` and the time of the last dropped record. It
+    is written when the first record of any sender comes after the interval; during a long flood
+    that is once in each interval. It passes no filters and no observers, so it quotes no message.
+    If no record comes any more, `close` tells the daemon's own log.
 
     Args:
         limit: at most this many pass in each interval.

@@ -25,12 +25,12 @@ _TEMPORARY_FAILURE = 75
 class Command:
     """Runs a command and gives it records on its standard input, one JSON object a line.
 
-    One process takes the records that came since the last one ended: never two at a time. The
-    lines have the fields of `record_as_dict`. No shell is in between and nothing of a record
-    becomes an argument, so that no text in a log can become a command. The process leads a process
-    group of its own; when its time is over the whole group is killed. Exit status 0 says it has
-    taken the records, 75 asks to be run again with the same later; any other loses them, counted.
-    Its standard output is thrown away, its standard error is the daemon's.
+    One process takes the records that came since the last one ended: never two at a time. The lines
+    have the fields of `record_as_dict`. No shell is in between and nothing of a record becomes an
+    argument, so that no text in a log can become a command. The process leads a process group of
+    its own; when its time is over the whole group is killed. Exit status 0: it has taken the
+    records. 75: it is run again with the same records later. Any other: the records are lost, and
+    counted. Its standard output is thrown away, its standard error is the daemon's.
 
     Args:
         command: the program and its arguments; a str is split as a shell would.

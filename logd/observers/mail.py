@@ -23,14 +23,14 @@ class MailDigest:
         to_address: the recipients.
         from_address: the sender.
         cats: the categories to mail; None: any.
-        max_delay_s: the longest that a message waits for others to come.
+        max_delay_s: how long a message may wait for others to come.
         subject: of each mail.
         password_file: file whose first line is the password for the login; read at the start.
             None: no login. The password itself is no argument, as settings are seen by many.
         login_user: None: the from_address.
         security: "auto", "starttls", "ssl" or "none", see `SMTPMailer`.
         ca_file: see `SMTPMailer`.
-        interval_s: from one mail to the next at least.
+        interval_s: at least this long from one mail to the next.
         max_mail_bytes, max_mails_per_hour: see `mailnotifier`.
 
     Raises:

@@ -39,7 +39,7 @@ class OutputLocked(OutputUnusable):
 class OutputTaken(Exception):
     """Another process had the lock meanwhile, and has written there.
 
-    What was to be written may be there: the writer begins anew with what `open` returns.
+    What was to be written may be there: the writer starts over with what `open` returns.
     """
 
 
