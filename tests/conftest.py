@@ -19,9 +19,10 @@ from logd.records.job import MsgJob
 from logd_client import createClientLog
 from logd_client.log import Log
 from tests.clients import Connect
+from tests.dbwriters import sqlite_writers, writers
 from tests.shared_fixtures import berlin, free_port, no_client_is_left
 
-__all__ = ["berlin", "free_port", "no_client_is_left"]
+__all__ = ["berlin", "free_port", "no_client_is_left", "sqlite_writers", "writers"]
 
 POSTGRESQL_URL = "postgresql+psycopg://postgres@127.0.0.1:5432/test"
 MARIADB_URL = "mysql+pymysql://root@127.0.0.1:3306/test"

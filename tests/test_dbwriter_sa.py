@@ -1,115 +1,27 @@
-"""The documented writer to database tables, against real databases."""
+"""The documented writer to a database table, against real databases."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Column, Integer, Table, event, select
 
-from logd import dbwriter_sa
 from logd.dbwriter_sa import (
     DBConfig,
     DBLogWriter,
     TableNotDropped,
-    createLocalLog,
-    createRotatingServer,
     default_format_dict,
 )
 from logd.records.batch import Batch
 from logd.records.job import MsgJob
-from logd.server import LogServer
 from logd.textwriter import WriterClosed
-from tests.conftest import Database
 from tests.daemon_process import running
+from tests.dbwriters import Writers, make_job
 from tests.hostile.attack import Peer, plain
-
-
-def make_job(number: int = 1, **changes: Any) -> MsgJob:
-    """A job whose message tells its number."""
-    values: dict[str, Any] = {
-        "msgid": number,
-        "pid": 4711,
-        "tid": 17,
-        "threadname": "MainThread",
-        "ts": "11:10.00;123",
-        "msg": f"message {number}",
-        "cat": "E",
-        "path": (("/srv/views.py", 42), ("/srv/urls.py", 10)),
-        "tblen": 9,
-        "cfunc": "pay",
-        "special": {},
-        "formatter": None,
-        "time": 1_790_000_000.0,
-    }
-    return MsgJob(**{**values, **changes})
-
-
-class Writers:
-    """Makes writers and servers and closes their writers after the test."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self._made: list[Any] = []
-        self.observed: list[str] = []
-
-    def writer(self, number: int = 0, **config: Any) -> DBLogWriter:
-        """A writer to a table of the test."""
-        format_dict = config.pop("format_dict", None)
-        name = self.database.pattern % number
-        writer = DBLogWriter(DBConfig(self.database.url, name, **config), format_dict)
-        self._made.append(writer)
-        return writer
-
-    def server(self, rotate_count: int, line_min: int | None, **settings: Any) -> LogServer:
-        """A server that rotates tables of the test."""
-        settings.setdefault("tableNamePattern", self.database.pattern)
-        server = createRotatingServer(self.database.url, rotate_count, line_min, **settings)
-        self._made.append(server.writer)
-        return server
-
-    def local_log(self, rotate_count: int, line_min: int | None, **settings: Any) -> Any:
-        """A local log into tables of the test."""
-        settings.setdefault("tableNamePattern", self.database.pattern)
-        return createLocalLog(
-            self.database.url, rotate_count, line_min, observers=[self._observe], **settings
-        )
-
-    def _observe(self, history: list[MsgJob], writer: Any) -> None:
-        """Note what a local log wrote, and its writer, to close it."""
-        self.observed.append(history[-1].msg)
-        if writer not in self._made:
-            self._made.append(writer)
-
-    def messages(self, number: int = 0) -> list[str]:
-        """The messages in one table."""
-        rows = self.database.rows(self.database.pattern % number, "msgid")
-        return [row["msg"] for row in rows]
-
-    def close_all(self) -> None:
-        """Close all writers."""
-        for writer in self._made:
-            writer.close()
-
-
-@pytest.fixture
-def writers(database: Database) -> Iterator[Writers]:
-    """Writers on each kind of database."""
-    made = Writers(database)
-    yield made
-    made.close_all()
-
-
-@pytest.fixture
-def sqlite_writers(sqlite: Database) -> Iterator[Writers]:
-    """Writers on SQLite alone, for what does not depend on the database."""
-    made = Writers(sqlite)
-    yield made
-    made.close_all()
 
 
 def test_a_job_becomes_a_row_of_the_default_columns(writers: Writers) -> None:
@@ -329,103 +241,3 @@ def test_a_database_in_memory_serves_all_threads() -> None:
         assert connection.execute(select(writer.getTable().c.msg)).scalars().all() == ["message 1"]
     writer.close()
     writer.engine.dispose()
-
-
-def test_a_server_rotates_exactly_and_drops_the_oldest(writers: Writers) -> None:
-    """Tables hold exactly rotateLineMin rows; the ring comes round to the first."""
-    server = writers.server(2, 3)
-    for number in range(1, 9):
-        server.logJob(make_job(number))
-    assert writers.messages(0) == ["message 7", "message 8"]
-    assert writers.messages(1) == ["message 4", "message 5", "message 6"]
-    names = [writer.getTable().name for writer in server.writer.writers]
-    assert names == [writers.database.pattern % 1, writers.database.pattern % 0]
-
-
-def test_without_line_min_nothing_rotates(sqlite_writers: Writers) -> None:
-    """rotateLineMin=None switches rotation off."""
-    server = sqlite_writers.server(2, None)
-    for number in range(1, 30):
-        server.logJob(make_job(number))
-    assert len(sqlite_writers.messages(0)) == 29
-
-
-def test_drop_false_is_for_one_table_only(sqlite_writers: Writers) -> None:
-    """drop=False with several tables is an AssertionError; with one it appends."""
-    with pytest.raises(AssertionError):
-        sqlite_writers.server(2, 3, drop=False)
-    for number in (1, 2):
-        sqlite_writers.server(1, None, drop=False).logJob(make_job(number))
-    assert sqlite_writers.messages() == ["message 1", "message 2"]
-
-
-def test_table_name_pattern_defaults_to_the_documented(sqlite_writers: Writers) -> None:
-    """The default pattern is log_%s."""
-    server = createRotatingServer(sqlite_writers.database.url, 2, 1)
-    server.logJob(make_job(1))
-    server.logJob(make_job(2))
-    names = [writer.getTable().name for writer in server.writer.writers]
-    server.writer.close()
-    assert names == ["log_0", "log_1"]
-
-
-def test_logwriter_class_is_looked_up_at_the_call(
-    sqlite_writers: Writers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without a logwriterFactory the module variable LOGWRITER_CLASS makes the writers."""
-
-    class Own(DBLogWriter):
-        pass
-
-    monkeypatch.setattr(dbwriter_sa, "LOGWRITER_CLASS", Own)
-    server = sqlite_writers.server(2, 3, format_dict=lambda job: {"msg": "own"})
-    server.logJob(make_job())
-    assert type(server.writer.writers[-1]) is Own
-    assert sqlite_writers.messages() == ["own"]
-
-
-def test_a_logwriter_factory_gets_a_config(sqlite_writers: Writers) -> None:
-    """A logwriterFactory makes one writer per table; format_dict is then ignored."""
-    configs: list[DBConfig] = []
-
-    def factory(config: DBConfig) -> DBLogWriter:
-        configs.append(config)
-        return DBLogWriter(config)
-
-    server = sqlite_writers.server(
-        2, 1, logwriterFactory=factory, format_dict=lambda job: {"msg": "ignored"}
-    )
-    server.logJob(make_job(1))
-    server.logJob(make_job(2))
-    assert [config.tablename for config in configs] == [
-        sqlite_writers.database.pattern % number for number in (0, 1)
-    ]
-    assert sqlite_writers.messages(0) == ["message 1"]
-
-
-def test_rotation_by_time(sqlite_writers: Writers) -> None:
-    """`rotateAt` takes the schedules of the daemon, and names what it does not understand."""
-    server = sqlite_writers.server(2, None, rotateAt="daily 00:00", rotateUtc=True)
-    server.logJob(make_job(1))
-    server.writer._clock = lambda: 1e11
-    server.logJob(make_job(2))
-    assert (sqlite_writers.messages(0), sqlite_writers.messages(1)) == (
-        ["message 1"],
-        ["message 2"],
-    )
-    with pytest.raises(ValueError, match="fortnightly"):
-        sqlite_writers.server(2, None, rotateAt="fortnightly")
-
-
-def test_a_local_log_writes_before_the_call_returns(writers: Writers) -> None:
-    """createLocalLog: rows with message, category, call path and own columns, synchronously."""
-    cols = (*DBConfig.COLS_DEFAULT, ("user", DBConfig.String(20)))
-    log = writers.local_log(2, 2, cols=cols, stackMax=1)
-    for number in range(1, 4):
-        log(f"message {number}", "W", special={"user": "ann"})
-    (row,) = writers.database.rows(writers.database.pattern % 1)
-    assert (row["msg"], row["cat"], row["user"]) == ("message 3", "W", "ann")
-    assert (row["cfn"], row["path"]) == ("test_dbwriter_sa", "")
-    assert row["ts"][5] == "."
-    assert writers.messages(0) == ["message 1", "message 2"]
-    assert writers.observed == ["message 1", "message 2", "message 3"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.outputs.queues import close_all
 from tests.outputs.table_making import Outputs
 from tests.outputs.worker_bench import Bench
 
@@ -35,3 +36,10 @@ def sqlite_outputs(sqlite: Any, tmp_path: Path) -> Iterator[Outputs]:
 def bench(tmp_path: Path) -> Bench:
     """A worker that syncs, not started."""
     return Bench(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def closed_queues() -> Iterator[None]:
+    """No test leaves a file of a queue open."""
+    yield
+    close_all()

@@ -1,4 +1,4 @@
-"""The queue on disk: order, room, crashes, damage, and what older versions left."""
+"""The queue on disk: order, room, crashes, damage."""
 
 from __future__ import annotations
 
@@ -6,106 +6,27 @@ import errno
 import os
 import re
 import shutil
-import struct
 import subprocess
 import sys
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logd.outputs.base import OutputUnusable
 from logd.outputs.batchbytes import decode_batch, encode_batch
-from logd.outputs.diskqueue import DiskQueue
-from logd.outputs.oldspool import move_spool
-from logd.outputs.queuefolder import QueueFolder, queue_folders
+from logd.outputs.queuefolder import queue_folders
 from logd.outputs.queuestate import QueueFull
 from logd.outputs.segment import HEAD_BYTES, find_output
 from logd.records.batch import Batch
 from logd.records.callpath import ShortNames
-from logd.records.context import Context, ContextItems
+from logd.records.context import ContextItems
 from tests.outputs.output_making import CLIENT, make_batch, numbered
+from tests.outputs.queues import Bench, _made, columns, fill, of_version_1, spoil
 
 LOST = re.compile(r"was removed: (\d+) records")
-COLUMNS = ("index", "msgid", "time", "msg", "ts", "sequence")
-
-
-def columns(batch: Batch) -> dict[str, Any]:
-    """All of a batch that is to survive."""
-    found: dict[str, Any] = {
-        name: None if getattr(batch, name) is None else list(getattr(batch, name))
-        for name in COLUMNS
-    }
-    found["contexts"] = list(batch.contexts)
-    found["special"] = {row: dict(items) for row, items in batch.special.items()}
-    found |= {name: getattr(batch, name) for name in ("peer", "client", "first", "floor", "last")}
-    return found
-
-
-_made: list[DiskQueue] = []
-
-
-@pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
-    """No test leaves a file open."""
-    yield
-    while _made:
-        _made.pop().close()
-
-
-class Bench:
-    """A queue in a folder, opened, with what it told of damage."""
-
-    def __init__(self, folder: Path, **options: Any) -> None:
-        self.folder = folder
-        self.told: list[str] = []
-        options = {"limit_bytes": 1 << 24, "on_damage": self.told.append, **options}
-        self.queue = DiskQueue(folder / "queue-x.1", "x", **options)
-        _made.append(self.queue)
-        self.marks = self.queue.open()
-
-    def rest(self, at_most_bytes: int = 1 << 20) -> list[Batch]:
-        """All that can be read."""
-        found: list[Batch] = []
-        while (portion := self.queue.read(at_most_bytes)) is not None:
-            found += portion.batches
-        return found
-
-    def lasts(self) -> list[int]:
-        """The last number of each batch that can be read."""
-        return [batch.last for batch in self.rest()]
-
-    @property
-    def files(self) -> list[Path]:
-        """The segments on disk."""
-        return QueueFolder(self.queue.path).segments()
-
-
-def fill(folder: Path, *batches: Batch, closes: bool = True, **options: Any) -> Path:
-    """Keep batches, each in a group of its own; returns the last segment."""
-    bench = Bench(folder, **options)
-    for batch in batches:
-        bench.queue.append([batch])
-    if closes:
-        bench.queue.close()
-    else:
-        # As a process that dies does.
-        bench.queue._folder.unlock()
-    return bench.files[-1]
-
-
-def spoil(path: Path, offset: int) -> None:
-    """Flip a bit."""
-    with path.open("rb+") as file:
-        file.seek(offset)
-        (byte,) = file.read(1)
-        file.seek(offset)
-        file.write(bytes([byte ^ 0x10]))
 
 
 def test_batches_return_as_they_were(tmp_path: Path) -> None:
@@ -218,9 +139,6 @@ def test_two_processes_do_not_share_a_queue(tmp_path: Path) -> None:
     first = Bench.__new__(Bench)
     with pytest.raises(OutputUnusable, match="another process uses"):
         first.__init__(tmp_path)  # type: ignore[misc]
-
-
-# -- crashes and damage -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("loss", [1, 7, 60, HEAD_BYTES + 3])
@@ -461,75 +379,3 @@ def test_what_is_planted_in_place_of_a_segment_is_not_used(kind: str, tmp_path: 
     bench.queue.append([numbered(1, 1)])
     assert bench.lasts() == [1]
     assert victim.read_bytes() == b"logd queue 1\n"
-
-
-# -- batches as bytes ---------------------------------------------------------------------------
-
-texts = st.text(st.characters(), max_size=8)
-values = st.one_of(texts, st.integers(), st.floats(allow_nan=False), st.booleans(), st.none())
-
-
-@given(
-    msg=texts,
-    name=texts,
-    msgid=st.integers(),
-    special=st.dictionaries(texts, values, max_size=3),
-    path=st.lists(st.tuples(st.one_of(st.none(), texts), st.one_of(st.none(), st.integers()))),
-)
-@example(msg="", name="", msgid=0, special={"\ud800": "\udfff"}, path=[])
-@example(msg="", name="", msgid=-(2**63) - 1, special={"k": 2**64}, path=[(None, 2**70)])
-def test_anything_survives(
-    msg: str,
-    name: str,
-    msgid: int,
-    special: dict[str, Any],
-    path: list[tuple[str | None, int | None]],
-) -> None:
-    """Lone surrogates, huge numbers and hidden files come back as they were."""
-    context = Context(msgid, 0, name, name, tuple(path), 3, name)
-    batch = Batch((context,), [0], [msgid], [1.5], [msg], {0: special}, client=CLIENT, first=1)
-    assert columns(decode_batch(encode_batch(batch), None)) == columns(batch)
-
-
-# -- what versions before the queue left ---------------------------------------------------------
-
-
-def of_version_1(batch: Batch) -> bytes:
-    """A batch as version 1 wrote it: with 12 columns."""
-    return msgspec.msgpack.encode(msgspec.msgpack.decode(encode_batch(batch))[:12])
-
-
-def old_spool(path: Path, *batches: Batch, magic: bytes = b"logd spool 1\n") -> list[int]:
-    """Write a spool as version 1 did; returns where its entries begin."""
-    data, found = magic, []
-    for batch in batches:
-        payload = of_version_1(batch)
-        found.append(len(data))
-        data += struct.pack("<II", len(payload), zlib.crc32(payload)) + payload
-    path.write_bytes(data)
-    return found
-
-
-def test_an_old_spool_is_taken_up(tmp_path: Path) -> None:
-    """What an older version left for the next start is in the queue, and its file is gone."""
-    spool = tmp_path / "spool-x.1"
-    old_spool(spool, numbered(1, 3), numbered(4, 3))
-    bench = Bench(tmp_path)
-    move_spool(spool, bench.queue, bytes, bench.told.append)
-    assert bench.lasts() == [3, 6]
-    assert not spool.exists()
-    assert not bench.told
-    move_spool(spool, bench.queue, bytes, bench.told.append)
-
-
-@pytest.mark.parametrize("offset", [0, 1, 4, 40])
-def test_a_damaged_spool_costs_one_batch(offset: int, tmp_path: Path) -> None:
-    """The rest of an old spool is read, its file stays under another name, and it is said."""
-    spool = tmp_path / "spool-x.1"
-    spoil(spool, old_spool(spool, numbered(1, 3), numbered(4, 3), numbered(7, 3))[1] + offset)
-    bench = Bench(tmp_path)
-    move_spool(spool, bench.queue, bytes, bench.told.append)
-    assert bench.lasts() == [3, 9]
-    assert "6 records are kept" in bench.told[0]
-    assert (tmp_path / "damaged-spool-x.1").exists()
-    assert not spool.exists()
