@@ -18,8 +18,9 @@ from pathlib import Path
 
 from tests.chaos.oracle import LINE, Verdict, judge, postgresql_messages
 from tests.chaos.proxy import Gate
-from tests.chaos.scenarios import POSTGRESQL, Target, drop_tables, senders
+from tests.chaos.scenarios import senders
 from tests.chaos.sieve import keeps, left_of, unchanged
+from tests.chaos.targets import POSTGRESQL, Target, drop_tables
 from tests.daemon_process import DaemonProcess
 from tests.engine.engines import Engine, cluster_engine
 from tests.ports import reserved_port

@@ -16,9 +16,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.chaos import oracle, scenarios
+from tests.chaos import oracle
 from tests.chaos.ownrate import own_rate, wait_written, written
 from tests.chaos.proxy import Gate
+from tests.chaos.targets import postgresql_target
 from tests.daemon_process import DaemonProcess, running
 
 SENDER = Path(__file__).with_name("plain_sender.py")
@@ -75,9 +76,9 @@ def outage(
     server = SERVER.format(port=gate.port)
     own_folder = folder / "own"
     own_folder.mkdir()
-    target = scenarios.postgresql_target(folder, server)
+    target = postgresql_target(folder, server)
     try:
-        own_per_s = own_rate(own_folder, scenarios.postgresql_target(own_folder, server))
+        own_per_s = own_rate(own_folder, postgresql_target(own_folder, server))
         with running(*target.options, *options, folder=folder, has_own_share=True) as daemon:
             records = int(rate * (away_s + 4))
             command = [sys.executable, SENDER, str(daemon.port), str(records), str(rate)]

@@ -11,6 +11,7 @@ import pytest
 from tests.chaos import engine, readers, scenarios, shared
 from tests.chaos.__main__ import small_disk
 from tests.chaos.cluster import binaries
+from tests.chaos.targets import TARGETS
 
 SEED = 20_261_122
 
@@ -28,7 +29,7 @@ def postgresql_answers() -> bool:
     return True
 
 
-@pytest.mark.parametrize("kind", scenarios.TARGETS)
+@pytest.mark.parametrize("kind", TARGETS)
 def test_kill_9_at_random_moments(kind: str, tmp_path: Path) -> None:
     """Ten SIGKILLs under eight senders: 0 lost, 0 twice, 0 torn, order kept."""
     if kind == "postgresql" and not postgresql_answers():
