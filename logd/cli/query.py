@@ -46,7 +46,7 @@ _GAP = b"--\n"
     "--top",
     metavar="N",
     type=click.IntRange(1),
-    help=f"At most N lines of --by.  [all; on a terminal {TOP_FOR_PEOPLE}]",
+    help=f"Show at most N lines of each --by.  [all; on a terminal {TOP_FOR_PEOPLE}]",
 )
 @click.option(
     "--new-since",
@@ -93,8 +93,8 @@ _GAP = b"--\n"
 @click.option(
     "--set-aside",
     is_flag=True,
-    help="Read what was set aside after crashes instead. Senders were not told that it is stored; "
-    "most of it they sent again.",
+    help="Read what was cut off the log after crashes instead. Its senders were not told that it "
+    "was stored, and have sent most of it again.",
 )
 @click.option("--full", is_flag=True, help="On a terminal without a pager, show whole lines.")
 @click.option("--show-cursor", is_flag=True, help="At the end, print the last entry's cursor.")

@@ -45,20 +45,20 @@ SELECTING_OPTIONS = (
         "-g",
         metavar="REGEX ...",
         multiple=True,
-        help="A regular expression that the message contains.",
+        help="Only entries whose message matches this regular expression.",
     ),
     click.option(
         "--where",
         metavar="KEY=VALUE ...",
         multiple=True,
-        help="A special item's value; also !=, <, <=, >, >=, ~REGEX.",
+        help="Only entries whose item KEY has this value; also !=, <, <=, >, >=, ~REGEX.",
     ),
     click.option(
         "--not",
         "excluded",
         metavar="FIELD=VALUE ...",
         multiple=True,
-        help="Leave these entries out.",
+        help="Leave out entries with this value.",
     ),
     click.option("--ignore-case", "-i", is_flag=True, help='Treat "a" and "A" as the same.'),
     click.option(
