@@ -34,7 +34,7 @@ class Backoff:
         self._is_hopeless = False
 
     def pause(self) -> None:
-        """An attempt was in vain."""
+        """An attempt has failed."""
         self._pause_s = min(max(self._pause_s * 2, RETRY_FIRST_S), RETRY_MAX_S)
         self._is_hopeless = False
         self._begin(self._pause_s, RECORD_TRIES_S)
@@ -50,7 +50,7 @@ class Backoff:
         self._record_at = now + record_s * jitter
 
     def pause_as_planned(self, planned: tuple[float, float]) -> None:
-        """An attempt before its time was in vain: the pause is no longer for it.
+        """An attempt before its time has failed: the pause is no longer for it.
 
         Args:
             planned: what `plan` was before.

@@ -67,7 +67,7 @@ class Sender(Deliverer):
         """As `close`, but what can't be delivered within the exit timeout is not given up.
 
         The thread goes on with it, and then lets go. For `logging`, which flushes handlers and
-        closes them, and may go on using them: a flush in vain just before counts as the wait.
+        closes them, and may go on using them: a flush that failed just before counts as the wait.
         """
         lifecycle.look_for_fork()
         _, target = self._position()

@@ -87,7 +87,7 @@ class LogServerProxy:
     def addClient(self) -> int:
         """Look for the server; its number for this client, 0 if there is none yet.
 
-        No error: the first record that is logged in vain tells, with its message id.
+        Raises nothing: the first record that can't be logged raises, with its message id.
         """
         with self._lock:
             try:

@@ -98,7 +98,7 @@ class Publisher:
         return self._waiting_bytes
 
     def latencies_s(self) -> Mapping[str, float]:
-        """How long acknowledgements took of late: p50 and p99, in seconds; empty without any."""
+        """How long the last acknowledgements took: p50 and p99, in seconds; empty without any."""
         found = sorted(self._latencies)
         if not found:
             return {}

@@ -127,7 +127,7 @@ class Hub(Generic[C]):
         newcomers: those that have not shown a good frame yet.
         partials: incomplete frames.
         turns: connections that wait to be read on.
-        last_faults: what peers did wrong of late.
+        last_faults: what peers did wrong last.
         losses: what clients say they lost.
         marks: asks for marks that other daemons share; None if there are no others.
         rounds: read the sockets of quiet senders.
