@@ -42,7 +42,7 @@ class Buffer:
     Args:
         max_bytes: the bound.
         block_timeout_s: how long `put` waits for room before it drops; 0 to drop at once. After
-            a wait in vain nobody waits again until the sender has made room: an app whose log
+            a wait without success nobody waits until the sender has made room: an app whose log
             server is away is held up once, not at every call.
         on_record: called after a record was put while the sender sleeps, from any thread.
         wake: wakes the sender to make room.

@@ -14,11 +14,11 @@ import random
 import re
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from unittest import mock
 
 from logd.outputs.base import Output, OutputUnavailable
@@ -35,81 +35,19 @@ from logd_client.rows import NumberedRows
 from logd_client.spool import Spool as ClientSpool
 from logd_client.spool import open_leftovers
 from logd_client.spoolreader import LeftRecords
+from tests.chaos.powerloss.judging import (
+    CLIENTS,
+    MESSAGE,
+    TOTAL,
+    Mark,
+    Workload,
+    client_id,
+    compared,
+    facts,
+    spans_of,
+)
 from tests.chaos.powerloss.whole import WholeDaemon
 from tests.outputs.output_making import make_settings, numbered
-
-Mark = Callable[[str], None]
-
-CLIENTS = ("aaaa", "bbbb")
-TOTAL = 60
-_MESSAGE = re.compile(r"(\w{4}) record (\d+)")
-
-
-class Workload(Protocol):
-    """Something that keeps what is given to it."""
-
-    def run(self, folder: Path, marks: Sequence[str], mark: Mark) -> None:
-        """Work in `folder`, where an earlier run, if any, made `marks`."""
-
-    def check(self, folder: Path, marks: Sequence[str]) -> list[str]:
-        """Go on after a loss; returns what is wrong."""
-
-
-def facts(marks: Iterable[str]) -> dict[str, dict[str, int]]:
-    """What a run's marks say: word -> client -> the highest number."""
-    found: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(CLIENTS, 0))
-    for text in marks:
-        word, client, number = text.split()
-        if client not in CLIENTS:
-            continue
-        found[word][client] = max(found[word][client], int(number))
-    return found
-
-
-def client_id(client: str) -> bytes:
-    """The id of a session, which has 16 bytes."""
-    return (client * 4).encode()
-
-
-def compared(
-    found: Sequence[str], lasts: Mapping[str, int], *, may_lack_oldest: bool = False
-) -> list[str]:
-    """What is wrong with messages of which each client must have all, once, and in order.
-
-    Args:
-        found: the messages.
-        lasts: how many of each client there must be.
-        may_lack_oldest: older ones may be gone.
-    """
-    faults = []
-    for client in CLIENTS:
-        own = [
-            int(match[2]) for match in map(_MESSAGE.search, found) if match and match[1] == client
-        ]
-        missing = set(range(1, lasts[client] + 1)) - set(own)
-        if may_lack_oldest:
-            missing -= set(range(1, own[0] if own else TOTAL + 1))
-        if own and own[-1] > lasts[client]:
-            faults.append(f"{client}: too many: {own[-1]}, told that {lasts[client]} are stored")
-        repeated = sorted({number for number in own if own.count(number) > 1})
-        if missing:
-            faults.append(f"{client}: missing {_spans(missing)}")
-        if repeated:
-            faults.append(f"{client}: repeated {_spans(repeated)}")
-        if not repeated and own != sorted(own):
-            faults.append(f"{client}: not in order: {own}")
-    return faults
-
-
-def _spans(numbers: Iterable[int]) -> str:
-    """Numbers as people write them: "1-3, 7"."""
-    spans: list[list[int]] = []
-    for number in sorted(numbers):
-        if spans and number == spans[-1][1] + 1:
-            spans[-1][1] = number
-        else:
-            spans.append([number, number])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
 
 
 class OutputWorkload:
@@ -309,7 +247,7 @@ class ClientSpoolWorkload:
             rows = [row for entry in entries for row in rows_of_frame(entry.frame)]
             numbers = [row[1] for row in rows if row[1]]
             if numbers != sorted(set(numbers)):
-                faults.append(f"not each once, in order: {_spans(numbers)}")
+                faults.append(f"not each once, in order: {spans_of(numbers)}")
             if numbers and numbers[-1] > known["sent"]["aaaa"]:
                 faults.append(f"never sent: {numbers[-1]}")
             faults += [
@@ -373,7 +311,7 @@ class QueueWorkload:
         faults = []
         found: dict[str, list[int]] = defaultdict(list)
         for text in _queued(queue):
-            match = _MESSAGE.fullmatch(text)
+            match = MESSAGE.fullmatch(text)
             if match is None:
                 faults.append(f"{text!r} is no record")
             else:
@@ -443,7 +381,6 @@ WORKLOADS: dict[str, dict[str, Any]] = {
         "has_hands": True,
     },
 }
-"""What power is taken from, by name."""
 
 
 def make_workload(wanted: Mapping[str, Any]) -> Workload:
