@@ -17,7 +17,7 @@ from logd_client.receipt import Receipt
 from logd_client.records import Context, Items
 from logd_client.reports import Reports
 from logd_client.sender import Sender, SenderSettings
-from logd_client.settingchecks import DEFAULT_HOST, DEFAULT_PORTS, DEFAULTS
+from logd_client.settingchecks import DEFAULT_HOST, DEFAULT_PORTS
 from logd_client.settings import settle
 from logd_client.values import as_text, flat_items, make_context
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from logd_client.settingchecks import ClientSettings
 
 __all__ = ["LogServerProxy", "createClientLog"]
-
-EXIT_TIMEOUT_S: float = DEFAULTS["exit_timeout_s"]
 
 
 class LogServerProxy:

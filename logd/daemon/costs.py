@@ -51,14 +51,6 @@ def text_bytes(batch: Batch) -> int:
     return size
 
 
-def lone_bytes(batch: Batch) -> int:
-    """The same of records that came in a frame each: but for items, that has all their texts."""
-    texts = [
-        value for items in batch.special.values() for value in items.values() if type(value) is str
-    ]
-    return _written(" ".join(batch.msg)) + _written(" ".join(texts))
-
-
 def _written(text: str) -> int:
     if text.isascii():
         return len(text)
