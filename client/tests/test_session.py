@@ -32,6 +32,7 @@ _spec = importlib.util.spec_from_file_location(
 assert _spec is not None
 assert _spec.loader is not None
 wire_examples = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(wire_examples)
 
 CLIENT = b"c" * 16
 CONTEXT = Context((1, 2, "t", "E", (), 0, ""))

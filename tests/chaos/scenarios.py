@@ -197,8 +197,11 @@ FAIL_POINTS = {
         *("tables.after_commit", "tables.before_rotate", "tables.after_rotate"),
     ),
 }
+"""Each step of the durable path that a SIGKILL can hit; see `logd.outputs.failpoints`. Steps that
+only a full disk reaches are in `tests/outputs`."""
 
 AT_START = ("journal.before_fresh", "journal.before_rename", "journal.after_rename")
+"""Steps that a daemon takes at its start, and else only once in a long while."""
 
 
 def fail_point(

@@ -111,7 +111,7 @@ def test_certificates_are_verified(make_mail_server, make_mailer, kind, security
 @pytest.fixture
 def far_away(monkeypatch):
     """Makes servers of this machine look like those of another one."""
-    monkeypatch.setattr("logd.observers.smtp._is_local", lambda host: False)
+    monkeypatch.setattr("logd.observers.smtp.is_loopback", lambda host: False)
 
 
 def test_auto_near(make_mail_server, make_mailer):

@@ -21,6 +21,7 @@ from tests.daemon_process import DaemonProcess, running
 PATIENCE_S = 60.0
 
 BUFFER_BYTES = 1 << 18
+"""Of a sender at full speed: enough to be never idle, too little to run far ahead of the daemon."""
 
 
 class Settings:

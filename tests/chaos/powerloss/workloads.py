@@ -381,6 +381,7 @@ WORKLOADS: dict[str, dict[str, Any]] = {
         "has_hands": True,
     },
 }
+"""What power is taken from, by name."""
 
 
 def make_workload(wanted: Mapping[str, Any]) -> Workload:
