@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 from logd.query.controlclient import ControlClient
-from tests.chaos.scenarios import Target
 from tests.chaos.sender import text_of
+from tests.chaos.targets import Target
 from tests.daemon_process import running
 
 RECORDS = 300_000
