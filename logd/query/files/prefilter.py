@@ -108,7 +108,7 @@ class Prefilter:
         return self._matching(entries)
 
     def _of_any_layout(self, entries: list[bytes]) -> list[bytes]:
-        """The same where not all entries are of the default layout."""
+        """The same if not all entries are of the default layout."""
         entries = _sifted(entries, self._anywhere, self._folded_anywhere)
         layout = structured_layout(entries) if self._reader.is_own_format else None
         if layout is not None:
