@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ack_server import AckServer
-from programs import check, needs_linux, run
+from programs import PRELUDE, check, needs_linux, run
 
 
 @needs_linux
