@@ -413,5 +413,5 @@ class Link:
         self._backoff.pause()
 
     def _freed(self, size: int) -> None:
-        """Entries were replaced by such as take so many bytes of memory less."""
+        """Entries were replaced by such as take this many bytes of memory less."""
         self._acknowledged([EncodedBatch(0, 0, size, b"")])
