@@ -352,7 +352,7 @@ def send(port: int, first: int, last: int) -> None:
 
 
 def test_the_page_is_three_files(page: Page) -> None:
-    """The page, its style and one script, packed for browsers that take that: under 40 kB."""
+    """The page, its style and one script, packed for browsers that take that: under 40 KiB."""
     text = page.get("/").body.decode()
     names = re.findall(r'(?:src|href)="(static/[0-9a-f]+/\w+\.(?:js|css))"', text)
     assert len(names) == 2
@@ -365,5 +365,5 @@ def test_the_page_is_three_files(page: Page) -> None:
         assert gzip.decompress(packed.body) == plain.body
         size += len(packed.body)
         assert not re.search(rb"^(import|export) ", plain.body, re.MULTILINE)
-    assert size < 40_000
+    assert size < 40 << 10
     assert page.get(f"/{names[0].rpartition('/')[0]}/list.js").status == 404
