@@ -70,6 +70,7 @@ def test_no_frame_harms_the_daemon(kind: str, loop: str, tmp_path: Path) -> None
     """Each row is refused or taken; the daemon lives, at 64 MiB and about 100 ms for a frame."""
     rows = HOSTILE if loop == "uvloop" else HOSTILE[:: len(HOSTILE) // 50]
     dear: list[str] = []
+    may_be_late = False
     with (
         running("--loop", loop, "--log-level", "debug", folder=tmp_path) as daemon,
         GoodSender(daemon.port) as good,
@@ -100,8 +101,11 @@ def test_no_frame_harms_the_daemon(kind: str, loop: str, tmp_path: Path) -> None
             if row.is_refused:
                 lines = [one for one in written.splitlines() if " was dropped: " not in one]
                 entries = [line.split("\t")[0][-7:] for line in lines]
-                assert entries == ["7 alive"], f"{row.name}: {entries[:3]}"
+                # What the row before sent without a session may be written only now.
+                assert entries.count("7 alive") == 1, f"{row.name}: {entries[:3]}"
+                assert len(entries) <= 1 + may_be_late, f"{row.name}: {entries[:3]}"
                 assert kind == "plain" or code == 4, f"{row.name}: answered with {code}"
+            may_be_late = kind == "plain" and not row.is_refused
             assert not CONTROL.search(written), row.name
             assert all(line.count("\t") == 5 for line in written.splitlines() if line[0] != " ")
         assert dear == []

@@ -94,8 +94,8 @@ def test_what_is_planted_in_the_log_folder_is_not_written_through(
 
 
 @pytest.mark.parametrize("kind", [LINK, PIPE])
-def test_a_planted_successor_gives_way(kind: str, victim: Path, tmp_path: Path) -> None:
-    """Where the next file of the ring should be, whatever is there is moved aside, not written."""
+def test_a_planted_successor_is_passed_over(kind: str, victim: Path, tmp_path: Path) -> None:
+    """What is where the next file of the ring should be stays there: the one after it is next."""
     plant(kind, tmp_path / "logs/logd_1.log", victim)
     plant(kind, tmp_path / "logs/.logd_%d.log.journal.new", victim)
     with running("--rotate-lines", "3", folder=tmp_path) as daemon:
@@ -105,8 +105,9 @@ def test_a_planted_successor_gives_way(kind: str, victim: Path, tmp_path: Path) 
         assert daemon.stop() == 0
     assert victim.read_text() == SECRET
     assert mode(victim) == 0o644
-    assert stat.S_ISREG((tmp_path / "logs/logd_1.log").lstat().st_mode)
-    assert daemon.log_text().count("record") == 5
+    assert not stat.S_ISREG((tmp_path / "logs/logd_1.log").lstat().st_mode)
+    written = [(tmp_path / f"logs/logd_{number}.log").read_text() for number in (0, 2)]
+    assert "".join(written).count("record") == 5
 
 
 def test_a_link_planted_while_it_runs_is_not_followed(victim: Path, tmp_path: Path) -> None:
