@@ -113,7 +113,6 @@ class LogdHandler(logging.Handler):
         self._around = context_items if server.has_context_items else bound_items
         self._names: dict[str, Items] = {"root": self._static}
         """The same objects for all places of a logger, as records that share them cost less."""
-        self._is_overridden = type(self).emit is not LogdHandler.emit
         self._put = self.server.put
         self._buffer = self.server.buffer
         lifecycle.register(self)
@@ -134,7 +133,10 @@ class LogdHandler(logging.Handler):
 
         In one function, for a call more costs a lone record some microseconds.
         """
-        if not is_passed and (self.filters or self._is_overridden):
+        if not is_passed and (
+            # A class of the application's, or a tool that watches calls, may have its own `emit`.
+            self.filters or type(self).emit is not _EMIT or "emit" in self.__dict__
+        ):
             return self._filtered(record)
         try:
             # Each line here is paid by every log call of the application.
@@ -348,3 +350,6 @@ def _extra_items(record: logging.LogRecord) -> Items:
     if record.levelno not in LEVELMAP:
         extras.setdefault("level", record.levelname)
     return flat_items(extras)
+
+
+_EMIT = LogdHandler.emit

@@ -66,6 +66,28 @@ def test_a_class_of_the_apps_may_emit_in_its_own_way(server: AckServer) -> None:
     assert server.texts == ["sold 5!", "sold 6!"]
 
 
+@pytest.mark.parametrize("place", ["instance", "class"])
+def test_emit_may_be_exchanged_later(
+    place: str, server: AckServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As tools do that watch what is logged, or an app that wraps one handler."""
+    handler = LogdHandler(LOOPBACK, (server.port,))
+    seen: list[str] = []
+    emit = LogdHandler.emit
+
+    def watched(record: logging.LogRecord) -> None:
+        seen.append(record.msg)
+        emit(handler, record)
+
+    if place == "instance":
+        monkeypatch.setattr(handler, "emit", watched)
+    else:
+        monkeypatch.setattr(LogdHandler, "emit", lambda self, record: watched(record))
+    handler.handle(logging.LogRecord("shop", 40, "a.py", 1, "sold", (), None))
+    handler.server.close(60)
+    assert seen == server.texts == ["sold"]
+
+
 def test_a_record_arrives_whole(logger: logging.Logger, server: AckServer) -> None:
     """Text with its arguments, category, place, thread and logger are in the record."""
     logger.error("order %d of %s", 5, "ann")
