@@ -5,7 +5,7 @@ A search for what is rare takes long: a page is read for a while, and says where
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -106,9 +106,8 @@ def _older(
 ) -> _Some:
     """Up to `limit` records before a place."""
     found = source.placed(selection, end=end, newest_first=True, watch=watch, budget=budget)
-    some = list(islice(found, limit + 1))
-    rest = budget.next if len(some) <= limit else None
-    return _Some(some[:limit][::-1], len(some) > limit or rest is not None, rest)
+    newest_first = _taken(found, limit, budget)
+    return newest_first._replace(placed=newest_first.placed[::-1])
 
 
 def _newer(
@@ -122,6 +121,11 @@ def _newer(
 ) -> _Some:
     """Up to `limit` records from a place on."""
     found = source.placed(selection, start=start, end=end, watch=watch, budget=budget)
+    return _taken(found, limit, budget)
+
+
+def _taken(found: Iterator[Placed], limit: int, budget: Budget) -> _Some:
+    """The first `limit` of what is found, in its order."""
     some = list(islice(found, limit + 1))
     rest = budget.next if len(some) <= limit else None
     return _Some(some[:limit], len(some) > limit or rest is not None, rest)
