@@ -21,13 +21,47 @@ def put(data: bytes) -> None:
         LogdError: the disk that it leads to is full, or refuses.
     """
     try:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        rest = memoryview(data)
+        while rest:
+            rest = rest[_written(rest) :]
+        while not _is_flushed():
+            _wait_writable()
     except BrokenPipeError:
         raise
     except OSError as exc:
         discard_output()
         raise LogdError(f"can't write to standard output: {exc.strerror}") from exc
+
+
+def _written(data: memoryview) -> int:
+    """How many of the bytes were taken: perhaps not all, after some waiting perhaps none.
+
+    With PYTHONUNBUFFERED standard output is the bare file, and a signal that comes while its
+    reader is slow ends a write in the middle. And another program, such as ssh, may have told the
+    pipe or terminal not to wait.
+    """
+    try:
+        # The bare file gives None instead of an error.
+        written = sys.stdout.buffer.write(data) or 0
+    except BlockingIOError as exc:
+        written = exc.characters_written
+    if not written:
+        _wait_writable()
+    return written
+
+
+def _is_flushed() -> bool:
+    try:
+        sys.stdout.buffer.flush()
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _wait_writable() -> None:
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), select.POLLOUT)
+    poll.poll()
 
 
 def discard_output() -> None:

@@ -145,12 +145,14 @@ def main() -> None:
         return
     sources = sources_from(first)
     reader: Reader | None = None
+    # Not sys.stdout, which with PYTHONUNBUFFERED may write less than it was given.
+    answers = open(sys.stdout.fileno(), "wb", closefd=False)  # noqa: SIM115 - until the end
     while (request := lines.next()) is not None:
         answer, reader = answer_of(request, reader, sources, lines)
         data = json.dumps(answer, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
         try:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+            answers.write(data)
+            answers.flush()
         except BrokenPipeError:
             return
 

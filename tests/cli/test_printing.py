@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import os
+import select
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from logd.query.patience import LIMIT_S
+
 LINE = "2026-11-22T11:10:00.123+0000 E 1#1 hello\tMainThread\t\t\t\n"
+LINES = 5000
+"""More than a pipe holds."""
 
 
 @pytest.mark.parametrize("command", [["query"], ["query", "--count"], ["tail"], ["config"]])
@@ -29,6 +36,45 @@ def test_output_into_a_full_disk(command: list[str], tmp_path: Path) -> None:
         )
     assert done.stderr == "logd: can't write to standard output: No space left on device\n"
     assert done.returncode == 1
+
+
+def _query_of(folder: Path, output: int, unbuffered: str) -> subprocess.Popen[str]:
+    """`logd query` of a log of many lines, which goes into a pipe; closes that here."""
+    (folder / "app_0.log").write_text(LINE * LINES)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "logd", "query", "--file", str(folder / "app_%d.log")],
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+    os.close(output)
+    return process
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_does_not_wait(unbuffered: str, tmp_path: Path) -> None:
+    """Into a pipe that another program has told not to wait, all is written all the same."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    process = _query_of(tmp_path, writing, unbuffered)
+    with os.fdopen(reading, "rb") as pipe:
+        data = pipe.read()
+    assert process.communicate(timeout=60)[1] == ""
+    assert (process.returncode, data) == (0, LINE.encode() * LINES)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_is_read_slowly(unbuffered: str, tmp_path: Path) -> None:
+    """The clock of `Patience` rings while a slow reader lets a write wait: nothing is lost."""
+    reading, writing = os.pipe()
+    process = _query_of(tmp_path, writing, unbuffered)
+    with os.fdopen(reading, "rb") as pipe:
+        assert select.select([pipe], [], [], 60)[0]
+        time.sleep(1.5 * LIMIT_S / 4)
+        data = pipe.read()
+    assert process.communicate(timeout=60)[1] == ""
+    assert (process.returncode, data) == (0, LINE.encode() * LINES)
 
 
 def test_damage_ends_with_status_1(tmp_path: Path) -> None:
