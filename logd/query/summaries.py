@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -132,8 +132,9 @@ class Summary:
     def times(self) -> list[int]:
         """The beginnings of all bars in their order, those of the empty ones between them too."""
         found: list[int] = []
+        width = _width_s(self.step or _MINUTE_S)
         for start in sorted(self.bars):
-            if found:
+            if found and start - found[-1] != width:
                 between = self._between(found[-1], start)
                 found.extend(between if len(between) <= MAX_EMPTY_BARS else ())
             found.append(start)
@@ -167,23 +168,48 @@ class Cells:
 
     Attributes:
         is_by_second: whether the stretches are seconds, else they are minutes.
-        counts: (the second since the epoch that a stretch begins with, category) -> entries.
+        counts: category -> the second since the epoch that a stretch begins with -> entries.
     """
 
     def __init__(self, step: Step) -> None:
         self._step = step
         self.is_by_second = step == "auto" or (isinstance(step, int) and step % _MINUTE_S != 0)
-        self.counts: Counter[tuple[int, str]] = Counter()
+        self.counts: dict[str, dict[int, int]] = {}
+        # How many numbers that are.
+        self._size = 0
 
     def add(self, moment: float, cat: str, number: int) -> None:
         """Count entries."""
         second = int(moment // 1)
-        self.counts[second if self.is_by_second else second - second % _MINUTE_S, cat] += number
+        self.put(second if self.is_by_second else second - second % _MINUTE_S, cat, number)
         self.coarsen()
+
+    def put(self, start: int, cat: str, number: int) -> None:
+        """Count entries of the stretch that begins with a second."""
+        counts = self.counts.setdefault(cat, {})
+        if start in counts:
+            counts[start] += number
+        else:
+            counts[start] = number
+            self._size += 1
+
+    def put_all(self, cat: str, found: Mapping[int, int]) -> None:
+        """The same of many stretches of a category: start -> entries.
+
+        Files and tables follow each other, so most of their stretches are new, and are taken
+        without a look at each.
+        """
+        counts = self.counts.setdefault(cat, {})
+        known = {start: counts[start] for start in counts.keys() & found.keys()}
+        counts.update(found)
+        self._size += len(found) - len(known)
+        for start, number in known.items():
+            counts[start] += number
 
     def take(self, other: Cells) -> None:
         """Add what was counted apart."""
-        self.counts += other.counts
+        for cat, found in other.counts.items():
+            self.put_all(cat, found)
         if self.is_by_second and not other.is_by_second:
             self._widen()
         self.coarsen()
@@ -194,49 +220,56 @@ class Cells:
 
     def coarsen(self) -> None:
         """Go on by the minute if seconds would be too many."""
-        if self.is_by_second and self._step == "auto" and len(self.counts) > MAX_LABELS:
+        if self.is_by_second and self._step == "auto" and self._size > MAX_LABELS:
             self._widen()
 
     def _widen(self) -> None:
         self.is_by_second = False
-        by_minute: Counter[tuple[int, str]] = Counter()
-        for (second, cat), count in self.counts.items():
-            by_minute[second - second % _MINUTE_S, cat] += count
-        self.counts = by_minute
+        by_second, self.counts, self._size = self.counts, {}, 0
+        for cat, found in by_second.items():
+            for second, number in found.items():
+                self.put(second - second % _MINUTE_S, cat, number)
 
     def bars(self) -> tuple[Unit | int, dict[int, Counter[str]]]:
-        """The width of the bars, and the bars."""
+        """The width of the bars, and the bars, in the order of time."""
         step = self._step if self._step != "auto" else self._fitting()
-        found: dict[int, Counter[str]] = {}
-        starts: dict[int, int] = {}
-        for (second, cat), count in sorted(self.counts.items()):
-            start = starts.get(second)
-            if start is None:
-                start = starts[second] = bar_start(second, step)
-            found.setdefault(start, Counter())[cat] += count
+        seconds = self._seconds()
+        starts = dict(zip(seconds, _bar_starts(seconds, step), strict=True))
+        found: dict[int, Counter[str]] = {start: Counter() for start in starts.values()}
+        for cat in sorted(self.counts):
+            for second, count in self.counts[cat].items():
+                bar = found[starts[second]]
+                bar[cat] = bar.get(cat, 0) + count
         return step, found
 
     @property
     def is_wide(self) -> bool:
         """Whether what was counted is long enough for bars of minutes or more, surely."""
-        return self._span(_MINUTE_S) >= MIN_WIDE_S
+        return _span(self._seconds(), _MINUTE_S) >= MIN_WIDE_S
 
-    def _span(self, step: int) -> int:
-        starts = [second - second % step for second, _ in self.counts]
-        return max(starts) - min(starts) if starts else 0
+    def _seconds(self) -> list[int]:
+        """The beginnings of all stretches, in their order."""
+        return sorted(set().union(*self.counts.values()))
 
     def _fitting(self) -> Unit | int:
         # Whole minutes decide between minutes and more, so that cells of seconds and of minutes
         # lead to the same bars.
+        seconds = self._seconds()
         for step in _AUTO_STEPS:
             is_fine = step < _MINUTE_S
             if is_fine and not self.is_by_second:
                 continue
-            span = self._span(1 if is_fine else _MINUTE_S)
-            if span / step < MAX_AUTO_BARS:
+            if _span(seconds, 1 if is_fine else _MINUTE_S) / step < MAX_AUTO_BARS:
                 return "minute" if step == _MINUTE_S else step
-        span = self._span(_MINUTE_S)
-        return "hour" if span / 3600 < MAX_AUTO_BARS else "day"
+        return "hour" if _span(seconds, _MINUTE_S) / 3600 < MAX_AUTO_BARS else "day"
+
+
+def _span(seconds: Sequence[int], step: int) -> int:
+    """From the stretch of the first of some seconds, in their order, to that of the last."""
+    if not seconds:
+        return 0
+    first, last = seconds[0], seconds[-1]
+    return (last - last % step) - (first - first % step)
 
 
 class Tally:
@@ -301,7 +334,7 @@ class Tally:
             self.cells.go_by_minute()
             for start, by_cat in other.bars.items():
                 for cat, number in by_cat.items():
-                    self.cells.counts[start, cat] += number
+                    self.cells.put(start, cat, number)
         for key, found in other.facets.items():
             for value, number in found.items():
                 self.add_label(key, value, number)
@@ -345,12 +378,27 @@ def bar_start(moment: float, step: Unit | int) -> int:
     return int(time.mktime((local.tm_year, local.tm_mon, local.tm_mday, 0, 0, 0, 0, 0, -1)))
 
 
+def _bar_starts(seconds: Sequence[int], step: Unit | int) -> Sequence[int]:
+    """The same of many."""
+    if step in ("hour", "day"):
+        return [bar_start(second, step) for second in seconds]
+    width = _width_s(step)
+    return [second - second % width for second in seconds]
+
+
+def _width_s(step: Unit | int) -> int:
+    """The seconds of most bars."""
+    if isinstance(step, int):
+        return step
+    return {"minute": _MINUTE_S, "hour": 3600, "day": 24 * 3600}[step]
+
+
 def following(start: int, step: Unit | int) -> int:
     """The beginning of the bar after one."""
     if step == "day":
         # A day may have 23 or 25 hours.
         return bar_start(start + 36 * 3600, "day")
-    return start + (step if isinstance(step, int) else 3600 if step == "hour" else _MINUTE_S)
+    return start + _width_s(step)
 
 
 def bar_labels(starts: Iterable[int], step: Unit | int) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from logd.query.files.source import FileSource
+from logd.query.summaries import MAX_LABELS, Cells
 from tests.query.log_making import Notes, record, select, write_log
 
 HOUR = 3600.0
@@ -49,6 +50,30 @@ def test_a_long_pause(tmp_path: Path) -> None:
     """A year without an entry is not shown hour by hour."""
     source = source_of(tmp_path, 1_700_000_000.0, 1_750_000_000.0)
     assert len(source.summarise(step="hour").histogram()) == 2
+
+
+def test_minutes_of_two_files(tmp_path: Path) -> None:
+    """A minute that ends one file and begins the next is one bar, with the entries of both."""
+    times = (1_790_000_400.0, 1_790_000_401.0, 1_790_000_402.0, 1_790_000_460.0)
+    whole = Cells("minute")
+    for begin in (0, 2):
+        part = Cells("minute")
+        for number, moment in enumerate(times[begin : begin + 2]):
+            part.add(moment, "EI"[number], 1)
+        whole.take(part)
+    assert whole.bars() == (
+        "minute",
+        {1_790_000_400: {"E": 2, "I": 1}, 1_790_000_460: {"I": 1}},
+    )
+
+
+def test_too_many_seconds_become_minutes() -> None:
+    """The step "auto" counts by the minute once its seconds are many, of whatever categories."""
+    cells = Cells("auto")
+    for number in range(MAX_LABELS + 1):
+        cells.add(1_790_000_400.0 + number % 7, str(number), 1)
+    assert not cells.is_by_second
+    assert sum(bar.total() for bar in cells.bars()[1].values()) == MAX_LABELS + 1
 
 
 def test_most_frequent_first(tmp_path: Path) -> None:

@@ -193,8 +193,7 @@ class CellCounter:
             self._add_totals(wanted, index.totals)
             if cells is not None:
                 for cat, minutes in index.minutes.items():
-                    for minute, number in minutes.items():
-                        cells.counts[minute, cat] += number
+                    cells.put_all(cat, minutes)
             return
         found: dict[tuple[int, int], int] = {}
         for block in counted:
@@ -233,7 +232,7 @@ class CellCounter:
                 continue
             totals[which] += number
             if cells is not None and minute != NEVER:
-                cells.counts[minute, entry.cat] += number
+                cells.put(minute, entry.cat, number)
             if self._by_minute:
                 entry.time = None if minute == NEVER else float(minute)
                 self._add(entry, number)

@@ -129,7 +129,7 @@ class RawTally(Tally):
             zone, cat = rest[:5], rest[6:]
             moment = moment_of(self._reader, start, zone)
             if moment is not None:
-                cells.counts[int(moment), _category(cat)] += number
+                cells.put(int(moment), _category(cat), number)
         cells.coarsen()
 
 

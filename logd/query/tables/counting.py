@@ -194,6 +194,6 @@ class TableCounter:
 def _add_cell(tally: Tally, start: int | None, cat: object, number: int) -> None:
     name = category(text_of(cat))
     if start is not None and tally.cells is not None:
-        tally.cells.counts[start, name] += number
+        tally.cells.put(start, name, number)
     if "cat" in tally.facets:
         tally.add_label("cat", name or NO_LABEL, number)
