@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import urllib.request
 from collections.abc import Callable
@@ -10,11 +11,12 @@ from typing import Any
 
 import yaml
 
+from logd.cli.commands import COMMANDS
 from logd.settings.loading import load
 from logd.settings.sources import Sources
 from tests.daemon_process import running
 
-FOLDER = Path(__file__).parents[1] / "packages"
+FOLDER = Path(__file__).parents[2] / "packages"
 CONTAINERFILE = (FOLDER / "Containerfile").read_text("utf-8")
 
 
@@ -34,6 +36,36 @@ def volumes() -> set[str]:
     """The folders that the image keeps what it writes in."""
     (line,) = re.findall(r"^VOLUME (\[.*\])$", CONTAINERFILE, re.MULTILINE)
     return set(yaml.safe_load(line))
+
+
+def test_containerfile_fits_the_project() -> None:
+    """Its settings, commands and targets are there, it is not root, and no pip is in the image.
+
+    No engine is needed: what it would run is checked piece by piece.
+    """
+    text = CONTAINERFILE.replace("\\\n", " ")
+    build, final = re.split(r"^FROM ", text, flags=re.MULTILINE)[1:]
+    assert "make install DESTDIR=/stage PREFIX=/usr" in build
+    assert "pip" not in re.sub("#.*", "", final)
+    assert "venv" not in final
+    (uid,) = re.findall(r"^USER (\d+)$", final, re.MULTILINE)
+    assert f"logd:x:{uid}:{uid}:" in final
+    assert f"install -d -o {uid} -g {uid} " in final
+    (variables,) = re.findall(r"^ENV (.*)", final, re.MULTILINE)
+    environment = dict(pair.split("=", 1) for pair in variables.split())
+    config = load(Sources(environment=environment)).config
+    (volumes,) = re.findall(r"^VOLUME (.*)", final, re.MULTILINE)
+    assert [str(Path(config.file[0]).parent), config.state_dir] == json.loads(volumes)
+    ports = {str(config.port[0]), str(config.metrics).rpartition(":")[2]}
+    assert ports == set(re.findall(r"^EXPOSE (.*)", final, re.MULTILINE)[0].split())
+    probe = json.loads(re.findall(r"HEALTHCHECK .* CMD (.*)", final)[0])
+    command = [
+        json.loads(re.findall(rf"^{name} (.*)", final, re.MULTILINE)[0])
+        for name in ("ENTRYPOINT", "CMD")
+    ]
+    assert probe[1] in COMMANDS
+    assert command[1][0] in COMMANDS
+    assert command[0] == probe[:1] == ["logd"]
 
 
 def test_compose() -> None:
