@@ -359,4 +359,4 @@ class Pipeline:
             for connection, reason in done.dropped:
                 text = f"a frame from {connection.peer} was dropped: {reason}"
                 self._server.note(text, ("frame dropped", connection.account), cat="W")
-            self._server.observe(())
+            self._server.write_reports()

@@ -18,7 +18,7 @@ import asyncio
 import enum
 import heapq
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import Generic, Protocol, TypeVar
 
 from logd.daemon.peers.overflow import Overflow, Overflowed
@@ -211,14 +211,6 @@ class Intake(Generic[S]):
         account.queued_bytes += size
         source.queued_bytes += size
         self.queued_bytes += size
-
-    def charge_each(self, sizes: Sequence[tuple[S, int]]) -> int:
-        """Charge several sources; what they were charged in all."""
-        charged = 0
-        for source, size in sizes:
-            self.charge(source, size)
-            charged += size
-        return charged
 
     def spent(self, source: S, size: int, seconds: float) -> None:
         """What came as `size` bytes of `source` took this long to be decoded and written."""
