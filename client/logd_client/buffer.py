@@ -48,7 +48,7 @@ class Buffer:
         wake: wakes the sender to make room.
 
     Attributes:
-        lock: for whoever changes what waits; reentrant. It guards the next five.
+        lock: to be held while what waits is changed; reentrant. It guards the next five.
         rows: the records that wait.
         gap_count: how many were dropped since the last one that came in.
         room: the bytes that are left of the bound.
@@ -56,8 +56,8 @@ class Buffer:
         numbered: the sequence number of the last record that does not wait here any more.
         sender_sleeps: whether each record is told to the sender, and may pass by.
         put_lone: given each record first while the sender sleeps, with the arguments of `put`;
-            returns its message id, or None if it has to wait here. Who calls it before `put`
-            spares a call.
+            returns its message id, or None if it has to wait here. A caller that tries it before
+            `put` spares a call.
         lost: records dropped since the start.
         is_sender: tells whether the current thread is the sender's, which must never wait for
             itself.

@@ -1,6 +1,6 @@
 """What stands between the buffer and the server.
 
-Who moves records:
+What moves records:
 
 - few records: the thread that logs them, within the call (`Courier.send_now`);
 - many, or a server that is away or slow: the sender's thread (`SenderThread`), in batches;

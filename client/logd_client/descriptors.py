@@ -84,7 +84,7 @@ class GuardedSocket:
 
     @property
     def short_way(self) -> ShortWay:
-        """What `check` and a `send` after it do, for whoever makes no call more than these."""
+        """What `check` and a `send` after it do, for callers that make no call more than these."""
         return self._cookie, self.raw.getsockopt, self.raw.send
 
     def _read_cookie(self) -> bytes:

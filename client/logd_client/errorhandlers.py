@@ -52,7 +52,7 @@ class StdoutErrorHandler:
 
 
 class SilentErrorHandler:
-    """Drops the error; a record that failed is missing without a word."""
+    """Drops the error. If a record failed, nothing tells that it is missing."""
 
     def handleException(self, e: BaseException) -> None:
         pass

@@ -97,7 +97,7 @@ class Gate:
         self._lock.acquire()
 
     def open(self) -> None:
-        """Let through whoever waits or comes."""
+        """Let all through that wait, and all that come."""
         if not self.is_open:
             self.is_open = True
             with contextlib.suppress(RuntimeError):

@@ -15,8 +15,8 @@ whatever it looks like. Of files that wait for a server that is away only the la
 Each row has its sequence number: a reader passes over those that are stored already.
 
 Signal handlers and finalizers may log in the midst of a log call. So everything that writing
-changes is one tuple, replaced at once; whoever continues after an interruption at worst writes
-again, at the same place, the bytes that stand there.
+changes is one tuple, replaced at once. At worst a call that was interrupted writes the bytes that
+stand there once more, at the same place.
 """
 
 from __future__ import annotations

@@ -203,7 +203,7 @@ def _adopt(folder: Path) -> Spool | None:
     try:
         fcntl.flock(state_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         head = os.pread(state_fd, _ACKED_OFFSET + _ACKED.size, 0)
-        # Whoever adopted it before may have removed it between our open and our lock.
+        # Another process that adopted it may have removed it between our open and our lock.
         is_gone = os.fstat(state_fd).st_nlink == 0
         if not is_gone and len(head) == _ACKED_OFFSET + _ACKED.size:
             client_id = _client_id(folder, head)

@@ -82,7 +82,7 @@ class Suspects:
         self._until = self._session.sent_sequence
 
     def _give_up(self, entry: EncodedBatch, reason: str) -> None:
-        """Put a word about it in the place of a batch that can't be delivered."""
+        """Put a record in the place of a batch that can't be delivered; it says so."""
         pid = os.getpid()
         text = f"{entry.records} record(s) lost by pid {pid}: {reason}"
         (notice,) = encode_batches(entry.last, [lost_row(entry.records, pid, time.time(), text)])

@@ -35,7 +35,7 @@ class Waiters:
         return gate
 
     def forget(self, gate: Gate) -> None:
-        """The one who waited there has gone."""
+        """The caller that waited there has gone."""
         self._gates.pop(gate, None)
 
     def add_future(self, sequence: int) -> Future[int]:

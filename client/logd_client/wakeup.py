@@ -33,7 +33,7 @@ class Wakeup:
 
     def wake(self) -> None:
         """End the present or the next wait."""
-        # The flag first, then the look: whoever waits does it the other way round.
+        # The flag first, then the look: the waiting thread does it the other way round.
         self._is_called = True
         if self._is_dozing:
             # Two may do this at once; the second has nothing to release.

@@ -12,7 +12,7 @@ from logd_client.socketclient import LogServerProxy
 
 
 class Sending(AbstractContextManager["Sending"]):
-    """A connection to the daemon for one command; whoever leaves it has called `finish`.
+    """A connection to the daemon for one command. Call `finish` before you leave it.
 
     Attributes:
         proxy: takes the records.

@@ -156,7 +156,7 @@ def _found(config_file: str | None) -> _Found:
     settings = reader_settings({}, config_file).config
     host = settings.host[0] if settings.host else _NOWHERE.host
     token = None
-    # Whoever may not read it may know the token otherwise.
+    # A user that may not read it may know the token otherwise.
     with suppress(ConfigError):
         secret = reader_settings({}, config_file, has_token=True).config.token
         token = None if secret is None else reveal(secret)

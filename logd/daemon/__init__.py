@@ -26,7 +26,7 @@ Everything that a stranger can touch, in `peers`:
     listeners      listening sockets: TCP, TLS, Unix, inherited from systemd
     tls            certificates
     acceptor       takes connections off the listening sockets and decides which may stay
-    origin         who connected
+    origin         where a connection comes from
     limits         what a peer may ask
     admission      whether a first frame may begin a connection
     newcomers      connections that have not shown what they are there for

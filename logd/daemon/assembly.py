@@ -193,8 +193,8 @@ def _tell_strangers(keys: SessionKeys, found: Sequence[Mapping[bytes, int]], sta
     lost = {name for marks in found for name in marks if name.startswith(CLIENT_PREFIX)}
     if keys.is_new and lost:
         logger.warning(
-            "%s was missing, a new one was made: the log has %d sessions by the former one; what "
-            "their clients were not told of may be written twice",
+            "%s was missing, a new one was made: the log has %d sessions by the former one; "
+            "records that their clients send again may be written twice",
             state / FILE,
             len(lost),
         )

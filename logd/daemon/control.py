@@ -1,4 +1,4 @@
-"""The control socket: what `logd status`, `logd tail -f` and whoever manages the daemon ask.
+"""The control socket: what `logd status`, `logd tail -f` and programs that manage the daemon ask.
 
 A Unix stream socket that only the daemon's user (and root) may open, unless the settings
 (`control_group`, `control_mode`) say otherwise. Requests and answers are

@@ -91,7 +91,7 @@ async def drain(
                 # Room first: what kernels hold for us is read only while there is some.
                 worker.relieve()
     await acceptor.stop()
-    # Whoever was slowed down is not to be waited for: what has arrived is taken.
+    # Senders that were slowed down are not waited for: what has arrived is taken.
     hub.lift_rates()
     hub.end_rounds()
     hub.is_draining = True

@@ -1,4 +1,4 @@
-"""The live feed: what an output has just written, for `logd tail -f` and whoever else listens.
+"""The live feed: what an output has just written, for `logd tail -f` and other listeners.
 
 A follower begins between two writes of one output, at a known position of that output's log: what
 was written before is there, what comes after is sent. Each record is exactly one of the two,
@@ -42,7 +42,7 @@ MAX_RECORDS = 50_000
 MAX_BYTES = 16 << 20
 
 RECORDS_A_SLICE = 2000
-"""So many records are made JSON at a time, in a thread: about 10 ms of work."""
+"""How many records are made JSON at a time, in a thread: about 10 ms of work."""
 
 
 TOLD_EVERY_S = 1.0

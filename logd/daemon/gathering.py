@@ -18,7 +18,7 @@ QUIET_S = 2 * GATHER_S
 """After this long without a portion the next one is handed over at once."""
 
 ENOUGH_BYTES = 32_768
-"""So much is no longer few: about a hundred records."""
+"""From this size on, records are no longer few: about a hundred."""
 
 ANSWER_S = 0.002
 """A record that comes within this time after an ack may be the answer to it."""

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_UNDER_WAY = 4
-"""So many works may wait for the ring: one is written, the others are decoded meanwhile."""
+"""How many works may wait for the ring: one is written while the others are decoded."""
 
 LOOK_EVERY_S = 0.5
 PRUNE_EVERY_S = 10.0
@@ -141,7 +141,7 @@ class Partition:
         self._worker = worker
 
     def opened(self, marks: Mapping[bytes, int]) -> Mapping[bytes, int]:
-        """The ring is open, with these marks: read on from there. Called by whoever opened it."""
+        """The ring was opened, and has these marks: read on from there. Called by the opener."""
         self._openings.put(dict(marks))
         return marks
 
@@ -346,7 +346,7 @@ class Partition:
             if course.is_over:
                 return
             course.under_way += 1
-            # Within the lock: whoever takes the ring over knows that nothing comes after.
+            # Within the lock: the next owner of the ring knows that nothing comes after.
             worker.submit(work)
         if jobs:
             worker.wait_written(work)

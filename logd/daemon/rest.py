@@ -10,7 +10,7 @@ class Rest:
     """A time in which nothing happens. Event loop's thread only.
 
     Attributes:
-        is_on: whether it lasts; whoever has something to do calls `stir` then.
+        is_on: whether it lasts; a caller that has something to do calls `stir` then.
     """
 
     def __init__(self) -> None:

@@ -1,9 +1,10 @@
 """Names of sessions in journals, tables and queues: a reader of them can't take a session over.
 
-A session belongs to whoever knows its id. So journals, tables and queues have a keyed hash of the
-id instead; the key is in a file of the state folder that only the daemon may read. Marks of earlier
-versions have the ids themselves. They are read under their hash, so that their clients go on as
-before. Like all marks, they are removed if they are not used for a day.
+If a peer knows the id of a session, it can take the session over. So journals, tables and queues
+have a keyed hash of the id instead. The key is in a file of the state folder that only the daemon
+may read. Marks of earlier versions have the ids themselves. They are read under their
+hash, so that their clients go on as before. Like all marks, they are removed if they are not used
+for a day.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def session_keys(folder: Path) -> SessionKeys:
         if is_new:
             _make(path)
         key = _read(path)
-        # Also a key that was there: whoever made it may have been refused this.
+        # Also for a key that was there: the disk may have refused this to its maker.
         sync_folder(folder)
     except OSError as exc:
         raise StartupError(
@@ -106,8 +107,8 @@ def _read(path: Path) -> bytes:
         os.close(descriptor)
     if len(key) != KEY_BYTES:
         raise StartupError(
-            f"{path}: expected {KEY_BYTES} bytes, got {len(key)}; remove it for a new one: clients "
-            "that were not told of their last records will send these again"
+            f"{path}: expected {KEY_BYTES} bytes, got {len(key)}; remove it to get a new "
+            "one: then records that clients send again may be written twice"
         )
     return key
 

@@ -1,4 +1,4 @@
-"""The streams of an engine: one for each partition, made by whoever writes first.
+"""The streams of an engine: one for each partition, made by the first writer.
 
 How many partitions there are is fixed for the life of the streams, and stands in their metadata:
 with another number a session would go to another partition, and its records be written twice.

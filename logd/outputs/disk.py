@@ -13,7 +13,7 @@ FILE_MODE = 0o640
 FOLDER_MODE = 0o750
 
 PIECE_BYTES = 1 << 20
-"""So much of a file is read at a time."""
+"""How much of a file is read at a time."""
 
 
 def make_folder(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How an output is: one answer for `logd status`, metrics and whoever else asks.
+"""How an output is: one answer for `logd status`, metrics and others that ask.
 
 `OutputStatus` is what the output knows of itself; `Health` adds what its worker knows: whether it
 fails, what waits for it in memory and on disk, and for how long. `Trouble` keeps track of one

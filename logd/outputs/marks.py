@@ -22,7 +22,7 @@ PLACE_PREFIX = b"place"
 
 
 class Marks:
-    """The marks of one output. Not locked: belongs to whoever writes to the output.
+    """The marks of one output. Not locked: they belong to the writer of the output.
 
     Args:
         items: client id, highest sequence number, when last seen (seconds since the epoch); the

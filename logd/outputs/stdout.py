@@ -1,6 +1,6 @@
 """Entries on the daemon's standard output, for a terminal, a pipe or a container's log.
 
-Nothing here outlives the process, so there are no marks. Whoever reads may be slow: the output
+Nothing here outlives the process, so there are no marks. A reader may be slow: the output
 waits for it in short steps and is unavailable meanwhile, so that a reader who stopped for good
 does not keep the daemon from stopping. A reader who hung up gets nothing more, and nobody waits
 for it: a daemon with other outputs goes on.

@@ -18,7 +18,7 @@ MAX_SHOWN = 8
 """How many values are named."""
 
 MAX_CHARS = 60
-"""So much of each is shown."""
+"""How much of each is shown."""
 
 
 _LOOKED_AT = 20

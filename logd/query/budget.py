@@ -31,8 +31,8 @@ def _never() -> bool:
 class Budget:
     """Bounds of one question; to be used once.
 
-    At least one block of a file, or one row of a table, is looked at, so that whoever goes on
-    comes to an end.
+    At least one block of a file, or one row of a table, is looked at, so that a caller that
+    goes on comes to an end.
 
     Attributes:
         bytes: of the log, uncompressed, that may be looked at; None: any number.

@@ -34,7 +34,7 @@ MAX_READ_BYTES = 64 << 20
 """At most about this much of the log is looked at in each direction."""
 
 MAX_REMEMBERED = 100_000
-"""So many entries are known to have been shown; of more, one may be shown again as context."""
+"""How many of the entries that were shown are known. Of more, one may be shown again as context."""
 
 
 class Around(NamedTuple):

@@ -101,7 +101,7 @@ def _advice(path: Path, exc: OSError) -> str:
     """Whom to become to use a socket that this user may not."""
     if not isinstance(exc, PermissionError):
         return ""
-    # Whoever may not look into the folder learns whose the folder is.
+    # A user that may not look into the folder learns whose the folder is.
     for place in (path, *path.absolute().parents):
         try:
             state = place.stat()

@@ -26,7 +26,7 @@ MAX_OLD = 500_000
 """If more values than these were there before a moment, it is not known which are new since."""
 
 MAX_EXAMPLE_CHARS = 8 << 20
-"""So much text the examples of all values may have; of what comes then the beginning is kept."""
+"""How much text the examples of all values may have. Of later ones only the beginning is kept."""
 
 _CUT_CHARS = 1000
 

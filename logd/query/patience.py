@@ -1,7 +1,7 @@
 """Ends a comparison that takes too long: some regular expressions need years for a short text.
 
 Threads and budgets can't interrupt an expression while it is matched; only a signal can. So this
-works in the main thread; a process that answers others is killed by whoever started it.
+works in the main thread; a process that answers others is killed by its parent.
 """
 
 from __future__ import annotations

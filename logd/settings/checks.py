@@ -119,7 +119,7 @@ def frame_warning(config: Config) -> str | None:
 
 
 def lazy_engine_warning(config: Config) -> str | None:
-    """What to tell whoever accepts an engine that acknowledges before it syncs."""
+    """What to tell users that accept an engine that acknowledges before it syncs."""
     engines = [one for one in config.output if str(reveal(one)).startswith("nats:")]
     if not engines or config.engine_durable != "lazy":
         return None
@@ -130,7 +130,7 @@ def lazy_engine_warning(config: Config) -> str | None:
 
 
 def own_format_warning(config: Config) -> str | None:
-    """What to tell whoever will search lines that do not say what is what."""
+    """What to tell users of a format whose lines do not say what is what: they will search them."""
     formats = {own.line_format for section, own in config.each_output() if section.place == "file"}
     if formats <= {*READABLE_FORMATS}:
         return None

@@ -42,5 +42,5 @@ def _whole(path: Path) -> Path:
         whole = path.absolute()
         return whole.parent.resolve() / whole.name if ".." in whole.parts else whole
     except FileNotFoundError:
-        # The working folder was removed, and the file with it: whoever reads it will say so.
+        # The working folder was removed, and the file with it: its reader will say so.
         return path

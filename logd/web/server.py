@@ -35,7 +35,7 @@ def listen(config: Config) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((address.host, address.port))
-        # At once: whoever follows the link that is shown next is not turned away.
+        # At once: the link that is shown next works as soon as it is there.
         sock.listen(BACKLOG)
     except OSError as exc:
         sock.close()

@@ -49,7 +49,7 @@ class User:
 
 
 OWNER = User("token", "editor")
-"""Whoever has the link that the terminal showed."""
+"""Somebody with the link that the terminal showed."""
 
 
 @dataclass

@@ -80,7 +80,7 @@ class Users:
         self._refresh()
 
     def check(self, name: str, password: str) -> User | None:
-        """The user with this name and password; takes about 100 ms, whoever asks."""
+        """The user with this name and password; takes about 100 ms, whether or not there is one."""
         self._refresh_if_readable()
         user, kept = self._known.get(name, (None, _NOBODY))
         return user if is_password(kept, password) else None

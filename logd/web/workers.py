@@ -18,7 +18,7 @@ from logd.web.tasks import Failed
 
 QUEUE_S = 10.0
 GRACE_S = 5.0
-"""So much longer than its budget a task may take before its process is killed."""
+"""How much longer than its budget a task may take before its process is killed."""
 
 FIRST_READ_S = 900.0
 """How long the ledger may take to read all of the log for the first time."""

@@ -73,7 +73,7 @@ MAX_DECODED_CHARS: Final = 4 << 20
 """Decoding stops after the frame whose records bring the text of all to this; the rest waits."""
 
 MESSAGES_PER_FRAME_BYTE: Final = 2
-"""So much of that for messages, which honest records do not share."""
+"""How much of that is for messages, which honest records do not share."""
 
 CHARS_OF_AN_ESCAPE: Final = 6
 r"""What a character may be written as: `\u202e`."""

@@ -10,7 +10,7 @@ from logd.settings.loopback import is_loopback
 
 
 class Origin(NamedTuple):
-    """Who connected.
+    """Where a connection comes from.
 
     Attributes:
         host: the address that the rules look at, "" on a Unix socket.
@@ -31,7 +31,7 @@ class Origin(NamedTuple):
 
 
 def origin_of(sock: socket.socket, address: object) -> Origin:
-    """Who is at the other end of an accepted socket."""
+    """The peer at the other end of an accepted socket."""
     if sock.family == socket.AF_UNIX:
         pid, uid = _credentials(sock)
         return Origin("", f"unix uid {uid}", f"unix pid {pid}", True)

@@ -151,7 +151,8 @@ class Collector(Protocol[M_contra]):
 
 
 class Rounds(Generic[M]):
-    """The sockets that are read by rounds. Methods without a word on threads are the loop's.
+    """The sockets that are read by rounds. Methods belong to the loop if they say
+    nothing of threads.
 
     Args:
         loop: has what can't be decoded here.

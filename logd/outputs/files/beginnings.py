@@ -18,7 +18,7 @@ from logd.text.reading import BREAK, MARK, LineReader
 
 _HEAD_BYTES = 1 << 16
 _MAX_RECORDS = 31
-"""So many of the first records are asked. The middle one's time counts: a single one may have come
+"""How many of the first records are asked. The middle one's time counts: a single one may have come
 late, or from a wrong clock."""
 
 _MAX_KEPT = 16_384

@@ -293,7 +293,7 @@ class OpenLog:
             logger.warning("%s: %s was moved; a new one is begun", held.label, held.file.name)
             self.rotator.reopen()
             is_moved = False
-        # Whoever moved it may be about to make another: theirs comes first.
+        # The program that moved it may be about to make another: that one comes first.
         self._was_moved = is_moved
 
     @property

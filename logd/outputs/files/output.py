@@ -274,7 +274,7 @@ class FileOutput(Output):
         elif self._path.exists() or self._was_missing:
             self._move()
         else:
-            # Whoever moved it may be about to make another: theirs comes first.
+            # The program that moved it may be about to make another: that one comes first.
             self._was_missing = True
 
     def status(self) -> OutputStatus:

@@ -2,8 +2,8 @@
 
 Rules all of them keep: values travel as parameters, as COPY data, which is no SQL, or, if the
 driver knows no parameters, as literals of `literals.py`, which alone makes SQL of values;
-no call waits for longer than the limits below, so that a daemon can always stop; and whoever
-holds a ring's lock is the only one that writes to its tables.
+no call waits for longer than the limits below, so that a daemon can always stop; and only
+the holder of a ring's lock writes to its tables.
 """
 
 from __future__ import annotations

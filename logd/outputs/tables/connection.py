@@ -1,6 +1,6 @@
 """The connection of one output to its database: made, lost, given up, and what its errors mean.
 
-With a connection goes the lock of the ring: whoever has it may write to the tables.
+The lock of the ring goes with the connection: only its holder may write to the tables.
 """
 
 from __future__ import annotations

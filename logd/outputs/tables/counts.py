@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from logd.records.batch import Batch
 
 CHUNK_RECORDS = 50_000
-"""So many records are counted in one row; what the last row does not tell of is counted by SQL."""
+"""How many records are counted in one row. Records after the last row are counted by SQL."""
 
 MIN_PARTS = 10
 """A row that has to end early has at least this part of them, else none is made."""

@@ -176,7 +176,7 @@ class PostgreSQL(Backend):
                 raise
             return (
                 f"the extension {EXTENSION} can't be made ({one_line(exc)}): it is part of "
-                "PostgreSQL's package contrib, and whoever may CREATE in the database can make it"
+                "PostgreSQL's package contrib, and making it needs the right CREATE in the database"
             )
         savepoint.commit()
         return None

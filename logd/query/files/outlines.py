@@ -29,7 +29,7 @@ from logd.text.logfmtlines import items_of
 from logd.text.reading import LineReader
 
 MINUTE, SECOND = len("2026-11-22T03:00"), len("2026-11-22T03:00:00")
-"""So many characters of a time tell its minute and its second."""
+"""How many characters of a time tell its minute, and its second."""
 
 _FIELDS = frozenset({"cat", "host", "pid", "tid", "site", "path", "func", "thread", *UNITS})
 _MAX_KNOWN = 8192

@@ -53,7 +53,7 @@ BITS_BYTES = 26 * 26 * 26 // 8
 """The bits of one block."""
 
 SEAM_BYTES = 1 << 16
-"""So much of a file before the end of an open index is compared with what stood there."""
+"""How much of a file, up to the end of an open index, is compared with what stood there."""
 
 _LENGTHS = struct.Struct("<4I")
 _OPTIONS: dict[int, int] = {

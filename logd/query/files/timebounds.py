@@ -21,7 +21,7 @@ from logd.query.files.listing import FileRef
 from logd.text.reading import BREAK, LineReader
 
 MAX_AHEAD_S = 3600.0
-"""So much may the clock of a sender be ahead of the daemon's; later entries may be missed."""
+"""How far a sender's clock may be ahead of the daemon's; later entries may be missed."""
 
 _MINUTE, _HOUR = len("2026-11-22T03:00"), len("2026-11-22T03")
 _MAX_START = 64

@@ -36,7 +36,7 @@ def open_tables(address: str, on_note: Note, pattern: str | None) -> LogSource:
 
 
 def _patterns(address: str) -> list[str]:
-    """What the rings of a database are called; none if it is away, as whoever reads it will see."""
+    """What the rings of a database are called; none if it is away, as its readers will see."""
     database = LogDatabase(address, None)
     try:
         with suppress(CannotRead), database.reading() as connection:

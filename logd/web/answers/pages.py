@@ -17,7 +17,7 @@ from logd.query.terms import Term
 from logd.web.answers.shapes import row
 
 CONTEXT_BYTES = 64 << 20
-"""So much of the log is looked at before a record and behind it."""
+"""How much of the log is looked at before a record, and how much behind it."""
 
 Watch = Callable[[float], None]
 

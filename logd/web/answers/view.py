@@ -24,7 +24,7 @@ STEPS_S = (
 """Widths of bars that people can read."""
 
 FIRST_WINDOW_BYTES = 16 << 20
-"""The newest part of the stretch is read first: about so much, which takes some tenths of a second
+"""About how much of the stretch is read first, its newest part. It takes some tenths of a second
 without an index."""
 
 FIRST_ANSWER_PARTS = 8
