@@ -29,7 +29,10 @@ def test_a_class_name_means_one_thing() -> None:
     assert shared.keys() == ALLOWED.keys(), shared
 
 
-STUMBLES = re.compile(r"\b(?:till|whilst|so many|for so long|after so long)\b")
+STUMBLES = re.compile(
+    r"\b(?:till|whilst|whoever|so many|so much (?:of|may)|for so long|after so long)\b",
+    re.IGNORECASE,
+)
 """What readers stumbled over: "until", "at most 20" or "this long" are meant."""
 
 
