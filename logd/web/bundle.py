@@ -2,7 +2,8 @@
 
 They are written so that this takes no tool: one line for each import, names only, no circles, and
 what is exported says so where it is defined. Each module becomes a function that is called once
-and gives what it exports; the first one, which may await, stays as it is. Pure.
+and gives what it exports; the first one, which may await, stays as it is. Lines that are comments
+are left out: they are a fifth of what a browser would load. Pure.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def bundled(modules: Mapping[str, str], first: str) -> str:
                 add(match["module"])
         names = [match["name"] for match in _EXPORT.finditer(text)]
         text = _IMPORT.sub(r"const { \g<names> } = $\g<module>;", text)
-        text = _AGAIN.sub("", _EXPORT.sub("", text))
+        text = _without_comments(_AGAIN.sub("", _EXPORT.sub("", text)))
         if name != first:
             given = ", ".join(names)
             text = f"const ${name} = (() => {{\n{text}\nreturn {{ {given} }};\n}})();\n"
@@ -41,3 +42,22 @@ def bundled(modules: Mapping[str, str], first: str) -> str:
 
     add(first)
     return "\n".join(parts.values())
+
+
+def _without_comments(text: str) -> str:
+    """A module without the lines that hold comments only; what stands beside code stays."""
+    kept = []
+    is_inside = False
+    for line in text.split("\n"):
+        bare = line.strip()
+        if is_inside:
+            is_inside = not bare.endswith("*/")
+        elif bare.startswith("/**") and "*/" not in bare:
+            is_inside = True
+        elif (
+            bare
+            and not bare.startswith("//")
+            and not (bare.startswith("/**") and bare.index("*/") == len(bare) - 2)
+        ):
+            kept.append(line)
+    return "\n".join(kept)
