@@ -102,12 +102,26 @@ def test_hostile_records(tmp_path: Path) -> None:
     """A record runs nothing, anywhere in the page, and violates no policy."""
     pattern = tmp_path / "x_%d.log"
     batches = [
-        record(number, msg=text, cat="E", special={"<b>": text[:200], "user": text[:50]})
+        record(
+            number,
+            msg=text,
+            cat="E",
+            special={"<b>": text[:200], "user": text[:50], text[:30]: 1, "logger": text[:60]},
+            peer=HOSTILE[number - 1][:40],
+            path=((text[:50], 1),),
+        )
         for number, text in enumerate(HOSTILE)
     ]
+    # Marks, and categories that are names of what the page, or every object, has.
+    count = len(HOSTILE)
+    for number, text in enumerate(
+        ("new", "detail", "__proto__", "constructor", "<img src=x>", "*")
+    ):
+        items = {"version": HOSTILE[number][:60], "logger": "deploy"}
+        batches.append(record(count + number, msg=f"deploy {text}", cat=text, special=items))
     write_log(pattern, batches)
     with serving(pattern, "--web-source-link", "https://code.example{file}#L{line}") as page:
-        check("hostile.mjs", page, LOGD_WEB_COUNT=str(len(HOSTILE)))
+        check("hostile.mjs", page, LOGD_WEB_COUNT=str(len(batches)))
 
 
 @contextmanager

@@ -23,14 +23,18 @@ STEPS_S = (
 )  # fmt: skip
 """Widths of bars that people can read."""
 
-FIRST_WINDOW_BYTES = 16 << 20
-"""About how much of the stretch is read first, its newest part. It takes some tenths of a second
-without an index."""
+FIRST_WINDOW_BYTES = 4 << 20
+"""The newest part of the stretch is read first: about so much, which takes less than a tenth of a
+second without an index. Each further part is twice as long."""
 
 FIRST_ANSWER_PARTS = 8
 """The first answer of a picture takes this many times shorter than those that go on with it."""
 
 MAX_FACET_VALUES = 200
+
+MAX_CATEGORIES = 20
+OTHERS = "*"
+"""A sender may name categories as it likes: the rare ones are shown as one."""
 
 NAMES = {
     "cat": "Category", "exc": "Exception", "logger": "Logger", "site": "Call site",
@@ -98,8 +102,8 @@ def view(
         facets: fields whose values are counted; a facet counts without its own conditions.
         top: how many values each shows.
         before: where an earlier answer stopped; None for the first.
-        budget_s: after this time it stops at the next window's end; the first answer, which is
-            to be seen at once, stops earlier.
+        budget_s: it stops before the window that would last longer than this; the first answer,
+            which is to be seen at once, stops earlier.
         watch: told of progress; what it raises ends the work.
     """
     started = time.monotonic()
@@ -118,6 +122,7 @@ def view(
     total = 0
     low = stop
     while True:
+        begun = time.monotonic()
         low = max(since, stop - width)
         if low <= earliest or (wanted.since is None and low <= frame.since):
             low = since
@@ -128,7 +133,9 @@ def view(
             terms=wanted.terms,
         )
         total += _window(source, selection, frame, facets, bars, counts, watch)
-        if last or time.monotonic() - started > budget_s:
+        # The next window takes about twice as long as this one took.
+        now = time.monotonic()
+        if last or now - started + 2 * (now - begun) > budget_s:
             break
         stop, width = low, width * 2
     return {
@@ -136,7 +143,7 @@ def view(
         "from": frame.since,
         "to": frame.until,
         "step": frame.step,
-        "bars": bars,
+        "bars": _few(bars),
         # Parts are put together by the page: what is rare in one may be frequent in another.
         "facets": [
             facet_of(field, counts[field], top if last and before is None else MAX_FACET_VALUES)
@@ -171,6 +178,15 @@ def _window(
     for field in facets:
         counts[field].update(summary.facets[field])
     return summary.total
+
+
+def _few(bars: dict[str, list[int]]) -> dict[str, list[int]]:
+    """The categories that most records have, and the others together."""
+    names = sorted(bars, key=lambda name: (name == OTHERS, -sum(bars[name])))
+    kept = {name: bars[name] for name in names[:MAX_CATEGORIES]}
+    if rest := [bars[name] for name in names[MAX_CATEGORIES:]]:
+        kept[OTHERS] = [sum(counts) for counts in zip(*rest, strict=True)]
+    return kept
 
 
 def facet_of(field: str, counts: Counter[Label], top: int) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 // The histogram: information above the axis, errors and warnings below it on a scale of their own.
 
 import { h, replace, s } from "./dom.js";
-import { byCategory, categoryClass, categoryName, clock, count, day, isBad, number, range, span } from "./texts.js";
+import { byCategory, categoryClass, categoryName, clock, count, day, isBad, number, OTHERS, range, span } from "./texts.js";
 
 const AXIS_PX = 18;
 const TOP_PX = 16;
 const SCALE_PX = 120;
 const DAY_S = 86_400;
+const MAX_CATEGORIES = 20;
 const TICKS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, DAY_S, 2 * DAY_S, 7 * DAY_S];
 
 /**
@@ -53,7 +54,11 @@ export class Chart {
     const bars = this.count();
     const at = Math.floor((time - view.from) / view.step);
     if (at < 0 || at > bars + 3) return;
-    const column = (view.bars[cat] ??= new Array(bars).fill(0));
+    const known = Object.hasOwn(view.bars, cat) || Object.keys(view.bars).length < MAX_CATEGORIES;
+    const name = known ? cat : OTHERS;
+    // A category may be any text, also the name of what every object has.
+    if (!Object.hasOwn(view.bars, name)) Object.defineProperty(view.bars, name, { value: new Array(bars).fill(0), enumerable: true, writable: true });
+    const column = view.bars[name];
     for (const counts of Object.values(view.bars)) while (counts.length <= at) counts.push(0);
     column[at] += 1;
     view.to = Math.max(view.to, view.from + (at + 1) * view.step);
@@ -261,11 +266,12 @@ export class Chart {
 
 /** Two parts of one picture. @param {any} a @param {any} b */
 export function merge(a, b) {
-  const bars = { ...a.bars };
+  const bars = new Map(Object.entries(/** @type {Record<string, number[]>} */ (a.bars)));
   for (const [cat, counts] of Object.entries(/** @type {Record<string, number[]>} */ (b.bars))) {
-    const sum = [...(bars[cat] ?? [])];
+    const name = bars.has(cat) || bars.size < MAX_CATEGORIES ? cat : OTHERS;
+    const sum = [...(bars.get(name) ?? [])];
     counts.forEach((n, i) => { sum[i] = (sum[i] ?? 0) + n; });
-    bars[cat] = sum;
+    bars.set(name, sum);
   }
   const facets = a.facets.map((/** @type {any} */ facet) => {
     const values = new Map(facet.values);
@@ -274,7 +280,7 @@ export function merge(a, b) {
     const sorted = [...values].sort((x, y) => y[1] - x[1]);
     return { ...facet, values: sorted, distinct: Math.max(facet.distinct, other?.distinct ?? 0, sorted.length) };
   });
-  return { ...b, total: a.total + b.total, bars, facets, upto: a.upto };
+  return { ...b, total: a.total + b.total, bars: Object.fromEntries(bars), facets, upto: a.upto };
 }
 
 /** A small histogram for a card. @param {number[]} counts @param {string} title */

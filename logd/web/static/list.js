@@ -4,7 +4,7 @@
 
 import { ApiError, get } from "./api.js";
 import { announce, byId, h, replace } from "./dom.js";
-import { day, number, stamp } from "./texts.js";
+import { day, number, rowClass, stamp } from "./texts.js";
 
 const PAGE_ROWS = 200;
 const FILL_ROWS = 60;
@@ -208,7 +208,7 @@ export class List {
   /** @param {Entry} entry */
   row(entry) {
     const [time, ms] = entry.time === null ? ["", ""] : stamp(entry.time);
-    return h("div", { class: ["row", entry.cat === "C" ? "E" : entry.cat], role: "option", id: `r-${entry.at}`, "data-at": entry.at, "aria-selected": "false" },
+    return h("div", { class: ["row", rowClass(entry.cat)], role: "option", id: `r-${entry.at}`, "data-at": entry.at, "aria-selected": "false" },
       h("span", { class: "t" }, time, h("span", { class: "ms" }, ms)),
       h("span", { class: "cat" }, entry.cat || "-"),
       h("span", { class: "who" }, this.page.hostName(entry.host), h("span", { class: "pid" }, ` ${entry.pid}`)),

@@ -55,20 +55,28 @@ export function size(bytes) {
   return `${value < 10 && unit ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
+/** Categories that are too many to be told apart. */
+export const OTHERS = "*";
+
 const NAMES = /** @type {Record<string, string>} */ ({ E: "errors", C: "critical", W: "warnings", I: "info", D: "debug" });
 
 /** "E" -> "errors". @param {string} cat */
-export const categoryName = (cat) => NAMES[cat] ?? (cat === "-" || cat === "" ? "no category" : cat);
+export const categoryName = (cat) => (Object.hasOwn(NAMES, cat) ? NAMES[cat] : cat === "-" || cat === "" ? "no category" : cat === OTHERS ? "others" : cat);
 
 /** A field's value as people know it. @param {string} field @param {string} value @param {(host: string) => string} hostName */
 export function shownValue(field, value, hostName) {
   if (field === "host") return hostName(value);
+  // The module of an exception is rarely what tells it from others.
+  if (field === "exc") return value.slice(value.lastIndexOf(".") + 1);
   const at = value.indexOf("@");
   return field === "pid" && at > 0 ? `${value.slice(0, at)} ${hostName(value.slice(at + 1))}` : value;
 }
 
 /** The class that colours a category. @param {string} cat */
-export const categoryClass = (cat) => (cat === "C" ? "c-E" : "EWID".includes(cat) && cat.length === 1 ? `c-${cat}` : "c-x");
+export const categoryClass = (cat) => (cat === "C" ? "c-E" : ["E", "W", "I", "D"].includes(cat) ? `c-${cat}` : "c-x");
+
+/** The class of a record's row: a category may be any text, and names none of the page's classes. @param {string} cat */
+export const rowClass = (cat) => (cat === "C" ? "E" : ["E", "W", "I", "D"].includes(cat) ? cat : "");
 
 /** Whether a category stands below the axis. @param {string} cat */
 export const isBad = (cat) => cat === "E" || cat === "C" || cat === "W";

@@ -7,11 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from logd.query.files.source import FileSource
-from logd.web.answers.view import MAX_FACET_VALUES, frame_of, view
+from logd.web.answers.view import (
+    MAX_CATEGORIES,
+    MAX_FACET_VALUES,
+    OTHERS,
+    frame_of,
+    view,
+)
 from logd.web.answers.wanted import wanted
 from tests.query.log_making import START, record, write_log
 
-MANY = 160 << 20
+MANY = 40 << 20
 """Bytes that are read in about ten windows."""
 
 
@@ -68,3 +74,15 @@ def test_parts_are_the_whole(tmp_path: Path) -> None:
     )
     assert hosts.total() == 899
     assert len(hosts) == 7
+
+
+def test_few_categories_are_told_apart(tmp_path: Path) -> None:
+    """A thousand categories are no thousand rows of bars: the rare ones are counted together."""
+    pattern = tmp_path / "x_%d.log"
+    cats = [*(f"c{n}" for n in range(1, 300)), *["E"] * 40, "*"]
+    write_log(pattern, [record(n, cat=cat) for n, cat in enumerate(cats)])
+    bars = _asked(FileSource(str(pattern), lambda note: None), 1000, None)["bars"]
+    assert len(bars) == MAX_CATEGORIES + 1
+    assert sum(bars["E"]) == 40
+    assert sum(map(sum, bars.values())) == len(cats)
+    assert sum(bars[OTHERS]) == 300 - (MAX_CATEGORIES - 1)

@@ -20,7 +20,8 @@ await check(async ({ open }) => {
     await page.waitForTimeout(150);
   }
   const found = await page.evaluate(() => ({
-    ran: window.ran, violations: window.violations,
+    ran: window.ran, violations: window.violations, polluted: Object.keys(Object.prototype).join(),
+    classes: [...document.querySelectorAll(".row")].map((row) => row.className).filter((name) => !/^row( [EWID])?$/.test(name.trim())),
     foreign: [...document.querySelectorAll("img, iframe, object, embed, script:not([src]), [onerror], [onload], [style*=evil]")].map((e) => e.outerHTML),
     text: document.body.innerText.includes("<script>"),
   }));
@@ -28,5 +29,7 @@ await check(async ({ open }) => {
   expect(dialogs === 0, "a record opened a dialog");
   expect(!found.foreign.length, `elements of a record: ${found.foreign}`);
   expect(!found.violations.length, `violations: ${found.violations}`);
+  expect(!found.polluted, `every object has ${found.polluted}`);
+  expect(!found.classes.length, `classes of a record: ${found.classes}`);
   expect(found.text, "the text is shown as it is");
 });
