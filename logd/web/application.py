@@ -32,19 +32,24 @@ async def _not_found(request: Request, exc: Exception) -> Response:
 
 
 def application(
-    in_force: InForce, *, is_mounted: bool = False, show_link: Callable[[str], None] = print
+    in_force: InForce,
+    *,
+    is_mounted: bool = False,
+    port: int = 0,
+    show_link: Callable[[str], None] = print,
 ) -> Starlette:
     """The application for these settings.
 
     Args:
         in_force: the settings.
         is_mounted: whether a site around it has a login and checks the Host.
+        port: that the page listens on; 0 if it is another's.
         show_link: see `logd.web.shared.Web`.
 
     Raises:
         LogdError: settings can't be used.
     """
-    web = Web(in_force, is_mounted=is_mounted, show_link=show_link)
+    web = Web(in_force, is_mounted=is_mounted, port=port, show_link=show_link)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -56,7 +61,7 @@ def application(
         Route("/view", routes.view),
         Route("/known", routes.known),
         Route("/entries", routes.entries),
-        Route("/entry/{cursor}", routes.task("entry")),
+        Route("/entry/{cursor}", routes.entry),
         Route("/context/{cursor}", routes.task("context")),
         Route("/tracebacks", routes.tracebacks),
         Route("/group/{cursor}", routes.group),

@@ -13,12 +13,13 @@ from logd.settings.loading import InForce
 from logd.settings.table import Config
 from logd.web import settings
 from logd.web.application import application
+from logd.web.connections import PageConnection
 
 STOP_S = 3
 """Streams that are open at the end are cut after this many seconds."""
 
-MAX_CONNECTIONS = 500
 BACKLOG = 128
+MAX_HEAD_BYTES = 32_768
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ def run(in_force: InForce, *, opens_browser: bool) -> None:
     def show_link(token: str) -> None:
         print(f"logd web: {link(config, port, token)}", file=sys.stderr, flush=True)  # noqa: T201
 
-    app = application(in_force, show_link=show_link)
+    app = application(in_force, port=port, show_link=show_link)
     web = app.state.web
     if web.users is None and config.web_auth_header is None:
         token = web.sessions.new_token()
@@ -86,11 +87,14 @@ def run(in_force: InForce, *, opens_browser: bool) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            http=PageConnection,
+            ws="none",
             log_config=None,
+            log_level=logging.ERROR,
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=MAX_CONNECTIONS,
+            h11_max_incomplete_event_size=MAX_HEAD_BYTES,
             timeout_graceful_shutdown=STOP_S,
             ssl_certfile=config.web_tls_cert,
             ssl_keyfile=config.web_tls_key,
