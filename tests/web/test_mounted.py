@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from tests.ports import reserved_port
 from tests.web.conftest import NOW
@@ -35,20 +38,85 @@ uvicorn.run(site, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
 """
 
 
+FASTAPI = """
+import sys
+import uvicorn
+
+async def team_member(session):
+    return {{"of-ann": "ann", "of-bo": User("bo", "viewer", ("logger:shop.tasks",))}}.get(session)
+
+from logd.web import User
+{readme}
+
+@site.get("/")
+def home():
+    return "the site itself"
+
+uvicorn.run(site, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+"""
+
+DJANGO = """
+import os
+import sys
+from pathlib import Path
+import django.conf
+import uvicorn
+
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+django.conf.settings.configure(
+    SECRET_KEY="of a test", ALLOWED_HOSTS=["*"], ROOT_URLCONF="__main__", USE_TZ=True,
+    DATABASES={{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": "{folder}/site.db"}}}},
+    INSTALLED_APPS=[f"django.contrib.{{name}}" for name in ("auth", "contenttypes", "sessions")],
+    MIDDLEWARE=["django.contrib.sessions.middleware.SessionMiddleware",
+                "django.contrib.auth.middleware.AuthenticationMiddleware"],
+    LOGGING_CONFIG=None,
+)
+django.setup()
+from django.contrib.auth import login
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.http import HttpResponse
+from django.urls import path
+
+call_command("migrate", verbosity=0)
+for name, is_staff in (("ann", True), ("bo", False)):
+    User.objects.create(username=name, is_staff=is_staff)
+
+def sign_in(request, name):
+    login(request, User.objects.get(username=name))
+    return HttpResponse("signed in")
+
+urlpatterns = [path("login/<name>", sign_in)]
+{readme}
+uvicorn.run(application, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+"""
+
+
+def readme(word: str) -> str:
+    """The example in the README with a word in it."""
+    text = (Path(__file__).parents[2] / "logd" / "web" / "README.md").read_text()
+    (found,) = [
+        code for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if word in code
+    ]
+    return str(found)
+
+
 @contextmanager
-def site(story: Path, folder: Path) -> Iterator[Page]:
+def site(
+    story: Path, folder: Path, program: str = SITE, path: str = "/team/logs/"
+) -> Iterator[Page]:
     """A site with a login that shows the story under a path."""
     settings = folder / "logd.toml"
     settings.write_text(f'file = "{story}"\nstate_dir = "{folder / "state"}"\n')
     environment = {name: v for name, v in os.environ.items() if not name.startswith("LOGD_")}
     with reserved_port() as port:
         process = subprocess.Popen(
-            [sys.executable, "-c", SITE, str(port)],
+            [sys.executable, "-c", program, str(port)],
             env=environment | {"LOGD_CONFIG": str(settings)},
             stderr=subprocess.PIPE,
             text=True,
         )
-        page = Page(process, f"http://127.0.0.1:{port}/team/logs/")
+        page = Page(process, f"http://127.0.0.1:{port}{path}")
         try:
             _await(page)
             yield page
@@ -89,3 +157,39 @@ def test_the_login_of_the_site_counts(story: Path, tmp_path: Path) -> None:
         assert page.get("/team/logs/r/x").headers["location"] == "../?at=x"
         crossed = page.get("/team/logs/api/1/about", {"sec-fetch-site": "cross-site"})
         assert crossed.status == 403
+
+
+def test_in_a_site_of_fastapi(story: Path, tmp_path: Path) -> None:
+    """As the README says it: whom the function names may look, with the limits that it gives."""
+    pytest.importorskip("fastapi", reason="fastapi is not installed: pip install logd[servers]")
+    program = FASTAPI.format(readme=readme("fastapi"))
+    with site(story, tmp_path, program, "/logs/") as page:
+        assert page.get("/").json == "the site itself"
+        assert page.get("/logs/").status == 200
+        for cookie in ("", "session=", "session=of-eve"):
+            page.cookie = cookie
+            assert page.get("/logs/api/1/about").status == 401
+        page.cookie = "session=of-ann"
+        assert page.get("/logs/api/1/about").json["user"] == "ann"
+        page.cookie = "session=of-bo"
+        about = page.get("/logs/api/1/about").json
+        assert (about["user"], about["role"]) == ("bo", "viewer")
+        asked = f"from={int(NOW - 9000)}&to={int(NOW)}&facets=logger"
+        facet = page.get(f"/logs/api/1/view?{asked}").json["facets"][0]
+        assert [name for name, _ in facet["values"]] == ["shop.tasks"]
+
+
+def test_in_a_site_of_django(story: Path, tmp_path: Path) -> None:
+    """As the README says it: staff may look, whoever else is signed in may not."""
+    pytest.importorskip("django", reason="django is not installed: pip install logd[servers]")
+    program = DJANGO.format(readme=readme("django"), folder=tmp_path)
+    with site(story, tmp_path, program, "/logs/") as page:
+        assert page.get("/logs/api/1/about").status == 401
+        for name, status in (("ann", 200), ("bo", 401)):
+            page.cookie = ""
+            answer = page.get(f"/login/{name}")
+            assert answer.body == b"signed in"
+            page.cookie = answer.headers["set-cookie"].partition(";")[0]
+            about = page.get("/logs/api/1/about")
+            assert about.status == status
+            assert status != 200 or about.json["user"] == "ann"
