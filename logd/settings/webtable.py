@@ -12,6 +12,7 @@ from logd.settings.kinds import (
     Integer,
     Many,
     Optional,
+    Size,
     Text,
     is_host_and_port,
     is_network,
@@ -62,7 +63,7 @@ class WebSettings:
         (),
         Many(Text("NETWORK", 'a network such as "10.0.0.0/8"', is_network), has_commas=True),
         WEB,
-        "Proxies that may send the user's name.",
+        "Proxies that may send the user's name, and the address of who asks (X-Forwarded-For).",
         reloads=False,
     )
     web_behind_proxy: bool = setting(
@@ -119,6 +120,14 @@ class WebSettings:
         unit="s",
         reloads=False,
     )
+    web_scan_bytes: int = setting(
+        512 << 20,
+        Size(1 << 20),
+        WEB,
+        "The same after this many bytes of the log, uncompressed.",
+        unit="bytes",
+        reloads=False,
+    )
     web_workers: int = setting(
         2,
         Integer(1, 16),
@@ -127,12 +136,25 @@ class WebSettings:
         reloads=False,
     )
     web_audit: bool = setting(
-        False, Flag(), WEB, "Log each search with its user, to standard error.", reloads=False
+        False,
+        Flag(),
+        WEB,
+        "Log each search with its user: to standard error, and by the daemon into the log itself.",
+        reloads=False,
+    )
+    web_own_code: tuple[str, ...] = setting(
+        (),
+        Many(Text("PATH"), has_commas=True),
+        WEB,
+        "Code that is your own although it is installed as a package, such as "
+        '"site-packages/shop". Its lines in tracebacks are shown open.',
+        reloads=False,
     )
     web_source_link: str | None = setting(
         None,
         Optional(Text("URL")),
         WEB,
-        "Link to the source of a traceback's line: a URL with {file} and {line}.",
+        "Link to the source of a traceback's line: a URL with {file}, {line} and "
+        "{version}, the version that was running.",
         reloads=False,
     )

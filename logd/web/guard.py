@@ -100,7 +100,7 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         headers = Headers(scope=scope)
-        if len(scope["raw_path"] or b"") + len(scope["query_string"]) > MAX_URL_CHARS:
+        if len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]) > MAX_URL_CHARS:
             return error(414, "too_long", f"the address has over {MAX_URL_CHARS} characters")
         host = host_of(headers.get("host", ""))
         if self._hosts is not None and (

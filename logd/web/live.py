@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from logd.web.tasks import LIVE_ENTRIES, Failed
@@ -40,7 +41,7 @@ async def stream(
     follow: Follow,
     parameters: Mapping[str, Sequence[str]],
     place: str,
-    is_daemon_there: Callable[[], Awaitable[bool]],
+    daemon_status: Callable[[], Awaitable[Mapping[str, Any] | None]],
 ) -> AsyncIterator[str]:
     """Events for as long as somebody listens.
 
@@ -48,7 +49,7 @@ async def stream(
         follow: reads on; takes the parameters of the request and a `place`.
         parameters: the selection.
         place: where the browser is; "" for the end of the log.
-        is_daemon_there: whether the daemon answers.
+        daemon_status: what the daemon says of itself; None if it does not answer.
     """
     loop = asyncio.get_running_loop()
     said = looked = 0.0
@@ -57,8 +58,8 @@ async def stream(
         now = loop.time()
         if not looked or now - looked >= DAEMON_LOOK_S:
             looked = now
-            there = await is_daemon_there()
-            fresh = "live" if there else "away"
+            status = await daemon_status()
+            fresh = "live" if status is not None else "away"
             if fresh != state and state != "behind":
                 state = fresh
                 yield _state(state)
@@ -66,14 +67,14 @@ async def stream(
         try:
             answer = await follow({**parameters, "place": [place]})
         except Failed as exc:
-            if exc.status not in (404, 410):
+            if exc.status not in (404, 410) and exc.code != "too_slow":
                 yield event("state", {"name": "away", "text": str(exc)})
                 await asyncio.sleep(DAEMON_LOOK_S)
                 continue
-            # What was there is overwritten: go on from the end, and say so.
-            answer = await follow({**parameters, "place": [""]})
-            yield event("gap", {"skipped": 0}, answer["place"])
-            place = answer["place"]
+            # What was there is overwritten, or can't be searched: go on from the end, and say so.
+            # What is too slow is not tried again on the same records: everybody would wait.
+            place = await _end(follow, parameters)
+            yield event("gap", {"skipped": 0}, place)
             continue
         if answer["entries"]:
             yield event("message", answer["entries"], answer["place"])
@@ -81,7 +82,7 @@ async def stream(
         if answer["skipped"]:
             yield event("gap", {"skipped": answer["skipped"]}, answer["place"])
             state = "behind"
-            yield _state(state)
+            yield _state(state, _rate(await daemon_status()))
         elif state == "behind" and len(answer["entries"]) < LIVE_ENTRIES:
             # Every record is shown again; what the daemon does is told at once.
             state, looked = "", 0.0
@@ -95,10 +96,26 @@ async def stream(
         await asyncio.sleep(LOOK_S if answer["entries"] else IDLE_LOOK_S)
 
 
-def _state(name: str) -> str:
+async def _end(follow: Follow, parameters: Mapping[str, Sequence[str]]) -> str:
+    """The end of the log, as soon as it can be told."""
+    without = {name: values for name, values in parameters.items() if name != "after"}
+    while True:
+        with suppress(Failed):
+            place: str = (await follow({**without, "place": [""]}))["place"]
+            return place
+        await asyncio.sleep(DAEMON_LOOK_S)
+
+
+def _state(name: str, rate: str = "too many records") -> str:
     texts = {
         "live": "live from the daemon",
         "away": "the daemon does not run; reading what is kept",
-        "behind": "too many records to show each; all of them are in the log",
+        "behind": f"{rate} to show each; all of them are in the log",
     }
     return event("state", {"name": name, "text": texts[name]})
+
+
+def _rate(status: Mapping[str, Any] | None) -> str:
+    """How much the daemon brings, in words."""
+    per_s = (status or {}).get("records_per_s", {}).get("10", 0)
+    return f"{per_s:,.0f} records a second, too many" if per_s >= 1 else "too many records"

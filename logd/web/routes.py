@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from logd.web import saved
 from logd.web.answers.groups import new_ones_first
-from logd.web.answers.ledger import PENDING
+from logd.web.answers.ledger import PENDING, Known
 from logd.web.answers.wanted import moment
 from logd.web.guard import error
 from logd.web.live import stream
 from logd.web.shared import Web, body_of, json_response, parameters_of, web_of
 from logd.web.tasks import EXPORT_ENTRIES, Failed
 
-MAX_STREAMS = 64
 MAX_EXPORTED = 100_000
 """Records of one download."""
 
@@ -34,9 +35,12 @@ async def record_link(request: Request) -> Response:
 
 
 async def view_link(request: Request) -> Response:
-    """A link to a saved view."""
+    """A link to a saved view; the page asks for it again once somebody has signed in."""
     name = request.path_params["name"]
-    for view in saved.listed(web_of(request).folders):
+    web = web_of(request)
+    if web.user(request) is None:
+        return RedirectResponse(f"../#v={quote(name[:80], safe='')}", 307)
+    for view in await asyncio.to_thread(saved.listed, web.folders):
         if view["name"] == name:
             return RedirectResponse(f"../{view['search']}", 307)
     return error(404, "no_view", f"there is no view {name[:80]!r}")
@@ -92,6 +96,20 @@ async def entries(request: Request) -> Response:
     return StreamingResponse(pieces(), media_type=media_type, headers=headers)
 
 
+async def entry(request: Request) -> Response:
+    """One record; with `as` all of its text, which the page shows a part of."""
+    cursor = request.path_params["cursor"]
+    answer = await web_of(request).run(request, "entry", {"cursor": [cursor]})
+    if request.query_params.get("as") != "text":
+        return json_response(answer)
+    text = answer["text"].encode("utf-8", "backslashreplace")
+    headers = {
+        "cache-control": "no-store",
+        "content-disposition": 'attachment; filename="record.log"',
+    }
+    return Response(text, media_type="text/plain; charset=utf-8", headers=headers)
+
+
 async def known(request: Request) -> Response:
     """Marks, losses and the size of the whole log between two times."""
     web = web_of(request)
@@ -116,25 +134,39 @@ async def tracebacks(request: Request) -> Response:
     """Tracebacks by their cause, new ones first."""
     web = web_of(request)
     answer = await web.run(request, "tracebacks")
-    known = web.known_soon()
     found = answer["groups"]
-    if known is not None:
-        for group in found:
-            known.judge(group)
-        new_ones_first(found)
+    _, is_pending = _judged(web, request, found)
+    new_ones_first(found)
     why = next((group["why_unknown"] for group in found if group["why_unknown"]), "")
     answer["why_unknown"] = why and f"What is new is not known. {why}"
-    return json_response(answer | {"pending": known is None})
+    return json_response(answer | {"pending": is_pending})
 
 
 async def group(request: Request) -> Response:
-    """The group that an entry belongs to."""
+    """The group that an entry belongs to, and the version that was running."""
     web = web_of(request)
     answer = await web.run(request, "group", {"cursor": [request.path_params["cursor"]]})
+    known, is_pending = _judged(web, request, [answer["group"]] if answer["group"] else [])
+    version = "" if known is None else known.version_at(answer["time"])
+    return json_response(answer | {"version": version, "pending": is_pending})
+
+
+def _judged(web: Web, request: Request, groups: list[dict[str, Any]]) -> tuple[Known | None, bool]:
+    """Put into groups since when they are new; returns what is known, and whether more will be.
+
+    Users who may see only a part of the log are told nothing of the rest: neither of deploys nor
+    when others had the same error.
+    """
+    user = web.user(request)
+    if user is not None and user.only:
+        for found in groups:
+            found["why_unknown"] = "You see a part of the log only."
+        return None, False
     known = web.known_soon()
-    if known is not None and answer["group"] is not None:
-        known.judge(answer["group"])
-    return json_response(answer | {"pending": known is None})
+    if known is not None:
+        for found in groups:
+            known.judge(found)
+    return known, known is None
 
 
 async def about(request: Request) -> Response:
@@ -185,7 +217,9 @@ async def views(request: Request) -> Response:
         raise Failed(401, "signed_out", "sign in first")
     name = request.path_params.get("name")
     if name is None:
-        return json_response({"views": saved.listed(web.folders), "may_edit": user.may_edit})
+        # Not in the loop: a folder may be slow, and an expression in a view may be long.
+        found = await asyncio.to_thread(saved.listed, web.folders)
+        return json_response({"views": found, "may_edit": user.may_edit})
     if not user.may_edit:
         raise Failed(403, "not_editor", "you may look, not save")
     try:
@@ -193,9 +227,9 @@ async def views(request: Request) -> Response:
             search = (await body_of(request)).get("search")
             if not isinstance(search, str):
                 raise Failed(400, "bad_parameter", "search: expected a text")
-            saved.save(web.folders[0], name, search)
+            await asyncio.to_thread(saved.save, web.folders[0], name, search)
         else:
-            saved.delete(web.folders[0], name)
+            await asyncio.to_thread(saved.delete, web.folders[0], name)
     except saved.ViewError as exc:
         raise Failed(409, "view", str(exc)) from exc
     return Response(status_code=204, headers={"cache-control": "no-store"})
@@ -207,25 +241,18 @@ async def live(request: Request) -> Response:
     user = web.user(request)
     if user is None:
         raise Failed(401, "signed_out", "sign in first")
-    if web.streams >= MAX_STREAMS:
-        raise Failed(503, "too_many", f"more than {MAX_STREAMS} pages follow the log")
+    web.check_streams(request, user)
     parameters = parameters_of(request)
-    web.tell(request, user, "live", parameters)
+    web.audit.tell(user, web.peer(request), "live", parameters)
     place = request.headers.get("last-event-id") or (parameters.pop("place", [""])[-1])
 
     async def follow(of: Mapping[str, Any]) -> dict[str, Any]:
         return await web.workers.run("follow", of, user.only)
 
-    async def is_there() -> bool:
-        return await web.daemon_status() is not None
-
     async def events() -> AsyncIterator[str]:
-        web.streams += 1
-        try:
-            async for text in stream(follow, parameters, place, is_there):
+        with web.streaming(request, user):
+            async for text in stream(follow, parameters, place, web.daemon_status):
                 yield text
-        finally:
-            web.streams -= 1
 
     headers = {
         "cache-control": "no-store",

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import secrets
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-COOKIE = "logd_session"
-COOKIE_TLS = "__Host-logd_session"
-"""With TLS a browser takes this name only from this very host, and only if it is secure."""
+_COOKIE = "logd_session"
 
 SESSION_S = 12 * 3600.0
 TOKEN_S = 600.0
@@ -108,6 +107,17 @@ def _hash(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
+def cookie_name(*, is_tls: bool, port: int) -> str:
+    """What a session's cookie is called.
+
+    With TLS browsers take it only from this very host, and only if it is secure. Without it is
+    another one for each port: the servers of one machine share their cookies.
+    """
+    if is_tls:
+        return f"__Host-{_COOKIE}"
+    return f"{_COOKIE}_{port}" if port else _COOKIE
+
+
 class Failures:
     """Counts failed logins, so that nobody guesses many passwords.
 
@@ -119,20 +129,33 @@ class Failures:
         self._clock = clock
         self._times: dict[str, deque[float]] = {}
 
-    def is_too_many(self, peer: str) -> bool:
-        """Whether the peer has to wait."""
-        return len(self._recent(peer)) >= MAX_FAILURES
-
-    def add(self, peer: str) -> None:
-        """A login of the peer failed."""
-        if len(self._times) >= MAX_PEERS:
-            del self._times[next(iter(self._times))]
-        times = self._recent(peer)
-        times.append(self._clock())
-        self._times[peer] = times
-
-    def _recent(self, peer: str) -> deque[float]:
-        times = self._times.get(peer, deque())
+    def begin(self, peer: str) -> bool:
+        """Count a try before it is looked at, for many may come at once; whether it is allowed."""
+        network = _network(peer)
+        times = self._times.pop(network, deque())
         while times and times[0] <= self._clock() - FAILURES_S:
             times.popleft()
-        return times
+        if len(self._times) >= MAX_PEERS:
+            del self._times[next(iter(self._times))]
+        self._times[network] = times
+        if len(times) >= MAX_FAILURES:
+            return False
+        times.append(self._clock())
+        return True
+
+    def succeeded(self, peer: str) -> None:
+        """The try that was counted was none of a guesser."""
+        times = self._times.get(_network(peer))
+        if times:
+            times.pop()
+
+
+def _network(peer: str) -> str:
+    """Whose an address is: who has one of IPv6 has all of its network."""
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return peer
+    if isinstance(address, ipaddress.IPv4Address) or address.ipv4_mapped is not None:
+        return peer
+    return str(ipaddress.ip_network((address.packed, 64), strict=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,23 @@ def is_trusted_proxy(config: Config, peer: str) -> bool:
         address in ipaddress.ip_network(network, strict=False)
         for network in config.web_trusted_proxies
     )
+
+
+def sender(config: Config, peer: str, forwarded: Sequence[str]) -> str:
+    """The address that a request comes from.
+
+    Args:
+        config: the settings, which name the proxies that are believed.
+        peer: the other end of the connection.
+        forwarded: the headers X-Forwarded-For, each with a list.
+    """
+    hops = [hop.strip() for text in forwarded for hop in text.split(",")]
+    while hops and is_trusted_proxy(config, peer):
+        try:
+            peer = str(ipaddress.ip_address(hops.pop()))
+        except ValueError:
+            break
+    return peer
 
 
 def for_workers(sources: Sources) -> dict[str, Any]:

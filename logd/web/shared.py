@@ -6,7 +6,9 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ from logd.settings.loading import InForce
 from logd.settings.sources import Sources
 from logd.web import settings
 from logd.web.answers.ledger import Known
-from logd.web.sessions import COOKIE, COOKIE_TLS, Failures, User, WebSessions
+from logd.web.audit import Audit
+from logd.web.sessions import Failures, User, WebSessions, cookie_name
 from logd.web.tasks import Failed
 from logd.web.users import Users
 from logd.web.workers import Workers
@@ -28,23 +31,21 @@ MAX_BODY_BYTES = 65_536
 MAX_REQUESTS = 8
 """Requests of one session that are worked on at a time; the live stream counts apart."""
 
-AUDIT_AGAIN_S = 60.0
-"""One search is several requests: it is told of once in this time."""
+MAX_STREAMS = 64
+MAX_STREAMS_EACH = 16
+"""Pages of one session that follow the log: one each tab that is seen."""
 
-MAX_AUDITED = 10_000
-UNTOLD = frozenset({"about", "ledger"})
-"""Tasks that show no records."""
-
-SELECTING = ("q", "f", "x", "case", "from", "to", "cursor", "as")
+BODY_S = 10.0
+CHECKED_AT_ONCE = 2
+"""Passwords: checking one takes 32 MiB and a tenth of a second of a processor."""
 
 STATUS_S = 2.0
+STATUS_AGAIN_S = 1.0
 READ_EVERY_S = 3.0
 KEEP_READING_S = 60.0
 """What is known of the whole log is kept up to date while somebody looks, and this much longer."""
 
 logger = logging.getLogger(__name__)
-
-audit_logger = logging.getLogger("logd.web.audit")
 
 
 class Web:
@@ -53,11 +54,17 @@ class Web:
     Args:
         in_force: the settings.
         is_mounted: whether a site around it has a login of its own.
+        port: that the page listens on; 0 if it is another's.
         show_link: told a fresh token, to be shown where only its owner sees it.
     """
 
     def __init__(
-        self, in_force: InForce, *, is_mounted: bool, show_link: Callable[[str], None]
+        self,
+        in_force: InForce,
+        *,
+        is_mounted: bool,
+        show_link: Callable[[str], None],
+        port: int = 0,
     ) -> None:
         config = self.config = in_force.config
         self.is_mounted = is_mounted
@@ -65,13 +72,16 @@ class Web:
         self.failures = Failures()
         self.users = Users(Path(config.web_users_file)) if config.web_users_file else None
         self.is_tls = config.web_tls_cert is not None or config.web_behind_proxy
-        self.cookie = COOKIE_TLS if self.is_tls else COOKIE
+        self.cookie = cookie_name(is_tls=self.is_tls, port=port)
         self.names = settings.host_names(config)
         self.folders = settings.views_folders(config)
         self._show_link = show_link
         self._busy: dict[str, int] = {}
-        self._audited: dict[tuple[str, ...], float] = {}
-        self.streams = 0
+        self.audit = Audit(config)
+        self.checking = asyncio.Semaphore(CHECKED_AT_ONCE)
+        self._streams: Counter[str] = Counter()
+        self._status: asyncio.Future[dict[str, Any] | None] | None = None
+        self._status_at = 0.0
         self._known: Known | None = None
         self._reading: asyncio.Task[None] | None = None
         self._asked_at = 0.0
@@ -86,7 +96,7 @@ class Web:
         if self.is_mounted:
             return _user_of_site(request.scope.get("user"))
         header = self.config.web_auth_header
-        if header is not None and settings.is_trusted_proxy(self.config, peer_of(request)):
+        if header is not None and settings.is_trusted_proxy(self.config, _neighbour(request)):
             name = request.headers.get(header, "")
             # With a file of users its roles and limits hold, and it names all who may look.
             known = User(name[:100], "editor") if self.users is None else self.users.named(name)
@@ -105,6 +115,11 @@ class Web:
         """Show a link with a fresh token, if the last one works no more."""
         if self.login_kind == "token" and not self.sessions.has_token:
             self._show_link(self.sessions.new_token())
+
+    def warm(self) -> None:
+        """Somebody will look in a moment: have the processes there, and the log read."""
+        self.workers.warm()
+        self.known_soon()
 
     # -- what is known of all of the log -----------------------------------------------------
 
@@ -134,6 +149,7 @@ class Web:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
         await self.workers.close()
+        await asyncio.to_thread(self.audit.close)
 
     # -- work --------------------------------------------------------------------------------
 
@@ -148,11 +164,11 @@ class Web:
         user = self.user(request)
         if user is None:
             raise Failed(401, "signed_out", "sign in first")
-        key = request.cookies.get(self.cookie, user.name)
+        key = self._key(request, user)
         if self._busy.get(key, 0) >= MAX_REQUESTS:
             raise Failed(429, "too_many", f"over {MAX_REQUESTS} requests at once")
         parameters = parameters_of(request) | dict(extra or {})
-        self.tell(request, user, task, parameters)
+        self.audit.tell(user, self.peer(request), task, parameters)
         self._busy[key] = self._busy.get(key, 0) + 1
         working = asyncio.ensure_future(self.workers.run(task, parameters, user.only))
         gone = asyncio.ensure_future(_hung_up(request))
@@ -169,26 +185,46 @@ class Web:
             if not self._busy[key]:
                 del self._busy[key]
 
-    def tell(
-        self, request: Request, user: User, task: str, parameters: Mapping[str, list[str]]
-    ) -> None:
-        """Log who looks for what, from where, if the settings say so."""
-        if not self.config.web_audit or task in UNTOLD:
-            return
-        peer, now = peer_of(request), time.monotonic()
-        key = (user.name, peer, _shown(parameters))
-        if now - self._audited.get(key, -AUDIT_AGAIN_S) < AUDIT_AGAIN_S:
-            return
-        if len(self._audited) >= MAX_AUDITED:
-            self._audited.clear()
-        self._audited[key] = now
-        audit_logger.info(
-            "%s looked from %s for %s", *key, extra={"web_user": user.name, "web_task": task}
+    def _key(self, request: Request, user: User) -> str:
+        """What is counted together: requests of a session, or of a user whom others signed in."""
+        cookie = request.cookies.get(self.cookie, "")
+        return cookie if self.sessions.find(cookie) is not None else user.name
+
+    def check_streams(self, request: Request, user: User) -> None:
+        """See whether there is room for one more live stream.
+
+        Raises:
+            Failed: there are too many.
+        """
+        if self._streams[self._key(request, user)] >= MAX_STREAMS_EACH:
+            raise Failed(429, "too_many", f"over {MAX_STREAMS_EACH} pages of yours follow the log")
+        if self._streams.total() >= MAX_STREAMS:
+            raise Failed(503, "too_many", f"over {MAX_STREAMS} pages follow the log")
+
+    @contextmanager
+    def streaming(self, request: Request, user: User) -> Iterator[None]:
+        """Count a live stream for as long as it is open."""
+        key = self._key(request, user)
+        self._streams[key] += 1
+        try:
+            yield
+        finally:
+            self._streams[key] -= 1
+            self._streams += Counter()  # forgets who has none
+
+    def peer(self, request: Request) -> str:
+        """The address that a request comes from: what trusted proxies say, if it came by them."""
+        return settings.sender(
+            self.config, _neighbour(request), request.headers.getlist("x-forwarded-for")
         )
 
     async def daemon_status(self) -> dict[str, Any] | None:
-        """What the daemon says of itself; None if it does not answer."""
-        return await asyncio.to_thread(self._ask_status)
+        """What the daemon says of itself; None if it does not answer. It is asked once a second."""
+        now = time.monotonic()
+        if self._status is None or now - self._status_at > STATUS_AGAIN_S:
+            self._status_at = now
+            self._status = asyncio.ensure_future(asyncio.to_thread(self._ask_status))
+        return await asyncio.shield(self._status)
 
     def _ask_status(self) -> dict[str, Any] | None:
         paths = [
@@ -210,6 +246,8 @@ def _user_of_site(user: object) -> User | None:
     """
     if user is None:
         return User("site", "editor")
+    if isinstance(user, User):
+        return user
     if not getattr(user, "is_authenticated", True):
         return None
     for name in ("display_name", "username", "email"):
@@ -219,8 +257,8 @@ def _user_of_site(user: object) -> User | None:
     return User("site", "editor")
 
 
-def peer_of(request: Request) -> str:
-    """The address that a request comes from; "" by a Unix socket."""
+def _neighbour(request: Request) -> str:
+    """The address at the other end of the connection; "" of a Unix socket."""
     return request.client.host if request.client is not None else ""
 
 
@@ -232,11 +270,6 @@ def parameters_of(request: Request) -> dict[str, list[str]]:
     return found
 
 
-def _shown(parameters: Mapping[str, list[str]]) -> str:
-    words = [f"{name}={value}" for name in SELECTING for value in parameters.get(name, ())]
-    return " ".join(words)[:500] or "everything"
-
-
 async def _hung_up(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
@@ -246,13 +279,17 @@ async def body_of(request: Request) -> dict[str, Any]:
     """The JSON object that a request carries.
 
     Raises:
-        Failed: it is none, or too long.
+        Failed: it is none, too long, or too slow.
     """
     data = b""
-    async for piece in request.stream():
-        data += piece
-        if len(data) > MAX_BODY_BYTES:
-            raise Failed(413, "too_long", f"a body of over {MAX_BODY_BYTES} bytes")
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for piece in request.stream():
+                data += piece
+                if len(data) > MAX_BODY_BYTES:
+                    raise Failed(413, "too_long", f"a body of over {MAX_BODY_BYTES} bytes")
+    except TimeoutError:
+        raise Failed(408, "too_slow", f"the body took over {BODY_S:g} s") from None
     try:
         found = json.loads(data)
     except ValueError as exc:

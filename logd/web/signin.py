@@ -9,9 +9,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from logd.web import audit
 from logd.web.guard import error
 from logd.web.sessions import OWNER, SESSION_S, User
-from logd.web.shared import Web, audit_logger, body_of, json_response, peer_of, web_of
+from logd.web.shared import Web, body_of, json_response, web_of
 
 
 async def session(request: Request) -> Response:
@@ -27,17 +28,18 @@ async def session(request: Request) -> Response:
             web.cookie, path="/", secure=web.is_tls, httponly=True, samesite="strict"
         )
         return response
-    peer = peer_of(request)
-    if web.failures.is_too_many(peer):
+    peer = web.peer(request)
+    if not web.failures.begin(peer):
         return error(429, "too_many", "too many tries: wait a minute")
     body = await body_of(request)
     user = await _signed_in(web, body)
     if user is None:
-        web.failures.add(peer)
         web.offer_link()
-        audit_logger.warning("a sign-in from %s was refused", peer)
+        audit.refused(peer)
         hint = "logd web shows a fresh link in its terminal." if web.users is None else ""
         return error(401, "refused", "that is not right, or works no more", hint)
+    web.failures.succeeded(peer)
+    web.warm()
     response = json_response({"name": user.name, "role": user.role})
     response.set_cookie(
         web.cookie, web.sessions.begin(user), max_age=int(SESSION_S), path="/", secure=web.is_tls,
@@ -50,7 +52,8 @@ async def _signed_in(web: Web, body: Mapping[str, Any]) -> User | None:
     token, name, password = body.get("token"), body.get("user"), body.get("password")
     if web.users is not None:
         if isinstance(name, str) and isinstance(password, str):
-            return await asyncio.to_thread(web.users.check, name, password[:1024])
+            async with web.checking:
+                return await asyncio.to_thread(web.users.check, name, password[:1024])
         return None
     if isinstance(token, str) and web.sessions.take_token(token):
         return OWNER

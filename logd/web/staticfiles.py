@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from logd.web.bundle import bundled
 from logd.web.guard import error
+from logd.web.shared import web_of
 
 FIRST = "main"
 """The module that the page begins with."""
@@ -52,6 +53,9 @@ class Static:
 async def page(request: Request) -> Response:
     """The page itself."""
     static: Static = request.app.state.static
+    web = web_of(request)
+    if web.user(request) is not None:
+        web.warm()
     return Response(static.page, media_type="text/html", headers={"cache-control": "no-cache"})
 
 

@@ -11,9 +11,8 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, Protocol
 
-from logd.query.budget import Budget
 from logd.query.contexts import REQUEST_ITEMS, SCOPES
-from logd.query.positions import Gone, WrongCursor
+from logd.query.positions import Gone, Placed, WrongCursor
 from logd.query.selection import Selection
 from logd.query.source import CannotRead, LogSource
 from logd.query.terms import WrongSelection
@@ -22,6 +21,8 @@ from logd.text.escaping import safe_json
 from logd.text.reading import entry_text
 from logd.web.answers import compare, groups, items, pages, shapes, view
 from logd.web.answers.ledger import Ledger, first_time
+from logd.web.answers.limits import ScanLimits
+from logd.web.answers.owncode import OwnCode
 from logd.web.answers.view import Extent
 from logd.web.answers.wanted import BadParameter, Parameters, Wanted, number, one, wanted
 
@@ -79,14 +80,16 @@ class Reader:
     Args:
         source: the log.
         ledger: what is remembered of all of it.
-        scan_s: how long a scan may take before it answers with a part.
+        limits: what a scan may cost before it answers with a part.
         request_items: items that name the request a record belongs to.
+        own: which code in tracebacks is shown open.
     """
 
     source: LogSource
     ledger: Ledger
-    scan_s: float
+    limits: ScanLimits
     request_items: Sequence[str] = REQUEST_ITEMS
+    own: OwnCode = field(default_factory=OwnCode)
     tasks: Mapping[str, Callable[..., dict[str, Any]]] = field(init=False)
     _known_size: int = field(default=0, init=False)
     _sized_at: float | None = field(default=None, init=False)
@@ -162,7 +165,7 @@ class Reader:
             facets=facets,
             top=number(parameters, "top", 8, 1, view.MAX_FACET_VALUES),
             before=float(one(parameters, "before")) if one(parameters, "before") else None,
-            budget_s=self.scan_s,
+            budget_s=self.limits.seconds,
             watch=watch,
         )
         answer["upto"] = None if end is None else self.source.cursor(end)
@@ -179,31 +182,36 @@ class Reader:
             around=one(parameters, "around"),
             is_first=one(parameters, "first") == "1",
             limit=number(parameters, "limit", 200, 1, MAX_ENTRIES),
-            budget_s=self.scan_s / QUICK_PARTS,
+            limits=self.limits.part(QUICK_PARTS),
             watch=watch,
         )
 
     def entry(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
         """One record, its traceback in parts, and the group it belongs to."""
-        placed = pages.one(self.source, one(parameters, "cursor"), watch)
-        if only and not wanted({}, only).selection().matches(placed.entry):
-            raise Failed(404, "no_record", "there is no such record")
+        placed = self._record(parameters, only, watch)
         return {
             "entry": shapes.whole(self.source, placed.position, placed.entry),
-            "parts": shapes.parts(placed.entry.msg),
+            "parts": shapes.parts(placed.entry.msg, self.own),
             "text": entry_text(placed.entry),
         }
 
     def group(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
         """The group that a record belongs to, an hour around it; null without a traceback."""
-        placed = pages.one(self.source, one(parameters, "cursor"), watch)
-        if only and not wanted({}, only).selection().matches(placed.entry):
-            raise Failed(404, "no_record", "there is no such record")
+        placed = self._record(parameters, only, watch)
         moment = placed.entry.time if placed.entry.time is not None else time.time()
         since, until = moment - SPARK_S, moment + SPARK_S
         terms = wanted({}, only).terms
-        group = groups.group_of(self.source, placed.entry, terms, since, until, self.scan_s, watch)
-        return {"group": group}
+        group = groups.group_of(
+            self.source,
+            placed.entry,
+            terms,
+            since,
+            until,
+            own=self.own,
+            limits=self.limits,
+            watch=watch,
+        )
+        return {"group": group, "time": moment}
 
     def whole_log(
         self, parameters: Parameters, only: Sequence[str], watch: Watch
@@ -220,14 +228,16 @@ class Reader:
                 f"scope: expected request, thread, process or all, got {scope[:40]!r}"
             )
         count = number(parameters, "n", 20, 1, MAX_CONTEXT)
-        only_terms = wanted({}, only).terms
+        middle = self._record(parameters, only, watch)
+        terms = wanted({}, only).terms
         return pages.context(
             self.source,
-            one(parameters, "cursor"),
+            middle,
             scope,
             count,
-            only_terms,
+            terms,
             self.request_items,
+            self.limits.part(2),
             watch,
         )
 
@@ -237,20 +247,28 @@ class Reader:
         """Tracebacks with the same cause together."""
         want = wanted(parameters, only)
         frame = self._frame(parameters, want)
-        since, until = frame.since, frame.until
-        return groups.tracebacks(self.source, want, since, until, self.scan_s, watch)
+        return groups.tracebacks(
+            self.source,
+            want,
+            frame.since,
+            frame.until,
+            own=self.own,
+            limits=self.limits,
+            watch=watch,
+        )
 
     def compare(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
-        """What is different from the time before."""
+        """What is different from the time before, or from the stretch `base_from` to `base_to`."""
         want = wanted(parameters, only)
         frame = self._frame(parameters, want)
         since = want.since if want.since is not None else float(frame.since)
         until = want.until if want.until is not None else float(frame.until)
+        base = compare.base_of(parameters, since, until, time.time())
         here = Selection(since=since, until=until, terms=want.terms)
-        budget_s = self.scan_s / 4
-        fields = items.item_fields(self.source, here, self.request_items, budget_s, watch)
+        few = self.limits.part(4)
+        fields = items.item_fields(self.source, here, self.request_items, few, watch)
         return compare.compare(
-            self.source, want, since, until, [*COMPARED, *fields], self.scan_s, watch
+            self.source, want, (since, until), base, [*COMPARED, *fields], self.limits, watch
         )
 
     def items(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
@@ -260,7 +278,7 @@ class Reader:
             wanted(parameters, only).selection(),
             self.request_items,
             top=number(parameters, "top", 8, 1, view.MAX_FACET_VALUES),
-            budget_s=self.scan_s / 2,
+            limits=self.limits.part(2),
             watch=watch,
         )
 
@@ -271,7 +289,7 @@ class Reader:
         """
         place = one(parameters, "place")
         shown = entry_text if one(parameters, "as") == "text" else _json_line
-        budget = Budget(seconds=self.scan_s / QUICK_PARTS)
+        budget = self.limits.part(QUICK_PARTS).budget()
         found = self.source.placed(
             wanted(parameters, only).selection(),
             start=self.source.position(place) if place else None,
@@ -306,7 +324,7 @@ class Reader:
         start = None if place == BEGINNING else self.source.position(place)
         behind = start or end
         skipped = 0
-        budget = Budget(seconds=self.scan_s / QUICK_PARTS)
+        budget = self.limits.part(QUICK_PARTS).budget()
         for placed in self.source.placed(
             selection, start=start, end=end, watch=watch, budget=budget
         ):
@@ -327,6 +345,13 @@ class Reader:
         }
 
     # -- shared ----------------------------------------------------------------------------
+
+    def _record(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> Placed:
+        """The record that is asked for; what a user may not see is not there."""
+        placed = pages.one(self.source, one(parameters, "cursor"), watch)
+        if only and not wanted({}, only).selection().matches(placed.entry):
+            raise Failed(404, "no_record", "there is no such record")
+        return placed
 
     def _frame(self, parameters: Parameters, want: Wanted) -> Extent:
         step = number(parameters, "step", 0, 0, 10**9)

@@ -25,6 +25,8 @@ from logd.query.places import first_there, sources_of
 from logd.settings.loading import load
 from logd.settings.sources import Sources
 from logd.web.answers.ledger import Ledger, mark_terms
+from logd.web.answers.limits import ScanLimits
+from logd.web.answers.owncode import OwnCode
 from logd.web.answers.pages import request_items
 from logd.web.tasks import Failed, Reader
 
@@ -95,7 +97,13 @@ def make_reader(sources: Sources) -> Reader:
     config = load(sources).config
     source = first_there(sources_of(config))
     ledger = Ledger(source, mark_terms(config.web_marks))
-    return Reader(source, ledger, config.web_scan_s, request_items(config.web_request_key))
+    return Reader(
+        source,
+        ledger,
+        ScanLimits(config.web_scan_s, config.web_scan_bytes),
+        request_items(config.web_request_key),
+        OwnCode(config.web_own_code),
+    )
 
 
 def answer_of(

@@ -43,6 +43,7 @@ class Worker:
         self._process: asyncio.subprocess.Process | None = None
         self._number = 0
         self._is_fresh = True
+        self._starting = asyncio.Lock()
 
     async def run(
         self, task: str, parameters: Mapping[str, Sequence[str]], only: Sequence[str], most_s: float
@@ -106,18 +107,23 @@ class Worker:
         except (OSError, EOFError, ValueError, TimeoutError, asyncio.CancelledError):
             self._kill()
 
+    async def start(self) -> None:
+        """Have the process there before there is something to do."""
+        await self._started()
+
     async def _started(self) -> asyncio.subprocess.Process:
-        process = self._process
-        if process is not None and process.returncode is None:
+        async with self._starting:
+            process = self._process
+            if process is not None and process.returncode is None:
+                return process
+            process = self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "logd.web.worker", stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE, limit=MAX_ANSWER_BYTES,
+            )  # fmt: skip
+            self._is_fresh = True
+            assert process.stdin is not None  # noqa: S101 - a pipe was asked for
+            process.stdin.write(json.dumps(self._settings).encode() + b"\n")
             return process
-        process = self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "logd.web.worker",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=MAX_ANSWER_BYTES,
-        )  # fmt: skip
-        self._is_fresh = True
-        assert process.stdin is not None  # noqa: S101 - a pipe was asked for
-        process.stdin.write(json.dumps(self._settings).encode() + b"\n")
-        return process
 
     def _kill(self) -> None:
         if self._process is not None and self._process.returncode is None:
@@ -133,8 +139,10 @@ class Worker:
 
 
 class Workers:
-    """Some workers for scans, one for what is quick (pages of the list, single records), and one
-    that reads all of the log once, for the ledger.
+    """Some workers for scans, and one each for what is quick (pages of the list, single records),
+    for live streams, and for reading all of the log once, for the ledger.
+
+    So nobody's search, and no expression that explodes in it, holds up the streams of the others.
 
     Args:
         settings: see `Worker`.
@@ -142,18 +150,23 @@ class Workers:
         scan_s: the budget of a scan.
     """
 
-    QUICK = frozenset({"about", "entries", "entry", "context", "follow", "export"})
+    QUICK = frozenset({"about", "entries", "entry", "context", "export"})
+    LIVE = frozenset({"follow"})
     SLOW = frozenset({"ledger"})
 
     def __init__(self, settings: Mapping[str, Any], number: int, scan_s: float) -> None:
         self._scan_s = scan_s
-        self._all = [Worker(settings) for _ in range(number + 2)]
+        self._all = [Worker(settings) for _ in range(number + 3)]
+        self._warming: asyncio.Future[list[BaseException | None]] | None = None
         self._scanning: asyncio.Queue[Worker] = asyncio.Queue()
         self._quick: asyncio.Queue[Worker] = asyncio.Queue()
+        self._live: asyncio.Queue[Worker] = asyncio.Queue()
         self._slow: asyncio.Queue[Worker] = asyncio.Queue()
-        self._quick.put_nowait(self._all[0])
-        self._slow.put_nowait(self._all[1])
-        for worker in self._all[2:]:
+        quick, live, slow, *scanning = self._all
+        self._quick.put_nowait(quick)
+        self._live.put_nowait(live)
+        self._slow.put_nowait(slow)
+        for worker in scanning:
             self._scanning.put_nowait(worker)
 
     async def run(
@@ -166,8 +179,9 @@ class Workers:
         """
         free = self._scanning
         most_s = self._scan_s * 4 + GRACE_S
-        if task in self.QUICK:
-            free = self._quick
+        if task in self.QUICK or task in self.LIVE:
+            free = self._quick if task in self.QUICK else self._live
+            most_s = self._scan_s + GRACE_S
         elif task in self.SLOW:
             free, most_s = self._slow, FIRST_READ_S
         try:
@@ -181,6 +195,15 @@ class Workers:
         finally:
             free.put_nowait(worker)
 
+    def warm(self) -> None:
+        """Start all processes now; the first question finds them there."""
+        if self._warming is None or self._warming.done():
+            starting = (worker.start() for worker in self._all)
+            self._warming = asyncio.gather(*starting, return_exceptions=True)
+
     async def close(self) -> None:
         """End all of them."""
+        if self._warming is not None:
+            self._warming.cancel()
+            await asyncio.gather(self._warming, return_exceptions=True)
         await asyncio.gather(*(worker.close() for worker in self._all))

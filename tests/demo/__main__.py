@@ -17,6 +17,8 @@ import threading
 import time
 from pathlib import Path
 
+from logd.query.files.indexkeeping import keep
+from logd.query.files.listing import RingFiles
 from tests.demo.history import write_history
 from tests.demo.hosts import HOST_ITEM
 from tests.demo.shop import HOSTS, STORY_S, Logged, records
@@ -62,6 +64,9 @@ def main() -> int:
         began = time.time()
         print("Writing eight hours of a shop's log ...", flush=True)
         print(f"{write_history(pattern, began):,} records. Ctrl-C ends the demo.", flush=True)
+        # As a daemon would have done by now: pictures come from the indexes at once.
+        for _ in keep(RingFiles(str(pattern))):
+            pass
         print("Which error is new since the deploy, and for which users?", flush=True)
         names = ",".join(f"{address}={name}" for address, name in HOSTS.items())
         daemon = subprocess.Popen(

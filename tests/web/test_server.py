@@ -7,16 +7,19 @@ import json
 import logging
 import logging.handlers
 import re
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
+from logd.web.shared import MAX_STREAMS_EACH
 from tests.daemon_process import running
 from tests.query.log_making import record, records, write_log
 from tests.web.conftest import NOW
@@ -103,6 +106,12 @@ def test_users_have_names_roles_and_limits(story: Path, tmp_path: Path) -> None:
         page.cookie = answer.headers["set-cookie"].partition(";")[0]
         assert page.get(f"/api/1/entry/{error['at']}").status == 404
         assert page.get(f"/api/1/group/{error['at']}").status == 404
+        # What is new since when is of the part that bo does not see.
+        groups = page.get(f"/api/1/tracebacks?{STORY}").json
+        assert groups["groups"]
+        assert not any(group["new_since"] for group in groups["groups"])
+        assert not groups["pending"]
+        assert page.get(f"/api/1/known?{STORY}").json["marks"] == []
         # Nor by asking for more of what the limit is about.
         asked = f"/api/1/view?{STORY}&facets=logger"
         for more in ("", "&f=logger:shop.checkout", "&q=logger:shop.checkout"):
@@ -130,6 +139,23 @@ def test_a_trusted_proxy_says_who_somebody_is(story: Path, tmp_path: Path) -> No
     stranger = ["--web-auth-header", "X-User", "--web-trusted-proxies", "10.0.0.0/8"]
     with serving(story, *stranger, signs_in=False) as page:
         assert page.get("/api/1/about", {"x-user": "ann"}).status == 401
+
+
+def test_searches_are_in_the_log(tmp_path: Path) -> None:
+    """With web_audit the daemon logs, too, who looked for what."""
+    pattern = tmp_path / "x_%d.log"
+    options = ["--file", pattern, "--state-dir", tmp_path / "state"]
+    with running(*options, folder=tmp_path) as daemon:
+        send(daemon.port, 1, 1)
+        with serving(pattern, "--web-audit", "--port", str(daemon.port)) as page:
+            assert page.get("/api/1/entries?q=vat").status == 200
+            search = "/api/1/entries?f=logger:logd.web.audit"
+            deadline = time.monotonic() + WAIT_S
+            while not (found := page.get(search).json["entries"]):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+    assert "token looked from 127.0.0.1 for q=vat" in found[0]["head"]
+    assert found[0]["items"]["web_user"] == "token"
 
 
 def test_searches_are_told(story: Path) -> None:
@@ -223,8 +249,8 @@ def test_a_record_and_its_context(page: Page) -> None:
     assert [frame["own"] for frame in frames] == [False, False, True, True]
     assert (frames[-1]["line"], frames[-1]["func"]) == (64, "build_invoice")
     assert opened["parts"][2]["text"] == "KeyError: 'vat_id'"
-    group = until(lambda: page.get(f"/api/1/group/{listed[-1]['at']}").json)["group"]
-    assert group["new_since"]["version"] == "2.14.0"
+    answer = until(lambda: page.get(f"/api/1/group/{listed[-1]['at']}").json)
+    assert answer["group"]["new_since"]["version"] == answer["version"] == "2.14.0"
     context = page.get(f"/api/1/context/{listed[-1]['at']}?scope=request").json["entries"]
     assert len({entry["items"]["request_id"] for entry in context}) == 1
     assert len(context) == 2
@@ -288,6 +314,54 @@ def test_new_records_come_once_through_restarts(tmp_path: Path) -> None:
     assert len(seen) == len(set(seen))
 
 
+def test_streams_are_bounded(page: Page) -> None:
+    """One session follows the log in some tabs, not in hundreds."""
+    with ExitStack() as stack:
+        for _ in range(MAX_STREAMS_EACH):
+            next(stack.enter_context(page.live()))
+        assert page.get("/api/1/live").status == 429
+    deadline = time.monotonic() + WAIT_S
+    while page.get("/api/1/about").status == 200:
+        # Those that were closed are noticed.
+        try:
+            with page.live() as events:
+                next(events)
+                break
+        except AssertionError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS
+        b"GET /" + b"a" * 100_000,
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        (
+            b"GET /api/1/live HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: "
+            b"websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAA\r\n\r\n"
+        ),
+        b"GET /static/../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /static/x/..%2f..%2fREADME.md HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET //evil.example/%2e%2e HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET http://evil.example/ HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+    ],
+)
+def test_garbage_is_refused(page: Page, data: bytes) -> None:
+    """What is no request of a browser gets an error in one line, and the log nothing of it."""
+    with socket.create_connection((page.host, page.port), timeout=WAIT_S) as connection:
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while piece := connection.recv(65_536):
+            answer += piece
+    assert re.match(rb"HTTP/1.1 4\d\d ", answer), answer[:200]
+    assert b"location:" not in answer.lower()
+    assert page.get("/api/1/about").status == 200
+
+
 def test_a_ring_that_came_round(tmp_path: Path) -> None:
     """A link to a record that was overwritten says so, and what is the oldest that is left."""
     pattern = tmp_path / "x_%d.log"
@@ -307,7 +381,11 @@ def test_saved_views_are_words_of_the_terminal(page: Page, story: Path) -> None:
     assert page.ask("PUT", "/api/1/views/vat", {"search": search}).status == 204
     views = page.get("/api/1/views").json["views"]
     assert "vat" in [view["name"] for view in views]
-    assert page.get("/v/vat").status == 307
+    assert "vat_id" not in page.get("/v/vat").headers["location"]
+    assert "KeyError" in page.get("/v/vat").headers["location"]
+    # What a view looks for is told to those who may look.
+    stranger = Page(page.process, page.link).get("/v/vat")
+    assert (stranger.status, stranger.headers["location"]) == (307, "../#v=vat")
     total = page.get(f"/api/1/view?{STORY}&f=exc:KeyError").json["total"]
     shown = subprocess.run(
         [sys.executable, "-m", "logd", "query", "--view",

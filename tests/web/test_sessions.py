@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from logd.web import sessions
-from logd.web.sessions import OWNER, Failures, User, WebSessions
+from logd.web.sessions import OWNER, Failures, User, WebSessions, cookie_name
 
 
 class Clock:
@@ -46,14 +46,30 @@ def test_a_session_ends() -> None:
     assert kept.find(value) is None
 
 
-def test_failures_are_forgotten() -> None:
-    """Who failed five times in a minute has to wait, and nobody else."""
+def test_tries_are_counted_and_forgotten() -> None:
+    """Who failed five times in a minute has to wait, and nobody else; a success is no failure."""
     clock = Clock()
     failures = Failures(clock)
     for _ in range(sessions.MAX_FAILURES):
-        assert not failures.is_too_many("10.0.0.7")
-        failures.add("10.0.0.7")
-    assert failures.is_too_many("10.0.0.7")
-    assert not failures.is_too_many("10.0.0.8")
+        assert failures.begin("10.0.0.7")
+        failures.succeeded("10.0.0.7")
+    # Counted before they are looked at: a hundred at once are no more than five.
+    assert [failures.begin("10.0.0.7") for _ in range(100)].count(True) == sessions.MAX_FAILURES
+    assert failures.begin("10.0.0.8")
     clock.now += sessions.FAILURES_S
-    assert not failures.is_too_many("10.0.0.7")
+    assert failures.begin("10.0.0.7")
+
+
+def test_a_network_of_ipv6_is_one_peer() -> None:
+    """Whoever has an address of IPv6 has 2 to the 64 of them; addresses of IPv4 are single."""
+    failures = Failures(Clock())
+    assert all(failures.begin(f"2001:db8::{n}") for n in range(sessions.MAX_FAILURES))
+    assert not failures.begin("2001:db8::ffff")
+    assert failures.begin("2001:db8:0:1::1")
+    assert all(failures.begin(f"::ffff:10.0.0.{n}") for n in range(20))
+
+
+def test_each_port_has_a_cookie_of_its_own() -> None:
+    """Two servers of one machine, whose cookies browsers do not tell apart by port."""
+    assert cookie_name(is_tls=False, port=9803) != cookie_name(is_tls=False, port=9804)
+    assert cookie_name(is_tls=True, port=9803) == "__Host-logd_session"

@@ -1,4 +1,4 @@
-"""What is different between a stretch of time and the four times longer one before it."""
+"""What is different between a stretch of time and another, else the four times longer before it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from logd.query.budget import Budget
 from logd.query.selection import Selection
 from logd.query.source import LogSource
 from logd.query.summaries import Label, Summary
+from logd.web.answers.limits import ScanLimits
 from logd.web.answers.view import NAMES
-from logd.web.answers.wanted import Wanted
+from logd.web.answers.wanted import BadParameter, Parameters, Wanted, moment
 
 BASE_TIMES = 4
 MAX_ROWS = 40
@@ -20,36 +21,53 @@ MIN_SHARE = 0.002
 MIN_SCORE = 3.0
 """How surprising a share has to be, in standard deviations of counting."""
 
+Stretch = tuple[float, float]
+"""From when until when."""
+
 Watch = Callable[[float], None]
+
+
+def base_of(parameters: Parameters, since: float, until: float, now: float) -> Stretch:
+    """What a stretch is compared with: `base_from` to `base_to`, else what was before it.
+
+    Raises:
+        BadParameter: these are no times, or in the wrong order.
+    """
+    low, high = moment(parameters, "base_from", now), moment(parameters, "base_to", now)
+    if low is None and high is None:
+        return since - BASE_TIMES * (until - since), since
+    if low is None or high is None or low >= high:
+        raise BadParameter("base_from: expected both, with a time before `base_to`")
+    return low, high
 
 
 def compare(
     source: LogSource,
     wanted: Wanted,
-    since: float,
-    until: float,
+    stretch: Stretch,
+    base: Stretch,
     fields: Sequence[str],
-    budget_s: float,
+    limits: ScanLimits,
     watch: Watch,
 ) -> dict[str, Any]:
-    """Shares here and before; what was never seen before first, then what differs most.
+    """Shares in one stretch and in another; what was never seen before first, then what differs.
 
     If there is no time to count all, the newest records of both stretches stand for the others:
     the answer is `partial`.
     """
-    base_since = since - BASE_TIMES * (until - since)
-    budgets = [Budget(seconds=budget_s), Budget(seconds=budget_s)]
-    here = _counted(source, wanted, since, until, fields, budgets[0], watch)
-    before = _counted(source, wanted, base_since, since, fields, budgets[1], watch)
+    budgets = [limits.budget(), limits.budget()]
+    here = _counted(source, wanted, stretch, fields, budgets[0], watch)
+    before = _counted(source, wanted, base, fields, budgets[1], watch)
     rows = []
     if before.total and here.total:
         for field in fields:
             rows += _rows(field, here, before)
     rows.sort(key=lambda row: (row["before"] > 0, -row["score"]))
     return {
-        "from": since,
-        "to": until,
-        "base_from": base_since,
+        "from": stretch[0],
+        "to": stretch[1],
+        "base_from": base[0],
+        "base_to": base[1],
         "records": here.total,
         "base_records": before.total,
         "rows": _without_echoes(rows)[:MAX_ROWS],
@@ -60,13 +78,12 @@ def compare(
 def _counted(
     source: LogSource,
     wanted: Wanted,
-    since: float,
-    until: float,
+    stretch: Stretch,
     fields: Sequence[str],
     budget: Budget,
     watch: Watch,
 ) -> Summary:
-    selection = Selection(since=since, until=until, terms=wanted.terms)
+    selection = Selection(since=stretch[0], until=stretch[1], terms=wanted.terms)
     return source.summarise(selection, keys=list(fields), watch=watch, budget=budget)
 
 

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from logd.query.budget import Budget
 from logd.query.grammar import parse
 from logd.query.source import LogSource
 from logd.query.terms import Term
 from logd.query.tracebacks import exceptions, fingerprint, has_traceback
 from logd.records.entry import Entry
+from logd.web.answers.limits import ScanLimits
+from logd.web.answers.owncode import OwnCode
 from logd.web.answers.wanted import Wanted
 
 MAX_GROUPS = 200
@@ -59,7 +60,14 @@ class CauseGroup:
 
 
 def tracebacks(
-    source: LogSource, wanted: Wanted, since: float, until: float, budget_s: float, watch: Watch
+    source: LogSource,
+    wanted: Wanted,
+    since: float,
+    until: float,
+    *,
+    own: OwnCode,
+    limits: ScanLimits,
+    watch: Watch,
 ) -> dict[str, Any]:
     """The groups of a selection, those that rise first, then those with the most records.
 
@@ -68,7 +76,7 @@ def tracebacks(
     """
     groups: dict[str, CauseGroup] = {}
     selection = wanted.selection().also(parse("has:traceback"))
-    budget = Budget(seconds=budget_s)
+    budget = limits.budget()
     earliest = until
     for placed in source.placed(selection, newest_first=True, watch=watch, budget=budget):
         entry = placed.entry
@@ -80,7 +88,7 @@ def tracebacks(
                 continue
             group = groups[key] = CauseGroup(entry)
         group.add(entry)
-    shown = [_shown(key, group, since, until) for key, group in groups.items()]
+    shown = [_shown(key, group, since, until, own) for key, group in groups.items()]
     return {
         "groups": sorted(shown, key=lambda group: (not group["is_rising"], -group["count"])),
         "searched_back_to": None if budget.next is None else earliest,
@@ -101,7 +109,9 @@ def group_of(
     only: tuple[Term, ...],
     since: float,
     until: float,
-    budget_s: float,
+    *,
+    own: OwnCode,
+    limits: ScanLimits,
     watch: Watch,
 ) -> dict[str, Any] | None:
     """The group that an entry belongs to, in a stretch of time; None if it has no traceback.
@@ -112,19 +122,19 @@ def group_of(
         return None
     key = fingerprint(entry.msg, entry.site)
     group = CauseGroup(entry)
-    wanted = Wanted((*only, *parse(f'traceback:"{key}"')), since, until)
-    budget = Budget(seconds=budget_s)
-    for placed in source.placed(wanted.selection(), newest_first=True, watch=watch, budget=budget):
+    selection = Wanted((*only, *parse(f'traceback:"{key}"')), since, until).selection()
+    budget = limits.budget()
+    for placed in source.placed(selection, newest_first=True, watch=watch, budget=budget):
         group.add(placed.entry)
     if not group.count:
         group.add(entry)
-    return _shown(key, group, since, until)
+    return _shown(key, group, since, until, own)
 
 
-def _shown(key: str, group: CauseGroup, since: float, until: float) -> dict[str, Any]:
+def _shown(key: str, group: CauseGroup, since: float, until: float, own: OwnCode) -> dict[str, Any]:
     found = exceptions(group.example.msg)
     last = found[-1] if found else None
-    own = last.own_frames[-1] if last is not None and last.own_frames else None
+    call = own.innermost(last) if last is not None else None
     width = max(until - since, 1.0) / SPARK_BARS
     spark = [0] * SPARK_BARS
     for moment in group.times:
@@ -133,7 +143,7 @@ def _shown(key: str, group: CauseGroup, since: float, until: float) -> dict[str,
         "fingerprint": key,
         "type": last.type.rpartition(".")[2] if last is not None else group.example.site,
         "text": (f"{last.type}: {last.text}" if last is not None else group.example.msg)[:400],
-        "place": f"{own.file.rpartition('/')[2]} in {own.function}" if own is not None else "",
+        "place": f"{call.file.rpartition('/')[2]} in {call.function}" if call is not None else "",
         "count": group.count,
         "first": group.first,
         "last": group.last,

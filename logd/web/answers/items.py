@@ -12,13 +12,13 @@ from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 from typing import Any
 
-from logd.query.budget import Budget
 from logd.query.fields import field_of_item
 from logd.query.selection import Selection
 from logd.query.source import LogSource, chosen_fields
 from logd.query.summaries import Summary
 from logd.records.entry import Entry
 from logd.text.items import item_text
+from logd.web.answers.limits import ScanLimits
 from logd.web.answers.view import facet_of
 
 SAMPLE = 300
@@ -46,7 +46,7 @@ def items(
     ids: Collection[str],
     *,
     top: int,
-    budget_s: float,
+    limits: ScanLimits,
     watch: Watch,
 ) -> dict[str, Any]:
     """Facets of items; each counts without the conditions of its own field.
@@ -56,13 +56,13 @@ def items(
         selection: the records.
         ids: items that name single things, as requests: no facets.
         top: how many values each shows.
-        budget_s: how long they may be counted.
+        limits: what counting them may cost.
         watch: told of progress.
     """
-    fields = item_fields(source, selection, ids, budget_s / 4, watch)
+    fields = item_fields(source, selection, ids, limits.part(4), watch)
     chosen = chosen_fields(selection, fields)
     rest = [field for field in fields if field not in chosen]
-    budget = Budget(seconds=budget_s)
+    budget = limits.budget()
 
     def counted(of: Selection, keys: Sequence[str]) -> Summary:
         return source.summarise(of, keys=list(keys), watch=watch, budget=budget)
@@ -71,7 +71,7 @@ def items(
     total, is_partial = summary.total, budget.next is not None
     facets = summary.facets
     for field in chosen:
-        budget = Budget(seconds=budget_s / 2)
+        budget = limits.part(2).budget()
         facets[field] = counted(selection.without(field), [field]).facets[field]
         is_partial = is_partial or budget.next is not None
     return {
@@ -85,11 +85,11 @@ def item_fields(
     source: LogSource,
     selection: Selection,
     ids: Collection[str],
-    budget_s: float,
+    limits: ScanLimits,
     watch: Watch,
 ) -> list[str]:
     """Fields of items that tell kinds of records, the most frequent first."""
-    budget = Budget(seconds=budget_s)
+    budget = limits.budget()
     found = source.placed(selection, newest_first=True, watch=watch, budget=budget)
     values: dict[str, Counter[str]] = {}
     for placed in islice(found, SAMPLE):

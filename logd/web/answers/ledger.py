@@ -158,6 +158,11 @@ class Known:
             return None, "The log that is kept begins less than an hour before the deploy."
         return mark, ""
 
+    def version_at(self, moment: float) -> str:
+        """The version that was running then; "" if no mark tells."""
+        before = [mark for mark in self.marks if mark["time"] <= moment]
+        return str(before[-1]["version"]) if before else ""
+
     def about(self, since: float, until: float) -> dict[str, Any]:
         """What a picture of this stretch of time shows of it."""
         return {

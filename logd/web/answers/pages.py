@@ -14,6 +14,7 @@ from logd.query.contexts import REQUEST_ITEMS, Scope, selection_of
 from logd.query.selection import Selection
 from logd.query.source import Gone, LogSource, Placed, Position
 from logd.query.terms import Term
+from logd.web.answers.limits import ScanLimits
 from logd.web.answers.shapes import row
 
 CONTEXT_BYTES = 64 << 20
@@ -46,7 +47,7 @@ def entries(
     around: str = "",
     is_first: bool = False,
     limit: int,
-    budget_s: float,
+    limits: ScanLimits,
     watch: Watch,
 ) -> dict[str, Any]:
     """Records of the list, oldest first: the newest ones, or those by a cursor.
@@ -61,12 +62,10 @@ def entries(
     end = source.end()
 
     def older(stop: Position | None, number: int) -> _Some:
-        budget = Budget(seconds=budget_s)
-        return _older(source, selection, stop, number, watch, budget)
+        return _older(source, selection, stop, number, watch, limits.budget())
 
     def newer(start: Position | None, number: int) -> _Some:
-        budget = Budget(seconds=budget_s)
-        return _newer(source, selection, start, end, number, watch, budget)
+        return _newer(source, selection, start, end, number, watch, limits.budget())
 
     rest: Position | None = None
     if around:
@@ -146,32 +145,34 @@ def one(source: LogSource, cursor: str, watch: Watch) -> Placed:
 
 def context(
     source: LogSource,
-    cursor: str,
+    middle: Placed,
     scope: Scope,
     number: int,
     only: tuple[Term, ...],
     request_items: Sequence[str],
+    limits: ScanLimits,
     watch: Watch,
 ) -> dict[str, Any]:
     """Records around one: its request's, its thread's, its process', or all.
 
     Args:
         source: the log.
-        cursor: of the record in the middle.
+        middle: the record.
         scope: what the records have in common with it.
         number: how many there are before it, and as many behind.
         only: further conditions, of the user's role.
         request_items: items that name a request.
+        limits: what looking in each direction may cost.
         watch: told of progress.
     """
-    middle = one(source, cursor, watch)
     note = ""
     if scope == "request" and not any(key in middle.entry.special for key in request_items):
         note = "The record has no item that names its request: this is its thread."
     near = selection_of(middle.entry, scope, request_items).also(only)
     before, behind = source.places(middle)
-    older = _older(source, near, before, number, watch, Budget(bytes=CONTEXT_BYTES))
-    newer = _newer(source, near, behind, None, number, watch, Budget(bytes=CONTEXT_BYTES))
+    near_by = limits._replace(bytes=CONTEXT_BYTES)
+    older = _older(source, near, before, number, watch, near_by.budget())
+    newer = _newer(source, near, behind, None, number, watch, near_by.budget())
     found = [*older.placed, middle, *newer.placed]
     return {"entries": [row(source, p.position, p.entry) for p in found], "note": note}
 

@@ -8,9 +8,10 @@ from itertools import islice
 from typing import Any
 
 from logd.query.source import LogSource, Position
-from logd.query.tracebacks import HEADING, Call, exceptions
+from logd.query.tracebacks import HEADING, exceptions
 from logd.records.entry import Entry
 from logd.text.items import item_text
+from logd.web.answers.owncode import OwnCode
 
 MAX_HEAD_CHARS = 2000
 MAX_SHOWN_CHARS = 65_536
@@ -58,7 +59,7 @@ def whole(source: LogSource, position: Position, entry: Entry) -> dict[str, Any]
     return shown
 
 
-def parts(msg: str) -> list[dict[str, Any]]:
+def parts(msg: str, own: OwnCode) -> list[dict[str, Any]]:
     """A message cut at its tracebacks: texts, frames, exceptions, and what stands between them."""
     text = _cut(msg, MAX_SHOWN_CHARS)
     found: list[dict[str, Any]] = []
@@ -84,7 +85,7 @@ def parts(msg: str) -> list[dict[str, Any]]:
                     "line": int(frame["line"]),
                     "func": frame["func"] or "",
                     "code": [],
-                    "own": Call(file, "").is_own,
+                    "own": own.has(file),
                 }
             )
         elif frames is not None and frames and line.startswith("    "):

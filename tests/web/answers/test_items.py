@@ -7,6 +7,7 @@ from pathlib import Path
 from logd.query.files.source import FileSource
 from logd.query.selection import EVERYTHING
 from logd.web.answers.items import item_fields
+from logd.web.answers.limits import ScanLimits
 from tests.query.log_making import record, write_log
 
 
@@ -26,7 +27,7 @@ def _fields(folder: Path, count: int) -> list[str]:
     ]
     write_log(folder / "x_%d.log", [record(n, special=one) for n, one in enumerate(items)])
     source = FileSource(str(folder / "x_%d.log"), lambda note: None)
-    return item_fields(source, EVERYTHING, ["request_id"], 60.0, lambda done: None)
+    return item_fields(source, EVERYTHING, ["request_id"], ScanLimits(60.0), lambda done: None)
 
 
 def test_kinds_are_counted(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import traceback
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logd.web.answers.owncode import OwnCode
 from logd.web.answers.shapes import parts
 
 
@@ -28,7 +29,7 @@ def test_a_chain() -> None:
         except KeyError as exc:
             raise ValueError("no invoice") from exc
 
-    shown = parts(f"checkout failed\n{_raised(both)}")
+    shown = parts(f"checkout failed\n{_raised(both)}", OwnCode())
     kinds = ["text", "frames", "exception", "between", "frames", "exception"]
     assert [part["kind"] for part in shown] == kinds
     assert shown[2]["text"] == "KeyError: 'vat_id'"
@@ -39,7 +40,7 @@ def test_a_chain() -> None:
 
 def test_frames_have_their_code() -> None:
     """A frame has its file, line and function, and the lines of code under it."""
-    frames = parts(_raised(lambda: 1 / 0))[0]["frames"]
+    frames = parts(_raised(lambda: 1 / 0), OwnCode())[0]["frames"]
     assert frames[-1]["file"] == __file__
     assert frames[-1]["func"] == "<lambda>"
     assert "1 / 0" in frames[-1]["code"][0]
@@ -49,14 +50,14 @@ def test_frames_have_their_code() -> None:
 
 def test_what_follows_a_traceback_is_text() -> None:
     """Text behind an exception is shown as such."""
-    shown = parts(f"{_raised(lambda: 1 / 0)}\n\nthe order was kept")
+    shown = parts(f"{_raised(lambda: 1 / 0)}\n\nthe order was kept", OwnCode())
     assert shown[-1] == {"kind": "text", "text": "the order was kept"}
 
 
 @given(st.text())
 def test_any_text_is_shown(msg: str) -> None:
     """Nothing of a message without a traceback is lost but empty lines around it."""
-    shown = parts(msg)
+    shown = parts(msg, OwnCode())
     assert len(shown) <= 1
     text = shown[0]["text"] if shown else ""
     assert text.strip() == msg.strip("\n").strip() or not msg.strip()
@@ -69,5 +70,5 @@ def test_any_text_is_shown(msg: str) -> None:
 ]), max_size=20))  # fmt: skip
 def test_any_order_of_lines(lines: list[str]) -> None:
     """Tracebacks that are torn or mixed are shown somehow, never an error."""
-    for part in parts("\n".join(lines)):
+    for part in parts("\n".join(lines), OwnCode()):
         assert part["kind"] in ("text", "frames", "exception", "between")

@@ -23,6 +23,7 @@ await check(async ({ open, browser }) => {
     await page.keyboard.press("E");
     await until(page, "a traceback is open", () => document.querySelector("#detail .frame.own"));
     await until(page, "the context is shown", () => document.querySelectorAll("#detail .context button").length >= 2);
+    await until(page, "it is told since when it is new", () => document.querySelector("#detail .verdict")?.textContent.includes("New since"));
     await ready(page);
     // How long it took tells of the machine that draws it.
     await page.evaluate(() => { document.querySelector("#took").textContent = ""; });
@@ -52,6 +53,7 @@ await check(async ({ open, browser }) => {
       await page.keyboard.press("e");
       await until(page, "a traceback is open", () => document.querySelector("#detail .frame.own"));
       await until(page, "the context is shown", () => document.querySelector("#detail .context button"));
+      await until(page, "it is told since when it is new", () => document.querySelector("#detail .verdict"));
       await shoot(page, "detail");
       await page.keyboard.press("Escape");
       await page.keyboard.press("2");
