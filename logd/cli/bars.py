@@ -33,14 +33,20 @@ def table(counts: Sequence[Count], width: int | None, *, is_unicode: bool = True
     labels = [escape(count.label) for count in counts]
     numbers = [f"{count.entries:,}" for count in counts]
     number_width = max(map(len, numbers), default=0)
-    label_width = max(map(columns, labels), default=0)
+    widths = list(map(columns, labels))
+    label_width = max(widths, default=0)
     if width is not None:
         label_width = min(label_width, max(_SHORTEST_BAR, width - number_width - 2))
     rest = 0 if width is None else width - label_width - number_width - 4
     most = max((count.entries for count in counts), default=0)
     lines = []
-    for label, number, count in zip(labels, numbers, counts, strict=True):
-        line = f"{padded(clipped(label, label_width), label_width)}  {number:>{number_width}}"
+    for label, taken, number, count in zip(labels, widths, numbers, counts, strict=True):
+        # Most labels fit: nothing is measured twice of those.
+        if taken > label_width:
+            shown = padded(clipped(label, label_width), label_width)
+        else:
+            shown = label + " " * (label_width - taken)
+        line = f"{shown}  {number:>{number_width}}"
         if rest >= _SHORTEST_BAR and most:
             line += f"  {_bar(count.entries / most * rest, is_unicode)}"
         lines.append(line.rstrip())

@@ -120,7 +120,7 @@ class Summary:
 
     total: int = 0
     step: Unit | int | None = None
-    bars: dict[int, Counter[str]] = field(default_factory=dict)
+    bars: dict[int, dict[str, int]] = field(default_factory=dict)
     facets: dict[Key, Counter[Label]] = field(default_factory=dict)
     others: dict[Key, int] = field(default_factory=dict)
 
@@ -155,7 +155,7 @@ class Summary:
         starts = self.times()
         texts = bar_labels(starts, self.step or _MINUTE_S)
         return [
-            Count(text, self.bars[start].total() if start in self.bars else 0)
+            Count(text, sum(self.bars[start].values()) if start in self.bars else 0)
             for text, start in zip(texts, starts, strict=True)
         ]
 
@@ -230,12 +230,12 @@ class Cells:
             for second, number in found.items():
                 self.put(second - second % _MINUTE_S, cat, number)
 
-    def bars(self) -> tuple[Unit | int, dict[int, Counter[str]]]:
+    def bars(self) -> tuple[Unit | int, dict[int, dict[str, int]]]:
         """The width of the bars, and the bars, in the order of time."""
         step = self._step if self._step != "auto" else self._fitting()
         seconds = self._seconds()
         starts = dict(zip(seconds, _bar_starts(seconds, step), strict=True))
-        found: dict[int, Counter[str]] = {start: Counter() for start in starts.values()}
+        found: dict[int, dict[str, int]] = {start: {} for start in starts.values()}
         for cat in sorted(self.counts):
             for second, count in self.counts[cat].items():
                 bar = found[starts[second]]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from logd.settings.loopback import is_loopback
 from logd.settings.secrets import MASK, Secret, is_masked, reveal
 from logd.settings.table import READABLE_FORMATS, Config
-from logd_client.session import MAX_FRAME_BYTES
+from logd_client.sizes import MAX_FRAME_BYTES
 
 MIN_TOKEN_LENGTH = 16
 MARKS_KEPT_S = 86_400.0

@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from logd.query.files.blocktimes import Blocks, BlockTimes
 from logd.query.files.indexkeeping import keep
 from logd.query.files.listing import RingFiles
-from logd.query.files.sidecar import NEVER, BlockTimes, Cell, Index, decoded, path_beside
+from logd.query.files.sidecar import NEVER, Cell, Index, decoded, path_beside
 from logd.query.positions import GENERATION_BYTES, generation_of
 from tests.bench import corpus
 
@@ -111,7 +112,7 @@ def _make_sparse(path: Path, number: int, known: Index, records: int) -> None:
         ]
     generation = generation_of(head[:GENERATION_BYTES])
     size = known.size * SPARSE_TIMES
-    index = Index(size, last_ns, generation, known.combinations, blocks)
+    index = Index(size, last_ns, generation, known.combinations, Blocks.of(blocks))
     path_beside(str(path)).write_bytes(index.encoded(cells, known.all_bits * SPARSE_TIMES))
 
 

@@ -73,7 +73,7 @@ def test_too_many_seconds_become_minutes() -> None:
     for number in range(MAX_LABELS + 1):
         cells.add(1_790_000_400.0 + number % 7, str(number), 1)
     assert not cells.is_by_second
-    assert sum(bar.total() for bar in cells.bars()[1].values()) == MAX_LABELS + 1
+    assert sum(sum(bar.values()) for bar in cells.bars()[1].values()) == MAX_LABELS + 1
 
 
 def test_most_frequent_first(tmp_path: Path) -> None:

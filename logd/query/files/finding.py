@@ -195,8 +195,7 @@ class Finder:
                     edge = before
                     break
                 if wanted:
-                    is_fast = prefilter.is_fast(wanted)
-                    yield Found(ref, generation, *places, raws, wanted, is_fast)
+                    yield Found(ref, generation, *places, raws, wanted, prefilter.has_fast_lines)
             if budget is None:
                 continue
             budget.looked_at += len(block.data)

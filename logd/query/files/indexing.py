@@ -10,6 +10,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
+from logd.query.files.blocktimes import Blocks, BlockTimes
 from logd.query.files.layouts import DEFAULT, Layout, structured_layout
 from logd.query.files.listing import FileRef
 from logd.query.files.outlines import MINUTE, Outlines
@@ -19,7 +20,6 @@ from logd.query.files.scan import ReadBlock, blocks_forwards, read_generation
 from logd.query.files.sidecar import (
     BROKEN,
     NEVER,
-    BlockTimes,
     Cell,
     Combination,
     Index,
@@ -247,7 +247,8 @@ def build(
     if is_open and not (seam and builder.blocks):
         raise NotIndexed("there is nothing of it yet that stays")
     mtime_ns = 0 if is_open else ref.mtime_ns
-    index = Index(size, mtime_ns, generation, builder.combinations, builder.blocks, seam)
+    blocks = Blocks.of(builder.blocks)
+    index = Index(size, mtime_ns, generation, builder.combinations, blocks, seam)
     return index.encoded(builder.cells, b"".join(builder.bits))
 
 

@@ -38,6 +38,9 @@ class Prefilter:
         selection: what is wanted.
         reader: reads the entries.
         check: called for each `_CHECKED_AT_ONCE` entries that are read; what it raises ends that.
+
+    Attributes:
+        has_fast_lines: whether entries may be fast at all, see `is_fast`.
     """
 
     def __init__(
@@ -56,7 +59,7 @@ class Prefilter:
             [part.split(b'"') for parts in _folded_parts(selection) for part in parts]
         )
         self._cats_anywhere = _cats_anywhere(selection)
-        self._has_fast_lines = reader.is_own_format and reader.times.is_default
+        self.has_fast_lines = reader.is_own_format and reader.times.is_default
         self._heads: dict[Layout, tuple[bytes, ...]] = {}
         if selection.cats is not None:
             self._heads = {
@@ -92,16 +95,18 @@ class Prefilter:
 
         The format changes with the settings, at a restart, and others may have added lines.
         """
-        return self._has_fast_lines and DEFAULT.fits(entries)
+        return self.has_fast_lines and DEFAULT.fits(entries)
 
     def wanted(self, entries: list[bytes]) -> list[bytes]:
         """The entries that are wanted, in their order."""
         if self._is_everything:
             return entries
-        if any(entry.startswith(OTHER_STARTS) for entry in entries):
+        # What is fast is of no other layout.
+        is_fast = self.is_fast(entries)
+        if not is_fast and any(entry.startswith(OTHER_STARTS) for entry in entries):
             return self._of_any_layout(entries)
         entries = _sifted(entries, self._needles, self._folded)
-        if self.is_fast(entries):
+        if is_fast or self.is_fast(entries):
             entries = self._by_head(entries, DEFAULT)
             if self._decides_all:
                 return entries

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
+from logd.query.files.layouts import DEFAULT
 from logd.query.files.listing import FileRef
 from logd.query.files.raw import DAMAGED, backwards, chunks, whole_blocks, whole_size
 from logd.query.positions import GENERATION_BYTES, FilePosition, generation_of
@@ -45,7 +46,7 @@ class Found(NamedTuple):
         end: where it ends.
         all_raws: all entries of the block.
         raws: the ones that are wanted, in their order: the same objects.
-        is_fast: see `Prefilter.is_fast`.
+        has_fast_lines: see `Prefilter`.
     """
 
     ref: FileRef
@@ -54,7 +55,12 @@ class Found(NamedTuple):
     end: int
     all_raws: list[bytes]
     raws: list[bytes]
-    is_fast: bool
+    has_fast_lines: bool
+
+    @property
+    def is_fast(self) -> bool:
+        """What `Prefilter.is_fast` says of the wanted ones: only who counts needs to know."""
+        return self.has_fast_lines and DEFAULT.fits(self.raws)
 
     def places(self) -> list[tuple[int, int]]:
         """For each wanted entry the bytes of the file before it and with it."""

@@ -52,22 +52,12 @@ def route(
         can_jump: whether a place in the file is reached without reading what is before it.
         may_have: whether a block may have what is wanted besides its time; None: any may.
     """
-    counted: list[int] = []
-    spans: list[tuple[int, int | None]] = []
-    for number, block in enumerate(index.blocks):
-        begin = max(start, block.place)
-        stop = block.end if end is None else min(end, block.end)
-        if begin >= stop or not _overlaps(selection, block.first_ms, block.behind_ms):
-            continue
-        if may_have is not None and not may_have(number):
-            continue
-        is_whole = (begin, stop) == (block.place, block.end) and block.is_counted
-        if is_counting and is_whole and _is_within(selection, block.first_ms, block.behind_ms):
-            counted.append(number)
-        elif spans and spans[-1][1] == begin:
-            spans[-1] = (spans[-1][0], stop)
-        else:
-            spans.append((begin, stop))
+    is_all = start == 0 and (end is None or end >= index.size) and not selection.has_times
+    if is_counting and is_all and may_have is None and index.is_counted:
+        counted: Sequence[int] = range(len(index.blocks))
+        spans: list[tuple[int, int | None]] = []
+    else:
+        counted, spans = _of_each_block(index, selection, start, end, is_counting, may_have)
     tail = max(start, index.size)
     if index.is_open and (end is None or tail < end):
         # What came since is in no index.
@@ -85,6 +75,34 @@ def route(
         ]
         spans = [(begin, behind)]
     return Route(counted, spans)
+
+
+def _of_each_block(
+    index: Index,
+    selection: Selection,
+    start: int,
+    end: int | None,
+    is_counting: bool,
+    may_have: Callable[[int], bool] | None,
+) -> tuple[list[int], list[tuple[int, int | None]]]:
+    """The blocks that are counted, and the stretches of blocks that are read."""
+    counted: list[int] = []
+    spans: list[tuple[int, int | None]] = []
+    for number, block in enumerate(index.blocks):
+        begin = max(start, block.place)
+        stop = block.end if end is None else min(end, block.end)
+        if begin >= stop or not _overlaps(selection, block.first_ms, block.behind_ms):
+            continue
+        if may_have is not None and not may_have(number):
+            continue
+        is_whole = (begin, stop) == (block.place, block.end) and block.is_counted
+        if is_counting and is_whole and _is_within(selection, block.first_ms, block.behind_ms):
+            counted.append(number)
+        elif spans and spans[-1][1] == begin:
+            spans[-1] = (spans[-1][0], stop)
+        else:
+            spans.append((begin, stop))
+    return counted, spans
 
 
 def _overlaps(selection: Selection, first_ms: int, behind_ms: int) -> bool:

@@ -24,7 +24,6 @@ import contextlib
 import json
 import os
 import struct
-import sys
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +34,7 @@ from typing import NamedTuple
 
 from logd.outputs.files import zstd
 from logd.outputs.files.boots import boot_id
+from logd.query.files.blocktimes import Blocks, bytes_of, columns_of, numbers_of
 from logd.query.files.listing import FileRef
 from logd.query.files.raw import DAMAGED, chunks
 
@@ -81,26 +81,6 @@ class Combination(NamedTuple):
     logger: str | None
 
 
-class BlockTimes(NamedTuple):
-    """One block.
-
-    Attributes:
-        place: the bytes of the file before it, uncompressed.
-        end: the same with it.
-        first_ms: no entry of it is earlier, in milliseconds since the epoch.
-        behind_ms: all entries of it that have a time are earlier.
-        cells_before: how many of the cells are of earlier blocks.
-        is_counted: whether its cells tell all its entries; else it has none.
-    """
-
-    place: int
-    end: int
-    first_ms: int
-    behind_ms: int
-    cells_before: int
-    is_counted: bool
-
-
 Cell = tuple[int, int, int]
 """Second at which a minute begins (or `NEVER`), number of the combination, entries."""
 
@@ -116,7 +96,7 @@ class Index:
         seam: of an open one: the run of the machine, and a digest of what stands before its end;
             "" if the file is closed.
         combinations: those in the file.
-        blocks: all blocks, in their order and without gaps.
+        blocks: all blocks.
         cells: how many entries there are, block by block.
     """
 
@@ -124,7 +104,7 @@ class Index:
     mtime_ns: int
     generation: str
     combinations: Sequence[Combination]
-    blocks: Sequence[BlockTimes]
+    blocks: Blocks
     seam: str = ""
     totals: Sequence[int] = ()
     minutes: dict[str, dict[int, int]] = field(default_factory=dict)
@@ -139,13 +119,11 @@ class Index:
     @property
     def is_counted(self) -> bool:
         """Whether cells tell all entries of all blocks."""
-        return all(block.is_counted for block in self.blocks)
+        return self.blocks.are_counted
 
     @cached_property
     def _columns(self) -> Sequence[array[int]]:
-        numbers = _numbers(_unpacked(self.packed_cells))
-        third = len(numbers) // 3
-        return [numbers[n * third : (n + 1) * third] for n in range(3)]
+        return columns_of(numbers_of(_unpacked(self.packed_cells)), 3)
 
     @property
     def all_cells(self) -> Iterable[Cell]:
@@ -222,11 +200,11 @@ class Index:
             "totals": totals,
             "minutes": {cat: list(found.items()) for cat, found in minutes.items()},
         }
-        columns = [array("q", column) for column in zip(*cells, strict=True)]
+        numbers = array("q", [number for column in zip(*cells, strict=True) for number in column])
         parts = [
             _packed(json.dumps(whole, separators=(",", ":")).encode()),
-            _packed(_bytes([array("q", column) for column in zip(*self.blocks, strict=True)])),
-            _packed(_bytes(columns)),
+            _packed(bytes_of(self.blocks.packed())),
+            _packed(bytes_of(numbers)),
             _packed(bits),
         ]
         return b"".join((MAGIC, _LENGTHS.pack(*map(len, parts)), *parts))
@@ -254,44 +232,15 @@ def decoded(data: bytes) -> Index:
         whole["mtime_ns"],
         whole["generation"],
         [Combination(*combination) for combination in whole["combinations"]],
-        _blocks(_numbers(_unpacked(parts[1]))),
+        Blocks(numbers_of(_unpacked(parts[1]))),
         whole["seam"],
         whole["totals"],
         {cat: dict(found) for cat, found in whole["minutes"].items()},
         *parts[2:],
     )
-    if len(index.totals) != len(index.combinations):
+    if index.blocks.have_gaps or len(index.totals) != len(index.combinations):
         raise ValueError("the index contradicts itself")
     return index
-
-
-def _blocks(numbers: array[int]) -> Sequence[BlockTimes]:
-    rows = len(numbers) // len(BlockTimes._fields)
-    columns = [numbers[n * rows : (n + 1) * rows] for n in range(len(BlockTimes._fields))]
-    blocks = [
-        BlockTimes(place, end, first_ms, behind_ms, before, bool(is_counted))
-        for place, end, first_ms, behind_ms, before, is_counted in zip(*columns, strict=True)
-    ]
-    place = 0
-    for block in blocks:
-        if block.place != place:
-            raise ValueError("the index has a gap")
-        place = block.end
-    return blocks
-
-
-def _bytes(columns: Iterable[array[int]]) -> bytes:
-    for column in columns:
-        if sys.byteorder == "big":
-            column.byteswap()
-    return b"".join(column.tobytes() for column in columns)
-
-
-def _numbers(data: bytes) -> array[int]:
-    numbers = array("q", data)
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers
 
 
 def _packed(data: bytes) -> bytes:

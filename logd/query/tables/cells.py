@@ -16,8 +16,9 @@ from sqlalchemy import Connection, inspect, select
 
 from logd.outputs.tables.catalogue import COUNTS
 from logd.outputs.tables.ring import TableEntry
+from logd.query.files.blocktimes import Blocks, BlockTimes
 from logd.query.files.shortcut import CellCounter, can_count, route
-from logd.query.files.sidecar import BROKEN, BlockTimes, Combination, Index
+from logd.query.files.sidecar import BROKEN, Combination, Index
 from logd.query.selection import Selection
 from logd.query.summaries import Step, Tally
 
@@ -91,7 +92,7 @@ def _as_index(rows: Sequence[Any], entry: TableEntry) -> tuple[Index, dict[int, 
         place = row.next_id
     if place < entry.next_id:
         blocks.append(BlockTimes(place, entry.next_id, *_EVER, 0, False))
-    return Index(entry.next_id, 0, "", (), blocks), row_of
+    return Index(entry.next_id, 0, "", (), Blocks.of(blocks)), row_of
 
 
 def _index_of(row: Any) -> Index:
@@ -106,7 +107,7 @@ def _index_of(row: Any) -> Index:
         0,
         "",
         [Combination(*kind) for kind in head["kinds"]],
-        [BlockTimes(0, 1, row.first_ms, row.behind_ms, 0, True)],
+        Blocks.of([BlockTimes(0, 1, row.first_ms, row.behind_ms, 0, True)]),
         totals=head["totals"],
         minutes={cat: dict(found) for cat, found in head["minutes"].items()},
         packed_cells=row.cells,
