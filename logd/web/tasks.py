@@ -5,6 +5,7 @@ A task runs to its end, to its budget, or until `watch` raises: then nobody wait
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -49,6 +50,8 @@ SIZE_AGAIN_S = 10.0
 
 BEGINNING = "0"
 SPARK_S = 3600.0
+
+_PATH = re.compile(r"(?<![\w/:])/(?:[^/\s]+/)*([^/\s]+/[^/\s]+)")
 
 
 class Failed(Exception):
@@ -139,13 +142,13 @@ class Reader:
             text = "The log went on, and what was there was overwritten or removed."
             raise Failed(410, "gone", text, hint) from exc
         except CannotRead as exc:
-            raise Failed(503, "cannot_read", str(exc)) from exc
+            raise Failed(503, "cannot_read", short_paths(str(exc))) from exc
 
     # -- tasks -----------------------------------------------------------------------------
 
     def about(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
         """What log this is, and since when it is kept."""
-        return {"source": _short_name(self.source.name), "first": self._begins()}
+        return {"source": short_paths(self.source.name), "first": self._begins()}
 
     def view(self, parameters: Parameters, only: Sequence[str], watch: Watch) -> dict[str, Any]:
         """The picture, see `answers.view`."""
@@ -374,12 +377,9 @@ class Reader:
         return self.ledger.begins
 
 
-def _short_name(name: str) -> str:
-    """What a log is called on the page: where its folder lies is not told to browsers."""
-    kind, blank, path = name.partition(" ")
-    if kind != "file" or path.count("/") < 2:
-        return name
-    return f"{kind}{blank}{'/'.join(path.rsplit('/', 2)[1:])}"
+def short_paths(text: str) -> str:
+    """A text with the ends of its paths: where a log's folder lies is not told to browsers."""
+    return _PATH.sub(r"\1", text)
 
 
 def _json_line(entry: Entry) -> str:

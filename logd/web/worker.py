@@ -28,7 +28,7 @@ from logd.web.answers.ledger import Ledger, mark_terms
 from logd.web.answers.limits import ScanLimits
 from logd.web.answers.owncode import OwnCode
 from logd.web.answers.pages import request_items
-from logd.web.tasks import Failed, Reader
+from logd.web.tasks import Failed, Reader, short_paths
 
 NICENESS = 10
 READ_BYTES = 65_536
@@ -124,7 +124,10 @@ def answer_of(
                 reader = make_reader(sources)
             except LogdError as exc:
                 raise Failed(
-                    503, "no_log", str(exc), "It appears here as soon as it is written."
+                    503,
+                    "no_log",
+                    short_paths(str(exc)),
+                    "It appears here as soon as it is written.",
                 ) from exc
         done = reader.run(request["task"], request["parameters"], request["only"], watch)
     except TaskDropped:

@@ -261,7 +261,7 @@ def test_a_record_and_its_context(page: Page) -> None:
     [
         ("view?from=abc", 400, "bad_parameter"),
         ("view?from=20&to=10", 400, "bad_parameter"),
-        ("view?q=/(/", 400, "bad_parameter"),
+        ("view?q=/(/", 400, "bad_selection"),
         ("view?buckets=0", 400, "bad_parameter"),
         ("entries?limit=100000", 400, "bad_parameter"),
         ("entries?before=nonsense", 404, "no_record"),

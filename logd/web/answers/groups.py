@@ -17,6 +17,7 @@ from logd.query.tracebacks import exceptions, fingerprint, has_traceback
 from logd.records.entry import Entry
 from logd.web.answers.limits import ScanLimits
 from logd.web.answers.owncode import OwnCode
+from logd.web.answers.shapes import parts
 from logd.web.answers.wanted import Wanted
 
 MAX_GROUPS = 200
@@ -134,7 +135,6 @@ def group_of(
 def _shown(key: str, group: CauseGroup, since: float, until: float, own: OwnCode) -> dict[str, Any]:
     found = exceptions(group.example.msg)
     last = found[-1] if found else None
-    call = own.innermost(last) if last is not None else None
     width = max(until - since, 1.0) / SPARK_BARS
     spark = [0] * SPARK_BARS
     for moment in group.times:
@@ -143,7 +143,7 @@ def _shown(key: str, group: CauseGroup, since: float, until: float, own: OwnCode
         "fingerprint": key,
         "type": last.type.rpartition(".")[2] if last is not None else group.example.site,
         "text": (f"{last.type}: {last.text}" if last is not None else group.example.msg)[:400],
-        "place": f"{call.file.rpartition('/')[2]} in {call.function}" if call is not None else "",
+        "place": _place(group.example.msg, own),
         "count": group.count,
         "first": group.first,
         "last": group.last,
@@ -157,6 +157,18 @@ def _shown(key: str, group: CauseGroup, since: float, until: float, own: OwnCode
         "log_begins": None,
         "is_site": last is None,
     }
+
+
+def _place(msg: str, own: OwnCode) -> str:
+    """Where it was raised: the last own line before the last exception; "" without a traceback."""
+    frames: list[dict[str, Any]] = []
+    for part in parts(msg, own):
+        frames = part.get("frames") or frames
+    found = [frame for frame in frames if frame["own"]] or frames
+    if not found:
+        return ""
+    last = found[-1]
+    return f"{last['file'].rpartition('/')[2]}:{last['line']} in {last['func']}"
 
 
 def _is_rising(spark: list[int]) -> bool:

@@ -22,6 +22,8 @@ MAX_MARKS = 1000
 FIRST_RECORDS = 100
 MAX_LOSSES = 1000
 MAX_FINGERPRINTS = 20_000
+SAME_MARK_S = 600.0
+"""A deploy that goes to one host after the other is one: what says the same within this time."""
 
 LOOKS_BACK_S = 3600.0
 """What the log does not hold for an hour before a mark can't be told from what is new."""
@@ -95,7 +97,7 @@ class Ledger:
                 mark = _mark(placed.entry, source.cursor(placed.position))
                 if mark is not None:
                     marks[mark["at"]] = mark
-        self.marks = sorted([*self.marks, *marks.values()], key=lambda m: float(m["time"]))
+        self.marks = _each_once([*self.marks, *marks.values()])
         del self.marks[:-MAX_MARKS]
         lost = Selection(terms=parse(f"has:{_LOST_ITEM}"))
         for placed in source.placed(lost, start=start, end=end, watch=watch):
@@ -208,6 +210,17 @@ def _mark(entry: Entry, at: str) -> dict[str, Any] | None:
         return None
     version = str(entry.special.get(_VERSION_ITEM, "")) or text.rpartition(" ")[2]
     return {"time": entry.time, "text": text, "version": version[:60], "kind": kind, "at": at}
+
+
+def _each_once(marks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Marks in the order of time, what several hosts say of one deploy once."""
+    kept: list[dict[str, Any]] = []
+    for mark in sorted(marks, key=lambda mark: float(mark["time"])):
+        last = kept[-1] if kept else None
+        is_same = last is not None and all(last[key] == mark[key] for key in ("kind", "version"))
+        if last is None or not is_same or mark["time"] - last["time"] >= SAME_MARK_S:
+            kept.append(mark)
+    return kept
 
 
 def losses_between(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from logd.query.tracebacks import Call, Raised
+from logd.query.tracebacks import Call
 
 
 class OwnCode:
@@ -26,12 +26,6 @@ class OwnCode:
         """Whether a file, as a traceback names it, is own."""
         path = f"/{_slashed(file)}/"
         return Call(file, "").is_own or any(part in path for part in self._parts)
-
-    def innermost(self, raised: Raised) -> Call | None:
-        """The last own call before an exception; the last one at all if none is own."""
-        own = [frame for frame in raised.frames if self.has(frame.file)]
-        found = own or raised.frames
-        return found[-1] if found else None
 
 
 def _slashed(path: str) -> str:

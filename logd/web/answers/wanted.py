@@ -57,6 +57,7 @@ def wanted(parameters: Parameters, only: Sequence[str] = (), now: float | None =
 
     Raises:
         BadParameter: says which parameter, and what is wrong with it.
+        WrongSelection: a condition can't be understood.
     """
     now = time.time() if now is None else now
     free = one(parameters, "case") != "1"
@@ -81,7 +82,8 @@ def _parsed(name: str, text: str, *, ignore_case: bool = False) -> tuple[Term, .
     try:
         return parse(text, ignore_case=ignore_case)
     except WrongSelection as exc:
-        raise BadParameter(f"{name}: {exc}") from exc
+        # What was typed needs no name.
+        raise WrongSelection(str(exc) if name == "q" else f"{name}: {exc}") from exc
 
 
 def one(parameters: Parameters, name: str, default: str = "") -> str:

@@ -24,7 +24,7 @@ export class List {
   /**
    * @param {HTMLElement} place
    * @param {{selection: () => URLSearchParams, open: (entry: Entry) => void, empty: () => Node, hostName: (host: string) => string,
-   *   words: () => string[], begins: () => string, ended: (upto: string) => void}} page
+   *   words: () => string[], stop: () => void, begins: () => string, ended: (upto: string) => void}} page
    */
   constructor(place, page) {
     this.place = place;
@@ -195,7 +195,8 @@ export class List {
 
   /** Words for a search that has found nothing by now. */
   searching() {
-    if (this.search === "on") return h("div", { class: "searching" }, h("h2", {}, "Nothing found yet"), h("p", {}, "The search goes further back. Esc stops it."));
+    if (this.search === "on") return h("div", { class: "searching" }, h("h2", {}, "Nothing found yet"), h("p", {}, "The search goes further back."),
+      h("button", { type: "button", class: "button", onclick: () => this.page.stop() }, "Stop ", h("kbd", { class: "wide-only" }, "Esc")));
     return h("div", { class: "searching" }, h("h2", {}, "The search was stopped"), h("p", {}, "Nothing was found until then."),
       h("button", { type: "button", class: "button", onclick: () => (this.olderFrom ? this.fill() : this.load().catch(() => {})) }, "Go on"));
   }

@@ -32,7 +32,7 @@ const list = new List(byId("list"), {
   selection: chosen, hostName, words: () => plainWords(here.state.q),
   empty: () => nothing(here.state, picture.view, { toggle, drop, everywhere: () => go({ from: "", to: "" }) }),
   open: (entry) => go({ at: entry.at }, { replace: here.state.at !== "" }),
-  ended: (upto) => following.reached(upto),
+  ended: (upto) => following.reached(upto), stop: () => escape(),
   begins: () => (here.state.from ? "The time that you chose begins here." : "The log, as far as it was kept, begins here."),
 });
 
@@ -199,6 +199,7 @@ byId("live").addEventListener("click", () => following.toggle());
 byId("help").addEventListener("click", help);
 byId("views").addEventListener("click", views);
 byId("range").addEventListener("click", () => go({ from: "", to: "", at: "" }));
+byId("stop").addEventListener("click", escape);
 byId("zoom-out").addEventListener("click", zoomOut);
 byId("new").addEventListener("click", toEnd);
 byId("open-facets").addEventListener("click", () => openFacets(!byId("facets").classList.contains("open")));

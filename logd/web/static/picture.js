@@ -129,6 +129,7 @@ export class Picture {
   /** @param {any} whole @param {number} ms */
   show(whole, ms) {
     this.view = whole;
+    byId("overview").classList.remove("blank");
     this.chart.show(whole);
     this.showCounts();
     this.drawFacets();
@@ -153,6 +154,7 @@ export class Picture {
     const isAll = !state.from && !state.to;
     button.textContent = `${range(shown.from, shown.to, !state.to)}${isAll ? "" : " ×"}`;
     button.setAttribute("aria-label", `${button.textContent}; ${isAll ? "all of the log" : "show all of the log"}`);
+    byId("download").hidden = !shown.total;
     byId("download").textContent = shown.total > MAX_EXPORTED ? `Download the first ${number(MAX_EXPORTED)}` : "Download";
     const tab = byId("tab-records").querySelector(".n");
     if (tab) tab.textContent = number(shown.total);
@@ -163,14 +165,14 @@ export class Picture {
     document.title = `${sums.filter(([c]) => c === "E" || c === "C").reduce((a, [, n]) => a + n, 0) || ""}${state.f.length ? ` ${state.f.join(" ")}` : ""} logd`.trim();
   }
 
-  /** @param {number | null} done @param {string} text */
+  /** @param {number | null} done @param {string | (string | Node)[]} text */
   progress(done, text) {
     const bar = byId("progress");
     bar.hidden = done === null;
     byId("chart").classList.toggle("stale", done === 0 && this.view !== null);
     if (done === null) return;
     /** @type {HTMLElement} */ (bar.firstElementChild).style.transform = `scaleX(${Math.max(0.03, done)})`;
-    byId("progress-text").textContent = text;
+    replace(byId("progress-text"), ...[text].flat());
   }
 
   /** Whether it is not all there yet. */
@@ -181,6 +183,5 @@ export class Picture {
 
 /** @param {import("./chart.js").View} part */
 function soFar(part) {
-  const back = part.searched_back_to ? `searched back to ${clock(part.searched_back_to)}, ${Math.round(part.done * 100)} %${part.bytes ? ` of ${size(part.bytes)}` : ""} · ` : "";
-  return `${back}Esc stops`;
+  return [`searched back to ${clock(part.searched_back_to ?? part.from)}, ${Math.round(part.done * 100)} %`, h("span", { class: "wide-only" }, part.bytes ? ` of ${size(part.bytes)}` : "")];
 }
