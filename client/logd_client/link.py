@@ -1,29 +1,29 @@
 """One session over changing connections: connects, sends, takes acknowledgements, backs off.
 
-A `Link` owns the connection and the clockwork of reconnecting. It neither starts threads nor
+A `Link` owns the connection. It neither starts threads nor
 encodes records, and it never waits: not for a connection, not for an answer. Only a host's name is
 looked up in `step`, which may take long. Its owner calls `step` again and again, from one thread at
 a time, and waits for what `wanted` and `timeout_s` say in between.
 
-Its parts: `channel.py` moves the bytes, `outgoing.py` says which, `roaming.py` to which server,
-`backoff.py` how long the pauses between attempts are, `silence.py` when a connection is dead.
+Its parts: `search.py` looks for a server, `channel.py` moves the bytes, `outgoing.py` says which,
+`roaming.py` to which server, `silence.py` when a connection is dead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from logd_client.approach import Approach, NoServer
-from logd_client.backoff import RETRY_MAX_S, Backoff
+from logd_client.approach import NoServer
 from logd_client.channel import NOT_NOW, Channel
 from logd_client.clientsession import Session, SessionState
 from logd_client.connection import ConnectionFailed, Place, ServerAddress
-from logd_client.descriptors import ShortWay
-from logd_client.natives import READABLE, monotonic, wait_ready
+from logd_client.descriptors import GuardedSocket, ShortWay
+from logd_client.natives import monotonic, wait_ready
 from logd_client.outgoing import Outgoing
 from logd_client.problems import SessionProblem
 from logd_client.records import EncodedBatch
 from logd_client.roaming import Roaming
+from logd_client.search import Search
 from logd_client.session import (
     REFUSED_FRAME,
     REFUSED_ORDER,
@@ -70,17 +70,14 @@ class Link:
     ) -> None:
         self.session = session
         self._store = store
-        self._address = address
         self._report = report
         self._acknowledged = acknowledged
-        self._approach: Approach | None = None
         self._channel: Channel | None = None
-        self._backoff = Backoff()
         self._roaming = Roaming(address, session)
+        self._search = Search(address, self._roaming)
         self.silence = Silence(self._roaming)
         self.hear_at = 0.0
         self._outgoing = Outgoing(session, store, report, self._freed)
-        self._connected_at = 0.0
         self.short_way: ShortWay | None = None
         self.connected_to: Place | None = None
         self.last_error = ""
@@ -110,17 +107,13 @@ class Link:
         """The descriptor to wait for, -1 without one, and the events."""
         if self._channel is not None:
             return self._channel.wanted
-        wanted = None if self._approach is None else self._approach.wanted
-        return (-1, READABLE) if wanted is None else wanted
+        return self._search.wanted
 
     def timeout_s(self, now: float) -> float | None:
         """After how long `step` has something to do even if nothing happens; None for never."""
-        if self._approach is not None:
-            if self._channel is None and self._approach.wanted is None:
-                return 0.0
-            return max(0.0, self._approach.deadline - now)
-        if self._channel is None:
-            return self._backoff.left_s(now)
+        has_socket = self._channel is not None
+        if self._search.has_begun or not has_socket:
+            return self._search.left_s(now, has_socket=has_socket)
         back_s = self._roaming.back_s(now)
         if self.session.has_unacknowledged:
             silence_s = self.silence.left_s(now)
@@ -129,13 +122,15 @@ class Link:
 
     def retry_soon(self, now: float, within_s: float) -> None:
         """Do not let a pause last longer than that from now: somebody waits."""
-        self._backoff.end_within(now, within_s)
+        self._search.end_pause_within(now, within_s)
 
     def step(self) -> None:
         """Do what can be done now. Never raises for what the network or the server do."""
         try:
-            if self._channel is None and not self._advance():
-                return
+            if self._channel is None:
+                self._connected(self._search.advance())
+                if self._channel is None:
+                    return
             self._move_bytes()
         except NoServer as exc:
             self._not_found(exc)
@@ -151,18 +146,21 @@ class Link:
                 anything may be sent.
         """
         deadline = monotonic() + within_s
-        planned = self._backoff.plan
+        plan = self._search.plan
         try:
-            if self._channel is None and not self._connect_at_once(deadline):
-                return False
+            if self._channel is None:
+                if not self.may_connect:
+                    return False
+                self._connected(self._search.advance_until(deadline))
+                if self._channel is None:
+                    return False
             self._move_bytes()
             answer_by = monotonic() + answer_within_s
             while self._is_answer_awaited and (left_s := answer_by - monotonic()) > 0:
                 wait_ready([self.wanted], left_s)
                 self._move_bytes()
         except NoServer as exc:
-            self._not_found(exc)
-            self._backoff.pause_as_planned(planned)
+            self._not_found(exc, plan)
         self._look_if_clear()
         return not self.is_busy
 
@@ -173,12 +171,12 @@ class Link:
     @property
     def is_pausing(self) -> bool:
         """True while no connection is tried."""
-        return self._channel is None and self._approach is None
+        return self._channel is None and not self._search.has_begun
 
     @property
     def may_connect(self) -> bool:
         """True if `send_at_once` may connect: the pause is over, or a record came long into it."""
-        return self.is_pausing and self._backoff.is_over_for_records
+        return self._channel is None and self._search.may_begin_for_records
 
     def _look_if_clear(self) -> None:
         channel = self._channel
@@ -225,20 +223,20 @@ class Link:
             self._look_at_clock(monotonic())
 
     def _look_at_clock(self, now: float) -> None:
-        if self._approach is not None:
-            if now > self._approach.deadline:
+        if self._search.has_begun:
+            if self._search.is_late(now):
                 self.close_socket()
-                self._approach.too_late()
+                self._search.next_place()
         elif self.session.has_unacknowledged:
             if self.silence.is_over(now):
                 self._broken(TimeoutError("no acknowledgement"))
         elif self._roaming.is_back_due(now) and not self._is_sending:
             self.close()
             self._roaming.go_back()
-            self._backoff.end_pause()
+            self._search.end_pause()
 
     def close_socket(self) -> None:
-        """Close the connection, if there is one; the approach may go on."""
+        """Close the connection, if there is one; the search may go on."""
         self.short_way = None
         self._outgoing.take_suspect()
         if self._channel is not None:
@@ -250,9 +248,7 @@ class Link:
     def close(self) -> None:
         """Close the connection; nothing is lost, the session can be continued by a new one."""
         self.close_socket()
-        if self._approach is not None:
-            self._approach.close()
-            self._approach = None
+        self._search.close()
 
     def abandon(self) -> None:
         """Close the copy of the socket that a child process inherited; the parent's goes on."""
@@ -260,68 +256,29 @@ class Link:
         if self._channel is not None:
             self._channel.abandon()
             self._channel = None
-        if self._approach is not None:
-            self._approach.close()
-            self._approach = None
+        self._search.close()
 
-    def _advance(self) -> bool:
-        """Go on connecting if it is time; True once there is a socket."""
-        if self._approach is None:
-            if not self._backoff.is_over:
-                return False
-            self._approach = self._roaming.approach()
-        return self._has_connected(self._approach)
-
-    def _has_connected(self, approach: Approach) -> bool:
-        connected = approach.advance()
+    def _connected(self, connected: GuardedSocket | None) -> None:
         self._channel = None if connected is None else Channel(connected)
-        return connected is not None
-
-    def _connect_at_once(self, deadline: float) -> bool:
-        if not self.may_connect:
-            return False
-        approach = self._roaming.quick_approach()
-        if approach is None:
-            return False
-        self._approach = approach
-        while not self._has_connected(approach):
-            # What is ready counts, even if this thread had to wait long for its turn.
-            left_s = max(0.0, deadline - monotonic())
-            if approach.wanted is None or not wait_ready([approach.wanted], left_s):
-                return False
-        return True
-
-    @property
-    def _place(self) -> Place:
-        """The place of the connection, or the one that is tried."""
-        place = self.connected_to if self._approach is None else self._approach.place
-        assert place is not None  # noqa: S101
-        return place
 
     def _answered(self) -> None:
         """The server has greeted: this is the connection."""
-        assert self._approach is not None  # noqa: S101
-        self.connected_to = self._approach.place
-        self._approach = None
-        self._roaming.answered(self.connected_to, monotonic())
+        self.connected_to = self._search.found()
         self.last_error = ""
         self.reconnects += 1
-        self._connected_at = self.silence.alive_at = monotonic()
+        self.silence.alive_at = monotonic()
 
-    def _not_found(self, exc: NoServer) -> None:
+    def _not_found(self, exc: NoServer, plan: tuple[float, float] | None = None) -> None:
         self.close()
         self.last_error = self._roaming.explained(str(exc))
         self._roaming.is_going_back = False
         if exc.is_odd:
             self._report(SessionProblem(self.last_error))
-        if exc.is_refusal:
-            self._backoff.pause_for_people()
-        else:
-            self._backoff.pause()
+        self._search.gave_up(exc, plan)
 
     def pause(self) -> None:
         """Make no connection for a while."""
-        self._backoff.pause()
+        self._search.pause()
 
     def _receive(self) -> None:
         """Take what the server sent so far."""
@@ -330,10 +287,9 @@ class Link:
         channel = self._channel
         for data in () if channel is None else channel.receive():
             self.silence.alive_at = heard_at
-            if self._approach is not None:
-                self._address.check_answer(data, self._approach.place)
+            self._search.check_answer(data)
             self._done(self.session.receive_data(data))
-            if self._approach is not None and self.session.state is SessionState.OPEN:
+            if self._search.has_begun and self.session.state is SessionState.OPEN:
                 self._answered()
             if self._channel is not channel:
                 return
@@ -362,43 +318,40 @@ class Link:
         data = self._outgoing.take()
         if data and not was_waiting:
             self.silence.alive_at = monotonic()
-        if data and self._approach is not None:
-            self._roaming.sent(self._approach.place)
+        if data and self._search.place is not None:
+            self._roaming.sent(self._search.place)
         return data
 
     def _done(self, entries: Sequence[EncodedBatch]) -> None:
         """The server has stored these."""
         if not entries:
             return
-        self._backoff.begin_anew()
+        self._search.was_worth_it()
         self.silence.acknowledged(monotonic())
         self._store.acknowledge(self.session.acked)
         self._acknowledged(entries)
 
     def _broken(self, exc: BaseException) -> None:
-        if self._approach is not None:
+        if self._search.has_begun:
             # Before the server answered: it may be another one's place.
             self.close_socket()
-            self._approach.failed(self._address.explained(exc, self._approach.place))
+            self._search.failed(exc)
             return
         self.last_error = f"{self.connected_to}: {exc}"
         self._roaming.left(self.connected_to)
         self._done(getattr(exc, "acknowledged", ()))
-        if monotonic() - self._connected_at > RETRY_MAX_S:
-            self._backoff.begin_anew()
         self.close()
-        self._backoff.pause()
+        self._search.pause_after_break()
 
     def _refused(self, exc: SessionRefused) -> None:
         """The server said no: whether and when it is worth another try depends on why."""
-        if self._approach is not None and exc.code != REFUSED_FRAME:
+        place = self._search.place or self.connected_to
+        if self._search.has_begun and exc.code != REFUSED_FRAME:
             # Another place may be of another mind.
             is_final = exc.code not in (REFUSED_STOPPING, REFUSED_ORDER)
-            text = f"{self._approach.place}: refused: {exc}"
             self.close_socket()
-            self._approach.failed(ConnectionFailed(text, is_refusal=is_final))
+            self._search.failed(ConnectionFailed(f"{place}: refused: {exc}", is_refusal=is_final))
             return
-        place = self._place
         self._roaming.left(place)
         self._done(exc.acknowledged)
         suspect = self._outgoing.take_suspect()
@@ -408,9 +361,9 @@ class Link:
             self._outgoing.refused(suspect)
         elif exc.code not in (REFUSED_STOPPING, REFUSED_ORDER):
             self._report(SessionProblem(self.last_error))
-            self._backoff.pause_for_people()
+            self._search.pause_for_people()
             return
-        self._backoff.pause()
+        self._search.pause()
 
     def _freed(self, size: int) -> None:
         """Entries were replaced by such as take this many bytes of memory less."""
