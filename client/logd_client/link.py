@@ -185,6 +185,7 @@ class Link:
             and not channel.is_busy
             and self._outgoing.is_plain
             and self.session.is_clear
+            and not self._roaming.is_back_due(monotonic())
         )
         self.short_way = channel.short_way if channel is not None and is_clear else None
 

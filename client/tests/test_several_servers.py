@@ -193,6 +193,27 @@ def test_the_first_server_is_gone_back_to(
         assert loads == list(range(2, 2 + len(loads)))
 
 
+def test_lone_records_do_not_keep_a_session_from_going_back(
+    pair: tuple[AckServer, AckServer], connect: Callable[..., Log]
+) -> None:
+    """The same if records come one by one, and one of them is always on its way."""
+    log = connect(*pair, failback_s=0.05)
+    first, other = in_turn(log, pair)
+    close_noticed(first, log)
+    assert log("m", sync=60)
+    other.before_batch = lambda _: time.sleep(0.02)
+    courier = log.server._sender._courier
+    with AckServer(first.port) as again:
+        while not again.openings:
+            # As if some seconds had passed since the last one.
+            courier.link.hear_at = courier._due = 0.0
+            log("lone")
+            time.sleep(0.002)
+        log("last", sync=60)
+        numbers = [record[0] for record in other.records + again.records]
+        assert numbers == list(range(2, 2 + len(numbers)))
+
+
 def test_a_server_that_refuses_is_passed_over(
     pair: tuple[AckServer, AckServer], connect: Callable[..., Log]
 ) -> None:
