@@ -6,7 +6,9 @@ many records costs the app, the network and the server least.
 
 from __future__ import annotations
 
-from logd_client.buffer import Buffer
+import time
+
+from logd_client.buffer import NEVER, Buffer
 from logd_client.clientsession import Session
 from logd_client.pace import RATE
 from logd_client.rows import encode_fitting
@@ -17,6 +19,13 @@ __all__ = ["Batcher"]
 LINGER_S = 0.020
 """How long a batch grows. The thread that takes it costs the app the more, the more often it wakes
 up; what waits is lost if the process is killed."""
+
+_LATE_S = 0.010
+"""If the threads that log send the batches, how much later the sender's thread looks for one that
+nobody sent, as no further record came. To wake up is what it saves."""
+
+_MAX_GATHERED = 64
+"""With more records in a batch its thread is cheaper."""
 
 _WINDOW_S = 0.050
 """Over that time it is counted whether records are few."""
@@ -39,20 +48,37 @@ class Batcher:
         self.collect_at = 0.0
         self.is_under_load = False
 
-    def collect(self, now: float, *, at_once: bool) -> None:
-        """Encode what waits in the buffer, if it is time, or `at_once` says that somebody waits."""
+    def collect(self, now: float, *, at_once: bool, may_gather: bool) -> None:
+        """Encode what waits in the buffer, if it is time, or `at_once` says that somebody waits.
+
+        `may_gather`: whether threads that log may send the next batch.
+        """
         if now < self.collect_at and not at_once and not self._buffer.has_full_batch:
             return
         rows = self._take()
         self._measure(now, rows)
         if rows:
-            self.collect_at = now + LINGER_S
+            self.linger(now, rows, may_gather=may_gather)
 
     def expect_load(self, now: float) -> None:
         """Records are no lone ones any more: let batches grow."""
         self.is_under_load = True
         self._window_from, self._window_rows = now, 0
         self.collect_at = now + LINGER_S
+
+    def linger(self, now: float, rows: int, *, may_gather: bool) -> None:
+        """Let the next batch grow; the last one had that many rows."""
+        if may_gather and rows <= _MAX_GATHERED:
+            self._buffer.tell_at = time.time() + LINGER_S
+            self.collect_at = now + LINGER_S + _LATE_S
+        else:
+            self._buffer.tell_at = NEVER
+            self.collect_at = now + LINGER_S
+
+    def gathered(self, now: float, rows: int) -> None:
+        """A batch was sent past `collect`."""
+        self._window_rows += rows
+        self.linger(now, rows, may_gather=True)
 
     def _measure(self, now: float, rows: int) -> None:
         """See whether records have become few."""

@@ -21,7 +21,15 @@ from logd_client.natives import Gate, RLock, monotonic
 from logd_client.records import AnyRow, Context, Items
 from logd_client.sizes import BATCH_BYTES
 
-__all__ = ["CAT_INTERNALERROR", "ITEM_BYTES", "ROW_BYTES", "Buffer", "lost_row", "row_cost"]
+__all__ = [
+    "CAT_INTERNALERROR",
+    "ITEM_BYTES",
+    "NEVER",
+    "ROW_BYTES",
+    "Buffer",
+    "lost_row",
+    "row_cost",
+]
 
 CAT_INTERNALERROR = "I"
 """Category of records about logging itself, as the server's."""
@@ -34,6 +42,12 @@ ITEM_BYTES = 100
 
 _FULL_BATCH_BYTES = 4 * BATCH_BYTES
 """Encoded, a record takes a fraction of the memory that it needs while it waits."""
+
+
+_FEW_BYTES = 40_000
+"""What a thread that logs may have to encode and send within a call: some eighty short records."""
+
+NEVER = float("inf")
 
 
 class Buffer:
@@ -53,8 +67,11 @@ class Buffer:
         gap_count: how many were dropped since the last one that came in.
         room: the bytes that are left of the bound.
         held: the bytes of frames that are not acknowledged.
+        much_held: with more of them it is time to see what the server has acknowledged.
         numbered: the sequence number of the last record that does not wait here any more.
         sender_sleeps: whether each record is told to the sender, and may pass by.
+        tell_at: a record of this time or a later one (seconds since the epoch) is told to the
+            sender, too, even if it does not sleep.
         put_lone: given each record first while the sender sleeps, with the arguments of `put`;
             returns its message id, or None if it has to wait here. A caller that tries it before
             `put` spares a call.
@@ -71,6 +88,7 @@ class Buffer:
         wake: Callable[[], object],
     ) -> None:
         self._max_bytes = max_bytes
+        self.much_held = min(_FULL_BATCH_BYTES, max_bytes // 4)
         self._block_timeout_s = block_timeout_s
         self._on_record = on_record
         self._wake = wake
@@ -88,6 +106,7 @@ class Buffer:
         self.held = 0
         self.numbered = 0
         self.sender_sleeps = True
+        self.tell_at = NEVER
         self._gave_up_waiting = False
         self._gates: list[Gate] = []
         """Of those who wait for room."""
@@ -117,9 +136,13 @@ class Buffer:
             self.room = room
             msgid = next(ids)
             self.rows.append((context, msgid, when, msg, items))
-        if self.sender_sleeps:
+        try:
             # Read after the append: the sender falls asleep under the lock and only when it
             # found nothing, so one of the two sees the other.
+            is_told = self.sender_sleeps or when >= self.tell_at
+        except TypeError:  # a time of the application's own kind; the thread comes anyway
+            is_told = False
+        if is_told:
             self._on_record()
         return msgid
 
@@ -228,6 +251,16 @@ class Buffer:
             self.numbered += len(rows)
             return rows, self._max_bytes - self.room - self.held
 
+    def take_few(self) -> tuple[list[AnyRow], int]:
+        """As `take`, for a thread that logs: nothing if there is much, or something is missing."""
+        with self.lock:
+            size = self._max_bytes - self.room - self.held
+            if size > _FEW_BYTES or self.held > self.much_held or self.gap_count:
+                return [], 0
+            rows, self.rows = self.rows, []
+            self.numbered += len(rows)
+            return rows, size
+
     def tell(self) -> None:
         """Tell the sender that something waits, as of a record."""
         self._on_record()
@@ -244,6 +277,7 @@ class Buffer:
 
     def stay_awake(self) -> None:
         """The sender is about to wake up, and will look for records by itself."""
+        self.tell_at = NEVER
         self.sender_sleeps = False
 
     def keep(self, row_bytes: int, frame_bytes: int) -> None:

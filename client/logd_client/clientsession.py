@@ -109,6 +109,15 @@ class Session:
         self._unsent.append(entry)
         self.next_sequence += entry.records
 
+    def add_sent(self, entries: Sequence[EncodedBatch]) -> None:
+        """Hold entries that the caller sends right now; their numbers are the next ones.
+
+        Only while `is_clear`.
+        """
+        self.sent.extend(entries)
+        self.sent_sequence = entries[-1].last
+        self.next_sequence = self.sent_sequence + 1
+
     @property
     def entries(self) -> list[EncodedBatch]:
         """All that is held, in order."""

@@ -1,55 +1,35 @@
 """One session's way from the buffer to the server, for whichever thread has time.
 
 A `Courier` has the session, where its frames are kept, the batcher that fills it and the link that
-empties it. The sender's thread calls `step` again and again. A thread that logs calls `send_now`
-for a lone record, and `step` if it is the only one left, at the end of the process. Only one
-thread at a time moves records. The others do not wait for it: it looks again when it is done.
+empties it. The sender's thread calls `step` again and again, and at the end of the process a thread
+that logs or waits. What threads that log do before that is `direct.py`'s concern. Only one thread
+at a time moves records. The others do not wait for it: it looks again when it is done.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
-from logd_client import lifecycle
 from logd_client.batcher import Batcher
 from logd_client.buffer import Buffer
 from logd_client.clientsession import Session
 from logd_client.connection import ServerAddress
 from logd_client.decoding import rows_of_frame
-from logd_client.descriptors import SO_COOKIE, SOL_SOCKET
 from logd_client.encoding import CLIENT_ID_BYTES
 from logd_client.link import Link
-from logd_client.lone import encode_lone
 from logd_client.natives import RLock, acquire_within, monotonic, wait_ready
-from logd_client.pace import BURST_S, STEP_S
 from logd_client.problems import SessionProblem
-from logd_client.records import AnyRow, Context, EncodedBatch, Items
-from logd_client.rows import UNFIT, fitted
+from logd_client.records import AnyRow, EncodedBatch
 from logd_client.store import Store
 from logd_client.waiters import Waiters
 
 __all__ = ["Courier"]
 
-_IN_PROCESS = lifecycle.SURELY_IN_PROCESS
-
 _RETRY_WHEN_WAITED_FOR_S = 0.2
 
-_CONNECT_AT_ONCE_S = 0.003
-"""How long the first record of a process may wait for a connection before its call returns."""
-
-_ANSWER_AT_ONCE_S = 0.05
-"""How long the first record that finds a server back waits for its answer, once: one that started
-just now is slow, and the process may be about to end."""
-
-_PATIENCE_S = 0.001
-"""How long a lone record may wait for another thread's step before its call returns."""
-
-_MAX_LONE = 100
-"""With more records in the buffer, none of them is a lone one."""
-
-_MAX_WAITED = 2000
-"""At most this many records that waited for a server are sent by the thread that logs."""
+_STEP_S = 1.0
+"""For how long batches are sent without a look at what the server says."""
 
 _AWAY_LOOK_S = 0.25
 _AWAY_LOOK_BUSY_S = 0.02
@@ -89,7 +69,7 @@ class Courier:
         self._report = report
         # Reentrant for what it knows: whether this thread has it, told in one step.
         self._moving = RLock()
-        self._due = 0.0
+        self._step_at = 0.0
         self._seen_sequence = 0
         self.store = make_store(client_id)
         self.session = Session(client_id, token=token)
@@ -103,127 +83,6 @@ class Courier:
     def is_here(self) -> bool:
         """True for the thread that moves records right now: it must never wait for itself."""
         return bool(self._moving._is_owned())
-
-    def put_lone(  # noqa: C901 - one function on purpose, see below
-        self, context: Context, ids: Iterator[int], when: float, msg: str, items: Items
-    ) -> int | None:
-        """Send a record past the buffer; see `Buffer.put_lone`.
-
-        One function, which knows what the buffer, the session and the link have inside: it is
-        called after milliseconds in which the processor has forgotten all this code. Then each
-        function that is called costs some microseconds, whatever it does.
-        """
-        moving = self._moving
-        # Not if this call interrupts one that moves records, nor in a child of the process.
-        if moving._is_owned() or not _IN_PROCESS[0] or not moving.acquire(False):
-            return None
-        buffer, link = self._buffer, self.link
-        msgid, is_sent = None, True
-        try:
-            now, due, way = monotonic(), self._due, link.short_way
-            if due > now or way is None:
-                return None
-            if now > link.hear_at:
-                link.step()
-                way = link.short_way
-                if way is None:
-                    return None
-            session = self.session
-            with buffer.lock:
-                if buffer.rows or buffer.gap_count or buffer.room <= 0 or self.is_ended:
-                    return None
-                earliest = now - BURST_S
-                self._due = (due if due > earliest else earliest) + STEP_S  # noqa: FURB136
-                msgid = next(ids)
-                number = session.next_sequence
-                row = context, msgid, when, msg, items
-                try:
-                    entry = encode_lone(number, row)
-                except UNFIT:
-                    entry = encode_lone(number, fitted(row))
-                _, _, size, frame = entry
-                # No call in between, so that nothing interrupts what belongs together.
-                buffer.numbered += 1
-                buffer.held += size
-                buffer.room -= size
-                session.sent_sequence = number
-                session.next_sequence = number + 1
-                is_first = not session.sent
-                session.sent.append(entry)
-            if is_first:
-                link.silence.alive_at = now
-            cookie, ask, send = way
-            try:
-                if not cookie or ask(SOL_SOCKET, SO_COOKIE, 8) != cookie:
-                    link.check()
-                sent = send(frame)
-            except OSError as exc:
-                is_sent = False
-                link.send_rest(frame, exc)
-            else:
-                if sent != size:
-                    is_sent = False
-                    link.send_rest(frame[sent:])
-        except Exception as exc:  # an app's log call must not raise for that
-            self._failed(exc)
-            is_sent = False
-        finally:
-            if self.is_ended:
-                link.close()
-            moving.release()
-        if not is_sent or buffer.rows or buffer.gap_count or self.is_ended:
-            buffer.tell()
-        return msgid
-
-    def _is_lone(self, now: float) -> bool:
-        """Whether a record that comes now is a lone one; see `pace.py`."""
-        due = self._due
-        if due <= now:
-            self._due = max(due, now - BURST_S) + STEP_S
-        return due <= now
-
-    def send_now(self) -> bool:
-        """Send a record that waits, and what waits with it, from the thread that logged it.
-
-        Returns:
-            False if the sender's thread has to do it: under load, or if sending would take time.
-        """
-        moving = self._moving
-        # Not if this call interrupts one that moves records.
-        while not moving._is_owned() and (
-            moving.acquire(False) or acquire_within(moving, _PATIENCE_S)
-        ):
-            try:
-                now = monotonic()
-                if self._is_lone(now) and not self.is_ended:
-                    is_sent = self._send_few()
-                else:
-                    self._batcher.expect_load(now)
-                    is_sent = self.is_ended  # the next session takes what waits
-            except Exception as exc:  # an app's log call must not raise for that
-                self._failed(exc)
-                is_sent = False
-            finally:
-                self._release()
-            if not is_sent or self.is_ended or self._buffer.is_empty:
-                return is_sent
-        return True  # the one who moves records looks again afterwards
-
-    def _send_few(self) -> bool:
-        """Send what waits besides the record that came now; and connect, if that is quick."""
-        link, count = self.link, self._buffer.count
-        if link.is_open:
-            if count > _MAX_LONE or self.session.has_unsent:
-                return False
-        elif count > _MAX_WAITED or not link.may_connect:
-            return False
-        self._batcher.collect_few()
-        return link.send_at_once(_CONNECT_AT_ONCE_S, _ANSWER_AT_ONCE_S) and self._buffer.is_empty
-
-    @property
-    def is_known(self) -> bool:
-        """True if the sender's thread knows that records wait for the end of a pause."""
-        return self.link.is_pausing and self._buffer.count > 1 and not self._buffer.has_full_batch
 
     def step(self, timeout_s: float | None = None) -> bool:
         """Encode what is due and move bytes, without waiting for any.
@@ -255,12 +114,14 @@ class Courier:
         if self.is_ended:
             return
         now = monotonic()
+        self._step_at = now + _STEP_S
         is_waited_for = bool(self.waiters)
         if is_waited_for:
             self.link.retry_soon(now, _RETRY_WHEN_WAITED_FOR_S)
         if self._buffer.has_full_batch or not self.link.is_busy:
             # Else it could not be sent yet: the batch may grow.
-            self._batcher.collect(now, at_once=is_waited_for)
+            may_gather = not self.is_spooled and not is_waited_for
+            self._batcher.collect(now, at_once=is_waited_for, may_gather=may_gather)
         self.link.step()
 
     def work(self, is_done: Callable[[], bool], deadline: float, look: Callable[[], None]) -> None:

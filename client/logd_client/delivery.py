@@ -2,7 +2,7 @@
 
 What moves records:
 
-- few records: the thread that logs them, within the call (`Courier.send_now`);
+- few records: the thread that logs them, within the call (`direct.py`);
 - many, or a server that is away or slow: the sender's thread (`SenderThread`), in batches;
 - the end of the process, or no thread to be had: again the thread that logs, or that waits.
 
@@ -19,7 +19,7 @@ from typing import NamedTuple
 from logd_client import leftovers, lifecycle
 from logd_client.buffer import Buffer
 from logd_client.connection import ServerAddress
-from logd_client.courier import Courier
+from logd_client.direct import DirectCourier
 from logd_client.fallback import Fallback
 from logd_client.journaledbuffer import JournaledBuffer
 from logd_client.losses import Losses
@@ -120,7 +120,7 @@ class Deliverer:
 
     def _begin_session(self) -> None:
         settings = self._settings
-        self._courier = Courier(
+        self._courier = DirectCourier(
             self.buffer, self._make_store, settings.address, settings.token, self._report
         )
         self._courier.is_spooled = settings.spool is not None
@@ -201,6 +201,9 @@ class Deliverer:
         if not lifecycle.SURELY_IN_PROCESS[0]:
             self.buffer.last_after(lifecycle.look_for_fork)
         courier = self._courier
+        if not self.buffer.sender_sleeps:
+            courier.send_gathered()  # if it can't, the thread does so
+            return
         if courier.send_now():
             # The acknowledgement is the thread's business.
             is_done = self._is_threadless or (self._thread or self._start_thread()) is not None
@@ -298,7 +301,7 @@ class Deliverer:
         """
         return self._wait_in(self._courier, sequence, timeout_s)
 
-    def _position(self) -> tuple[Courier, int]:
+    def _position(self) -> tuple[DirectCourier, int]:
         """The session of this moment, as its courier, and the number of its newest record."""
         while True:
             courier = self._courier
@@ -306,7 +309,7 @@ class Deliverer:
             if courier is self._courier:
                 return courier, sequence
 
-    def _wait_in(self, courier: Courier, sequence: int, timeout_s: float | None) -> bool:
+    def _wait_in(self, courier: DirectCourier, sequence: int, timeout_s: float | None) -> bool:
         session = courier.session
         if session.acked >= sequence or courier.is_here or self.buffer.is_held_here:
             return session.acked >= sequence

@@ -36,9 +36,9 @@ from logd_client.store import Store
 
 __all__ = ["Link"]
 
-_HEAR_S = 1.0
+_HEAR_S = 4.0
 """For how long lone records are sent without a look at what the server says: it costs as much as
-to send two."""
+to send two. The sender's thread, if it lives, looks before that."""
 
 
 class Link:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from logd_client.buffer import Buffer
-from logd_client.courier import Courier
+from logd_client.direct import DirectCourier
 from logd_client.natives import Gate, monotonic, start_thread
 from logd_client.wakeup import Wakeup
 
@@ -29,7 +29,7 @@ class SenderThread:
         look: called after each step.
     """
 
-    def __init__(self, courier: Courier, buffer: Buffer, look: Callable[[], None]) -> None:
+    def __init__(self, courier: DirectCourier, buffer: Buffer, look: Callable[[], None]) -> None:
         self._courier = courier
         self._buffer = buffer
         self._look = look
@@ -88,9 +88,14 @@ class SenderThread:
         if limit_s is not None and limit_s <= 0:
             return
         if self._is_at_leisure():
-            self._wakeup.doze(_LEISURE_S if limit_s is None else min(limit_s, _LEISURE_S))
+            self._doze(_LEISURE_S if limit_s is None else min(limit_s, _LEISURE_S))
         else:
             self._wakeup.poll(*courier.link.wanted, limit_s)
+
+    def _doze(self, limit_s: float) -> None:
+        """Wait for a wake-up or the time; what waits too long then is sent in few calls."""
+        while limit_s and not self._wakeup.doze(limit_s):
+            limit_s = self._courier.send_late()
 
     def _is_at_leisure(self) -> bool:
         """Whether the connection needs no watching for now.

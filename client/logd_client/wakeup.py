@@ -46,12 +46,13 @@ class Wakeup:
             with contextlib.suppress(OSError):
                 os.write(write_end.number, b"\0")
 
-    def doze(self, limit_s: float | None) -> None:
-        """Wait for a wake-up only, or until the time is over."""
+    def doze(self, limit_s: float | None) -> bool:
+        """Wait for a wake-up only, or until the time is over; True for a wake-up."""
         self._is_dozing = True
         try:
             if not self._is_called:
                 acquire_within(self._lock, limit_s)
+            return self._is_called
         finally:
             self._is_dozing = False
             self._is_called = False
