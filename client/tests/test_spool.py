@@ -215,6 +215,7 @@ def test_what_an_outage_left_is_read_back(tmp_path: Path, server: AckServer) -> 
     server.records.clear()
     server.acknowledges.set()
     server.cut()
+    assert log.flush(60)  # `close` waits for no server that is away if there is a spool
     assert log.close(60)
     assert server.texts == [f"{n} {'x' * 100}" for n in range(30_000)]
     assert {tuple(record[4].items()) for record in server.records} == {(("price", 1.5),)}
