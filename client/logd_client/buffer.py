@@ -59,7 +59,7 @@ class Buffer:
             a wait without success nobody waits until the sender has made room: an app whose log
             server is away is held up once, not at every call.
         on_record: called after a record was put while the sender sleeps, from any thread.
-        wake: wakes the sender to make room.
+        wake: wakes the sender to make room, and to tell of a loss.
 
     Attributes:
         lock: to be held while what waits is changed; reentrant. It guards the next five.
@@ -195,10 +195,11 @@ class Buffer:
 
     def _drop(self, when: float) -> None:
         self.lost += 1
-        if not self.gap_count:
-            self._gap_from = when
         self._gap_until = when
         self.gap_count += 1
+        if self.gap_count == 1:
+            self._gap_from = when
+            self._wake()  # it tells people, and may have nothing else to wake up for
 
     def _append_gap(self, pid: int) -> None:
         """Say in the log what is missing here."""

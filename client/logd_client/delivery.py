@@ -22,7 +22,7 @@ from logd_client.connection import ServerAddress
 from logd_client.direct import DirectCourier
 from logd_client.fallback import Fallback
 from logd_client.journaledbuffer import JournaledBuffer
-from logd_client.losses import Losses
+from logd_client.losses import LOSSES_AGAIN_S, Losses
 from logd_client.natives import Lock, monotonic
 from logd_client.outage import Outage
 from logd_client.problems import SessionProblem
@@ -330,10 +330,11 @@ class Deliverer:
 
     # What people hear of.
 
-    def _look(self) -> None:
-        """The thread has done a step."""
+    def _look(self) -> float:
+        """The thread has done a step; returns after how many seconds it has to look again."""
         self._losses.look()
         self._outage.look()
+        return LOSSES_AGAIN_S if self.buffer.gap_count else float("inf")
 
     def _count_at_risk(self) -> int:
         """How many records wait in memory only, while there is no connection."""

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from logd_client.natives import monotonic
 
-__all__ = ["Losses"]
+__all__ = ["LOSSES_AGAIN_S", "Losses"]
 
-_AGAIN_S = 60.0
+LOSSES_AGAIN_S = 60.0
+"""How often it is told while it goes on."""
 
 
 class Losses:
@@ -32,6 +33,6 @@ class Losses:
             return
         now = monotonic()
         if is_end or now >= self._tell_at:
-            self._tell_at = now + _AGAIN_S
+            self._tell_at = now + LOSSES_AGAIN_S
             self._tell(lost - self._told)
             self._told = lost

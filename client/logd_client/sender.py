@@ -80,8 +80,8 @@ class Sender(Deliverer):
         else:
             self._is_leaving = True
 
-    def _look(self) -> None:
-        super()._look()
+    def _look(self) -> float:
+        again_s = super()._look()
         if self._is_leaving and not self.unacknowledged and self._changing.acquire(False):
             self._is_leaving = False
             try:
@@ -91,6 +91,7 @@ class Sender(Deliverer):
                 self._changing.release()
             if not self.buffer.is_empty:
                 self._on_record()
+        return again_s
 
     def _end_session(self, courier: Courier, target: int) -> None:
         self._in_vain = (0, 0.0)

@@ -26,10 +26,10 @@ class SenderThread:
     Args:
         courier: moves the records.
         buffer: where they wait.
-        look: called after each step.
+        look: called after each step; says after how many seconds it has to be called again.
     """
 
-    def __init__(self, courier: DirectCourier, buffer: Buffer, look: Callable[[], None]) -> None:
+    def __init__(self, courier: DirectCourier, buffer: Buffer, look: Callable[[], float]) -> None:
         self._courier = courier
         self._buffer = buffer
         self._look = look
@@ -70,13 +70,12 @@ class SenderThread:
         try:
             while not self._is_stopping and not self._courier.is_ended:
                 self._courier.step()
-                self._look()
-                self._wait()
+                self._wait(self._look())
         finally:
             self._wakeup.close()
             self._ended.open()
 
-    def _wait(self) -> None:
+    def _wait(self, at_most_s: float) -> None:
         """Wait for the socket, a wake-up, or the time of the next thing to do."""
         courier, buffer = self._courier, self._buffer
         if courier.is_resting and buffer.is_empty and not buffer.sleep():
@@ -85,6 +84,8 @@ class SenderThread:
             # The process may end before the pause does: records may look for the server, too.
             buffer.tell_each()
         limit_s = courier.due_s(monotonic())
+        if at_most_s < float("inf"):
+            limit_s = at_most_s if limit_s is None else min(limit_s, at_most_s)
         if limit_s is not None and limit_s <= 0:
             return
         if self._is_at_leisure():

@@ -9,6 +9,7 @@ import pytest
 from ack_server import AckServer, Refuse
 
 from logd_client import RecordsLost, createClientLog
+from logd_client.wakeup import Wakeup
 
 NOWHERE = ("127.0.0.1", (1,))
 
@@ -45,6 +46,35 @@ def test_what_the_server_refuses_is_told(server: AckServer) -> None:
     assert log.flush(60)
     assert [loss.count for loss in losses] == [1]
     assert "refused" in str(losses[0])
+    assert log.close(60)
+
+
+def test_a_sender_that_sleeps_tells_it(server: AckServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server takes everything and says nothing, so that nothing but the loss wakes it."""
+
+    def poll(self: Wakeup, fd: int, events: int, limit_s: float | None) -> None:
+        if limit_s is None or limit_s > 5:
+            falls_asleep.set()
+        wait(self, fd, events, limit_s)
+
+    falls_asleep = threading.Event()
+    wait = Wakeup.poll
+    monkeypatch.setattr(Wakeup, "poll", poll)
+    server.acknowledges.clear()
+    is_told = threading.Event()
+    log = createClientLog(
+        "127.0.0.1",
+        (server.port,),
+        on_loss=lambda _: is_told.set(),
+        buffer_bytes=5000,
+        when_full="drop",
+    )
+    while not log.server.lost:
+        log("m" * 2000)
+        assert falls_asleep.wait(60)
+    assert is_told.wait(60)
+    server.acknowledges.set()
+    server.cut()
     assert log.close(60)
 
 
