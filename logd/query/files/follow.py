@@ -138,6 +138,7 @@ class FileFollower(Follower[bytes]):
         if block is None:
             return None
         self._place = block.place + len(block.data)
+        self._before = block.data[-_REMEMBERED_BYTES:]
         return block.data
 
     def _news(self) -> bytes:
@@ -298,8 +299,10 @@ class FileFollower(Follower[bytes]):
         refs, place = self._find()
         self._blocks = None
         if place + 1 >= len(refs):
-            # A compressed one that was the last: the daemon is about to begin another.
-            self._blocks = iter(())
+            # A compressed one that was the last: the daemon is about to begin another. To any
+            # other one more may come.
+            is_compressed = self._ref is not None and self._ref.suffix
+            self._blocks = iter(()) if is_compressed else None
             return False
         following = refs[place + 1]
         if place < 0:

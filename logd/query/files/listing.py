@@ -21,7 +21,7 @@ from logd.outputs.base import OutputUnusable
 from logd.outputs.files.age import Age, KnownFiles, oldest_first
 from logd.outputs.files.beginnings import Beginnings, SeenFile
 from logd.outputs.files.compression import common_start, holds_file
-from logd.outputs.files.journalentries import Opened, Snapshot, read_journal
+from logd.outputs.files.journalentries import Opened, Rotating, Snapshot, read_journal
 from logd.outputs.files.names import (
     COMPRESSED_SUFFIXES,
     MovedNames,
@@ -292,15 +292,23 @@ class RingFiles:
         except OSError:
             return KnownFiles({})
         known = KnownFiles.of_journal(entries)
-        inode = 0
+        inode, rotating = 0, None
         for entry in entries:
             if isinstance(entry, Opened):
-                inode = entry.inode
+                inode, rotating = entry.inode, None
             elif isinstance(entry, Snapshot) and entry.current is not None:
                 inode = entry.current.inode
+            elif isinstance(entry, Rotating):
+                rotating = entry
         current = found.get(known.current)
-        # Another file has the name: the journal is not of the log as it is.
-        return known if current is not None and current.inode == inode else KnownFiles({})
+        if current is None or current.inode != inode:
+            # Another file has the name: the journal is not of the log as it is.
+            return KnownFiles({})
+        # The next file is there before the journal has it, and empty until then.
+        fresh = None if rotating is None else found.get(rotating.name)
+        if fresh is not None and not fresh.size:
+            known.go_on(fresh.path.name, known.lines)
+        return known
 
 
 def _seen(ref: FileRef) -> SeenFile:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from logd.outputs.files import rotating
 from logd.outputs.files.janitor import Janitor
+from logd.query.files.listing import FileRef, RingFiles
 from logd.query.files.source import FileSource
 from logd.query.selection import EVERYTHING, Selection
 from logd.query.source import FilePosition, Follower
@@ -57,6 +61,77 @@ def log(tmp_path: Path) -> Iterator[Log]:
     yield log
     for follower in log.followers:
         follower.close()
+
+
+@pytest.mark.parametrize("name", ["app_%d.log", "app.log"])
+@pytest.mark.parametrize("looks", [1, 2, 3, 4])
+def test_a_rotation_between_two_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, looks: int
+) -> None:
+    """The next file is there before the journal has it: a reader that is behind passes over none.
+
+    The rotation goes on while the reader looks for files, after the first look, the second, ...
+    """
+    log = Log(tmp_path, name, count=50)
+    is_in_rotation, goes_on = threading.Event(), threading.Event()
+
+    def at(point: str) -> None:
+        if point == "rotation.before_opened":
+            is_in_rotation.set()
+            assert goes_on.wait(60)
+
+    found: list[int] = []
+    with log_files(tmp_path / name, lines=3, count=50) as output, ThreadPoolExecutor(1) as writer:
+        output.write([record(1)])
+        follower = log.follow()
+        output.write([*records(2, 3)])
+        found += news(follower)
+        for batch in records(4, 6):
+            output.write([batch])
+        monkeypatch.setattr(rotating, "failpoint", at)
+        written = writer.submit(output.write, [record(7)])
+        assert is_in_rotation.wait(60)
+        seen = 0
+        listing = RingFiles.listing
+
+        def look(files: RingFiles) -> list[FileRef]:
+            nonlocal seen
+            seen += 1
+            if seen == looks:
+                goes_on.set()
+                written.result(60)
+            return listing(files)
+
+        monkeypatch.setattr(RingFiles, "listing", look)
+        found += news(follower)
+        goes_on.set()
+        written.result(60)
+        for batch in records(8, 10):
+            output.write([batch])
+        found += news(follower)
+        follower.close()
+    assert found == list(range(2, 11))
+    assert log.notes == []
+
+
+@pytest.mark.parametrize("count", [50, 4])
+def test_a_listing_in_the_middle_of_a_rotation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """The next file is the last one, also if it has the name of the oldest one."""
+    files = RingFiles(str(tmp_path / "app_%d.log"), count=count)
+    sizes: list[list[int]] = []
+
+    def at(point: str) -> None:
+        if point == "rotation.before_opened":
+            sizes.append([ref.size for ref in files.listing()])
+
+    with log_files(tmp_path / "app_%d.log", lines=3, count=count) as output:
+        monkeypatch.setattr(rotating, "failpoint", at)
+        for batch in records(1, 40):
+            output.write([batch])
+    assert len(sizes) == 13
+    assert all(found[-1] == 0 and all(found[:-1]) for found in sizes)
 
 
 @pytest.mark.parametrize("compress", ["none", "gzip", "zstd"])
