@@ -256,9 +256,9 @@ class Deliverer:
         )
         self._was_in_vain = not link.is_open
         if self._is_ended and self._was_in_vain and monotonic() >= self._exit_deadline:
-            left = self._undelivered.rows_of(courier, self.buffer.last_sequence)
-            count = self.unacknowledged if self._settings.fallback is None else len(left)
-            self._undelivered.end(count, link.last_error, left)
+            target = self.buffer.last_sequence
+            left = self._undelivered.rows_of(courier, target)
+            self._lost_before += self._undelivered.end(courier, target, left)
 
     def _deliver_here(self, is_done: Callable[[], bool], timeout_s: float | None) -> None:
         """Do the thread's work in this one; at the end of the process within its time."""

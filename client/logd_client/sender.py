@@ -98,7 +98,8 @@ class Sender(Deliverer):
         left = self._undelivered.rows_of(courier, target)
         lost = courier.end(target, _END_S, self._begin_session)
         if lost and self._settings.spool is None:
-            self._lost_before += self._undelivered.end(lost, courier.link.last_error, left)
+            target = courier.session.acked + lost
+            self._lost_before += self._undelivered.end(courier, target, left)
         self._lost_before += courier.link.given_up
         self._losses.look(is_end=True)
 
@@ -131,8 +132,7 @@ class Sender(Deliverer):
                 self._courier.store.close(is_delivered=True)
         elif session.acked < target:
             left = self._undelivered.rows_of(self._courier, target)
-            count = target - session.acked
-            self._lost_before += self._undelivered.end(count, self.last_error, left)
+            self._lost_before += self._undelivered.end(self._courier, target, left)
         self._losses.look(is_end=True)
 
     def _deliver_until(self, deadline: float, target: int) -> None:

@@ -33,6 +33,7 @@ class Undelivered:
         self._address = address
         self._report = report
         self._kept_until: tuple[Courier | None, int] = (None, 0)
+        self._told_until: tuple[Courier | None, int] = (None, 0)
 
     def rows_of(self, courier: Courier, target: int) -> list[AnyRow]:
         """The records up to the number that are not stored, and not in the fallback yet."""
@@ -42,18 +43,25 @@ class Undelivered:
             left = courier.rows_left(target)
         except (OSError, ValueError, RuntimeError):  # the thread still moves them
             return []
-        known, self._kept_until = self._kept_until, (courier, target)
-        after = known[1] if known[0] is courier else 0
+        after = _known(self._kept_until, courier)
+        self._kept_until = courier, target
         return [row for number, row in left if number > after]
 
-    def end(self, count: int, error: str, left: list[AnyRow]) -> int:
+    def end(self, courier: Courier, target: int, left: list[AnyRow]) -> int:
         """Give what is left to the fallback, and tell people; returns how many are lost.
 
+        The end may come in steps: each record counts in the first only that finds it undelivered.
+
         Args:
-            count: how many records were not delivered.
-            error: why; "" if there was no acknowledgement in time.
-            left: those of them that the fallback can have.
+            courier: of the session that ends.
+            target: the number of its last record.
+            left: those that are not delivered and that the fallback can have.
         """
+        count = target - max(courier.session.acked, _known(self._told_until, courier))
+        if count <= 0:
+            return 0
+        self._told_until = courier, target
+        error = courier.link.last_error
         reason = error or "no acknowledgement in time"
         text = f"by pid {os.getpid()}: not delivered to {self._address} before the end ({reason})"
         kept = 0
@@ -84,3 +92,8 @@ class Undelivered:
             "a sudden end of the process would lose them: set spool"
         )
         self._report(SessionProblem(text))
+
+
+def _known(until: tuple[Courier | None, int], courier: Courier) -> int:
+    """Up to which number something is done for the session."""
+    return until[1] if until[0] is courier else 0

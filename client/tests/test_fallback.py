@@ -34,16 +34,24 @@ def letters(path: Path) -> list[dict[str, object]]:
     return [json.loads(line)["record"] for line in path.read_text().splitlines()]
 
 
+@pytest.mark.parametrize("is_handler", [False, True], ids=["Log", "LogdHandler"])
 def test_the_end_without_a_server_fills_the_file(
-    tmp_path: Path, free_port: Callable[[], int]
+    tmp_path: Path, free_port: Callable[[], int], is_handler: bool
 ) -> None:
     """What a process could not deliver is in the file, whole, and nobody else may read it."""
     path = tmp_path / "undelivered.jsonl"
     program = f"""
 import atexit
 atexit.register(lambda: log("late"))
-from logd_client import createClientLog
-log = createClientLog("{LOOPBACK}", {free_port()}, fallback="{path}", exit_timeout_s=0.2)
+import logging
+from logd_client import Log, LogdHandler, createClientLog
+settings = {{"fallback": "{path}", "exit_timeout_s": 0.2}}
+if {is_handler}:  # which is closed by `logging` once more
+    handler = LogdHandler("{LOOPBACK}", {free_port()}, **settings)
+    logging.getLogger().addHandler(handler)
+    log = Log(handler.server)
+else:
+    log = createClientLog("{LOOPBACK}", {free_port()}, **settings)
 for n in range(1000):
     log(f"m{{n}} ä", "E", special={{"n": n}})
 """

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import pytest
 from ack_server import AckServer, Refuse
 
-from logd_client import RecordsLost, createClientLog
+from logd_client import Log, LogdHandler, RecordsLost, createClientLog
 from logd_client.wakeup import Wakeup
 
 NOWHERE = ("127.0.0.1", (1,))
@@ -29,6 +30,19 @@ def test_each_lost_record_is_told_once(capsys: pytest.CaptureFixture[str]) -> No
     assert any("the buffer is full" in str(loss) for loss in losses)
     assert any("before the end" in str(loss) for loss in losses)
     assert capsys.readouterr().err == ""
+
+
+def test_an_end_in_steps_tells_each_record_once() -> None:
+    """The process ends, more is logged, and then `logging` closes the handler, too."""
+    losses: list[RecordsLost] = []
+    handler = LogdHandler(*NOWHERE, on_loss=losses.append, exit_timeout_s=0.0)
+    log = Log(handler.server)
+    for _ in range(3):
+        log("m")
+    handler.server._sender.at_exit(time.monotonic())
+    log("late")
+    handler.close()
+    assert sum(loss.count for loss in losses) == handler.server.lost == 4
 
 
 def test_what_the_server_refuses_is_told(server: AckServer) -> None:
