@@ -45,6 +45,9 @@ staged = $(DESTDIR)$(home).new
 pip = '$(staged)/bin/python' -B -m pip --disable-pip-version-check
 installed = '$(DESTDIR)$(home)/bin/python' -B
 
+version = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+sdists = dist/logd_client-$(version).tar.gz dist/logd-$(version).tar.gz
+
 # Builds of one commit are the same, byte for byte: files are as old as the commit.
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date -r CHANGELOG.md +%s)
 export SOURCE_DATE_EPOCH
@@ -151,8 +154,11 @@ readme: $(VENV)/dev.stamp ## write the table of settings into its README
 	UPDATE_README=1 $(RUN)python -m pytest --quiet tests/settings/test_printing.py
 
 dist: $(VENV)/dev.stamp ## build wheels and source distributions of both packages into the folder dist
-	$(RUN)python -m build --outdir dist client
-	$(RUN)python -m build --outdir dist .
+	umask 022; for project in client .; do \
+	    $(RUN)python -m build --quiet --sdist --outdir dist $$project || exit; done
+	$(RUN)python packages/repack.py $(sdists)
+	umask 022; $(PIP) wheel --no-deps --wheel-dir dist $(sdists)
+	@ls dist
 
 install: check-python install-environment install-service install-texts ## install the service: PREFIX=/usr/local, DESTDIR, EXTRAS=postgresql,mysql
 ifeq ($(DESTDIR),)

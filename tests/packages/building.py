@@ -27,6 +27,7 @@ ENVIRONMENT = {
 UNWANTED = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")  # of a clone
 # Compiling all that is installed takes longer than installing it, and the tests use little of it.
 ENVIRONMENT["PIP_NO_COMPILE"] = "1"
+ENVIRONMENT["SOURCE_DATE_EPOCH"] = "1700000000"  # what is built is as old as that
 
 
 def run(*command: str | Path, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:

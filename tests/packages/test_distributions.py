@@ -140,6 +140,21 @@ def test_source_distributions_build_themselves(index: Path, checkout: Path, tmp_
         assert lists[0] == lists[1]
 
 
+def test_builds_of_one_commit_are_the_same(index: Path, checkout: Path, tmp_path: Path) -> None:
+    """What `make dist` packs once more is the same of two clones, with other times and rights."""
+    packed = []
+    for name, rights in (("one", 0o600), ("another", 0o664)):
+        source = tmp_path / name / "client"
+        shutil.copytree(checkout / "client", source, copy_function=shutil.copyfile)
+        for path in source.rglob("*.py"):
+            path.chmod(rights)
+        build("sdist", source, tmp_path / name / "dist", index)
+        (archive,) = (tmp_path / name / "dist").glob("*.tar.gz")
+        run(sys.executable, ROOT / "packages/repack.py", archive, cwd=tmp_path)
+        packed.append(archive.read_bytes())
+    assert packed[0] == packed[1]
+
+
 def test_lock_files_hold_what_the_project_needs() -> None:
     """Each dependency is locked, at a version that it allows, with hashes for its files."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
