@@ -20,7 +20,10 @@ def main() -> None:
     assert shell is not None  # noqa: S101 - the Makefile names those that click knows
     # Of bash's class the source would run bash first, to see that it is new enough.
     shell._check_version = staticmethod(lambda: None)  # type: ignore[attr-defined]
-    sys.stdout.write(shell(logd, {}, "logd", "_LOGD_COMPLETE").source().lstrip("\n"))
+    source = shell(logd, {}, "logd", "_LOGD_COMPLETE").source()
+    # click's script for fish ends explanations at their first comma.
+    source = source.replace('string split ","', 'string split --max 1 ","')
+    sys.stdout.write(source.lstrip("\n"))
 
 
 if __name__ == "__main__":

@@ -108,7 +108,10 @@ def test_completions_name_commands(stage: Path, tmp_path: Path) -> None:
     """bash completes commands by the installed file; zsh and fish have theirs."""
     share = stage / "usr/share"
     assert (share / "zsh/site-functions/_logd").read_text().startswith("#compdef logd")
-    assert "complete" in (share / "fish/vendor_completions.d/logd.fish").read_text()
+    fish = (share / "fish/vendor_completions.d/logd.fish").read_text()
+    assert "complete" in fish
+    # Explanations have commas.
+    assert 'string split --max 1 ","' in fish
     (tmp_path / "logd").symlink_to(Path(sys.executable).with_name("logd"))
     script = (
         f'PATH={tmp_path}:$PATH; source "{share}/bash-completion/completions/logd"; '
