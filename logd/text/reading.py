@@ -12,6 +12,7 @@ from logd.records.entry import Entry
 from logd.text.escaping import (
     CONTINUATION,
     ItemTexts,
+    KnownTexts,
     category_text,
     entry_of,
     exact,
@@ -43,6 +44,7 @@ _HEAD = re.compile(
 # What lines of logd 1.0 lack: further digits of the time, and the id of the thread.
 _EXACT = re.compile(r"([0-9]{3}(?:[0-9]{3})?) (-?[0-9]{1,40})")
 _item_texts = ItemTexts()
+_exact_names = KnownTexts(exact)
 _DEFAULT_SHAPE = re.compile(DEFAULT_SHAPE)
 
 
@@ -147,13 +149,19 @@ def entry_parts(entry: Entry) -> tuple[str, str, str, str]:
     """What an entry's text is made of: up to the message, its first line, the rest of the line,
     and the further lines of the message.
     """
-    ts = f"{exact(entry.ts)} " if entry.ts else ""
+    microseconds = int((entry.time or 0.0) * 1e6)
+    if _DEFAULT_SHAPE.fullmatch(entry.ts) is not None:
+        ts, digits = f"{entry.ts} ", f"{microseconds % 1000:03}"
+    else:
+        ts = f"{exact(entry.ts)} " if entry.ts else ""
+        digits = f"{microseconds % 1_000_000:06}"
     peer = f"@{exact(entry.peer)}" if entry.peer else ""
     head = f"{ts}{category_text(entry.cat)} {entry.pid}{peer}#{entry.msgid} "
     message, further = split_message(entry.msg)
-    microseconds = int((entry.time or 0.0) * 1e6)
-    has_milliseconds = _DEFAULT_SHAPE.fullmatch(entry.ts) is not None
-    digits = f"{microseconds % 1000:03}" if has_milliseconds else f"{microseconds % 1_000_000:06}"
-    names = "\t".join(map(exact, (entry.threadname, entry.cfunc, entry.path)))
-    items = _item_texts.text(entry.special)
+    names = (
+        f"{_exact_names[entry.threadname]}\t{_exact_names[entry.cfunc]}\t{_exact_names[entry.path]}"
+    )
+    if _exact_names.long:
+        _exact_names.forget_long()
+    items = _item_texts.text(entry.special) if entry.special else ""
     return head, message, f"\t{digits} {entry.tid}\t{names}\t{items}", further

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import MappingProxyType
 
+from sqlalchemy import text
+
 from logd.outputs.base import OutputSettings
 from logd.outputs.tables.output import TableOutput
 from logd.records.batch import Batch
@@ -44,6 +46,7 @@ def find_tables(settings: Settings) -> Iterator[Row]:
                 database.recreate()
                 progress(f"{name}: {rows:,} rows are made")
                 fill(database, folder, rows)
+                _analyse(database)
                 yield from _answers(name, database, rows, settings.rounds)
             except PeerMissing as exc:
                 yield Row(TASK, name, (), "s", f"left out: {exc}", _SERVED)
@@ -69,6 +72,13 @@ def fill(database: Database, folder: Path, rows: int) -> None:
             output.write([batch])
     finally:
         output.close()
+
+
+def _analyse(database: Database) -> None:
+    """Let PostgreSQL know how many rows there are, as its autovacuum does within a minute."""
+    if database.url.get_backend_name() == "postgresql":
+        with database.engine.connect() as connection, connection.begin():
+            connection.execute(text("ANALYZE"))
 
 
 class _NoDeadLetters:

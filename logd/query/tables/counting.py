@@ -160,7 +160,7 @@ class TableCounter:
         for page in pages(self._connection, log, conditions, Order(by_time=False)):
             number += len(page)
             for row in page:
-                tally.add_label(key, entry_label(entry_of(row), key), 1)
+                tally.add_label(key, entry_label(entry_of(row, log.names), key), 1)
         return number
 
     # -- the histogram -----------------------------------------------------------------------

@@ -97,4 +97,4 @@ class TableFollower(Follower[Entry]):
         self._last_id = rows[-1].id if is_cut else highest
         if self._last_id == table.next_id - 1:
             self._page = max(0, pages_now - 1)
-        return [entry_of(row) for row in rows]
+        return [entry_of(row, log.names) for row in rows]

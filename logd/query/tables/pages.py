@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
+from typing import cast as typed
 
 from sqlalchemy import (
     JSON,
@@ -23,7 +24,9 @@ from sqlalchemy import (
     Row,
     Select,
     TableClause,
+    Text,
     and_,
+    cast,
     inspect,
     literal_column,
     not_,
@@ -59,7 +62,7 @@ class LogTable:
     Attributes:
         entry: what the catalogue knows of it.
         clause: for statements.
-        names: its columns among `COLUMNS`.
+        names: its columns among `COLUMNS`: that tuple itself if all of them are there.
         dialect: SQLAlchemy's name for the kind of database.
         has_timestamps: whether its times are timestamps, not seconds since the epoch.
         has_objects: whether its special items are objects of PostgreSQL's, not JSON texts.
@@ -87,6 +90,9 @@ class LogTable:
         found = self.clause.c[name]
         if name == "time":
             return seconds_of(found, is_timestamp=self.has_timestamps).label("time")
+        if name == "special" and self.has_objects:
+            # Of texts that are the same one is parsed.
+            return cast(found, Text).label("special")
         return found
 
     def stretch(self, width_s: int) -> ColumnElement[Any]:
@@ -110,6 +116,8 @@ def log_table(connection: Connection, entry: TableEntry) -> LogTable:
         item["name"]: item["type"] for item in inspect(connection).get_columns(entry.table_name)
     }
     names = tuple(name for name in COLUMNS if name in there)
+    if names == COLUMNS:
+        names = COLUMNS
     return LogTable(
         entry,
         table(entry.table_name, *map(column, names)),
@@ -245,7 +253,7 @@ def _behind(row: Values, log: LogTable, order: Order) -> ColumnElement[bool]:
     column_time = log.clause.c.time
     if not order.by_time:
         is_behind = column_id < row.id if order.newest_first else column_id > row.id
-        return cast(ColumnElement[bool], is_behind)
+        return typed(ColumnElement[bool], is_behind)
     time = log.moment(row.time) if log.has_timestamps else row.time
     if order.newest_first:
         return and_(column_time <= time, or_(column_time < time, column_id < row.id))

@@ -220,7 +220,7 @@ class TableSource(LogSource):
             else heapq.merge(*parts, key=order.key, reverse=order.newest_first)
         )
         for row in rows:
-            entry = entry_of(row)
+            entry = entry_of(row, log.names)
             if conditions.is_exact or selection.matches(entry):
                 yield log.entry.table_name, row.id, entry
 

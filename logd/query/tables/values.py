@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from logd.query.tables.dialects import MAX_TIME
-from logd.query.tables.pages import Values
+from logd.query.tables.pages import COLUMNS, Values
 from logd.records.entry import Entry, category, exact_time
 
+_MAX_KNOWN_CHARS = 256
 
-def entry_of(row: Values) -> Entry:
-    """A row as an entry."""
-    values = row._asdict()
-    special = values.get("special")
+
+def entry_of(row: Values, names: Sequence[str]) -> Entry:
+    """A row as an entry.
+
+    Args:
+        row: the row.
+        names: of its columns, those of `COLUMNS` that are there.
+    """
+    values: Sequence[Any] = row
+    if names is not COLUMNS:
+        found = dict(zip(names, row, strict=True))
+        values = [found.get(name) for name in COLUMNS]
+    _, time, ts, cat, pid, peer, msgid, msg, threadname, tid, cfunc, path, special = values
     return Entry(
-        time=_time(values.get("time")),
-        ts=text_of(values.get("ts")),
-        cat=category(text_of(values.get("cat"))),
-        pid=integer_of(values.get("pid")),
-        peer=text_of(values.get("peer")),
-        msgid=integer_of(values.get("msgid")),
-        msg=text_of(values.get("msg")).replace("\r\n", "\n"),
-        threadname=text_of(values.get("threadname")),
-        tid=integer_of(values.get("tid")),
-        cfunc=text_of(values.get("cfunc")),
-        path=text_of(values.get("path")),
-        special=items_of(special) if special else {},
+        _time(time),
+        text_of(ts),
+        category(text_of(cat)),
+        integer_of(pid),
+        text_of(peer),
+        integer_of(msgid),
+        text_of(msg).replace("\r\n", "\n"),
+        text_of(threadname),
+        integer_of(tid),
+        text_of(cfunc),
+        text_of(path),
+        items_of(special) if special else {},
     )
 
 
@@ -37,6 +48,8 @@ def entry_of(row: Values) -> Entry:
 
 def text_of(value: object) -> str:
     """What stands in a column of texts."""
+    if type(value) is str:  # nearly always
+        return value
     if value is None:
         return ""
     if isinstance(value, bytes | bytearray | memoryview):
@@ -64,8 +77,20 @@ def items_of(text: object) -> Mapping[str, Any]:
     """The special items of a JSON text, or of what the driver has made of it."""
     if isinstance(text, dict):
         return text
+    if type(text) is str and len(text) <= _MAX_KNOWN_CHARS:
+        return _known_items(text)
+    return _parsed(text_of(text))
+
+
+@lru_cache(maxsize=1024)
+def _known_items(text: str) -> Mapping[str, Any]:
+    # Mostly the items of a record are those of thousands, such as its logger.
+    return _parsed(text)
+
+
+def _parsed(text: str) -> Mapping[str, Any]:
     try:
-        items = json.loads(text_of(text))
+        items = json.loads(text)
     except (ValueError, RecursionError):  # cut to fit its column, or not ours
         return {}
     return items if isinstance(items, dict) else {}
