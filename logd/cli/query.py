@@ -264,18 +264,20 @@ class Shown:
         )
         first = next(placed, None)
         self._put(display.head().encode())
-        last = None
-        if first is None:
-            self._say_nothing()
-        else:
+        shown = following = None
+        if first is not None:
             found = chain([first], placed)
             wanted = found if limit is None else islice(found, limit)
             shown = self._all(wanted) if context is None else self._with_context(wanted, context)
-            if limit is not None and (following := next(found, None)) is not None:
-                self._say_left_out(following, start, shown, is_reverse=is_reverse)
-            last = None if shown is None else shown.behind
-            last = first.behind if is_reverse else last
+            following = None if limit is None else next(found, None)
         self._put(display.foot().encode())
+        if first is None:
+            self._say_nothing()
+            return end
+        if following is not None:
+            self._say_left_out(following, start, shown, is_reverse=is_reverse)
+        last = None if shown is None else shown.behind
+        last = first.behind if is_reverse else last
         return end or last
 
     def _texts(self, start: Position | None, end: Position | None) -> None:

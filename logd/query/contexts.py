@@ -81,6 +81,7 @@ def with_context(
 
 
 def _next_to(source: LogSource, found: Iterator[Placed], context: Surroundings) -> Iterator[Around]:
+    looks = _Looks(source)
     last: Placed | None = None
     waiting = next(found, None)
     while waiting is not None:
@@ -88,9 +89,7 @@ def _next_to(source: LogSource, found: Iterator[Placed], context: Surroundings) 
         waiting = next(found, None)
         start = None if last is None else source.places(last)[1]
         # One more tells whether something is left out.
-        before = _before(
-            source, EVERYTHING, match, replace(context, before=context.before + 1), start
-        )
+        before = looks.before(EVERYTHING, match, replace(context, before=context.before + 1), start)
         has_gap = last is not None and len(before) > context.before
         for one in before[-context.before :] if context.before else ():
             yield Around(one, has_gap)
@@ -98,7 +97,7 @@ def _next_to(source: LogSource, found: Iterator[Placed], context: Surroundings) 
         yield Around(match, has_gap)
         last = match
         stop = None if waiting is None else own_place(waiting)
-        for one in _behind(source, EVERYTHING, match, context):
+        for one in looks.behind(EVERYTHING, match, context):
             if own_place(one) == stop:
                 break
             yield Around(one, False)
@@ -108,14 +107,14 @@ def _next_to(source: LogSource, found: Iterator[Placed], context: Surroundings) 
 def _together_with(
     source: LogSource, found: Iterator[Placed], context: Surroundings
 ) -> Iterator[Around]:
-    shown = _Shown()
+    looks, shown = _Looks(source), _Shown()
     last_terms: Sequence[Term] | None = None
     for match in found:
         selection = selection_of(match.entry, context.scope)
         around = [
-            *_before(source, selection, match, context),
+            *looks.before(selection, match, context),
             match,
-            *_behind(source, selection, match, context),
+            *looks.behind(selection, match, context),
         ]
         news = [one for one in around if shown.is_new(one)]
         # What goes on with what was shown before is not parted from it.
@@ -146,30 +145,52 @@ class _Shown:
         return True
 
 
-def _before(
-    source: LogSource,
-    selection: Selection,
-    match: Placed,
-    context: Surroundings,
-    start: Position | None = None,
-) -> Sequence[Placed]:
-    """The entries before a match and behind a place, oldest first."""
-    if not context.before:
-        return []
-    end, budget = source.places(match)[0], Budget(bytes=MAX_READ_BYTES)
-    older = source.placed(selection, start=start, end=end, newest_first=True, budget=budget)
-    return _near(older, match.entry, context.before, context.scope)[::-1]
+class _Looks:
+    """Looks around entries, not too far; says once if that was not far enough to know all.
 
+    Args:
+        source: where they were found.
+    """
 
-def _behind(
-    source: LogSource, selection: Selection, match: Placed, context: Surroundings
-) -> Sequence[Placed]:
-    """The entries behind a match, oldest first."""
-    if not context.after:
-        return []
-    start, budget = source.places(match)[1], Budget(bytes=MAX_READ_BYTES)
-    newer = source.placed(selection, start=start, budget=budget)
-    return _near(newer, match.entry, context.after, context.scope)
+    def __init__(self, source: LogSource) -> None:
+        self._source = source
+        self._has_said = False
+
+    def before(
+        self,
+        selection: Selection,
+        match: Placed,
+        context: Surroundings,
+        start: Position | None = None,
+    ) -> Sequence[Placed]:
+        """The entries before a match and behind a place, oldest first."""
+        if not context.before:
+            return []
+        end, budget = self._source.places(match)[0], Budget(bytes=MAX_READ_BYTES)
+        older = self._source.placed(
+            selection, start=start, end=end, newest_first=True, budget=budget
+        )
+        near = _near(older, match.entry, context.before, context.scope)[::-1]
+        self._say_if_spent(budget)
+        return near
+
+    def behind(
+        self, selection: Selection, match: Placed, context: Surroundings
+    ) -> Sequence[Placed]:
+        """The entries behind a match, oldest first."""
+        if not context.after:
+            return []
+        start, budget = self._source.places(match)[1], Budget(bytes=MAX_READ_BYTES)
+        newer = self._source.placed(selection, start=start, budget=budget)
+        near = _near(newer, match.entry, context.after, context.scope)
+        self._say_if_spent(budget)
+        return near
+
+    def _say_if_spent(self, budget: Budget) -> None:
+        if budget.next is not None and not self._has_said:
+            self._has_said = True
+            size = f"{MAX_READ_BYTES >> 20} MiB"
+            self._source.on_note(f"around some entries only {size} were searched for their context")
 
 
 def _near(entries: Iterator[Placed], match: Entry, number: int, scope: Scope) -> list[Placed]:

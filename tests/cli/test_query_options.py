@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from logd.cli.query import query
 from logd.cli.tail import tail
+from logd.query import contexts
 from logd.query.files.source import FileSource
 from logd.query.positions import Position
 from logd.text.lines import LineFormat
@@ -119,11 +120,23 @@ def test_requests_side_by_side() -> None:
 
 
 @pytest.mark.usefixtures("log")
+def test_context_that_is_far_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If not all that is around was looked at, that is said, once."""
+    assert run("cat:E", "-C", "2", "--context", "request").stderr == ""
+    monkeypatch.setattr(contexts, "MAX_READ_BYTES", 1)
+    result = run("cat:E", "-C", "2", "--context", "request")
+    assert result.stderr == "logd: around some entries only 0 MiB were searched for their context\n"
+
+
+@pytest.mark.usefixtures("log")
 def test_outputs() -> None:
     """Each format has the same record in it."""
     first = json.loads(run("-1", "--output", "jsonl").stdout)
     assert json.loads(run("-2", "-o", "json").stdout)[0] == first
     assert json.loads(run("absent", "-o", "json").stdout) == []
+    # On a terminal what is said comes behind the list, not into it.
+    shown, said = run("-1", "-o", "json").output.split("logd: --limit left out")
+    assert (json.loads(shown), said.count("\n")) == ([first], 1)
     row = next(csv.DictReader(io.StringIO(run("-1", "-o", "csv").stdout)))
     assert (row["msg"], json.loads(row["special"])) == ("record 0", first["special"])
     assert float(row["time"]) == first["time"]
