@@ -114,16 +114,17 @@ def _fitting(lines: list[str]) -> list[str]:
 
 
 def _lines(piece: StoredPiece) -> list[str]:
-    """A file or table: one line, or two if the terminal is narrow."""
+    """A file or table: one line, or two or three if the terminal is narrow."""
     records = "" if piece.records is None else f"  {piece.records:,} records"
     first = "?" if piece.first is None else _when(piece.first)
     last = "?" if piece.last is None else _when(piece.last)
     size, name = size_text(piece.size), escape(piece.name)
     times = f"{first} to {last}"
-    return _fitting([f"  {size:>9}  {piece.kind:<10}  {times}  {name}{records}"]) or [
-        f"  {size:>9}  {piece.kind}  {name}",
-        f"    {times}{records}",
-    ]
+    return (
+        _fitting([f"  {size:>9}  {piece.kind:<10}  {times}  {name}{records}"])
+        or _fitting([f"  {size:>9}  {piece.kind}  {name}", f"    {times}{records}"])
+        or [f"  {size:>9}  {piece.kind}{records}", f"    {name}", f"    {times}"]
+    )
 
 
 def _when(moment: float) -> str:

@@ -9,8 +9,10 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import create_engine, text
 
+from logd.cli import disk
 from logd.cli.commands import logd
 from logd.outputs.tables.output import TableOutput
+from logd.query.inventory import StoredPiece
 from logd.rotation.policy import Retention, RotationPolicy
 from logd.text.lines import CallableFormat
 from tests.outputs.output_making import make_settings
@@ -47,6 +49,20 @@ def test_no_log_at_all(command: str, tmp_path: Path) -> None:
     result = _run(command, pattern)
     assert result.exit_code == 1
     assert f"nothing to read: there is no file {pattern}" in result.stderr
+
+
+@pytest.mark.parametrize(("width", "lines"), [(None, 1), (100, 1), (60, 2), (40, 3)])
+def test_a_file_on_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, width: int | None, lines: int
+) -> None:
+    """Name, size, times and records of a file are all there, on as many lines as it takes."""
+    monkeypatch.setattr(disk, "_width", lambda: width)
+    shown = disk._lines(StoredPiece("logd_0.log", 9 << 20, "closed", 0.0, 1e8, 50_000))
+    assert len(shown) == lines
+    assert all(len(line) <= (width or 1000) for line in shown)
+    text = "\n".join(shown)
+    for part in ("9.0 MiB  closed", "logd_0.log", "1970-01-01", "1973-03-03", "50,000 records"):
+        assert part in text
 
 
 def test_a_compressed_log_is_right(tmp_path: Path) -> None:
