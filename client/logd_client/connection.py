@@ -125,6 +125,10 @@ class ServerAddress:
         """As `resolve`, but at once: [] if that would need a look-up."""
         return self._places.known(place)
 
+    def is_here(self, place: Place) -> bool:
+        """Whether it is on this machine, as far as is known without a look-up."""
+        return self._places.is_here(place)
+
     def not_found(self, place: Place, exc: OSError) -> ConnectionFailed:
         """A host's name leads nowhere."""
         return ConnectionFailed(f"{place}: {reason_of(exc)}")

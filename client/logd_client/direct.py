@@ -40,6 +40,9 @@ just now is slow, and the process may be about to end."""
 _PATIENCE_S = 0.001
 """How long a lone record may wait for another thread's step before its call returns."""
 
+_PATIENCE_IF_OPEN_S = 0.02
+"""The same while there is a connection: then steps are short, unless the machine is busy."""
+
 _MAX_LONE = 100
 """With more records in the buffer, none of them is a lone one."""
 
@@ -138,9 +141,10 @@ class DirectCourier(Courier):
             False if the sender's thread has to do it: under load, or if sending would take time.
         """
         moving = self._moving
+        patience_s = _PATIENCE_IF_OPEN_S if self.link.is_open else _PATIENCE_S
         # Not if this call interrupts one that moves records.
         while not moving._is_owned() and (
-            moving.acquire(False) or acquire_within(moving, _PATIENCE_S)
+            moving.acquire(False) or acquire_within(moving, patience_s)
         ):
             try:
                 now = monotonic()

@@ -140,18 +140,17 @@ class Link:
         """Send what the session holds; True if all of it went into the kernel.
 
         Args:
-            within_s: how long it may take to connect first, to a place that is sure. What is not
-                done by then goes on in `step`.
+            within_s: how long it may take to connect first, to a place that is sure; some longer
+                on this machine. What is not done by then goes on in `step`.
             answer_within_s: how long the server may take to answer then, if it has to before
                 anything may be sent.
         """
-        deadline = monotonic() + within_s
         plan = self._search.plan
         try:
             if self._channel is None:
                 if not self.may_connect:
                     return False
-                self._connected(self._search.advance_until(deadline))
+                self._connected(self._search.advance_within(within_s))
                 if self._channel is None:
                     return False
             self._move_bytes()

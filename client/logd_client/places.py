@@ -174,6 +174,14 @@ class Places:
             return []
         return [(AF_INET, (host, port))]
 
+    def is_here(self, place: Place) -> bool:
+        """Whether it is on this machine, as far as is known without a look-up."""
+        known = self.known(place)
+        return bool(known) and all(
+            family == AF_UNIX or str(at[0]).startswith("127.") or at[0] == "::1"
+            for family, at in known
+        )
+
     def is_first(self, place: Place) -> bool:
         """Whether this is the one to go back to: all are, unless they are servers."""
         if not self.are_servers:

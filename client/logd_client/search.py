@@ -13,7 +13,11 @@ from logd_client.descriptors import GuardedSocket
 from logd_client.natives import READABLE, monotonic, wait_ready
 from logd_client.roaming import Roaming
 
-__all__ = ["Search"]
+__all__ = ["HERE_S", "Search"]
+
+HERE_S = 0.1
+"""How much longer a connection to this machine may take: it is there at once, or not at all, unless
+the machine is busy."""
 
 
 class Search:
@@ -67,15 +71,18 @@ class Search:
             self._round = self._roaming.approach()
         return self._round.advance()
 
-    def advance_until(self, deadline: float) -> GuardedSocket | None:
-        """Begin, with the place that is sure, and wait for its socket until the time (monotonic).
+    def advance_within(self, within_s: float) -> GuardedSocket | None:
+        """Begin, with the place that is sure, and wait that long for its socket.
 
         Raises:
             NoServer: it is not there.
         """
+        deadline = monotonic() + within_s
         self._round = tried = self._roaming.quick_approach()
         if tried is None:
             return None
+        if self._address.is_here(tried.place):
+            deadline += HERE_S
         while (connected := tried.advance()) is None:
             # What is ready counts, even if this thread had to wait long for its turn.
             left_s = max(0.0, deadline - monotonic())
@@ -85,7 +92,7 @@ class Search:
 
     @property
     def may_begin_for_records(self) -> bool:
-        """True if `advance_until` may try: the pause is over, or a record came long into it."""
+        """True if `advance_within` may try: the pause is over, or a record came long into it."""
         return self._round is None and self._backoff.is_over_for_records
 
     def is_late(self, now: float) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +13,8 @@ from ack_server import AckServer
 from delivery import numbers, wait_until
 
 from logd_client import Log
+from logd_client.natives import wait_ready
+from logd_client.places import Places
 
 
 @pytest.fixture
@@ -77,3 +81,66 @@ def test_a_small_buffer_hears_of_acknowledgements(
         log(text + " " * 300)
         server.wait_for_records(n + 2)
     assert log.server.lost == 0
+
+
+def test_a_connection_on_a_busy_machine_is_waited_for(
+    connect: Callable[..., Any], server: AckServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server on this machine gets the first record within the call, though that takes a while."""
+
+    def late(wanted: list[tuple[int, int]], limit_s: float) -> list[int]:
+        return wait_ready(wanted, limit_s) if limit_s > 1.0 else []
+
+    monkeypatch.setattr("logd_client.search.wait_ready", late)
+    monkeypatch.setattr("logd_client.search.HERE_S", 60.0)
+    log = connect(server.port)
+    log("first")
+    assert log.server.buffer.is_empty
+    assert log.server._sender._courier.session.sent_sequence == 1
+
+
+def test_a_lone_record_waits_for_a_step(
+    connect: Callable[..., Any], server: AckServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread that moves records at the moment does not keep one from being sent."""
+    monkeypatch.setattr("logd_client.direct._PATIENCE_IF_OPEN_S", 60.0)
+    log = connect(server.port)
+    log("first", sync=60)
+    sender = log.server._sender
+    assert sender._thread.stop(60)
+    sender.buffer.tell_each()
+    is_moving = threading.Event()
+
+    def move() -> None:
+        with sender._courier._moving:
+            is_moving.set()
+            time.sleep(0.05)  # a step of a thread that has to wait for its turn
+
+    thread = threading.Thread(target=move)
+    thread.start()
+    assert is_moving.wait(60)
+    log("second")
+    assert log.server.buffer.is_empty
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("host", "is_here"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.0.1", True),
+        ("localhost", True),
+        ("192.0.2.1", False),
+        ("loghost.example", False),
+    ],
+)
+def test_what_is_on_this_machine(host: str, is_here: bool) -> None:
+    """Known without looking anything up."""
+    places = Places(host)
+    assert places.is_here(places.in_order()[0]) == is_here
+
+
+def test_a_socket_in_the_file_system_is_on_this_machine() -> None:
+    """It has a path, no address."""
+    places = Places(path="/run/logd.sock")
+    assert places.is_here(places.in_order()[0])
