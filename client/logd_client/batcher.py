@@ -20,9 +20,9 @@ LINGER_S = 0.020
 """How long a batch grows. The thread that takes it costs the app the more, the more often it wakes
 up; what waits is lost if the process is killed."""
 
-_LATE_S = 0.010
-"""If the threads that log send the batches, how much later the sender's thread looks for one that
-nobody sent, as no further record came. To wake up is what it saves."""
+LATE_S = 0.010
+"""How much later the others look for a batch: the sender's thread if threads that log send them, as
+no further record may come, and it saves the thread to wake up; those if its turn comes late."""
 
 _MAX_GATHERED = 64
 """With more records in a batch its thread is cheaper."""
@@ -70,15 +70,20 @@ class Batcher:
         """Let the next batch grow; the last one had that many rows."""
         if may_gather and rows <= _MAX_GATHERED:
             self._buffer.tell_at = time.time() + LINGER_S
-            self.collect_at = now + LINGER_S + _LATE_S
+            self.collect_at = now + LINGER_S + LATE_S
         else:
-            self._buffer.tell_at = NEVER
+            self._buffer.tell_at = time.time() + LINGER_S + LATE_S if may_gather else NEVER
             self.collect_at = now + LINGER_S
 
     def gathered(self, now: float, rows: int) -> None:
         """A batch was sent past `collect`."""
         self._window_rows += rows
         self.linger(now, rows, may_gather=True)
+
+    def end_load(self, now: float) -> None:
+        """Records are few again."""
+        self.is_under_load = False
+        self._window_from, self._window_rows = now, 0
 
     def _measure(self, now: float, rows: int) -> None:
         """See whether records have become few."""

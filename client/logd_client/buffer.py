@@ -278,7 +278,6 @@ class Buffer:
 
     def stay_awake(self) -> None:
         """The sender is about to wake up, and will look for records by itself."""
-        self.tell_at = NEVER
         self.sender_sleeps = False
 
     def keep(self, row_bytes: int, frame_bytes: int) -> None:

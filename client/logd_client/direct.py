@@ -17,13 +17,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from logd_client import lifecycle
+from logd_client.batcher import LATE_S
 from logd_client.buffer import NEVER
 from logd_client.courier import Courier
 from logd_client.descriptors import SO_COOKIE, SOL_SOCKET
 from logd_client.lone import encode_lone
 from logd_client.natives import acquire_within, monotonic
 from logd_client.pace import BURST_AFTER_LOAD_S, BURST_S, STEP_S
-from logd_client.records import Context, Items
+from logd_client.records import AnyRow, Context, Items
 from logd_client.rows import UNFIT, encode_fitting, fitted
 
 __all__ = ["DirectCourier"]
@@ -175,7 +176,12 @@ class DirectCourier(Courier):
         try:
             # None of those who come meanwhile has to try.
             buffer.tell_at = NEVER
-            self._send_batch(monotonic())
+            now = monotonic()
+            if now > self._step_at and self.link.short_way is not None:
+                self.link.step()  # to see what the server says; the thread will look at the rest
+            if _has_paused(self._send_batch(now)):
+                self._batcher.end_load(now)
+                buffer.sleep()
         except Exception as exc:  # an app's log call must not raise for that
             self._failed(exc)
         finally:
@@ -194,11 +200,13 @@ class DirectCourier(Courier):
         try:
             now = monotonic()
             left_s = self._batcher.collect_at - now
-            if left_s > 0 and now <= self._step_at and self.link.short_way is not None:
+            if now > self._step_at or self.link.short_way is None:
+                return 0.0
+            if left_s > 0:
                 return left_s
             if self._send_batch(now):
                 # A record within the last 10 ms would have sent it: there is no load any more.
-                self._batcher.is_under_load = False
+                self._batcher.end_load(now)
             return 0.0
         except Exception as exc:  # as in `step`
             self._failed(exc)
@@ -206,15 +214,15 @@ class DirectCourier(Courier):
         finally:
             self._release()
 
-    def _send_batch(self, now: float) -> bool:
-        """Send what waits, past the link, in few calls; False if that can't be."""
+    def _send_batch(self, now: float) -> list[AnyRow]:
+        """Send what waits, past the link, in few calls; [] if that can't be."""
         link, session, buffer = self.link, self.session, self._buffer
         way = link.short_way
-        if way is None or now > self._step_at or self.waiters or self.is_spooled or self.is_ended:
-            return False
+        if way is None or self.waiters or self.is_spooled or self.is_ended:
+            return []
         rows, row_bytes = buffer.take_few()
         if not rows:
-            return False
+            return []
         entries = encode_fitting(session.next_sequence, rows)
         if not session.sent:
             link.silence.alive_at = now
@@ -233,7 +241,7 @@ class DirectCourier(Courier):
         else:
             if sent != len(frame):
                 link.send_rest(frame[sent:])
-        return link.short_way is not None
+        return [] if link.short_way is None else rows
 
     def _send_few(self) -> bool:
         """Send what waits besides the record that came now; and connect, if that is quick."""
@@ -250,3 +258,16 @@ class DirectCourier(Courier):
     def is_known(self) -> bool:
         """True if the sender's thread knows that records wait for the end of a pause."""
         return self.link.is_pausing and self._buffer.count > 1 and not self._buffer.has_full_batch
+
+
+def _has_paused(rows: list[AnyRow]) -> bool:
+    """Whether the last of these came so long after the one before that there is no load any more.
+
+    The thread may be late to notice. What follows may be the last words of a program.
+    """
+    if len(rows) < 2:
+        return bool(rows)
+    try:
+        return rows[-1][2] - rows[-2][2] > LATE_S
+    except TypeError:  # times of the application's own kind
+        return False

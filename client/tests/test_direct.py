@@ -144,3 +144,17 @@ def test_a_socket_in_the_file_system_is_on_this_machine() -> None:
     """It has a path, no address."""
     places = Places(path="/run/logd.sock")
     assert places.is_here(places.in_order()[0])
+
+
+def test_the_first_record_after_a_load_ends_it(gathering: Log, server: AckServer) -> None:
+    """It is sent by its call, and so is what follows: the last words of a program."""
+    sender = gathering.server._sender
+    sender.buffer.tell_at = 0.0
+    gathering("stopping")
+    assert sender.buffer.sender_sleeps
+    for text in numbers(5):
+        gathering(text)
+        assert sender.buffer.is_empty
+    assert sender._courier.session.sent_sequence == 7
+    assert gathering.flush(60)
+    assert server.texts == ["first", "stopping", *numbers(5)]
