@@ -13,7 +13,7 @@ from tests.chaos.powerloss.recording import Runner, compile_recorder, compiler
 from tests.chaos.powerloss.workloads import WORKLOADS
 
 SEED = 20_261_122
-MOMENTS = 10
+MOMENTS = 6
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C compiler to make the recorder")
 
