@@ -46,7 +46,7 @@ def test_plain_senders_go_on_while_nothing_is_decoded(tmp_path: Path, ends: str)
         for thread in threads:
             thread.join(60)
         assert max(app.slowest_s for app in apps.values()) < 1.0
-        assert waiting(daemon)["overflow_bytes"] > 1_000_000
+        assert waiting(daemon)["overflow_bytes"] > 0
         assert waiting(daemon)["bytes"] < 4 << 20
         (tmp_path / "go").touch()
         for app in apps.values():

@@ -2,8 +2,11 @@
 
 A plain sender gives up after a second, so its socket has to be read even if decoding is behind: the
 processor is short, or an output is. What is read then goes to temporary files, whole frames as they
-came, and comes back when it is the connection's turn. The order within a connection is the order of
-`Feeder.pending`; here it does not matter.
+came, compressed, and comes back when it is the connection's turn. The order within a connection is
+the order of `Feeder.pending`; here it does not matter.
+
+Frames of `SocketHandler` resemble each other: they get to a tenth of their size or less, at more
+than 1 GB/s, so that the room lasts ten times as long and the disk has a tenth of the work.
 
 The files are temporary in every sense: they have no name, and end with the process. A record that
 waits here is as safe as one that waits in memory, and no sender was told that it is stored.
@@ -18,12 +21,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from logd.outputs.files.zstd import ZstdError, compress, decompress
 from logd.wire.frames import FrameError, Frames, FrameSplitter
 
 logger = logging.getLogger(__name__)
 
 FILE_BYTES = 16 << 20
 """A file is full at this size. Its space comes back when all that is in it has been taken."""
+
+LEVEL = 1
+"""Of Zstandard: quick."""
 
 TELL_EVERY_S = 60.0
 """How often it is said that the disk refuses."""
@@ -107,8 +114,11 @@ class Overflow:
     def keep(self, frames: Frames) -> Overflowed | None:
         """Write frames to disk; None if there is no room, or they are not whole as they came."""
         # Without what came of the next frame: the splitter has that.
-        data = memoryview(frames.data)[: frames.stops[-1]]
-        if frames.cut or self.used_bytes + len(data) > self.limit_bytes:
+        whole = memoryview(frames.data)[: frames.stops[-1]]
+        if frames.cut or self.used_bytes >= self.limit_bytes:
+            return None
+        data = compress(whole, LEVEL)
+        if self.used_bytes + len(data) > self.limit_bytes:
             return None
         try:
             file = self._file_for(len(data))
@@ -148,8 +158,9 @@ class Overflow:
         frames: Frames | None = None
         problem: object = "the file does not hold what was written"
         try:
-            frames = FrameSplitter(size).feed(os.pread(file.descriptor, size, at))
-        except (OSError, FrameError) as exc:
+            data = decompress(os.pread(file.descriptor, size, at))
+            frames = FrameSplitter(max(1, len(data))).feed(data)
+        except (OSError, ZstdError, FrameError) as exc:
             problem = exc
         if frames is None or frames.count != count:
             logger.error("%d records that waited on disk are lost: %s", count, problem)

@@ -66,11 +66,22 @@ def test_frames_come_back_as_they_came(
 
 def test_the_limit_holds_and_ends_with_what_is_taken() -> None:
     """What does not fit is not kept; there is room again once the first is taken."""
-    on_disk = Overflow(limit_bytes=100)
-    first = kept(on_disk, frames(b"x" * 80))
-    assert on_disk.keep(frames(b"y" * 30)) is None
-    assert payloads(first.take()) == [b"x" * 80]
-    assert kept(on_disk, frames(b"y" * 30)).take().count == 1
+    on_disk = Overflow(limit_bytes=120)
+    large, small = bytes(range(80)), bytes(range(30))  # nothing of them repeats itself
+    first = kept(on_disk, frames(large))
+    assert on_disk.keep(frames(small)) is None
+    assert payloads(first.take()) == [large]
+    assert kept(on_disk, frames(small)).take().count == 1
+    on_disk.close()
+
+
+def test_what_resembles_itself_takes_little_room() -> None:
+    """Records of one program do, and a disk that is nearly full holds many of them."""
+    on_disk = Overflow(limit_bytes=MANY)
+    found = frames(*(b"a record of the program, number %d" % number for number in range(1000)))
+    one = kept(on_disk, found)
+    assert on_disk.used_bytes * 5 < len(found.data)
+    assert payloads(one.take()) == payloads(found)
     on_disk.close()
 
 
