@@ -114,17 +114,26 @@ class MergedSource(LogSource):
         watch: Watch = unwatched,
         budget: Budget | None = None,
     ) -> Summary:
-        if budget is None and start is None and end is None:
+        if step != "auto" or (budget is None and start is None and end is None):
             # Each log knows the quickest way to its own counts; of "auto" the minutes.
             tally = Tally(step, keys)
+            budgets = [_share(budget, len(self._sources)) for _ in self._sources]
+            starts, ends = self._each(start), self._each(end)
             for number, source in enumerate(self._sources):
+                # Nothing is before the beginning.
+                if isinstance(end, MergedPosition) and ends[number] is None:
+                    continue
                 part = source.summarise(
                     selection,
                     step="minute" if step == "auto" else step,
                     keys=keys,
+                    start=starts[number],
+                    end=ends[number],
                     watch=_part_of(watch, number, len(self._sources)),
+                    budget=budgets[number],
                 )
                 tally.take_summary(part)
+            _put_together(budget, budgets)
             if tally.cells is None or step != "auto" or tally.cells.is_wide:
                 return tally.summary()
         return super().summarise(
@@ -194,6 +203,27 @@ class MergedSource(LogSource):
             for source, one in zip(self._sources, starts, strict=True)
         ]
         return MergedFollower(followers)
+
+
+def _share(budget: Budget | None, number: int) -> Budget | None:
+    """What one of several logs may cost."""
+    if budget is None:
+        return None
+    return Budget(
+        bytes=None if budget.bytes is None else budget.bytes // number,
+        seconds=None if budget.seconds is None else budget.seconds / number,
+        cancelled=budget.cancelled,
+    )
+
+
+def _put_together(budget: Budget | None, shares: Sequence[Budget | None]) -> None:
+    """Say what all of them cost, and where the rest begins in each log."""
+    if budget is None:
+        return
+    known = [share for share in shares if share is not None]
+    budget.looked_at += sum(share.looked_at for share in known)
+    rest = [share.next for share in known]
+    budget.next = _merged(rest) if any(one is not None for one in rest) else None
 
 
 class MergedFollower(Follower[Entry]):

@@ -124,7 +124,7 @@ class WebSettings:
         512 << 20,
         Size(1 << 20),
         WEB,
-        "The same after this many bytes of the log, uncompressed.",
+        "The same after this many bytes of records, uncompressed, were read.",
         unit="bytes",
         reloads=False,
     )

@@ -158,7 +158,7 @@ class Reader:
         facets = names.split(",") if names else list(FACETS)
         if len(facets) > MAX_FACETS:
             raise BadParameter(f"facets: {len(facets)}, at most {MAX_FACETS}")
-        end = self.source.end()
+        end, before = self.source.end(), one(parameters, "before")
         answer = view.view(
             self.source,
             want,
@@ -167,8 +167,9 @@ class Reader:
             size=self._size(),
             facets=facets,
             top=number(parameters, "top", 8, 1, view.MAX_FACET_VALUES),
-            before=float(one(parameters, "before")) if one(parameters, "before") else None,
-            budget_s=self.limits.seconds,
+            end=self.source.position(before) if before else end,
+            is_first=not before,
+            limits=self.limits,
             watch=watch,
         )
         answer["upto"] = None if end is None else self.source.cursor(end)

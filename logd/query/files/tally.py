@@ -18,6 +18,7 @@ from logd.query.summaries import (
     bar_start,
     entry_label,
 )
+from logd.query.tracebacks import HEADING
 from logd.text.escaping import BARE_CLASS, key_text, value_text
 from logd.text.items import QUOTED, item_text, parse_items
 from logd.text.reading import MARK, LineReader
@@ -25,6 +26,9 @@ from logd.text.reading import MARK, LineReader
 # The category stands between the first two blanks behind the timestamp; so does the sender after.
 _TS_END = 28
 _SENDER = re.compile(rb" \S+ (-?[0-9]+)(?:@([^\s#]*))?#")
+
+_EXC = "exc"
+_HEADING = HEADING.encode()
 
 Column = Callable[[list[bytes]], Iterable[bytes | None]]
 """Takes of each entry what it is counted by, None for nothing."""
@@ -44,7 +48,8 @@ class RawTally(Tally):
         self._reader = reader
         columns = {key: _columns_of(key) for key in keys}
         self._fast: dict[Key, list[Column]] = {k: c for k, c in columns.items() if c is not None}
-        self._slow = [key for key in keys if key not in self._fast]
+        self._slow = [key for key in keys if key not in self._fast and key != _EXC]
+        self._has_exc = _EXC in keys
         self._names: dict[Key, list[_Names]] = {
             key: [_Names(name, reader) for name in _fields(key)] for key in self._fast
         }
@@ -79,7 +84,12 @@ class RawTally(Tally):
         if self.cells is not None and cells is not None:
             self._add_cells(cells)
         if self._slow:
-            self._add_slow(entries)
+            self._add_slow(entries, self._slow)
+        if self._has_exc:
+            # Most entries have no traceback: only the others are read for it.
+            raised = [raw for raw in entries if _HEADING in raw]
+            self.add_label(_EXC, NO_LABEL, len(entries) - len(raised))
+            self._add_slow(raised, [_EXC])
 
     def _add_others(self, entries: list[bytes]) -> None:
         """Count entries that are not all of the default layout."""
@@ -110,10 +120,10 @@ class RawTally(Tally):
                 counts[key] = Counter(zip(*(made[column] for column in columns), strict=True))
         return counts
 
-    def _add_slow(self, entries: list[bytes]) -> None:
+    def _add_slow(self, entries: list[bytes], keys: Sequence[Key]) -> None:
         for raw in entries:
             entry = self._reader.read(raw)
-            for key in self._slow:
+            for key in keys:
                 self.add_label(key, entry_label(entry, key), 1)
 
     def _cells_of(self, entries: list[bytes]) -> Counter[tuple[bytes, bytes]]:

@@ -55,7 +55,7 @@ def compare(
     If there is no time to count all, the newest records of both stretches stand for the others:
     the answer is `partial`.
     """
-    budgets = [limits.budget(), limits.budget()]
+    budgets = [limits.counting(), limits.counting()]
     here = _counted(source, wanted, stretch, fields, budgets[0], watch)
     before = _counted(source, wanted, base, fields, budgets[1], watch)
     rows = []

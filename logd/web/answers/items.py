@@ -62,7 +62,7 @@ def items(
     fields = item_fields(source, selection, ids, limits.part(4), watch)
     chosen = chosen_fields(selection, fields)
     rest = [field for field in fields if field not in chosen]
-    budget = limits.budget()
+    budget = limits.counting()
 
     def counted(of: Selection, keys: Sequence[str]) -> Summary:
         return source.summarise(of, keys=list(keys), watch=watch, budget=budget)
@@ -71,7 +71,7 @@ def items(
     total, is_partial = summary.total, budget.next is not None
     facets = summary.facets
     for field in chosen:
-        budget = limits.part(2).budget()
+        budget = limits.part(2).counting()
         facets[field] = counted(selection.without(field), [field]).facets[field]
         is_partial = is_partial or budget.next is not None
     return {

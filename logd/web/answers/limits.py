@@ -23,5 +23,9 @@ class ScanLimits(NamedTuple):
         return ScanLimits(self.seconds / parts, self.bytes // parts)
 
     def budget(self) -> Budget:
-        """All of it, to be spent on one question."""
+        """All of it, to be spent on records that are read."""
         return Budget(seconds=self.seconds, bytes=self.bytes)
+
+    def counting(self) -> Budget:
+        """All of it, to be spent on counts: indexes and databases have them without reading."""
+        return Budget(seconds=self.seconds)

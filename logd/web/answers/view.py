@@ -1,7 +1,7 @@
 """The picture: how many records there are in a stretch of time, of what kinds, and when.
 
-Read from the newest backwards, one window of time after the other, until time or bytes are up:
-then the answer says how far it came, and the page asks for the rest.
+Read from the newest backwards until time is up: then the answer says how far it came, and the page
+asks for the rest.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from logd.query.budget import Budget
 from logd.query.selection import Selection
-from logd.query.source import LogSource
-from logd.query.summaries import Label
+from logd.query.source import LogSource, Position, chosen_fields
+from logd.query.summaries import Label, Summary
+from logd.web.answers.limits import ScanLimits
 from logd.web.answers.wanted import Wanted
 
 STEPS_S = (
@@ -22,10 +25,6 @@ STEPS_S = (
     7 * 86_400, 28 * 86_400,
 )  # fmt: skip
 """Widths of bars that people can read."""
-
-FIRST_WINDOW_BYTES = 4 << 20
-"""The newest part of the stretch is read first: about so much, which takes less than a tenth of a
-second without an index. Each further part is twice as long."""
 
 FIRST_ANSWER_PARTS = 8
 """The first answer of a picture takes this many times shorter than those that go on with it."""
@@ -87,8 +86,9 @@ def view(
     size: int,
     facets: Sequence[str],
     top: int,
-    before: float | None,
-    budget_s: float,
+    end: Position | None,
+    is_first: bool,
+    limits: ScanLimits,
     watch: Watch,
 ) -> dict[str, Any]:
     """The answer.
@@ -101,83 +101,115 @@ def view(
         size: bytes of all of the log, on disk.
         facets: fields whose values are counted; a facet counts without its own conditions.
         top: how many values each shows.
-        before: where an earlier answer stopped; None for the first.
-        budget_s: it stops before the window that would last longer than this; the first answer,
-            which is to be seen at once, stops earlier.
+        end: what is behind it was counted by earlier answers; None: the end of the log.
+        is_first: whether there was none. The first answer, which is to be seen at once, takes
+            less time.
+        limits: what the answer may cost.
         watch: told of progress; what it raises ends the work.
     """
     started = time.monotonic()
-    if before is None:
-        budget_s /= FIRST_ANSWER_PARTS
-    since = wanted.since if wanted.since is not None else float(frame.since)
-    until = wanted.until if wanted.until is not None else float(frame.until)
+    if is_first:
+        limits = limits.part(FIRST_ANSWER_PARTS)
     # What senders with a clock ahead say is later than now counts, too.
-    is_open = wanted.until is None
-    stop = until if before is None else before
-    # Where there is no log nothing is read.
-    earliest = since if begins is None else min(max(since, begins), until)
-    width = max((until - earliest) / max(size / FIRST_WINDOW_BYTES, 1.0), 1.0)
-    bars: dict[str, list[int]] = {}
-    counts: dict[str, Counter[Label]] = {field: Counter() for field in facets}
-    total = 0
-    low = stop
-    while True:
-        begun = time.monotonic()
-        low = max(since, stop - width)
-        if low <= earliest or (wanted.since is None and low <= frame.since):
-            low = since
-        last = low <= since
-        selection = Selection(
-            since=None if last and wanted.since is None else low,
-            until=None if is_open and stop == until else stop,
-            terms=wanted.terms,
-        )
-        total += _window(source, selection, frame, facets, bars, counts, watch)
-        # The next window takes about twice as long as this one took.
-        now = time.monotonic()
-        if last or now - started + 2 * (now - begun) > budget_s:
-            break
-        stop, width = low, width * 2
+    selection = wanted.selection()
+    counted, rest = _counted(source, selection, frame.step, facets, end, is_first, limits, watch)
+    until = wanted.until if wanted.until is not None else float(frame.until)
+    earliest = max(float(frame.since), begins if begins is not None else 0.0)
+    back_to = None if rest is None else _time_before(source, rest, earliest)
     return {
-        "total": total,
+        "total": counted.total,
         "from": frame.since,
         "to": frame.until,
         "step": frame.step,
-        "bars": _few(bars),
+        "bars": _few(_bars(counted, frame)),
         # Parts are put together by the page: what is rare in one may be frequent in another.
         "facets": [
-            facet_of(field, counts[field], top if last and before is None else MAX_FACET_VALUES)
+            facet_of(
+                field, counted.facets[field], top if is_first and rest is None else MAX_FACET_VALUES
+            )
             for field in facets
         ],
-        "partial": not last,
+        "partial": rest is not None,
         "bytes": size,
-        "done": 1.0 if last else (until - low) / max(until - earliest, 1e-6),
-        "searched_back_to": None if last else low,
-        "next": None if last else repr(low),
+        "done": 1.0 if back_to is None else (until - back_to) / max(until - earliest, 1e-6),
+        "searched_back_to": back_to,
+        "next": None if rest is None else source.cursor(rest),
         "took_ms": round((time.monotonic() - started) * 1000, 1),
     }
 
 
-def _window(
+class _TooLong(Exception):
+    """An answer takes longer than the first one may."""
+
+
+def _counted(
     source: LogSource,
     selection: Selection,
-    frame: Extent,
+    step: int,
     facets: Sequence[str],
-    bars: dict[str, list[int]],
-    counts: dict[str, Counter[Label]],
+    end: Position | None,
+    is_first: bool,
+    limits: ScanLimits,
     watch: Watch,
-) -> int:
-    """Count one window into `bars` and `counts`; how many records passed."""
-    summary = source.picture(selection, step=frame.step, keys=facets, watch=watch)
+) -> tuple[Summary, Position | None]:
+    """What passes before `end`, newest first, and where the rest begins; None: it is whole."""
+    apart = chosen_fields(selection, facets)
+    if is_first and apart:
+        # With indexes all facets come out of one pass. That has no place to stop at.
+        stop = time.monotonic() + limits.seconds
+
+        def watch_time(done: float) -> None:
+            watch(done)
+            if time.monotonic() > stop:
+                raise _TooLong
+
+        with suppress(_TooLong):
+            return source.picture(selection, step=step, keys=facets, watch=watch_time), None
+    main = [field for field in facets if field not in apart]
+    asked: list[tuple[Selection, int | None, Sequence[str]]] = [
+        (selection, step, main),
+        *((selection.without(field), None, [field]) for field in apart),
+    ]
+    found: list[Summary] = []
+    rest: Position | None = None
+    each = limits.part(len(asked))
+
+    def count(number: int, budget: Budget | None) -> Summary:
+        chosen, width, keys = asked[number]
+        return source.summarise(
+            chosen, step=width, keys=keys, start=rest, end=end, watch=watch, budget=budget
+        )
+
+    for number in range(len(asked)):
+        budget = each.counting()
+        found.append(count(number, budget))
+        if budget.next is not None:
+            # This one came less far than those before it: they count anew as far as it came.
+            rest = budget.next
+            found = [*(count(earlier, None) for earlier in range(number)), found[-1]]
+    whole = found[0]
+    for field, other in zip(apart, found[1:], strict=True):
+        whole.facets[field] = other.facets[field]
+    return whole, rest
+
+
+def _time_before(source: LogSource, place: Position, otherwise: float) -> float:
+    """The time of the record before a place."""
+    placed = next(source.placed(end=place, newest_first=True), None)
+    found = placed.entry.time if placed is not None else None
+    return otherwise if found is None else max(found, otherwise)
+
+
+def _bars(summary: Summary, frame: Extent) -> dict[str, list[int]]:
+    """Category -> counts, one for each bar of the frame."""
     number = (frame.until - frame.since) // frame.step
+    bars: dict[str, list[int]] = {}
     for start, by_cat in summary.bars.items():
         place = (start - frame.since) // frame.step
         if 0 <= place < number:
             for cat, count in by_cat.items():
                 bars.setdefault(cat or "-", [0] * number)[place] += count
-    for field in facets:
-        counts[field].update(summary.facets[field])
-    return summary.total
+    return bars
 
 
 def _few(bars: dict[str, list[int]]) -> dict[str, list[int]]:
