@@ -22,6 +22,9 @@ IDLE_LOOK_S = 0.4
 MESSAGE_S = 0.1
 """At most ten messages a second."""
 
+BEHIND_S = 0.5
+"""How often while there are more than can be shown: nobody reads a thousand a second."""
+
 COMMENT_S = 15.0
 """A sign of life, so that proxies do not close what is silent."""
 
@@ -87,6 +90,9 @@ async def stream(
             # Every record is shown again; what the daemon does is told at once.
             state, looked = "", 0.0
         place = answer["place"]
+        if answer["skipped"]:
+            await asyncio.sleep(BEHIND_S)
+            continue
         if len(answer["entries"]) >= LIVE_ENTRIES or answer.get("more"):
             await asyncio.sleep(MESSAGE_S)
             continue

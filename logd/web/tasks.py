@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from logd.query.contexts import REQUEST_ITEMS, SCOPES
-from logd.query.positions import Gone, Placed, WrongCursor
+from logd.query.positions import Gone, Placed, Position, WrongCursor
 from logd.query.selection import Selection
 from logd.query.source import CannotRead, LogSource
 from logd.query.terms import WrongSelection
@@ -27,7 +27,7 @@ from logd.web.answers.owncode import OwnCode
 from logd.web.answers.view import Extent
 from logd.web.answers.wanted import BadParameter, Parameters, Wanted, number, one, wanted
 
-FACETS = ("cat", "exc", "logger", "site", "host", "pid")
+FACETS = ("cat", "exc", "logger", "site", "host")
 COMPARED = ("exc", "site", "logger", "host", "pid", "func", "thread")
 
 MAX_ENTRIES = 1000
@@ -327,26 +327,33 @@ class Reader:
         rows: list[dict[str, Any]] = []
         start = None if place == BEGINNING else self.source.position(place)
         behind = start or end
-        skipped = 0
-        budget = self.limits.part(QUICK_PARTS).budget()
-        for placed in self.source.placed(
-            selection, start=start, end=end, watch=watch, budget=budget
-        ):
-            if len(rows) == LIVE_ENTRIES:
-                skipped += 1
-                if skipped > MAX_BEHIND:
-                    return {"entries": rows, "place": self.source.cursor(end), "skipped": skipped}
-                continue
+        few = self.limits.part(QUICK_PARTS)
+        budget = few.budget()
+        found = self.source.placed(selection, start=start, end=end, watch=watch, budget=budget)
+        for placed in islice(found, LIVE_ENTRIES):
             rows.append(shapes.row(self.source, placed.position, placed.entry))
             behind = placed.behind
         if len(rows) < LIVE_ENTRIES:
             behind = budget.next or end
-        return {
-            "entries": rows,
-            "place": self.source.cursor(behind),
-            "skipped": 0,
-            "more": budget.next is not None,
-        }
+            is_more = budget.next is not None
+            return self._followed(rows, behind, is_more=is_more)
+        # Counted only: records that nobody can read as fast as they come cost little.
+        budget = few.counting()
+        left = self.source.summarise(selection, start=behind, end=end, watch=watch, budget=budget)
+        if left.total > MAX_BEHIND or budget.next is not None:
+            return self._followed(rows, end, skipped=left.total)
+        return self._followed(rows, behind)
+
+    def _followed(
+        self,
+        rows: list[dict[str, Any]],
+        place: Position,
+        *,
+        skipped: int = 0,
+        is_more: bool = False,
+    ) -> dict[str, Any]:
+        cursor = self.source.cursor(place)
+        return {"entries": rows, "place": cursor, "skipped": skipped, "more": is_more}
 
     # -- shared ----------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Items of the records that were found, as facets: for which users, with which status, ...
+"""Processes and items of the records that were found, as facets: for which users, ...
 
 Which items an application adds nobody knows before: the newest records tell. Their counts stand in
 no index, so they are counted for a while only, in the newest records.
@@ -23,6 +23,9 @@ from logd.web.answers.view import facet_of
 
 SAMPLE = 300
 """Records that are asked which items they have."""
+
+ALSO = ("pid",)
+"""Fields that stand in no index either."""
 
 MAX_KEYS = 5
 MAX_NUMBERS = 12
@@ -59,7 +62,7 @@ def items(
         limits: what counting them may cost.
         watch: told of progress.
     """
-    fields = item_fields(source, selection, ids, limits.part(4), watch)
+    fields = [*ALSO, *item_fields(source, selection, ids, limits.part(4), watch)]
     chosen = chosen_fields(selection, fields)
     rest = [field for field in fields if field not in chosen]
     budget = limits.counting()

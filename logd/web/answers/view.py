@@ -10,10 +10,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from logd.query.budget import Budget
+from logd.query.grammar import parse
 from logd.query.selection import Selection
 from logd.query.source import LogSource, Position, chosen_fields
 from logd.query.summaries import Label, Summary
@@ -28,6 +29,13 @@ STEPS_S = (
 
 FIRST_ANSWER_PARTS = 8
 """The first answer of a picture takes this many times shorter than those that go on with it."""
+
+INDEXED = frozenset({"cat", "host", "site", "logger"})
+"""Fields that indexes of files have counted. Others take a pass over the records."""
+
+MAX_SHARE = 0.99
+
+_HAS_TRACEBACK = parse("has:traceback")
 
 MAX_FACET_VALUES = 200
 
@@ -112,7 +120,8 @@ def view(
         limits = limits.part(FIRST_ANSWER_PARTS)
     # What senders with a clock ahead say is later than now counts, too.
     selection = wanted.selection()
-    counted, rest = _counted(source, selection, frame.step, facets, end, is_first, limits, watch)
+    found = _counted(source, selection, frame.step, facets, end, is_first, limits, watch)
+    counted, rest = found.summary, found.rest
     until = wanted.until if wanted.until is not None else float(frame.until)
     earliest = max(float(frame.since), begins if begins is not None else 0.0)
     back_to = None if rest is None else _time_before(source, rest, earliest)
@@ -127,11 +136,12 @@ def view(
             facet_of(
                 field, counted.facets[field], top if is_first and rest is None else MAX_FACET_VALUES
             )
+            | {"partial": field in found.partial}
             for field in facets
         ],
         "partial": rest is not None,
         "bytes": size,
-        "done": 1.0 if back_to is None else (until - back_to) / max(until - earliest, 1e-6),
+        "done": 1.0 if back_to is None else _share(until - back_to, until - earliest),
         "searched_back_to": back_to,
         "next": None if rest is None else source.cursor(rest),
         "took_ms": round((time.monotonic() - started) * 1000, 1),
@@ -140,6 +150,21 @@ def view(
 
 class _TooLong(Exception):
     """An answer takes longer than the first one may."""
+
+
+@dataclass
+class _Counted:
+    """What was counted before an end, newest first.
+
+    Attributes:
+        summary: the histogram and the facets.
+        rest: where the rest begins; None: it is whole.
+        partial: facets that were counted in the newest part of it only.
+    """
+
+    summary: Summary
+    rest: Position | None = None
+    partial: frozenset[str] = frozenset()
 
 
 def _counted(
@@ -151,12 +176,15 @@ def _counted(
     is_first: bool,
     limits: ScanLimits,
     watch: Watch,
-) -> tuple[Summary, Position | None]:
-    """What passes before `end`, newest first, and where the rest begins; None: it is whole."""
-    apart = chosen_fields(selection, facets)
-    if is_first and apart:
+) -> _Counted:
+    quick = [field for field in facets if field in INDEXED]
+    slow = [field for field in facets if field not in INDEXED]
+    questions = max(1, len(slow) + 1)
+    each = limits.part(questions)
+    whole = None
+    if is_first and chosen_fields(selection, quick):
         # With indexes all facets come out of one pass. That has no place to stop at.
-        stop = time.monotonic() + limits.seconds
+        stop = time.monotonic() + each.seconds
 
         def watch_time(done: float) -> None:
             watch(done)
@@ -164,15 +192,43 @@ def _counted(
                 raise _TooLong
 
         with suppress(_TooLong):
-            return source.picture(selection, step=step, keys=facets, watch=watch_time), None
-    main = [field for field in facets if field not in apart]
+            whole = _Counted(source.picture(selection, step=step, keys=quick, watch=watch_time))
+    if whole is None:
+        whole = _back(source, selection, step, quick, end, each, watch)
+    partial = set()
+    for field in slow:
+        # Nobody waits for these: they tell of the newest part.
+        budget = each.counting()
+        chosen = selection.without(field)
+        if field == "exc":
+            chosen = chosen.also(_HAS_TRACEBACK)
+        found = source.summarise(
+            chosen, keys=[field], start=whole.rest, end=end, watch=watch, budget=budget
+        )
+        whole.summary.facets[field] = found.facets[field]
+        if budget.next is not None:
+            partial.add(field)
+    return replace(whole, partial=frozenset(partial))
+
+
+def _back(
+    source: LogSource,
+    selection: Selection,
+    step: int,
+    fields: Sequence[str],
+    end: Position | None,
+    limits: ScanLimits,
+    watch: Watch,
+) -> _Counted:
+    """Histogram and facets of as much before `end` as the limits allow."""
+    apart = chosen_fields(selection, fields)
+    main = [field for field in fields if field not in apart]
     asked: list[tuple[Selection, int | None, Sequence[str]]] = [
         (selection, step, main),
         *((selection.without(field), None, [field]) for field in apart),
     ]
     found: list[Summary] = []
     rest: Position | None = None
-    each = limits.part(len(asked))
 
     def count(number: int, budget: Budget | None) -> Summary:
         chosen, width, keys = asked[number]
@@ -181,7 +237,7 @@ def _counted(
         )
 
     for number in range(len(asked)):
-        budget = each.counting()
+        budget = limits.part(len(asked)).counting()
         found.append(count(number, budget))
         if budget.next is not None:
             # This one came less far than those before it: they count anew as far as it came.
@@ -190,7 +246,12 @@ def _counted(
     whole = found[0]
     for field, other in zip(apart, found[1:], strict=True):
         whole.facets[field] = other.facets[field]
-    return whole, rest
+    return _Counted(whole, rest)
+
+
+def _share(part: float, whole: float) -> float:
+    """How much is done of what is not done."""
+    return min(part / max(whole, 1e-6), MAX_SHARE)
 
 
 def _time_before(source: LogSource, place: Position, otherwise: float) -> float:

@@ -15,7 +15,7 @@ const TICKS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 
  * @property {number} total @property {number | null} all
  * @property {number} from @property {number} to @property {number} step seconds of a bar
  * @property {Record<string, number[]>} bars category -> counts, one for each step
- * @property {{field: string, name: string, values: [string, number][], distinct: number, note?: string}[]} facets
+ * @property {{field: string, name: string, values: [string, number][], distinct: number, note?: string, partial?: boolean}[]} facets
  * @property {{time: number, text: string, version: string, kind: string, at: string}[]} marks
  * @property {{records: number, at: [number, number][]}} losses
  * @property {boolean} partial @property {number} done @property {number | null} searched_back_to
@@ -278,7 +278,7 @@ export function merge(a, b) {
     const other = b.facets.find((/** @type {any} */ f) => f.field === facet.field);
     for (const [value, n] of other?.values ?? []) values.set(value, (values.get(value) ?? 0) + n);
     const sorted = [...values].sort((x, y) => y[1] - x[1]);
-    return { ...facet, values: sorted, distinct: Math.max(facet.distinct, other?.distinct ?? 0, sorted.length) };
+    return { ...facet, partial: facet.partial || Boolean(other?.partial), values: sorted, distinct: Math.max(facet.distinct, other?.distinct ?? 0, sorted.length) };
   });
   return { ...b, total: a.total + b.total, bars: Object.fromEntries(bars), facets, upto: a.upto };
 }

@@ -138,7 +138,8 @@ export class Picture {
 
   drawFacets() {
     if (!this.view) return;
-    const all = { ...this.view, facets: [...this.view.facets, ...this.items] };
+    const facets = this.view.facets.map((facet) => ({ ...facet, note: facet.partial ? "in the newest records" : "" }));
+    const all = { ...this.view, facets: [...facets, ...this.items] };
     showFacets(byId("facets"), all, here.state, this.top, { toggle, hostName, more: (field) => { this.more(field).catch((error) => say(error.message)); } });
   }
 

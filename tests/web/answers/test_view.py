@@ -29,6 +29,7 @@ from tests.outputs.output_making import make_settings
 from tests.query.log_making import START, Notes, record, write_log
 
 COUNT = 600
+RAISED = "\nTraceback (most recent call last):\n  File \"a.py\", line 1, in f\nKeyError: 'x'"
 
 
 def _batches() -> list[Any]:
@@ -38,7 +39,7 @@ def _batches() -> list[Any]:
             cat="EIW"[n % 3],
             peer=f"10.0.0.{n % 7}",
             special={"logger": "ab"[n % 2]},
-            msg="x" * 1000,
+            msg="x" * 1000 + (RAISED if n % 5 == 0 else ""),
         )
         for n in range(1, COUNT + 1)
     ]
@@ -89,7 +90,7 @@ def _asked(
         frame_of(want, START, 50, until),
         begins=START,
         size=1000,
-        facets=["cat", "host", "logger"],
+        facets=["cat", "exc", "host", "logger"],
         top=1,
         end=source.position(before) if before else source.end(),
         is_first=not before,
@@ -130,6 +131,10 @@ def test_parts_are_the_whole(source: LogSource, chosen: list[str]) -> None:
     assert parts > 3
     assert total == whole["total"]
     assert {cat: [some[n] for n in sorted(some)] for cat, some in bars.items()} == whole["bars"]
+    (exc,) = [facet for facet in whole["facets"] if facet["field"] == "exc"]
+    raised = [entry for entry in matching if entry.msg.endswith(RAISED)]
+    assert exc["values"] == ([("KeyError", len(raised))] if raised else [])
+    assert not exc["partial"]
     for field in ("cat", "host", "logger"):
         # A facet counts without its own conditions, and with those of the others.
         others = [text for text in chosen if not text.startswith(f"{field}:")]
