@@ -1,6 +1,6 @@
 """`make demo`: a daemon, a shop that logs, and the page; until Ctrl-C.
 
-The past is written first: eight hours, with a deploy that broke something and a rollback. Then
+The past is written first: six hours, with a deploy that broke something and a rollback. Then
 the shop goes on logging through a real daemon, by an ordinary SocketHandler for each host.
 """
 
@@ -62,7 +62,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="logd-demo-") as folder, reserved_port() as port:
         pattern = Path(folder) / "logd_%d.log"
         began = time.time()
-        print("Writing eight hours of a shop's log ...", flush=True)
+        print("Writing six hours of a shop's log ...", flush=True)
         print(f"{write_history(pattern, began):,} records. Ctrl-C ends the demo.", flush=True)
         # As a daemon would have done by now: pictures come from the indexes at once.
         for _ in keep(RingFiles(str(pattern))):

@@ -18,7 +18,7 @@ from logd.text.timestamps import DEFAULT_FORMAT, Timestamps
 from tests.demo.shop import DEPLOY_AFTER_S, STORY_S, Logged, records
 
 LOST = 412
-QUIET_S = 8 * 3600.0
+QUIET_S = 4 * 3600.0
 """How long before the story the log begins."""
 
 

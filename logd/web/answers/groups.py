@@ -123,7 +123,9 @@ def group_of(
         return None
     key = fingerprint(entry.msg, entry.site)
     group = CauseGroup(entry)
-    selection = Wanted((*only, *parse(f'traceback:"{key}"')), since, until).selection()
+    # Without the first word each record of the time would be looked at.
+    terms = (*only, *parse(f'has:traceback traceback:"{key}"'))
+    selection = Wanted(terms, since, until).selection()
     budget = limits.budget()
     for placed in source.placed(selection, newest_first=True, watch=watch, budget=budget):
         group.add(placed.entry)

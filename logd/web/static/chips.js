@@ -2,7 +2,7 @@
 
 import { base } from "./api.js";
 import { byId, h, replace } from "./dom.js";
-import { chosen, here, hostName, toggle } from "./here.js";
+import { chosen, here, hostName, shownFilters, toggle } from "./here.js";
 import { parts } from "./state.js";
 import { shownValue } from "./texts.js";
 
@@ -26,7 +26,7 @@ function chip(kind, text) {
 /** Show what is chosen: the chips, the text, and the link to have all of it. */
 export function showChips() {
   const { state } = here;
-  replace(byId("chips"), ...state.f.map((f) => chip("f", f)), ...state.x.map((x) => chip("x", x)));
+  replace(byId("chips"), ...shownFilters().map((f) => chip("f", f)), ...state.x.map((x) => chip("x", x)));
   const download = chosen();
   download.set("as", "text");
   byId("download").setAttribute("href", `${base}api/1/entries?${download}`);

@@ -42,7 +42,8 @@ export function goTo(search) {
 export function toggle(kind, text) {
   const { state } = here;
   const other = kind === "f" ? "x" : "f";
-  const list = state[kind].includes(text) ? state[kind].filter((t) => t !== text) : [...state[kind], text];
+  const hidden = text.startsWith("traceback:") ? HAS_TRACEBACK : "";
+  const list = state[kind].includes(text) ? state[kind].filter((t) => t !== text && t !== hidden) : [...state[kind], text];
   go({ [kind]: list, [other]: state[other].filter((t) => t !== text) });
 }
 
@@ -52,9 +53,19 @@ export function dropLast() {
   if (last) toggle(kind, last);
 }
 
+/** Goes with the fingerprint of a traceback: else each record would be looked at for it. */
+const HAS_TRACEBACK = "has:traceback";
+
 /** The records with one cause. @param {string} fingerprint */
 export function showCause(fingerprint) {
-  go({ f: [...here.state.f.filter((f) => !f.startsWith("traceback:")), filter("traceback", fingerprint)], tab: "records" });
+  const others = here.state.f.filter((f) => !f.startsWith("traceback:") && f !== HAS_TRACEBACK);
+  go({ f: [...others, HAS_TRACEBACK, filter("traceback", fingerprint)], tab: "records" });
+}
+
+/** The filters that are shown as such. @returns {string[]} */
+export function shownFilters() {
+  const { f } = here.state;
+  return f.some((text) => text.startsWith("traceback:")) ? f.filter((text) => text !== HAS_TRACEBACK) : f;
 }
 
 /** What a host is called. @param {string} host */
