@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from ack_server import AckServer
+from delivery import Problems
 
 from logd_client import Log, LogdHandler, createClientLog
 
@@ -152,17 +153,12 @@ def test_a_handler_takes_them_as_records_of_logging(free_port: Callable[[], int]
 
 def test_a_fallback_that_fails_is_told(free_port: Callable[[], int], tmp_path: Path) -> None:
     """If the file can't be written, the records are lost, and both is said."""
-    problems: list[str] = []
-
-    class Handler:
-        def handleException(self, e: BaseException) -> None:
-            problems.append(str(e))
-
+    problems = Problems()
     log = createClientLog(
-        LOOPBACK, free_port(), fallback=tmp_path, exit_timeout_s=0, errorHandler=Handler()
+        LOOPBACK, free_port(), fallback=tmp_path, exit_timeout_s=0, errorHandler=problems
     )
     log("m")
     log.close()
-    assert any("Is a directory" in text for text in problems)
-    assert any("1 record(s) lost by pid" in text for text in problems)
+    assert any("Is a directory" in text for text in problems.texts)
+    assert any("1 record(s) lost by pid" in text for text in problems.texts)
     assert log.server.lost == 1

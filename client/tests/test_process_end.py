@@ -6,12 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
 from ack_server import AckServer
+from delivery import Problems
 
 from logd_client import createClientLog
 
@@ -332,17 +332,10 @@ def test_a_record_looks_for_a_server_that_was_away() -> None:
 def test_an_outage_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """If records wait in memory for a server that stays away, people hear of it."""
     monkeypatch.setattr("logd_client.outage._FIRST_S", 0.0)
-    heard = threading.Event()
-    problems: list[str] = []
-
-    class Handler:
-        def handleException(self, e: BaseException) -> None:
-            problems.append(str(e))
-            heard.set()
-
-    log = createClientLog("127.0.0.1", (1,), errorHandler=Handler(), exit_timeout_s=0.0)
+    problems = Problems()
+    log = createClientLog("127.0.0.1", (1,), errorHandler=problems, exit_timeout_s=0.0)
     log("a")
-    assert heard.wait(60)
+    assert problems.arrived.wait(60)
     log.close()
     told = f"1 record(s) of pid {os.getpid()} wait in memory (127.0.0.1:1: Connection refused); "
-    assert problems[0].startswith(told)
+    assert problems.texts[0].startswith(told)

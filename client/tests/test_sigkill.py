@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from ack_server import AckServer
+from delivery import Problems
 
 from logd_client import createClientLog
 from logd_client.sizes import BATCH_BYTES
@@ -292,24 +293,20 @@ def test_a_disk_that_refuses_files_is_told_and_records_go_on(
     tmp_path: Path, server: AckServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a journal records are still delivered, and with one again later."""
-    problems: list[str] = []
-
-    class Handler:
-        def handleException(self, e: BaseException) -> None:
-            problems.append(str(e))
+    problems = Problems()
 
     def full(fd: int, size: int) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr("logd_client.journalfile._fill", full)
-        log = createClientLog("127.0.0.1", (server.port,), spool=tmp_path, errorHandler=Handler())
+        log = createClientLog("127.0.0.1", (server.port,), spool=tmp_path, errorHandler=problems)
         log("1", sync=60)
         assert list(tmp_path.rglob("*.rows")) == []
     monkeypatch.setattr("logd_client.rowjournal._RETRY_S", 0.0)
     log.server._sender.buffer.journal._retry_at = 0.0
     log("2", sync=60)
     assert len(list(tmp_path.rglob("*.rows"))) == 1
-    assert problems == ["[Errno 28] No space left on device"]
+    assert problems.texts == ["[Errno 28] No space left on device"]
     assert log.close(60)
     assert server.texts == ["1", "2"]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from ack_server import AckServer
+from delivery import Problems
 from spools import SOURCES, adopted, end_app, folders
 
 from logd_client import bind, createClientLog
@@ -171,11 +172,7 @@ def test_a_disk_that_refuses_keeps_records_in_memory(
     tmp_path: Path, server: AckServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Records that no file takes are delivered from memory, again if the connection breaks."""
-    problems: list[str] = []
-
-    class Handler:
-        def handleException(self, e: BaseException) -> None:
-            problems.append(str(e))
+    problems = Problems()
 
     def full(fd: int, size: int) -> None:
         raise OSError(28, "No space left on device")
@@ -185,12 +182,12 @@ def test_a_disk_that_refuses_keeps_records_in_memory(
         patch.setattr("logd_client.journalfile._fill", full)
         patch.setattr("logd_client.rowjournal._RETRY_S", 60.0)
         log = createClientLog(
-            "127.0.0.1", (server.port,), spool=tmp_path, errorHandler=Handler(), exit_timeout_s=0
+            "127.0.0.1", (server.port,), spool=tmp_path, errorHandler=problems, exit_timeout_s=0
         )
         for text in ("1", "2"):
             log(text)
         server.wait_for_records(2)
-    assert problems == ["[Errno 28] No space left on device"]
+    assert problems.texts == ["[Errno 28] No space left on device"]
     log.server._sender.buffer.journal._retry_at = 0.0
     log("third")
     server.wait_for_records(3)

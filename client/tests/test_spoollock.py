@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ack_server import AckServer
+from delivery import Problems
 from spools import SOURCES, end_app, folders
 
 from logd_client import createClientLog
@@ -94,15 +95,8 @@ def give_up_lock(log: Any) -> None:
 
 def test_a_folder_that_another_process_got_is_left(tmp_path: Path, server: AckServer) -> None:
     """The app goes on in a new folder, with all that is not stored, and says so."""
-    problems: list[str] = []
-
-    class Handler:
-        def handleException(self, e: BaseException) -> None:
-            problems.append(str(e))
-
-    log = createClientLog(
-        "127.0.0.1", 1, spool=tmp_path, errorHandler=Handler(), exit_timeout_s=0.0
-    )
+    problems = Problems()
+    log = createClientLog("127.0.0.1", 1, spool=tmp_path, errorHandler=problems, exit_timeout_s=0.0)
     for n in range(3000):
         log(f"{n} {'x' * 50}")
     (old,) = folders(tmp_path)
@@ -112,7 +106,7 @@ def test_a_folder_that_another_process_got_is_left(tmp_path: Path, server: AckSe
     log.server._sender.buffer.shrink_journal()
     (new,) = [folder for folder in folders(tmp_path) if folder != old]
     text = f"spool {old}: another process has it, for the app closed its lock"
-    assert f"{text}; this one goes on in {new}" in problems
+    assert f"{text}; this one goes on in {new}" in problems.texts
     log("last")
     end_app(heir)
     assert folders(tmp_path) == [new]

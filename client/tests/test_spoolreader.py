@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import struct
-import threading
 import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ack_server import AckServer
+from delivery import Problems
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spools import CLIENT, adopted, folders, made_spool, rows
@@ -135,23 +135,16 @@ def test_damage_is_told_and_read_around(tmp_path: Path, server: AckServer) -> No
     data = bytearray(path.read_bytes())
     data[data.index(b"50 ")] ^= 1
     path.write_bytes(data)
-    problems: list[str] = []
-    told = threading.Event()
-
-    class Handler:
-        def handleException(self, e: BaseException) -> None:
-            problems.append(str(e))
-            told.set()
-
-    log = createClientLog("127.0.0.1", server.port, spool=tmp_path, errorHandler=Handler())
-    assert told.wait(60)
+    problems = Problems()
+    log = createClientLog("127.0.0.1", server.port, spool=tmp_path, errorHandler=problems)
+    assert problems.arrived.wait(60)
     assert log.close(60)
     texts = [record[2].removesuffix(" xxxxxxxxxx") for record in server.records]
     notice = f"1 record lost: the spool {path.parent} was damaged"
     assert texts == [*[str(n) for n in range(1, 50)], notice, *[str(n) for n in range(51, 101)]]
     assert server.records[49][4] == {"lost": 1}
     kept = tmp_path / f"damaged-{CLIENT.hex()}-{path.name}"
-    assert problems == [
+    assert problems.texts == [
         f"spool {path.parent}: 1 record(s) lost; the damaged files are kept: {kept}"
     ]
     assert folders(tmp_path) == [kept]
