@@ -24,6 +24,7 @@ from logd.query.source import LogSource
 from logd.query.summaries import Count
 from logd.settings.table import Config
 from logd.text.escaping import escape
+from logd.text.quantities import counted
 
 _SHOWN_DAYS = 14
 
@@ -115,7 +116,7 @@ def _fitting(lines: list[str]) -> list[str]:
 
 def _lines(piece: StoredPiece) -> list[str]:
     """A file or table: one line, or two or three if the terminal is narrow."""
-    records = "" if piece.records is None else f"  {piece.records:,} records"
+    records = "" if piece.records is None else f"  {counted(piece.records, 'record')}"
     first = "?" if piece.first is None else _when(piece.first)
     last = "?" if piece.last is None else _when(piece.last)
     size, name = size_text(piece.size), escape(piece.name)

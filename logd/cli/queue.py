@@ -23,6 +23,7 @@ from logd.outputs.queuefolder import PREFIX
 from logd.outputs.queuestate import QueuePortion
 from logd.records.shape import row_of, whole_of_job
 from logd.text.escaping import escape
+from logd.text.quantities import counted
 
 _READ_BYTES = 1 << 20
 
@@ -49,7 +50,7 @@ def queue() -> None:
 def list_queues(state_dir: Path) -> None:
     """List the queues in a daemon's STATE_DIR with their records, size and output."""
     for one in queues(state_dir):
-        records = "an old spool" if one.records is None else f"{one.records:,} records"
+        records = "an old spool" if one.records is None else counted(one.records, "record")
         click.echo(f"{one.path}  {records}  {size(one.size)}  output {escape(one.output)}")
     for path in sorted(state_dir.glob("damaged-*")):
         click.echo(f"{path}  damaged, set aside  {size(path.stat().st_size)}")
@@ -93,7 +94,7 @@ def send(target: Target, queue: Path, remove: bool, timeout: float) -> None:
         if remove:
             for portion in portions:
                 opened.done(portion)
-    click.echo(f"{queue}: {count} records sent and stored")
+    click.echo(f"{queue}: {counted(count, 'record')} sent and stored")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from logd.cli.sending import Sending
 from logd.cli.target import Target, target_options, timeout_option
 from logd.errors import LogdError
 from logd.outputs.deadletters import read_lines
+from logd.text.quantities import counted
 
 _SUFFIX = ".replaying"
 
@@ -54,7 +55,7 @@ def replay(target: Target, file: Path, remove: bool, timeout: float) -> None:
         sending.finish()
     place = _remove_sent(file, source, rest, is_any_sent=count > 0) if remove else source
     if count or not rest:
-        click.echo(f"{source}: {count} records sent and stored")
+        click.echo(f"{source}: {counted(count, 'record')} sent and stored")
     if rest:
         one = "1 line is no dead letter and was"
         lines = one if len(rest) == 1 else f"{len(rest)} lines are no dead letters and were"

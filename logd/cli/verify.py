@@ -19,6 +19,7 @@ from logd.query.source import LogSource
 from logd.query.verifying import Checked
 from logd.settings.table import Config
 from logd.text.escaping import escape
+from logd.text.quantities import counted
 
 
 @click.command()
@@ -58,7 +59,7 @@ def verify(sources: Sequence[LogSource], settings: Config, is_json: bool) -> Non
 def _text(name: str, checked: Checked, *, is_json: bool) -> str:
     if is_json:
         return json.dumps({"log": name, **checked._asdict()}) + "\n"
-    records = "" if checked.records is None else f", {checked.records:,} records"
+    records = "" if checked.records is None else f", {counted(checked.records, 'record')}"
     lines = [f"{'wrong' if checked.faults else 'right'}  {escape(checked.name)}{records}"]
     lines += [f"       {escape(text)}" for text in (*checked.faults, *checked.notes)]
     return "".join(f"{line}\n" for line in lines)

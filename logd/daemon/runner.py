@@ -34,6 +34,7 @@ from logd.daemon.sinks import WriterSink
 from logd.outputs.base import SharedMarks
 from logd.outputs.health import PROBLEM, RETRYING, WORKS
 from logd.outputs.marks import MAX_MARKS
+from logd.text.quantities import counted
 
 if TYPE_CHECKING:
     from logd.daemon.partition import Partition
@@ -233,8 +234,8 @@ class Daemon:
         counts = self.hub.counts
         logger.info(
             "stopped: %s, %s, drained in %.2f s",
-            _counted(counts.records, "record"),
-            _counted(counts.connections, "connection"),
+            counted(counts.records, "record"),
+            counted(counts.connections, "connection"),
             time.monotonic() - started,
         )
         return 0 if self.failure is None else 1
@@ -274,7 +275,3 @@ class Daemon:
         if not task.cancelled() and (exc := task.exception()) is not None:
             logger.error("the consumer failed", exc_info=exc)
             self.fatal(exc)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
