@@ -14,10 +14,6 @@ from collections.abc import Callable, Iterator
 
 from logd.daemon.repeating import Repeating
 from logd.daemon.rest import Rest
-from logd.query.files.indexing import is_worth_it
-from logd.query.files.indexkeeping import closed_files, portion_of
-from logd.query.files.listing import RingFiles
-from logd.query.positions import CannotRead
 from logd.settings.table import Config
 from logd.text.reading import LineReader
 
@@ -119,6 +115,12 @@ def _indexed(config: Config) -> Iterator[str]:
 
 def _indexable(pattern: str) -> Files | None:
     """The closed files, and how large the current one is; None if they can't be told now."""
+    # Late, in a thread: a start waits for its daemon to be ready, and nobody waits for indexes.
+    from logd.query.files.indexing import is_worth_it
+    from logd.query.files.indexkeeping import closed_files, portion_of
+    from logd.query.files.listing import RingFiles
+    from logd.query.positions import CannotRead
+
     with contextlib.suppress(CannotRead):
         files = RingFiles(pattern)
         found = [(ref.plain_path, ref.mtime_ns) for ref in closed_files(files)]
