@@ -181,7 +181,10 @@ _SOURCE_OPTIONS = (
     ),
     click.option("--table-pattern", metavar="PATTERN", help="Names of the tables, such as log_%d."),
     click.option(
-        "--control", metavar="PATH", type=click.Path(), help="The daemon's control socket."
+        "--control",
+        metavar="PATH",
+        type=click.Path(readable=False),
+        help="The daemon's control socket.",
     ),
 )
 

@@ -27,7 +27,8 @@ REQUEST = {"do": "status"}
 @click.option(
     "--control",
     metavar="PATH",
-    type=click.Path(),
+    # Whether this user may use it, and else whom to become, says the attempt.
+    type=click.Path(readable=False),
     help="The daemon's control socket.",
 )
 @click.option(

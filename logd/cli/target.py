@@ -214,7 +214,7 @@ _OPTIONS = (
     click.option(
         "--socket",
         metavar="PATH",
-        type=click.Path(),
+        type=click.Path(readable=False),
         help="Its Unix socket, instead of host and port.",
     ),
     click.option(

@@ -9,6 +9,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from logd.cli.commands import logd
 from logd.cli.statusscreen import clock, colored, duration, fitted, screen, size
 from logd.settings.controlpath import candidates
 from tests.cli.conftest import ENVIRONMENT, PATIENCE_S, Command, Daemon
@@ -339,3 +342,19 @@ def test_it_fits_the_terminal(columns: int) -> None:
     assert "".join(narrow).replace(" ", "") == "".join(lines).replace(" ", "")
     painted = fitted(screen(SNAPSHOT, colored), columns)
     assert [re.sub(r"\x1b\[[0-9]*m", "", line) for line in painted] == narrow
+
+
+@pytest.mark.parametrize(
+    "command", [["status", "--control"], ["tail", "-f", "--control"], ["ping", "--socket"]]
+)
+def test_who_may_not_use_a_socket_is_told_by_the_attempt(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Options take sockets that this user may not read: what the daemon says of it is better."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind("its.sock")
+        done = CliRunner().invoke(logd, [*command, "its.sock"])
+    assert "not readable" not in done.output
+    assert done.exit_code == 1, done.output
