@@ -368,7 +368,8 @@ class Shown:
             counted = 0
         number = "more entries"
         if counted:
-            number = f"{'at least ' if budget.next is not None else ''}{counted:,} more entries"
+            entries = "entry" if counted == 1 else "entries"
+            number = f"{'at least ' if budget.next is not None else ''}{counted:,} more {entries}"
         when = f", the next of {following.entry.ts}" if following.entry.ts else ""
         go_on = ""
         if last is not None and not is_reverse:

@@ -38,6 +38,30 @@ def test_output_into_a_full_disk(command: list[str], tmp_path: Path) -> None:
     assert done.returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("closed", "said", "status"),
+    [
+        (">&-", "logd: can't write to standard output: Bad file descriptor\n", 1),
+        ("2>&-", "", 0),
+        ("<&-", "logd: --limit left out 1 more entry, the next of", 0),
+    ],
+)
+def test_closed_streams(closed: str, said: str, status: int, tmp_path: Path) -> None:
+    """Output that is closed is an error of one line; nothing else needs the other streams."""
+    (tmp_path / "app_0.log").write_text(LINE * 2)
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "-", sys.executable, "-m", "logd", "query", "-1",
+         "--file", str(tmp_path / "app_%d.log")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert done.stderr.startswith(said)
+    assert (done.stderr.count("\n"), done.returncode) == (bool(said), status)
+    assert done.stdout == ("" if status else LINE)
+
+
 def _query_of(folder: Path, output: int, unbuffered: str) -> subprocess.Popen[str]:
     """`logd query` of a log of many lines, which goes into a pipe; closes that here."""
     (folder / "app_0.log").write_text(LINE * LINES)
