@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,3 +47,20 @@ def connect() -> Iterator[Callable[..., Any]]:
     yield make
     for log in logs:
         log.close()
+
+
+@pytest.fixture
+def logger(server: AckServer) -> Iterator[logging.Logger]:
+    """A logger with a handler to the server."""
+    from delivery import LOOPBACK
+
+    from logd_client import LogdHandler
+
+    made = logging.getLogger("shop.cart")
+    made.propagate = False
+    made.setLevel(1)
+    handler = LogdHandler(LOOPBACK, (server.port,))
+    made.addHandler(handler)
+    yield made
+    made.removeHandler(handler)
+    handler.close()
