@@ -246,13 +246,14 @@ class RowJournal:
         return found
 
     def _rows_of(self, file: JournalFile, *, is_current: bool) -> dict[int, AnyRow]:
-        """All rows of a file; those of the last one are kept, as its parts are read in turn."""
+        """All rows of a file; those of the last full one are kept: its parts are read in turn."""
         of, salt, rows = self._last_read
-        if of is not file or salt != file.salt or is_current:
+        if of is not file or salt != file.salt:
             rows = {}
             with contextlib.suppress(OSError):
                 rows = file.read()
-            self._last_read = file, file.salt, rows
+            if not is_current:
+                self._last_read = file, file.salt, rows
         return rows
 
     def release(self, sequence: int) -> None:

@@ -175,6 +175,19 @@ def test_rows_are_read_back_while_they_wait(
     journal.close()
 
 
+def test_a_file_that_was_read_half_full_is_read_again(tmp_path: Path) -> None:
+    """A connection that came back made it be read while rows were still written into it."""
+    journal = journal_in(tmp_path)
+    rows = NumberedRows()
+    for number in range(1, 301):
+        rows.extend(plain_rows(number, 1))
+        journal.write(rows)
+        if number == 40:
+            assert sorted(journal.read(1, 300)) == list(range(1, 41))
+    assert sorted(journal.read(1, 300)) == list(range(1, 301))
+    journal.close()
+
+
 def test_few_of_many_files_stay_mapped(tmp_path: Path) -> None:
     """An outage fills files, not the memory of the app; all rows are read back all the same."""
     journal = journal_in(tmp_path, 1 << 22)
