@@ -79,11 +79,10 @@ async def stream(
             place = await _end(follow, parameters)
             yield event("gap", {"skipped": 0}, place)
             continue
-        if answer["entries"]:
-            yield event("message", answer["entries"], answer["place"])
+        for text in _events(answer):
+            yield text
             said = now
         if answer["skipped"]:
-            yield event("gap", {"skipped": answer["skipped"]}, answer["place"])
             state = "behind"
             yield _state(state, _rate(await daemon_status()))
         elif state == "behind" and len(answer["entries"]) < LIVE_ENTRIES:
@@ -110,6 +109,15 @@ async def _end(follow: Follow, parameters: Mapping[str, Sequence[str]]) -> str:
             place: str = (await follow({**without, "place": [""]}))["place"]
             return place
         await asyncio.sleep(DAEMON_LOOK_S)
+
+
+def _events(answer: Mapping[str, Any]) -> list[str]:
+    """What is told of an answer: what was left out, then records."""
+    # Without an id: the records are not there yet.
+    found = [event("gap", {"skipped": answer["skipped"]})] if answer["skipped"] else []
+    if answer["entries"]:
+        found.append(event("message", answer["entries"], answer["place"]))
+    return found
 
 
 def _state(name: str, rate: str = "too many records") -> str:

@@ -43,7 +43,7 @@ QUICK_PARTS = 8
 """Lists and streams are read for this many times shorter than scans: others wait for their turn."""
 
 MAX_BEHIND = 5000
-"""A reader that is further behind skips to the end, and is told how much it missed."""
+"""A reader that is further behind gets the newest records, and is told how much it missed."""
 
 SIZE_AGAIN_S = 10.0
 """How long the size of the log is good for: it is shown, and divides the work."""
@@ -341,7 +341,21 @@ class Reader:
         budget = few.counting()
         left = self.source.summarise(selection, start=behind, end=end, watch=watch, budget=budget)
         if left.total > MAX_BEHIND or budget.next is not None:
-            return self._followed(rows, end, skipped=left.total)
+            # The newest are shown: what is seen of a flood is seen as soon as the rest is.
+            found = self.source.placed(
+                selection,
+                start=behind,
+                end=end,
+                newest_first=True,
+                watch=watch,
+                budget=few.budget(),
+            )
+            newest = [
+                shapes.row(self.source, placed.position, placed.entry)
+                for placed in islice(found, LIVE_ENTRIES)
+            ]
+            skipped = len(rows) + max(0, left.total - len(newest))
+            return self._followed(newest[::-1], end, skipped=skipped)
         return self._followed(rows, behind)
 
     def _followed(

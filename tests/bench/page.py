@@ -53,6 +53,8 @@ def page(settings: Settings) -> Iterator[Row]:
         progress(f"writing {records:,} records")
         for start in range(0, records, CHUNK):
             _send(daemon, port, min(CHUNK, records - start))
+        # Some more, so that all files are closed that the records fill.
+        _send(daemon, port, 1000)
         _await_indexes(folder, records // LINES_A_FILE)
         site = stack.enter_context(serving(folder / "out_%d.log", "--web-scan-s", "2"))
         ask = stack.enter_context(_browser(site))
@@ -202,7 +204,7 @@ def _send(daemon: Server, port: int, records: int) -> float:
 def _await_indexes(folder: Path, files: int) -> None:
     """Wait until the daemon has made the indexes of its closed files."""
     deadline = time.monotonic() + INDEX_S
-    while len(list(folder.rglob("*.idx"))) < files - 1:
+    while len(list(folder.rglob("*.idx"))) < files:
         if time.monotonic() > deadline:
             raise ContenderFailed("the indexes of closed files were not made in time")
         time.sleep(0.2)

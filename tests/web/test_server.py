@@ -253,6 +253,9 @@ def test_a_record_and_its_context(page: Page) -> None:
     assert opened["parts"][2]["text"] == "KeyError: 'vat_id'"
     answer = until(lambda: page.get(f"/api/1/group/{listed[-1]['at']}").json)
     assert answer["group"]["new_since"]["version"] == answer["version"] == "2.14.0"
+    around = f"from={listed[-1]['time'] - 3600}&to={listed[-1]['time'] + 3600}"
+    same = page.get(f"/api/1/view?{around}&f=exc:KeyError").json["total"]
+    assert answer["group"]["count"] == same > 50
     context = page.get(f"/api/1/context/{listed[-1]['at']}?scope=request").json["entries"]
     assert len({entry["items"]["request_id"] for entry in context}) == 1
     assert len(context) == 2

@@ -13,7 +13,7 @@ from typing import Any
 from logd.query.grammar import parse
 from logd.query.source import LogSource
 from logd.query.terms import Term
-from logd.query.tracebacks import exceptions, fingerprint, has_traceback
+from logd.query.tracebacks import HEADING, exceptions, fingerprint, has_traceback
 from logd.records.entry import Entry
 from logd.web.answers.limits import ScanLimits
 from logd.web.answers.owncode import OwnCode
@@ -123,8 +123,8 @@ def group_of(
         return None
     key = fingerprint(entry.msg, entry.site)
     group = CauseGroup(entry)
-    # Without the first word each record of the time would be looked at.
-    terms = (*only, *parse(f'has:traceback traceback:"{key}"'))
+    # Without the heading each record of the time would be looked at.
+    terms = (*only, *parse(f'"{HEADING}" traceback:"{key}"'))
     selection = Wanted(terms, since, until).selection()
     budget = limits.budget()
     for placed in source.placed(selection, newest_first=True, watch=watch, budget=budget):

@@ -54,7 +54,7 @@ export function dropLast() {
 }
 
 /** Goes with the fingerprint of a traceback: else each record would be looked at for it. */
-const HAS_TRACEBACK = "has:traceback";
+const HAS_TRACEBACK = '"Traceback (most recent call last):"';
 
 /** The records with one cause. @param {string} fingerprint */
 export function showCause(fingerprint) {

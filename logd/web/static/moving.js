@@ -31,7 +31,15 @@ async function seek(list, by, cats, what) {
   params.delete("f");
   for (const f of [...filters.filter((text) => !text.startsWith("cat:")), ...wanted.map((cat) => `cat:${cat}`)]) params.append("f", f);
   say(`looking for ${by > 0 ? "a later" : "an earlier"} ${what} …`);
-  try { return await list.seek(params, by); } catch { return null; }
+  for (let tries = 0; tries < 2; tries += 1) {
+    try {
+      return await list.seek(new URLSearchParams(params), by);
+    } catch (error) {
+      // What was loading when the key was pressed took its place: look once more.
+      if (/** @type {Error} */ (error).name !== "AbortError") break;
+    }
+  }
+  return null;
 }
 
 /** To the oldest record. @param {List} list @param {AbortSignal} signal */

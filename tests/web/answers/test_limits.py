@@ -14,6 +14,7 @@ from logd.query.files.source import FileSource
 from logd.query.source import LogSource
 from logd.query.tables.source import TableSource
 from logd.rotation.policy import Retention, RotationPolicy
+from logd.web import tasks
 from logd.web.answers.ledger import Ledger
 from logd.web.answers.limits import ScanLimits
 from logd.web.tasks import Failed, Reader
@@ -130,3 +131,25 @@ def test_records_are_opened_by_whom_they_are_for(source: LogSource) -> None:
                     _ask(source, task, asked, ONLY)
             elif row["msgid"] % 9 == 0:
                 assert SECRET not in json.dumps(_ask(source, task, asked, ONLY))
+
+
+def test_of_a_flood_the_newest_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is far behind gets the newest records, and is told how many came before them."""
+    monkeypatch.setattr(tasks, "LIVE_ENTRIES", 5)
+    monkeypatch.setattr(tasks, "MAX_BEHIND", 20)
+    write_log(tmp_path / "x_%d.log", [record(number) for number in range(COUNT)])
+    log = FileSource(str(tmp_path / "x_%d.log"), Notes())
+    far = _ask(log, "follow", {"place": ["0"]}, ())
+    assert (_numbers(far["entries"]), far["skipped"]) == (list(range(55, 60)), 55)
+    assert _ask(log, "follow", {"place": [far["place"]]}, ())["entries"] == []
+    # Not so far: each record, one message after the other.
+    place = _ask(log, "entries", {"limit": ["20"]}, ())["entries"][0]["at"]
+    seen = []
+    while True:
+        near = _ask(log, "follow", {"place": [place]}, ())
+        seen += _numbers(near["entries"])
+        assert near["skipped"] == 0
+        place = near["place"]
+        if not near["entries"]:
+            break
+    assert seen == list(range(40, 60))

@@ -44,6 +44,7 @@ await check(async ({ open }) => {
   // A card shows its records, and for which users.
   await page.locator("#tracebacks .card").first().evaluate((card) => card.click());
   await until(page, "the chip says which traceback it is", () => document.querySelector(".chip")?.textContent.includes("KeyError: 'vat_id'"));
+  await until(page, "and no other records are there", (n) => document.querySelector("#count").textContent === n && document.querySelector("#progress").hidden, await text(page, "#tracebacks .card .count b"));
   await until(page, "users are a facet", () => document.querySelectorAll('#facets section[aria-label="user"] .facet').length >= 2);
   await page.goBack();
   await until(page, "back drops it", () => !document.querySelector(".chip"));
