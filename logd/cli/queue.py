@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from logd.cli import logs
+from logd.cli.printing import put
 from logd.cli.sending import Sending
 from logd.cli.statusscreen import size
 from logd.cli.target import Target, target_options, timeout_option
@@ -67,9 +68,12 @@ def export(queue: Path) -> None:
     with _opened(queue) as opened:
         for portion in _portions(opened):
             for batch in portion.batches:
-                for row in range(len(batch)):
-                    kept_at = batch.time[row]
-                    click.echo(letter_of(batch, row, "waited on disk", opened.name, kept_at))
+                letters = [
+                    letter_of(batch, row, "waited on disk", opened.name, kept_at)
+                    for row, kept_at in enumerate(batch.time)
+                ]
+                # Not by click: a pipe that does not wait would get a part of them.
+                put("".join(f"{letter}\n" for letter in letters).encode())
 
 
 @queue.command()
