@@ -16,10 +16,11 @@ from logd.cli.progress import Progress
 from logd.cli.reading import WhatToRead, note
 from logd.cli.rows import Row, RowWriter
 from logd.query.advice import advice, unreadable
+from logd.query.barsteps import Step
 from logd.query.fields import NO_LABEL, has, item_key
 from logd.query.groups import MIN_BEFORE_S, Groups, find_mark, group_by, new_since
 from logd.query.source import LogSource
-from logd.query.summaries import Count, Group, Key, Label, Step, Summary
+from logd.query.summaries import Count, Group, Key, Label, Summary
 from logd.query.tracebacks import title
 from logd.query.when import parse_when
 from logd.text.escaping import escape

@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from logd.query.barsteps import Step
 from logd.query.budget import Budget
 from logd.query.positions import (
     Gone,
@@ -21,7 +22,7 @@ from logd.query.positions import (
 )
 from logd.query.selection import EVERYTHING, Selection
 from logd.query.source import Follower, LogSource, Note, Watch, unwatched
-from logd.query.summaries import Key, Step, Summary, Tally
+from logd.query.summaries import Key, Summary, Tally
 from logd.records.entry import Entry
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
+from logd.query.barsteps import Step
 from logd.query.budget import Budget
 from logd.query.inventory import StoredPiece
 from logd.query.positions import (
@@ -22,7 +23,7 @@ from logd.query.positions import (
     is_same_place,
 )
 from logd.query.selection import EVERYTHING, Selection
-from logd.query.summaries import Key, Step, Summary, Tally
+from logd.query.summaries import Key, Summary, Tally
 from logd.query.verifying import Checked
 from logd.records.entry import Entry
 

@@ -7,26 +7,30 @@ so "auto" can choose their width when it is known what was found.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from logd.query.barsteps import (
+    MINUTE_S,
+    UNITS,
+    Step,
+    Unit,
+    bar_labels,
+    bar_start,
+    bar_starts,
+    following,
+    width_s,
+)
 from logd.query.fields import label
 from logd.records.entry import Entry
-
-Unit = Literal["minute", "hour", "day"]
-Step = Unit | Literal["auto"] | int
-"""The width of a bar: a unit of local time, a number of seconds, or what fits."""
 
 Key = str | tuple[str, ...]
 """What is counted by: a field (see `logd.query.fields`), or several of them together."""
 
 Label = str | tuple[str, ...]
 """A value that was found, or one for each field of a key."""
-
-UNITS: tuple[Unit, ...] = ("minute", "hour", "day")
 
 MAX_AUTO_BARS = 60
 """The histogram of the step "auto" has no more bars than these."""
@@ -40,11 +44,10 @@ MAX_LABELS = 100_000
 MAX_LABEL_CHARS = 8 << 20
 """Nor are values of all facets together that have more characters than these."""
 
-_MINUTE_S = 60
 _MAX_STRETCHES = 96
 _WIDENED_BY = 2
-_AUTO_STEPS = (1, 5, 15, _MINUTE_S, 5 * _MINUTE_S, 15 * _MINUTE_S)
-MIN_WIDE_S = 16 * _MINUTE_S
+_AUTO_STEPS = (1, 5, 15, MINUTE_S, 5 * MINUTE_S, 15 * MINUTE_S)
+MIN_WIDE_S = 16 * MINUTE_S
 """Bars of the step "auto" are a minute at least if as much time lies between the first minute and
 the last."""
 
@@ -132,7 +135,7 @@ class Summary:
     def times(self) -> list[int]:
         """The beginnings of all bars in their order, those of the empty ones between them too."""
         found: list[int] = []
-        width = _width_s(self.step or _MINUTE_S)
+        width = width_s(self.step or MINUTE_S)
         for start in sorted(self.bars):
             if found and start - found[-1] != width:
                 between = self._between(found[-1], start)
@@ -144,7 +147,7 @@ class Summary:
         between: list[int] = []
         place = start
         while len(between) <= MAX_EMPTY_BARS:
-            place = following(place, self.step or _MINUTE_S)
+            place = following(place, self.step or MINUTE_S)
             if place >= stop:
                 break
             between.append(place)
@@ -153,7 +156,7 @@ class Summary:
     def histogram(self) -> list[Count]:
         """All bars with their numbers, ready to be shown."""
         starts = self.times()
-        texts = bar_labels(starts, self.step or _MINUTE_S)
+        texts = bar_labels(starts, self.step or MINUTE_S)
         return [
             Count(text, sum(self.bars[start].values()) if start in self.bars else 0)
             for text, start in zip(texts, starts, strict=True)
@@ -173,7 +176,7 @@ class Cells:
 
     def __init__(self, step: Step) -> None:
         self._step = step
-        self.is_by_second = step == "auto" or (isinstance(step, int) and step % _MINUTE_S != 0)
+        self.is_by_second = step == "auto" or (isinstance(step, int) and step % MINUTE_S != 0)
         self.counts: dict[str, dict[int, int]] = {}
         # How many numbers that are.
         self._size = 0
@@ -181,7 +184,7 @@ class Cells:
     def add(self, moment: float, cat: str, number: int) -> None:
         """Count entries."""
         second = int(moment // 1)
-        self.put(second if self.is_by_second else second - second % _MINUTE_S, cat, number)
+        self.put(second if self.is_by_second else second - second % MINUTE_S, cat, number)
         self.coarsen()
 
     def put(self, start: int, cat: str, number: int) -> None:
@@ -228,13 +231,13 @@ class Cells:
         by_second, self.counts, self._size = self.counts, {}, 0
         for cat, found in by_second.items():
             for second, number in found.items():
-                self.put(second - second % _MINUTE_S, cat, number)
+                self.put(second - second % MINUTE_S, cat, number)
 
     def bars(self) -> tuple[Unit | int, dict[int, dict[str, int]]]:
         """The width of the bars, and the bars, in the order of time."""
         step = self._step if self._step != "auto" else self._fitting()
         seconds = self._seconds()
-        starts = dict(zip(seconds, _bar_starts(seconds, step), strict=True))
+        starts = dict(zip(seconds, bar_starts(seconds, step), strict=True))
         found: dict[int, dict[str, int]] = {start: {} for start in starts.values()}
         for cat in sorted(self.counts):
             for second, count in self.counts[cat].items():
@@ -245,7 +248,7 @@ class Cells:
     @property
     def is_wide(self) -> bool:
         """Whether what was counted is long enough for bars of minutes or more, surely."""
-        return _span(self._seconds(), _MINUTE_S) >= MIN_WIDE_S
+        return _span(self._seconds(), MINUTE_S) >= MIN_WIDE_S
 
     def _seconds(self) -> list[int]:
         """The beginnings of all stretches, in their order."""
@@ -256,12 +259,12 @@ class Cells:
         # lead to the same bars.
         seconds = self._seconds()
         for step in _AUTO_STEPS:
-            is_fine = step < _MINUTE_S
+            is_fine = step < MINUTE_S
             if is_fine and not self.is_by_second:
                 continue
-            if _span(seconds, 1 if is_fine else _MINUTE_S) / step < MAX_AUTO_BARS:
-                return "minute" if step == _MINUTE_S else step
-        return "hour" if _span(seconds, _MINUTE_S) / 3600 < MAX_AUTO_BARS else "day"
+            if _span(seconds, 1 if is_fine else MINUTE_S) / step < MAX_AUTO_BARS:
+                return "minute" if step == MINUTE_S else step
+        return "hour" if _span(seconds, MINUTE_S) / 3600 < MAX_AUTO_BARS else "day"
 
 
 def _span(seconds: Sequence[int], step: int) -> int:
@@ -363,52 +366,3 @@ def _one_label(entry: Entry, name: str) -> str:
     if entry.time is None:
         return "-"
     return bar_labels([bar_start(entry.time, unit)], unit)[0]
-
-
-def bar_start(moment: float, step: Unit | int) -> int:
-    """The second since the epoch at which the bar of a moment begins; hours and days are local."""
-    second = int(moment // 1)
-    if isinstance(step, int):
-        return second - second % step
-    if step == "minute":
-        return second - second % _MINUTE_S
-    local = time.localtime(second)
-    if step == "hour":
-        return second - local.tm_min * 60 - local.tm_sec
-    return int(time.mktime((local.tm_year, local.tm_mon, local.tm_mday, 0, 0, 0, 0, 0, -1)))
-
-
-def _bar_starts(seconds: Sequence[int], step: Unit | int) -> Sequence[int]:
-    """The same of many."""
-    if step in ("hour", "day"):
-        return [bar_start(second, step) for second in seconds]
-    width = _width_s(step)
-    return [second - second % width for second in seconds]
-
-
-def _width_s(step: Unit | int) -> int:
-    """The seconds of most bars."""
-    if isinstance(step, int):
-        return step
-    return {"minute": _MINUTE_S, "hour": 3600, "day": 24 * 3600}[step]
-
-
-def following(start: int, step: Unit | int) -> int:
-    """The beginning of the bar after one."""
-    if step == "day":
-        # A day may have 23 or 25 hours.
-        return bar_start(start + 36 * 3600, "day")
-    return start + _width_s(step)
-
-
-def bar_labels(starts: Iterable[int], step: Unit | int) -> list[str]:
-    """Local times for people, each of them once: an hour comes twice if clocks are set back."""
-    starts = list(starts)
-    layout = {"minute": "%Y-%m-%d %H:%M", "hour": "%Y-%m-%d %H:00", "day": "%Y-%m-%d"}
-    text = "%Y-%m-%d %H:%M:%S" if isinstance(step, int) else layout[step]
-    if isinstance(step, int) and step % _MINUTE_S == 0:
-        text = layout["minute"]
-    labels = [time.strftime(text, time.localtime(start)) for start in starts]
-    if len(set(labels)) < len(labels):
-        labels = [time.strftime(f"{text} %z", time.localtime(start)) for start in starts]
-    return labels

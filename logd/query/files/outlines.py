@@ -19,9 +19,10 @@ from typing import Any
 
 import msgspec
 
+from logd.query.barsteps import UNITS
 from logd.query.fields import item_key
 from logd.query.files.layouts import JSON, LOGFMT, Layout, structured_layout
-from logd.query.summaries import UNITS, Key
+from logd.query.summaries import Key
 from logd.records.entry import Entry
 from logd.text.escaping import key_text, quoted
 from logd.text.items import QUOTED, item_text, parse_items

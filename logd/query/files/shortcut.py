@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from logd.query.barsteps import UNITS, Step
 from logd.query.fields import item_key
 from logd.query.files.sidecar import NEVER, Combination, Index
 from logd.query.selection import Selection
-from logd.query.summaries import UNITS, Key, Step, Tally, entry_label
+from logd.query.summaries import Key, Tally, entry_label
 from logd.records.entry import Entry
 
 _MINUTE_S = 60

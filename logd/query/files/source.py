@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from logd.outputs.files.names import TORN, torn_of
+from logd.query.barsteps import Step
 from logd.query.budget import Budget
 from logd.query.files.finding import Finder
 from logd.query.files.follow import FileFollower
@@ -29,7 +30,7 @@ from logd.query.inventory import StoredPiece
 from logd.query.positions import FilePosition, Placed, Position
 from logd.query.selection import EVERYTHING, Selection
 from logd.query.source import Follower, LogSource, Note, Watch, chosen_fields, unwatched
-from logd.query.summaries import Key, Step, Summary
+from logd.query.summaries import Key, Summary
 from logd.query.verifying import Checked
 from logd.records.entry import Entry
 from logd.text.reading import BREAK, MARK, LineReader

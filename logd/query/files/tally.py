@@ -6,18 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from logd.query.barsteps import UNITS, Step, bar_labels, bar_start
 from logd.query.fields import NO_LABEL, item_key
 from logd.query.files.outlines import MINUTE, SECOND, Outlines, items_among
-from logd.query.summaries import (
-    UNITS,
-    Key,
-    Label,
-    Step,
-    Tally,
-    bar_labels,
-    bar_start,
-    entry_label,
-)
+from logd.query.summaries import Key, Label, Tally, entry_label
 from logd.query.tracebacks import HEADING
 from logd.text.escaping import BARE_CLASS, key_text, value_text
 from logd.text.items import QUOTED, item_text, parse_items

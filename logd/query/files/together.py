@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from logd.query.barsteps import Step
 from logd.query.files.indexing import can_index
 from logd.query.files.listing import FileRef
 from logd.query.files.prefilter import Prefilter
@@ -15,7 +16,7 @@ from logd.query.files.tally import RawTally
 from logd.query.files.timebounds import TimeBounds
 from logd.query.files.ways import Scan, segments, spans_of_each
 from logd.query.selection import Selection
-from logd.query.summaries import Key, Step
+from logd.query.summaries import Key
 from logd.text.reading import LineReader
 
 

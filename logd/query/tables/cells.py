@@ -16,11 +16,12 @@ from sqlalchemy import Connection, inspect, select
 
 from logd.outputs.tables.catalogue import COUNTS
 from logd.outputs.tables.ring import TableEntry
+from logd.query.barsteps import Step
 from logd.query.files.blocktimes import Blocks, BlockTimes
 from logd.query.files.shortcut import CellCounter, can_count, route
 from logd.query.files.sidecar import BROKEN, Combination, Index
 from logd.query.selection import Selection
-from logd.query.summaries import Step, Tally
+from logd.query.summaries import Tally
 
 _EVER = (-(1 << 62), 1 << 62)
 

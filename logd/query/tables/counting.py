@@ -14,8 +14,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, literal_column, select
 
+from logd.query.barsteps import Step
 from logd.query.fields import NO_LABEL
-from logd.query.summaries import MAX_LABELS, Key, Step, Tally, entry_label
+from logd.query.summaries import MAX_LABELS, Key, Tally, entry_label
 from logd.query.tables.conditions import Conditions
 from logd.query.tables.dialects import contains, second_of
 from logd.query.tables.grouping import MINUTE_S, QUARTER_S, Grouping, grouping_of

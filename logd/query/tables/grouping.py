@@ -10,8 +10,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement
 
+from logd.query.barsteps import UNITS, Unit, bar_labels, bar_start
 from logd.query.fields import NO_LABEL, item_key
-from logd.query.summaries import UNITS, Key, Label, Unit, bar_labels, bar_start
+from logd.query.summaries import Key, Label
 from logd.query.tables.conditions import TEXTS
 from logd.query.tables.dialects import (
     first_step,

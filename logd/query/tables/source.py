@@ -17,12 +17,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection
 
 from logd.outputs.tables.ring import TableEntry
+from logd.query.barsteps import Step
 from logd.query.budget import Budget
 from logd.query.inventory import StoredPiece
 from logd.query.positions import Gone, Placed, Position, TablePosition
 from logd.query.selection import EVERYTHING, Selection
 from logd.query.source import Follower, LogSource, Note, Watch, unwatched
-from logd.query.summaries import Key, Step, Summary, Tally
+from logd.query.summaries import Key, Summary, Tally
 from logd.query.tables.cells import can_answer, count_known
 from logd.query.tables.conditions import Conditions, conditions_of
 from logd.query.tables.counting import TableCounter

@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from logd.outputs.files import zstd
+from logd.query.barsteps import Step
 from logd.query.files import indexing, raw, sidecar
 from logd.query.files.source import FileSource
 from logd.query.grammar import parse
 from logd.query.selection import Selection
-from logd.query.summaries import Key, Step
+from logd.query.summaries import Key
 from logd.text.jsonlines import JsonFormat
 from logd.text.lines import LineFormat
 from logd.text.logfmtlines import LogfmtFormat

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logd.query.barsteps import Step
 from logd.query.files.outlines import MINUTE, Outlines
 from logd.query.files.prefilter import Prefilter
 from logd.query.files.tally import RawTally
 from logd.query.selection import EVERYTHING
-from logd.query.summaries import Key, Step, Tally
+from logd.query.summaries import Key, Tally
 from logd.text.jsonlines import JsonFormat
 from logd.text.lines import LineFormat
 from logd.text.logfmtlines import LogfmtFormat

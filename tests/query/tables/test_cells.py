@@ -13,9 +13,10 @@ from sqlalchemy import create_engine, text
 
 from logd.outputs.tables import counts
 from logd.outputs.tables.output import TableOutput
+from logd.query.barsteps import Step
 from logd.query.grammar import parse
 from logd.query.selection import Selection
-from logd.query.summaries import Key, Step, Summary, Tally
+from logd.query.summaries import Key, Summary, Tally
 from logd.query.tables import source as source_module
 from logd.query.tables.source import TableSource
 from logd.records.batch import Batch, Context

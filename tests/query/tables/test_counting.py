@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from logd.outputs.tables.output import TableOutput
+from logd.query.barsteps import Step
 from logd.query.selection import Selection
 from logd.query.source import LogSource, TablePosition
-from logd.query.summaries import Key, Step, Summary
+from logd.query.summaries import Key, Summary
 from logd.query.tables import counting
 from logd.query.tables.source import TableSource
 from logd.query.terms import Term
