@@ -42,6 +42,10 @@ CHECKED_AT_ONCE = 2
 STATUS_S = 2.0
 STATUS_AGAIN_S = 1.0
 READ_EVERY_S = 3.0
+READ_PARTS = 5
+MOST_BETWEEN_S = 30.0
+"""What takes long, as in a flood, is done less often: the daemon has its rate to keep."""
+
 KEEP_READING_S = 60.0
 """What is known of the whole log is kept up to date while somebody looks, and this much longer."""
 
@@ -135,13 +139,15 @@ class Web:
 
     async def _read_on(self) -> None:
         while time.monotonic() - self._asked_at < KEEP_READING_S:
+            is_first, began = self._known is None, time.monotonic()
             try:
                 answer = await self.workers.run("ledger", {})
             except Failed as exc:
                 logger.debug("the log can't be read now: %s", exc)
             else:
                 self._known = Known(**answer)
-            await asyncio.sleep(READ_EVERY_S)
+            took = 0.0 if is_first else time.monotonic() - began
+            await asyncio.sleep(min(max(READ_EVERY_S, took * READ_PARTS), MOST_BETWEEN_S))
 
     async def close(self) -> None:
         """End the reading and the workers."""
