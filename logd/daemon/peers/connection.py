@@ -116,6 +116,8 @@ class Connection(SessionEnd):
             self.is_trusted = True
             certificate = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
             self.identity = f"certificate {hashlib.sha256(certificate).hexdigest()}"
+        if not self._is_encrypted:
+            self._plain_sock = self.sock
         self._hub.add(self)
         self.reading.start(transport)
         if self.is_failed:

@@ -49,6 +49,8 @@ class PeerEnd(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_hub",
+        "_is_deaf",
+        "_plain_sock",
         "_splitter",
         "_transport",
         "acked",
@@ -68,6 +70,8 @@ class PeerEnd(asyncio.BufferedProtocol):
         self._splitter = FrameSplitter(hub.limits.max_frame_bytes, may_skip=True)
         self.peer = peer
         self.sock: socket.socket | None = None
+        self._plain_sock: socket.socket | None = None
+        self._is_deaf = False
         self.kind = PeerKind.NEW
         self.queued_bytes = 0
         self.lone_until = self.acked = 0
@@ -87,8 +91,20 @@ class PeerEnd(asyncio.BufferedProtocol):
 
     def _tell(self, answer: bytes) -> None:
         transport = self._writable()
-        if transport is None:
+        if transport is None or self._is_deaf:
             return
+        if self._plain_sock is not None and not transport.get_write_buffer_size():
+            try:
+                answer = answer[self._plain_sock.send(answer) :]
+            except (BlockingIOError, InterruptedError):
+                pass
+            except OSError:
+                # A process that ends with acks unread resets its connection. What it sent before
+                # is here to be read: the transport would close the socket over it.
+                self._is_deaf = True
+                return
+            if not answer:
+                return
         transport.write(answer)
         if transport.get_write_buffer_size() > MAX_UNREAD_ACKS_BYTES:
             self._hub.fault(self.peer, "does not read its acks")
