@@ -100,6 +100,9 @@ def plan(kills: int) -> dict[str, Scenario]:
         f"{kills} kills, files, sync none": _kills("files", kills, "none"),
         f"{kills} kills, sqlite": _kills("sqlite", kills),
         f"{kills} kills, postgresql": _kills("postgresql", kills),
+        "kills at changing rates": lambda folder, seed: scenarios.kills_at_changing_rates(
+            folder, seed, kills // 4
+        ),
         f"{kills * 3} cuts": lambda folder, seed: scenarios.cuts("files", folder, seed, kills * 3),
         "postgresql restarted": lambda folder, seed: scenarios.database_restarts(folder, seed, 3),
         "disk full": _full_disk(5),

@@ -183,6 +183,29 @@ def kills(
         return oracle.judge(target.messages(), sent)
 
 
+def kills_at_changing_rates(folder: Path, seed: int, count: int) -> oracle.Verdict:
+    """SIGKILL the daemon `count` times under apps as they are: slow, quick, and both in turn.
+
+    Half of them have a spool. A daemon lives for some seconds, so that files of the spool fill up
+    between two of its deaths.
+    """
+    chance = random.Random(seed)
+    target = file_target(folder)
+    with (
+        restarted(target, folder) as daemons,
+        senders(daemons.port, 4, "--rates-change") as plain,
+        senders(
+            daemons.port, 4, "--rates-change", "--spool", str(folder / "spool"), base=4
+        ) as spooled,
+    ):
+        for _ in range(count):
+            time.sleep(chance.uniform(0.3, 4.0))
+            daemons.kill()
+        sent = {**plain.finish(), **spooled.finish()}
+        daemons.stop()
+        return oracle.judge(target.messages(), sent)
+
+
 FAIL_POINTS = {
     "files": (
         *("files.before_write", "files.after_write"),

@@ -1,11 +1,12 @@
 """A sender in a process of its own: numbered records till its standard input closes.
 
-At full speed, or at a `--rate` of so many a second.
+At full speed, at a `--rate` of so many a second, or at rates that change each second or two
+(`--rates-change`): lone records, batches of few and of many, bursts, and back.
 
 Each record says which sender wrote it, its number, and a checksum of both with a text of varying
 length, so that the oracle sees what is missing, repeated, out of order or changed by a byte.
 
-    python sender.py NUMBER PORT [--spool DIR] [--records N] [--rate N] [--die]
+    python sender.py NUMBER PORT [--spool DIR] [--records N] [--rate N | --rates-change] [--die]
 
 When it is told to stop it waits until all is acknowledged and prints how many records it sent, and
 how many milliseconds its slowest call took;
@@ -19,17 +20,22 @@ import argparse
 import contextlib
 import itertools
 import os
+import random
 import select
 import signal
 import sys
 import time
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from logd_client import Log
 from logd_client.socketclient import createClientLog
 
 LOOK_EVERY = 50
+RATES = (3, 20, 60, 150, 280, 320, 500, 900, 3000)
+"""Records a second, on both sides of where the client goes another way."""
+
 FILLER = "all work and no play makes a dull log "
 
 
@@ -44,13 +50,32 @@ def is_told_to_stop() -> bool:
     return bool(select.select([sys.stdin], [], [], 0)[0])
 
 
+def steadily(rate: float | None) -> Iterator[None]:
+    """Each step is the time between two records, at full speed without a rate."""
+    while True:
+        yield from itertools.repeat(None, LOOK_EVERY)
+        if rate is not None:
+            time.sleep(LOOK_EVERY / rate)
+
+
+def at_changing_rates(chance: random.Random) -> Iterator[None]:
+    """Each step is the time between two records: one of the rates for a while, then a burst."""
+    while True:
+        rate = chance.choice(RATES)
+        for _ in range(max(1, int(rate * chance.uniform(0.3, 2.0)))):
+            time.sleep(1 / rate)
+            yield
+        yield from itertools.repeat(None, chance.choice((1, 5, 70, 700)))
+
+
 def send(
     log: Log,
     sender: int,
     records: int | None,
     first: int,
     flush_every: int | None,
-    rate: float | None,
+    pace: Iterator[None],
+    look_every: int,
 ) -> tuple[int, float]:
     """Send till told to stop, or `records` of them.
 
@@ -61,11 +86,9 @@ def send(
     for number in itertools.count(first):
         if number - first == records:
             return number, slowest_s
-        if number % LOOK_EVERY == 0:
-            if records is None and is_told_to_stop():
-                return number, slowest_s
-            if rate is not None:
-                time.sleep(LOOK_EVERY / rate)
+        next(pace)
+        if records is None and number % look_every == 0 and is_told_to_stop():
+            return number, slowest_s
         if flush_every is not None and number % flush_every == 0:
             log.flush(60.0)
         started = time.perf_counter()
@@ -101,6 +124,7 @@ def main() -> None:
     parser.add_argument("--spool")
     parser.add_argument("--records", type=int)
     parser.add_argument("--rate", type=float)
+    parser.add_argument("--rates-change", action="store_true")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--flush-every", type=int)
     parser.add_argument("--die", action="store_true")
@@ -129,7 +153,10 @@ def main() -> None:
         options.records,
         options.first,
         options.flush_every,
-        options.rate,
+        at_changing_rates(random.Random(options.number))
+        if options.rates_change
+        else steadily(options.rate),
+        1 if options.rates_change else LOOK_EVERY,
     )
     if options.die:
         os.kill(os.getpid(), signal.SIGKILL)

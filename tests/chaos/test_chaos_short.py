@@ -39,6 +39,12 @@ def test_kill_9_at_random_moments(kind: str, tmp_path: Path) -> None:
     assert verdict.records > 1000
 
 
+def test_kill_9_under_apps_whose_rates_change(tmp_path: Path) -> None:
+    """Lone records, batches, bursts, half of it in a spool; `make chaos` does it for longer."""
+    verdict = scenarios.kills_at_changing_rates(tmp_path, SEED, 3)
+    assert verdict.is_good, str(verdict)
+
+
 def test_kill_9_without_sync(tmp_path: Path) -> None:
     """`sync = none` survives the death of the process, too."""
     verdict = scenarios.kills("files", tmp_path, SEED, 5, sync="none")
