@@ -122,6 +122,7 @@ atexit.register(lambda: log("registered after"))
 log("main")
 """
     check(run(code, server.port, prelude=prelude + PRELUDE))
+    server.wait_for_records(3)
     assert server.texts == ["main", "registered after", "registered before"]
 
 

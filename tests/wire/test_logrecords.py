@@ -155,7 +155,7 @@ def test_real_handlers_of_each_python(version: str) -> None:
         (0, "", {}),
         (55, "C", {"level": "Level 55"}),
         (25, "I", {"level": "Level 25"}),
-        (5, "", {"level": "Level 5"}),
+        (7, "", {"level": "Level 7"}),
     ],
 )
 def test_levels_map_to_categories(level: int, category: str, special: dict[str, str]) -> None:
