@@ -15,6 +15,7 @@ import pytest
 from ack_server import AckServer
 
 from logd_client import Log, LogdHandler, LogServerProxy, bind
+from logd_client.bound import PROBES
 
 LOOPBACK = "127.0.0.1"
 
@@ -220,6 +221,7 @@ def test_records_of_a_span_have_its_ids(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A span of OpenTelemetry gives items in the form that its exporters write; no span, none."""
+    monkeypatch.setattr(PROBES, "seen", -1)  # other tests may have taken modules away
     monkeypatch.setitem(sys.modules, "opentelemetry.trace", Trace(0xABC, 0xDEF))
     logger.info("m")
     monkeypatch.delitem(sys.modules, "opentelemetry.trace")
