@@ -56,6 +56,7 @@ import ctypes
 log = createClientLog("127.0.0.1", (port,))
 log("parent", sync=60)
 while not log.server.buffer.sender_sleeps: time.sleep(0.001)
+time.sleep(0.1)  # a fork while its thread waits for the interpreter's lock breaks that lock
 child = ctypes.PyDLL(None).fork()
 if child == 0:
     log("child")
